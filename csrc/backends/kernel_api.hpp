@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a backend implements: plain functions over plain structs. No graph, no plan, no allocation,
+// no state: everything a kernel may touch is in its arguments.
+//
+// Memory layout of a value ("map"): one ring slot is [halo_h + h + halo_h][halo_w + w + halo_w][c]
+// floats, channels last, `pixel_stride` >= c floats from pixel to pixel. The halo is zero, so a
+// convolution reads its spatial padding where it lies. Kernels write interior pixels and channels
+// [0, c) only, with one freedom: channels [c, pixel_stride) are padding that may hold anything.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <pvnet/graph.hpp>
+
+namespace pvnet {
+
+struct MapGeometry {
+  int h = 0, w = 0, c = 0;
+  int halo_h = 0, halo_w = 0;
+  int64_t pixel_stride = 0;  // floats
+  int64_t row_stride = 0;    // floats
+};
+
+struct MapView {
+  MapGeometry g;
+  float* data = nullptr;  // pixel (0, 0), channel 0 (not the halo)
+};
+
+// One segment of an operation's input: `g.c` channels of one producer, read at several taps.
+// taps[j] pairs with temporal weight j; the last tap is the newest firing. nullptr = that firing
+// does not exist (before the stream began): its value is 0.
+struct SegmentView {
+  MapGeometry g;
+  const float* const* taps = nullptr;  // [n_taps], each at pixel (0, 0), channel 0
+};
+
+struct ConvShape {
+  int in_h = 0, in_w = 0, in_c = 0;
+  int out_h = 0, out_w = 0, out_c = 0;
+  int kt = 1, kh = 1, kw = 1;
+  int sh = 1, sw = 1;
+  int ph = 0, pw = 0;        // input halo is at least this
+  int dh = 1, dw = 1;
+  int groups = 1;
+  Act act = Act::none;       // none, relu, silu, sigmoid
+  const int* seg_c = nullptr;  // [n_segs] channels of each segment, summing to in_c
+  int n_segs = 0;
+};
+
+struct ConvArgs {
+  const ConvShape* shape = nullptr;
+  const SegmentView* segs = nullptr;  // [shape->n_segs]
+  const float* packed = nullptr;      // written by conv_pack
+  MapView out;
+};
+
+// Pooling of one segment into channels [out_c0, out_c0 + seg.g.c) of `out`. Missing taps count as
+// zeros (also for max); pixels outside the map do not take part in max and count as zeros in avg
+// (divided by kt*kh*kw if count_include_pad, else by kt * pixels inside the map).
+struct PoolArgs {
+  bool is_max = true;
+  bool count_include_pad = true;
+  int kt = 1, kh = 1, kw = 1, sh = 1, sw = 1, ph = 0, pw = 0, dh = 1, dw = 1;
+  SegmentView seg;
+  MapView out;
+  int out_c0 = 0;
+};
+
+// out[.., out_c0 + i] = act(op(x0[.., c0[0] + i], x1[.., c0[1] + i], ...)), i in [0, c). A [c,1,1]
+// operand is broadcast over pixels; an operand whose g.c == 1 while c > 1 is broadcast over
+// channels. data == nullptr reads as 0.
+enum class EltOp : uint8_t { copy, add, mul };
+constexpr int kMaxOperands = 16;
+struct EltwiseArgs {
+  EltOp op = EltOp::copy;
+  Act act = Act::none;  // none, relu, silu, sigmoid
+  int n = 0;
+  MapGeometry g[kMaxOperands];
+  const float* data[kMaxOperands] = {};
+  int c0[kMaxOperands] = {};
+  int c = 0;
+  MapView out;
+  int out_c0 = 0;
+};
+
+// Nearest (floor) or bilinear with align_corners = false, as torch.nn.functional.interpolate.
+struct UpsampleArgs {
+  Interp mode = Interp::nearest;
+  MapGeometry g;
+  const float* data = nullptr;  // nullptr reads as 0
+  MapView out;
+  int out_c0 = 0;               // writes channels [out_c0, out_c0 + g.c)
+};
+
+// Mean over pixels and taps; missing taps count as zeros. Writes out channels [out_c0, +seg.g.c).
+struct GlobalPoolArgs {
+  int window = 1;
+  SegmentView seg;              // [window] taps
+  MapView out;                  // h == w == 1
+  int out_c0 = 0;
+};
+
+// out[.., out_c0 + i] = x[.., i] * scale[i] + shift[i]
+struct AffineArgs {
+  MapGeometry g;
+  const float* data = nullptr;  // nullptr reads as 0
+  const float* scale = nullptr;
+  const float* shift = nullptr;
+  MapView out;
+  int out_c0 = 0;
+};
+
+// Softmax over the channels of every pixel; in place (after a copy of the segments into out).
+struct SoftmaxArgs {
+  MapView out;
+};
+
+// Tiles: the unit of work that may be given to a lane. Conv: conv_tiles(shape) of them; every other
+// op: one tile per output row. A kernel called with [lo, hi) computes exactly those tiles, and the
+// bits of a tile depend neither on lo and hi nor on who computes it.
+struct Backend {
+  const char* name;  // "ref", "cpu"
+  const char* isa;   // "scalar", "avx2", "avx512", "neon"
+  size_t (*conv_packed_floats)(const ConvShape&);
+  // weight: [out_c, in_c / groups, kt, kh, kw], bias: [out_c] (never null)
+  void (*conv_pack)(const ConvShape&, const float* weight, const float* bias, float* packed);
+  int (*conv_tiles)(const ConvShape&);
+  void (*conv)(const ConvArgs&, int lo, int hi);
+  void (*pool)(const PoolArgs&, int row_lo, int row_hi);
+  void (*eltwise)(const EltwiseArgs&, int row_lo, int row_hi);
+  void (*upsample)(const UpsampleArgs&, int row_lo, int row_hi);
+  void (*global_pool)(const GlobalPoolArgs&);
+  void (*affine)(const AffineArgs&, int row_lo, int row_hi);
+  void (*softmax)(const SoftmaxArgs&, int row_lo, int row_hi);
+  // Frames in and out. u8: [h][w][c] with a row pitch in bytes -> x * scale[c] + shift[c].
+  void (*load_u8)(const uint8_t* src, int64_t pitch_bytes, const float* scale, const float* shift,
+                  const MapView& out);
+  // f32 with arbitrary strides in elements (c, h, w).
+  void (*load_f32)(const float* src, const int64_t strides[3], const MapView& out);
+  // Writes contiguous [c][h][w]; data == nullptr writes zeros.
+  void (*store_f32)(const MapGeometry& g, const float* data, float* dst);
+};
+
+// The naive oracle, always there.
+const Backend& ref_backend();
+// The fast CPU backend for `isa` ("" = the best this machine has, or PVNET_CPU_ISA); nullptr with a
+// message in *why when this machine or build lacks it.
+const Backend* cpu_backend(const char* isa, const char** why);
+// Instruction sets of this build that this machine can run, best first, nullptr-terminated.
+const char* const* cpu_isas();
+
+}  // namespace pvnet

@@ -1,0 +1,1 @@
+namespace pvnet { namespace { [[maybe_unused]] int placeholder; } }

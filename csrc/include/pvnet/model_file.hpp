@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model files: one safetensors file holds the graph (metadata key "pvnet_graph", JSON) and the
+// weights (f32 tensors named <node>.weight, <node>.bias, <node>.norm.*). No pickle, nothing runs on
+// load; a damaged or hostile file gives a Status of Code::file. docs/model_format.md has the format.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <pvnet/graph.hpp>
+#include <pvnet/status.hpp>
+
+namespace pvnet {
+
+struct Tensor {  // dense f32, row-major
+  std::vector<int64_t> shape;
+  std::vector<float> data;
+};
+using Weights = std::map<std::string, Tensor, std::less<>>;
+using Metadata = std::map<std::string, std::string, std::less<>>;
+
+struct Model {
+  Graph graph;
+  Weights weights;
+  Metadata metadata;  // free text of the user, without "pvnet_graph" and "pvnet_version"
+};
+
+Result<Model> load_model(const std::string& path);
+Result<Model> load_model(const void* bytes, size_t size_bytes);
+// Written beside the target and renamed over it, so that a crash leaves the old file whole.
+Status save_model(const std::string& path, const Model& model);
+
+// The weights a graph needs, with their shapes, in node order: what save_model writes, what compile
+// asks for. norm tensors: weight, bias, running_mean, running_var.
+std::vector<std::pair<std::string, std::vector<int64_t>>> expected_weights(const Graph& graph);
+// Missing, misshapen, superfluous or non-finite weights.
+Status check_weights(const Graph& graph, const Weights& weights);
+
+}  // namespace pvnet

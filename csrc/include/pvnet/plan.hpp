@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plan: everything about running a graph that can be computed before the first frame: memory layout,
+// ring depths, packed weights, and for every tick of the hyper-period who runs what. Immutable after
+// compile(), shared by any number of Streams and threads.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <pvnet/graph.hpp>
+#include <pvnet/model_file.hpp>
+#include <pvnet/status.hpp>
+
+namespace pvnet {
+
+struct Backend;
+
+struct CompileOptions {
+  std::string backend = "auto";  // auto, ref, cpu, cuda
+  std::string isa;               // cpu only: "" = best of this machine (or PVNET_CPU_ISA)
+  std::string dtype = "f32";
+  int lanes = 0;                 // 0 = number of CPUs this process may use, at most the useful number
+  int batch = 1;                 // batch rows: independent videos
+  bool pin = true;               // pin worker lanes to CPUs
+};
+
+// Where a value lives inside the memory of one batch row.
+struct Value {
+  int node = -1;
+  Shape shape;
+  int halo_h = 0, halo_w = 0;
+  int64_t pixel_stride = 0, row_stride = 0, slot_stride = 0;  // floats
+  int depth = 1;              // ring slots; firing J lies in slot J mod depth
+  bool persistent = false;    // read in a later tick: part of the stream's state
+  int64_t offset = 0;         // floats from the start of the row's state (persistent) or scratch
+  Clock clock;
+};
+
+// A read through concat, delay and feedback nodes, which hold no memory of their own: start from a
+// tick or a firing, follow the hops, arrive at a firing of a value.
+struct Hop {
+  Clock clock;         // of the node read at this hop
+  int64_t delay = 0;   // of the edge that reads it
+};
+struct Segment {
+  int value = -1;
+  std::vector<Hop> hops;  // first = nearest to the reader; the last one belongs to `value`
+};
+
+struct PlanOp {
+  int node = -1;
+  int out_value = -1;
+  Clock clock;
+  int stage = 0;
+  int tiles = 1;
+  double cost = 0;
+  std::vector<std::vector<Segment>> operands;  // one list of segments per input edge
+  int64_t packed_offset = 0;                   // into packed weights
+};
+
+struct TileRange {  // tiles [lo, hi) of op
+  int op = -1;
+  int lo = 0, hi = 0;
+};
+// Lanes run their lists in order, side by side; a barrier separates phases.
+struct Phase {
+  std::vector<std::vector<TileRange>> lanes;
+};
+struct TickSchedule {
+  std::vector<Phase> phases;
+};
+
+// Age of what each stage contributed to an output, and whether the output is warmed up.
+struct OutputFacts {
+  std::string name;
+  Shape shape;
+  int64_t information_latency_ticks = 0;
+  int64_t warm_up_ticks = 0;
+  int64_t receptive_field_frames = 0;     // 0: unbounded (feedback)
+  // age_ticks[tick][stage] for ticks 0 .. settle + hyper_period - 1; from `settle` on it repeats
+  // with the hyper-period. -1: that stage has contributed nothing yet (or never does).
+  std::vector<std::vector<int64_t>> age_ticks;
+  std::vector<Segment> source;
+};
+
+class Plan {
+ public:
+  static Result<std::shared_ptr<const Plan>> compile(const Graph& graph, const Weights& weights,
+                                                     const CompileOptions& options);
+
+  Graph graph;
+  CompileOptions options;       // as resolved: lanes > 0, isa and backend named
+  const Backend* backend = nullptr;
+  std::vector<Value> values;
+  std::vector<PlanOp> ops;      // in topological order
+  std::vector<int> input_values;           // value of each input node, in node order
+  std::vector<OutputFacts> outputs;
+  int64_t hyper_period = 1;
+  int64_t settle_ticks = 0;     // after this tick everything repeats with the hyper-period
+  std::vector<TickSchedule> schedule;      // [hyper_period], index tick mod hyper_period
+  std::vector<float> packed;               // packed weights of all ops
+  int64_t state_floats = 0;     // per batch row
+  int64_t scratch_floats = 0;   // per batch row
+  uint64_t fingerprint = 0;     // of graph, backend, isa, dtype and state layout: guards snapshots
+  double weights_bytes = 0;
+
+  std::string to_json() const;  // for people and tools: arena, rings, schedule
+};
+
+// Proves a plan before anything runs it: ring depths suffice, no slot is written and read in one
+// phase by different lanes, every due tile is covered exactly once, nothing is read before it is
+// written, live scratch never overlaps. Called by compile(); public so that tests can break plans.
+Status validate(const Plan& plan);
+
+// Resolves a read at `tick`: the firing index of the value, or a negative number when nothing is
+// there yet. `taps_back` counts firings of the nearest hop.
+int64_t resolve_firing(const Segment& segment, int64_t tick, int64_t taps_back);
+
+}  // namespace pvnet

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function per noun; module.cpp calls them all.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <pvnet/status.hpp>
+
+namespace pvnet::python {
+
+void register_graph(pybind11::module_& m);   // Graph, load_model, save_model
+void register_ops(pybind11::module_& m);     // stateless kernels on DLPack tensors
+void register_plan(pybind11::module_& m);    // Plan, compile
+void register_stream(pybind11::module_& m);  // Stream
+
+// Raises the Python exception of a failed Status (a subclass of pvnet.errors.PvnetError).
+void raise_if_failed(const Status& status);
+template <class T>
+T unwrap(Result<T> r) {
+  raise_if_failed(r.status());
+  return std::move(r).value();
+}
+
+}  // namespace pvnet::python
