@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,6 +87,7 @@ struct Node {
   // Inferred:
   Shape shape;
   Clock clock;
+  bool feedback_only = false;  // nothing but feedback feeds it: it never decides a clock
   int64_t macs = 0;    // multiply-adds of one firing, zero-padding taps counted
   double cost = 0;     // estimated time of one firing, arbitrary unit (see cost_model.hpp)
 };
@@ -137,6 +139,9 @@ class Graph {
   friend struct GraphBuilder;
   std::vector<Node> nodes_;
   std::vector<Output> outputs_;
+  std::map<std::string, int, std::less<>> index_;  // node name -> index
+  // Targets of feedback nodes that are not yet added -> those feedback nodes.
+  std::map<std::string, std::vector<int>, std::less<>> pending_;
   Wiring wiring_ = Wiring::sequential;
   int n_stages_ = 1;
 };

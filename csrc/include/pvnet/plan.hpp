@@ -17,6 +17,24 @@
 namespace pvnet {
 
 struct Backend;
+struct OpParams;  // csrc/plan/op_params.hpp: what a kernel call needs besides pointers
+
+// 64-byte aligned floats, zeroed.
+class AlignedFloats {
+ public:
+  AlignedFloats() = default;
+  explicit AlignedFloats(size_t n);
+  ~AlignedFloats();
+  AlignedFloats(AlignedFloats&& other) noexcept;
+  AlignedFloats& operator=(AlignedFloats&& other) noexcept;
+  float* data() { return data_; }
+  const float* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  float* data_ = nullptr;
+  size_t size_ = 0;
+};
 
 struct CompileOptions {
   std::string backend = "auto";  // auto, ref, cpu, cuda
@@ -25,6 +43,7 @@ struct CompileOptions {
   int lanes = 0;                 // 0 = number of CPUs this process may use, at most the useful number
   int batch = 1;                 // batch rows: independent videos
   bool pin = true;               // pin worker lanes to CPUs
+  std::map<std::string, double> costs;  // measured microseconds per firing by node; else the model's
 };
 
 // Where a value lives inside the memory of one batch row.
@@ -47,6 +66,7 @@ struct Hop {
 };
 struct Segment {
   int value = -1;
+  int c = 0;              // channels of the value
   std::vector<Hop> hops;  // first = nearest to the reader; the last one belongs to `value`
 };
 
@@ -55,10 +75,14 @@ struct PlanOp {
   int out_value = -1;
   Clock clock;
   int stage = 0;
+  int group = 0;              // ops of one group depend on each other inside a tick, groups do not
+  int level = 0;              // within the group: an op reads this tick's values of lower levels only
   int tiles = 1;
-  double cost = 0;
+  int taps = 1, dilation = 1;  // temporal taps of every read, counted in firings of what is read
+  double cost = 0;            // of one firing
   std::vector<std::vector<Segment>> operands;  // one list of segments per input edge
-  int64_t packed_offset = 0;                   // into packed weights
+  int64_t packed_offset = -1;                  // into packed weights
+  std::shared_ptr<const OpParams> params;
 };
 
 struct TileRange {  // tiles [lo, hi) of op
@@ -97,15 +121,16 @@ class Plan {
   std::vector<Value> values;
   std::vector<PlanOp> ops;      // in topological order
   std::vector<int> input_values;           // value of each input node, in node order
+  std::vector<std::vector<float>> input_scale, input_shift;  // uint8 -> float, per input and channel
   std::vector<OutputFacts> outputs;
   int64_t hyper_period = 1;
   int64_t settle_ticks = 0;     // after this tick everything repeats with the hyper-period
   std::vector<TickSchedule> schedule;      // [hyper_period], index tick mod hyper_period
-  std::vector<float> packed;               // packed weights of all ops
+  AlignedFloats packed;                    // packed weights of all ops
   int64_t state_floats = 0;     // per batch row
   int64_t scratch_floats = 0;   // per batch row
   uint64_t fingerprint = 0;     // of graph, backend, isa, dtype and state layout: guards snapshots
-  double weights_bytes = 0;
+  int max_segments = 1;         // of any operand list of any op
 
   std::string to_json() const;  // for people and tools: arena, rings, schedule
 };

@@ -20,7 +20,7 @@ enum class FrameType : uint8_t { u8_hwc, f32_chw };
 struct FrameView {
   FrameType type = FrameType::f32_chw;
   const void* data = nullptr;
-  int64_t strides[3] = {0, 0, 0};  // u8_hwc: (h, w, c) in bytes; f32_chw: (c, h, w) in elements
+  int64_t strides[3] = {0, 0, 0};  // u8_hwc: (h, w, c) in bytes, w and c packed; f32_chw: (c, h, w) in elements
   int h = 0, w = 0, c = 0;
 };
 

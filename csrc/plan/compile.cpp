@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sched.h>
+
+#include <algorithm>
+#include <new>
+#include <thread>
+
+#include "backends/kernel_api.hpp"
+#include "backends/registry.hpp"
+#include "graph/analysis.hpp"
+#include "plan/layout.hpp"
+#include "plan/lower.hpp"
+#include "plan/pack.hpp"
+#include "plan/schedule.hpp"
+
+#include <pvnet/plan.hpp>
+
+namespace pvnet {
+namespace {
+
+constexpr int kMaxLanes = 256;
+constexpr int kMaxBatch = 4096;
+
+int usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+Status check_options(const CompileOptions& o) {
+  const auto range = [](const char* what, int got, int lo, int hi, const char* cure) -> Status {
+    return {Code::invalid_argument, std::string("[compile] ") + what + " is out of range: got " +
+                                        std::to_string(got) + ", expected " + std::to_string(lo) +
+                                        " to " + std::to_string(hi) + ". Do " + cure + "."};
+  };
+  if (o.lanes < 0 || o.lanes > kMaxLanes) {
+    return range("lanes", o.lanes, 0, kMaxLanes, "pass 0 for one lane per CPU");
+  }
+  if (o.batch < 1 || o.batch > kMaxBatch) {
+    return range("batch", o.batch, 1, kMaxBatch, "pass the number of videos that run side by side");
+  }
+  if (o.dtype != "f32") {
+    return {Code::unsupported, "[compile] dtype is not available: got \"" + o.dtype +
+                                   "\", expected \"f32\". Do compile with dtype=\"f32\"."};
+  }
+  return {};
+}
+
+uint64_t hash(uint64_t h, std::string_view s) {  // FNV-1a
+  for (const char c : s) h = (h ^ static_cast<uint8_t>(c)) * 1099511628211ULL;
+  return h;
+}
+
+// State is interchangeable between plans of one network, backend, instruction set and layout; the
+// number of lanes does not matter.
+uint64_t fingerprint_of(const Plan& plan) {
+  uint64_t h = hash(14695981039346656037ULL, plan.graph.to_json());
+  h = hash(h, plan.options.backend + "/" + plan.options.isa + "/" + plan.options.dtype);
+  for (const Value& v : plan.values) {
+    if (!v.persistent) continue;
+    h = hash(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
+                    std::to_string(v.slot_stride) + ";");
+  }
+  return h;
+}
+
+Status build(Plan& plan, const Weights& weights) {
+  PVNET_TRY(check_options(plan.options));
+  PVNET_TRY(plan.graph.check());
+  PVNET_TRY(check_weights(plan.graph, weights));
+  auto backend = find_backend(plan.options.backend, plan.options.isa);
+  if (!backend.ok()) return backend.status();
+  plan.backend = backend.value();
+  plan.options.backend = plan.backend->name;
+  plan.options.isa = plan.backend->isa;
+  if (plan.options.lanes == 0) plan.options.lanes = usable_cpus();
+
+  plan.hyper_period = plan.graph.hyper_period();
+  auto analysis = analyse(plan.graph);
+  if (!analysis.ok()) return analysis.status();
+  plan.settle_ticks = analysis.value().settle_ticks;
+  PVNET_TRY(lower(plan));
+  for (size_t i = 0; i < plan.outputs.size(); ++i) {
+    const auto& facts = analysis.value().outputs[i];
+    plan.outputs[i].information_latency_ticks = facts.information_latency_ticks;
+    plan.outputs[i].warm_up_ticks = facts.warm_up_ticks;
+    plan.outputs[i].receptive_field_frames = facts.receptive_field_frames;
+    plan.outputs[i].age_ticks = facts.age_ticks;
+  }
+  PVNET_TRY(lay_out(plan));
+  make_schedule(plan);
+  PVNET_TRY(validate(plan));
+  PVNET_TRY(pack_weights(plan, weights));
+  plan.fingerprint = fingerprint_of(plan);
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Plan>> Plan::compile(const Graph& graph, const Weights& weights,
+                                                  const CompileOptions& options) {
+  try {
+    auto plan = std::make_shared<Plan>();
+    plan->graph = graph;
+    plan->options = options;
+    PVNET_TRY(build(*plan, weights));
+    return std::shared_ptr<const Plan>(std::move(plan));
+  } catch (const std::bad_alloc&) {
+    return Status{Code::invalid_argument,
+                  "[compile] the network does not fit the memory of this machine: got an allocation "
+                  "failure, expected room for weights. Do use a smaller width, size or batch."};
+  }
+}
+
+}  // namespace pvnet

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Second step of compile(): ring depths, and where every value lies in the memory of a batch row.
+#pragma once
+
+#include <pvnet/plan.hpp>
+
+namespace pvnet {
+
+// Every read of a value: by an op (its operand segments at all taps) or by an output.
+struct Reader {
+  int op = -1;  // -1: an output
+  Clock clock;  // ticks at which it reads
+  int taps = 1, dilation = 1;
+  const Segment* segment = nullptr;
+};
+std::vector<std::vector<Reader>> readers_of_values(const Plan& plan);
+
+// Firings that must lie in the ring at once for this reader, the one being written counted.
+int64_t needed_depth(const Plan& plan, const Value& value, const Reader& reader);
+
+// A tick that is a multiple of the hyper-period, and later than anything the graph waits for.
+int64_t settled_tick(const Plan& plan);
+
+Status lay_out(Plan& plan);
+
+}  // namespace pvnet

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/pack.hpp"
+
+#include <cmath>
+
+#include "backends/kernel_api.hpp"
+#include "plan/op_params.hpp"
+
+namespace pvnet {
+namespace {
+
+const std::vector<float>* find(const Weights& weights, const std::string& key) {
+  const auto it = weights.find(key);
+  return it == weights.end() ? nullptr : &it->second.data;
+}
+
+}  // namespace
+
+// The caller has run check_weights(): every tensor is there and has its shape.
+Status pack_weights(Plan& plan, const Weights& weights) {
+  int64_t total = 0;
+  for (PlanOp& op : plan.ops) {
+    if (op.params->op != Op::conv3d && op.params->op != Op::linear) continue;
+    op.packed_offset = total;
+    total += (static_cast<int64_t>(plan.backend->conv_packed_floats(op.params->conv)) + 15) / 16 * 16;
+  }
+  plan.packed = AlignedFloats(static_cast<size_t>(total));
+  for (const PlanOp& op : plan.ops) {
+    if (op.packed_offset < 0) continue;
+    const Node& node = plan.graph.nodes()[op.node];
+    const std::vector<float>* weight = find(weights, node.name + ".weight");
+    const std::vector<float>* bias = find(weights, node.name + ".bias");
+    if (weight == nullptr) {
+      return {Code::internal, "[compile] weight of node '" + node.name +
+                                  "' vanished: got none, expected one. Do report this bug."};
+    }
+    const int out_c = op.params->conv.out_c;
+    std::vector<float> w = *weight;
+    std::vector<float> b = bias != nullptr ? *bias : std::vector<float>(out_c, 0.0f);
+    if (node.attrs.norm) {
+      const auto& gamma = *find(weights, node.name + ".norm.weight");
+      const auto& beta = *find(weights, node.name + ".norm.bias");
+      const auto& mean = *find(weights, node.name + ".norm.running_mean");
+      const auto& var = *find(weights, node.name + ".norm.running_var");
+      const size_t per_channel = w.size() / out_c;
+      for (int o = 0; o < out_c; ++o) {
+        const double scale = gamma[o] / std::sqrt(static_cast<double>(var[o]) + node.attrs.norm_eps);
+        for (size_t i = 0; i < per_channel; ++i) {
+          w[o * per_channel + i] = static_cast<float>(w[o * per_channel + i] * scale);
+        }
+        b[o] = static_cast<float>((static_cast<double>(b[o]) - mean[o]) * scale + beta[o]);
+      }
+    }
+    plan.backend->conv_pack(op.params->conv, w.data(), b.data(),
+                            plan.packed.data() + op.packed_offset);
+  }
+  return {};
+}
+
+}  // namespace pvnet

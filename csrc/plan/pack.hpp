@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// Third step of compile(): batch norm folded into the weights, weights packed as the backend likes.
+#pragma once
+
+#include <pvnet/plan.hpp>
+
+namespace pvnet {
+
+Status pack_weights(Plan& plan, const Weights& weights);
+
+}  // namespace pvnet

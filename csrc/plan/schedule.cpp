@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/schedule.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace pvnet {
+namespace {
+
+struct Level {
+  std::vector<int> ops;
+  double cost = 0;
+};
+using Chain = std::vector<Level>;
+
+// What a barrier costs, as a share of the whole tick: it only has to keep the scheduler from cutting
+// a tick into confetti, so a rough figure serves.
+constexpr double kBarrierShare = 0.002;
+
+double cost_of(const Chain& chain, size_t from) {
+  return std::accumulate(chain.begin() + static_cast<int64_t>(from), chain.end(), 0.0,
+                         [](double sum, const Level& l) { return sum + l.cost; });
+}
+
+struct Packing {
+  std::vector<int> lane_of;  // by chain
+  double makespan = 0;
+};
+
+Packing pack_longest_first(const std::vector<double>& costs, int lanes) {
+  std::vector<int> order(costs.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return costs[a] > costs[b]; });
+  std::vector<double> load(lanes, 0.0);
+  Packing p;
+  p.lane_of.resize(costs.size());
+  for (const int c : order) {
+    const auto lane = std::min_element(load.begin(), load.end()) - load.begin();
+    p.lane_of[c] = static_cast<int>(lane);
+    load[lane] += costs[c];
+  }
+  p.makespan = *std::max_element(load.begin(), load.end());
+  return p;
+}
+
+// Cuts the tiles of a level into `lanes` runs of nearly equal cost. Returns the phase and the cost
+// of its longest lane.
+std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int lanes) {
+  Phase phase;
+  phase.lanes.resize(lanes);
+  std::vector<double> load(lanes, 0.0);
+  double done = 0;
+  for (const int i : level.ops) {
+    const PlanOp& op = plan.ops[i];
+    const double per_tile = op.cost / op.tiles;
+    int lo = 0;
+    while (lo < op.tiles) {
+      // The lane in whose share the middle of this tile falls.
+      const auto lane_at = [&](int tile) {
+        const double mid = done + per_tile * (tile + 0.5);
+        const double share = level.cost > 0 ? mid / level.cost : 0;
+        return std::min(lanes - 1, static_cast<int>(share * lanes));
+      };
+      const int lane = lane_at(lo);
+      int hi = lo + 1;
+      while (hi < op.tiles && lane_at(hi) == lane) ++hi;
+      phase.lanes[lane].push_back({i, lo, hi});
+      load[lane] += per_tile * (hi - lo);
+      lo = hi;
+    }
+    done += op.cost;
+  }
+  return {std::move(phase), *std::max_element(load.begin(), load.end())};
+}
+
+TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
+  const int lanes = plan.options.lanes;
+  double total = 0;
+  for (const Chain& c : chains) total += cost_of(c, 0);
+  std::vector<size_t> taken(chains.size(), 0), best_taken = taken;  // levels run by all lanes
+
+  if (lanes > 1) {
+    const double barrier = kBarrierShare * total;
+    double shared = 0, best = -1;
+    for (;;) {
+      std::vector<double> rest;
+      for (size_t c = 0; c < chains.size(); ++c) rest.push_back(cost_of(chains[c], taken[c]));
+      const double time = shared + pack_longest_first(rest, lanes).makespan;
+      if (best < 0 || time < best) best = time, best_taken = taken;
+      const auto heaviest = std::max_element(rest.begin(), rest.end()) - rest.begin();
+      if (rest.empty() || rest[heaviest] <= 0) break;
+      const Level& level = chains[heaviest][taken[heaviest]++];
+      shared += split_level(plan, level, lanes).second + barrier;
+    }
+  }
+
+  TickSchedule out;
+  std::vector<double> rest;
+  for (size_t c = 0; c < chains.size(); ++c) {
+    for (size_t l = 0; l < best_taken[c]; ++l) {
+      out.phases.push_back(split_level(plan, chains[c][l], lanes).first);
+    }
+    rest.push_back(cost_of(chains[c], best_taken[c]));
+  }
+  const Packing packing = pack_longest_first(rest, lanes);
+  Phase last;
+  last.lanes.resize(lanes);
+  bool any = false;
+  for (size_t c = 0; c < chains.size(); ++c) {
+    for (size_t l = best_taken[c]; l < chains[c].size(); ++l) {
+      for (const int i : chains[c][l].ops) {
+        last.lanes[packing.lane_of[c]].push_back({i, 0, plan.ops[i].tiles});
+        any = true;
+      }
+    }
+  }
+  if (any) out.phases.push_back(std::move(last));
+  return out;
+}
+
+}  // namespace
+
+bool due_in_phase(const Clock& clock, int64_t phase) {
+  return (phase - clock.origin % clock.period + clock.period) % clock.period == 0;
+}
+
+void make_schedule(Plan& plan) {
+  plan.schedule.clear();
+  for (int64_t phase = 0; phase < plan.hyper_period; ++phase) {
+    std::map<int, std::map<int, Level>> by_group;
+    for (size_t i = 0; i < plan.ops.size(); ++i) {
+      const PlanOp& op = plan.ops[i];
+      if (!due_in_phase(op.clock, phase)) continue;
+      Level& level = by_group[op.group][op.level];
+      level.ops.push_back(static_cast<int>(i));
+      level.cost += op.cost;
+    }
+    std::vector<Chain> chains;
+    for (auto& [group, levels] : by_group) {
+      Chain chain;
+      for (auto& [index, level] : levels) chain.push_back(std::move(level));
+      chains.push_back(std::move(chain));
+    }
+    plan.schedule.push_back(schedule_tick(plan, chains));
+  }
+}
+
+}  // namespace pvnet

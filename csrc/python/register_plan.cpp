@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <pvnet/plan.hpp>
+
+#include "backends/kernel_api.hpp"
+#include "backends/registry.hpp"
+#include "plan/op_params.hpp"
+#include "python/register.hpp"
+#include "python/weights.hpp"
+
+namespace pvnet::python {
+
+namespace py = pybind11;
+
+namespace {
+
+std::shared_ptr<Plan> compile(const Graph& graph, const py::dict& weights,
+                              const CompileOptions& options) {
+  const Weights w = weights_from_dict(weights, "compile");
+  auto plan = [&] {
+    py::gil_scoped_release release;
+    return Plan::compile(graph, w, options);
+  }();
+  // pybind11 holds what it registers without const; nothing that is bound below changes a plan.
+  return std::const_pointer_cast<Plan>(unwrap(std::move(plan)));
+}
+
+py::list ops_of(const Plan& plan) {
+  py::list out;
+  for (const PlanOp& op : plan.ops) {
+    const Node& node = plan.graph.nodes()[op.node];
+    py::dict d;
+    d["node"] = node.name;
+    d["op"] = to_string(op.params->op);
+    d["stage"] = op.stage;
+    d["tiles"] = op.tiles;
+    d["cost"] = op.cost;
+    d["macs"] = node.macs;
+    d["period"] = op.clock.period;
+    out.append(d);
+  }
+  return out;
+}
+
+// Estimated cost of every lane in every tick of the hyper-period.
+std::vector<std::vector<double>> lane_load(const Plan& plan) {
+  std::vector<std::vector<double>> out;
+  for (const TickSchedule& tick : plan.schedule) {
+    std::vector<double> load(static_cast<size_t>(plan.options.lanes), 0.0);
+    for (const Phase& phase : tick.phases) {
+      for (size_t lane = 0; lane < phase.lanes.size(); ++lane) {
+        for (const TileRange& r : phase.lanes[lane]) {
+          load[lane] += plan.ops[r.op].cost * (r.hi - r.lo) / plan.ops[r.op].tiles;
+        }
+      }
+    }
+    out.push_back(std::move(load));
+  }
+  return out;
+}
+
+py::list outputs_of(const Plan& plan) {
+  py::list out;
+  for (const OutputFacts& o : plan.outputs) {
+    py::dict d;
+    d["name"] = o.name;
+    d["shape"] = py::make_tuple(o.shape.c, o.shape.h, o.shape.w);
+    d["information_latency_ticks"] = o.information_latency_ticks;
+    d["warm_up_ticks"] = o.warm_up_ticks;
+    d["age_ticks"] = o.age_ticks;
+    out.append(d);
+  }
+  return out;
+}
+
+py::list inputs_of(const Plan& plan) {
+  py::list out;
+  for (const int v : plan.input_values) {
+    const Value& value = plan.values[v];
+    out.append(py::make_tuple(plan.graph.nodes()[value.node].name,
+                              py::make_tuple(value.shape.c, value.shape.h, value.shape.w)));
+  }
+  return out;
+}
+
+}  // namespace
+
+void register_plan(py::module_& m) {
+  py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
+      .def_static(
+          "compile",
+          [](const Graph& graph, const py::dict& weights, const std::string& backend,
+             const std::string& isa, const std::string& dtype, int lanes, int batch, bool pin,
+             const std::map<std::string, double>& costs) {
+            return compile(graph, weights, {backend, isa, dtype, lanes, batch, pin, costs});
+          },
+          py::arg("graph"), py::arg("weights"), py::kw_only(), py::arg("backend"), py::arg("isa"),
+          py::arg("dtype"), py::arg("lanes"), py::arg("batch"), py::arg("pin"), py::arg("costs"))
+      .def("to_json", &Plan::to_json)
+      .def("ops", &ops_of)
+      .def("inputs", &inputs_of)
+      .def("outputs", &outputs_of)
+      .def("lane_load", &lane_load)
+      .def_property_readonly("backend", [](const Plan& p) { return p.options.backend; })
+      .def_property_readonly("isa", [](const Plan& p) { return p.options.isa; })
+      .def_property_readonly("dtype", [](const Plan& p) { return p.options.dtype; })
+      .def_property_readonly("lanes", [](const Plan& p) { return p.options.lanes; })
+      .def_property_readonly("batch", [](const Plan& p) { return p.options.batch; })
+      .def_readonly("hyper_period", &Plan::hyper_period)
+      .def_readonly("settle_ticks", &Plan::settle_ticks)
+      .def_readonly("fingerprint", &Plan::fingerprint)
+      .def_property_readonly("state_bytes", [](const Plan& p) { return p.state_floats * 4; })
+      .def_property_readonly("scratch_bytes", [](const Plan& p) { return p.scratch_floats * 4; })
+      .def_property_readonly("weights_bytes",
+                             [](const Plan& p) { return static_cast<int64_t>(p.packed.size()) * 4; });
+  m.def("describe_backends", &describe_backends, "JSON list of the backends of this build.");
+}
+
+}  // namespace pvnet::python

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+
+#include <pvnet/stream.hpp>
+
+#include "python/array.hpp"
+#include "python/register.hpp"
+
+namespace pvnet::python {
+
+namespace py = pybind11;
+
+namespace {
+
+constexpr const char* kWhere = "Stream.tick: frame";
+
+// The frames of one tick: views of the caller's arrays, and copies where those are not packed.
+struct Frames {
+  std::vector<BorrowedArray> arrays;
+  std::vector<std::vector<uint8_t>> copies;
+  std::vector<FrameView> views;  // [input * batch + row]
+};
+
+Status wrong_rank(const BorrowedArray& a, int batch) {
+  const std::string b = std::to_string(batch);
+  return {Code::invalid_argument,
+          std::string("[") + kWhere + "] the array has the wrong shape: got " + a.shape_string() +
+              " " + to_string(a.dtype) + ", expected uint8 [" + b + ", height, width, channels] or "
+              "float32 [" + b + ", channels, height, width] (the first axis may be left out when "
+              "batch is 1). Do reshape the frame."};
+}
+
+const uint8_t* pack(const uint8_t* src, const int64_t* dims, const int64_t* strides,
+                    std::vector<std::vector<uint8_t>>& copies) {
+  auto& copy = copies.emplace_back(static_cast<size_t>(dims[0] * dims[1] * dims[2]));
+  uint8_t* to = copy.data();
+  for (int64_t y = 0; y < dims[0]; ++y) {
+    for (int64_t x = 0; x < dims[1]; ++x) {
+      for (int64_t c = 0; c < dims[2]; ++c) {
+        *to++ = src[y * strides[0] + x * strides[1] + c * strides[2]];
+      }
+    }
+  }
+  return copy.data();
+}
+
+Status add_views(Frames& frames, int batch) {
+  const BorrowedArray& a = frames.arrays.back();
+  if (a.dtype != DType::u8 && a.dtype != DType::f32) {
+    return {Code::invalid_argument,
+            std::string("[") + kWhere + "] the array has the wrong dtype: got " +
+                to_string(a.dtype) + ", expected uint8 or float32. Do convert the frame."};
+  }
+  const bool batched = a.rank == 4;
+  if (!(batched && a.shape[0] == batch) && !(a.rank == 3 && batch == 1)) {
+    return wrong_rank(a, batch);
+  }
+  const int64_t* dims = a.shape + (batched ? 1 : 0);
+  const int64_t* strides = a.strides + (batched ? 1 : 0);
+  for (int64_t i = 0; i < a.rank; ++i) {
+    if (a.shape[i] < 1 || a.shape[i] > INT32_MAX) return wrong_rank(a, batch);
+  }
+  for (int r = 0; r < batch; ++r) {
+    FrameView f;
+    const int64_t row = batched ? r * a.strides[0] : 0;
+    if (a.dtype == DType::u8) {
+      f.type = FrameType::u8_hwc;
+      f.h = static_cast<int>(dims[0]), f.w = static_cast<int>(dims[1]), f.c = static_cast<int>(dims[2]);
+      const uint8_t* src = static_cast<const uint8_t*>(a.data) + row;
+      const bool packed = (f.c == 1 || strides[2] == 1) && (f.w == 1 || strides[1] == f.c);
+      f.data = packed ? src : pack(src, dims, strides, frames.copies);
+      f.strides[0] = packed ? strides[0] : dims[1] * dims[2];
+      f.strides[1] = f.c, f.strides[2] = 1;
+    } else {
+      f.c = static_cast<int>(dims[0]), f.h = static_cast<int>(dims[1]), f.w = static_cast<int>(dims[2]);
+      f.data = static_cast<const float*>(a.data) + row;
+      for (int i = 0; i < 3; ++i) f.strides[i] = strides[i];
+    }
+    frames.views.push_back(f);
+  }
+  return {};
+}
+
+// nullptr when every row runs.
+std::vector<uint8_t> row_mask(const py::object& rows, int batch, const char* where) {
+  std::vector<uint8_t> mask;
+  if (rows.is_none()) return mask;
+  const auto given = rows.cast<std::vector<bool>>();
+  if (static_cast<int>(given.size()) != batch) {
+    raise_if_failed({Code::invalid_argument,
+                     std::string("[") + where + "] rows has the wrong length: got " +
+                         std::to_string(given.size()) + ", expected " + std::to_string(batch) +
+                         " (the batch). Do pass one bool per batch row."});
+  }
+  mask.assign(given.begin(), given.end());
+  return mask;
+}
+
+py::array_t<float> read(const Stream& stream, int index) {
+  const Plan& plan = stream.plan();
+  const Shape& s = plan.outputs[index].shape;
+  const auto batch = static_cast<py::ssize_t>(plan.options.batch);
+  std::vector<py::ssize_t> shape{batch, s.c};
+  if (s.h != 1 || s.w != 1) shape.insert(shape.end(), {s.h, s.w});
+  py::array_t<float> out(shape);
+  const int64_t row = static_cast<int64_t>(s.c) * s.h * s.w;
+  for (int r = 0; r < plan.options.batch; ++r) {
+    raise_if_failed(stream.read_output(index, r, out.mutable_data() + r * row));
+  }
+  return out;
+}
+
+// (outputs in the order of the plan, tick[b] int64, valid[b] bool)
+py::tuple result_of(const Stream& stream) {
+  const Plan& plan = stream.plan();
+  const int batch = plan.options.batch;
+  py::list outputs;
+  const int n = static_cast<int>(plan.outputs.size());
+  for (int i = 0; i < n; ++i) outputs.append(read(stream, i));
+  py::array_t<int64_t> tick(batch);
+  py::array_t<bool> valid(batch);
+  for (int r = 0; r < batch; ++r) {
+    tick.mutable_at(r) = stream.ticks_done(r) - 1;
+    bool all = true;
+    for (int i = 0; i < n; ++i) all = all && stream.valid(i, r);
+    valid.mutable_at(r) = all;
+  }
+  return py::make_tuple(outputs, tick, valid);
+}
+
+py::tuple tick(Stream& stream, const py::list& inputs, const py::object& rows) {
+  const int batch = stream.plan().options.batch;
+  Frames frames;
+  if (inputs.size() != stream.plan().input_values.size()) {
+    raise_if_failed({Code::invalid_argument,
+                     std::string("[") + kWhere + "] the number of inputs is wrong: got " +
+                         std::to_string(inputs.size()) + ", expected " +
+                         std::to_string(stream.plan().input_values.size()) +
+                         ". Do pass one frame per input node."});
+  }
+  for (const py::handle& input : inputs) {
+    frames.arrays.push_back(unwrap(borrow(input, kWhere)));
+    raise_if_failed(add_views(frames, batch));
+  }
+  const std::vector<uint8_t> mask = row_mask(rows, batch, "Stream.tick");
+  const Status status = [&] {
+    py::gil_scoped_release release;
+    return stream.tick(frames.views.data(), mask.empty() ? nullptr : mask.data());
+  }();
+  raise_if_failed(status);
+  return result_of(stream);
+}
+
+py::array_t<int64_t> trace_stop(Stream& stream) {
+  const std::vector<TraceEvent> events = stream.trace_stop();
+  py::array_t<int64_t> out({static_cast<py::ssize_t>(events.size()), py::ssize_t{7}});
+  int64_t* p = out.mutable_data();
+  for (const TraceEvent& e : events) {
+    for (const int64_t x : {e.tick, int64_t{e.lane}, int64_t{e.op}, int64_t{e.lo}, int64_t{e.hi},
+                            e.begin_ns, e.end_ns}) {
+      *p++ = x;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void register_stream(py::module_& m) {
+  py::class_<Stream>(m, "Stream")
+      .def(py::init([](const std::shared_ptr<Plan>& plan) { return unwrap(Stream::create(plan)); }))
+      .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none())
+      .def("outputs", &result_of)
+      .def("age_ticks", [](const Stream& s, int output, int row, int stage) {
+        return s.age_ticks(output, row, stage);
+      })
+      .def("reset",
+           [](Stream& s, const py::object& rows) {
+             const auto mask = row_mask(rows, s.plan().options.batch, "Stream.reset");
+             raise_if_failed(s.reset(mask.empty() ? nullptr : mask.data()));
+           })
+      .def("snapshot",
+           [](const Stream& s) {
+             std::string bytes(s.snapshot_bytes(), '\0');
+             raise_if_failed(s.snapshot(bytes.data(), bytes.size()));
+             return py::bytes(bytes);
+           })
+      .def("restore",
+           [](Stream& s, const py::bytes& bytes) {
+             const auto view = static_cast<std::string_view>(bytes);
+             raise_if_failed(s.restore(view.data(), view.size()));
+           })
+      .def("trace_start", [](Stream& s, size_t capacity) { raise_if_failed(s.trace_start(capacity)); })
+      .def("trace_stop", &trace_stop)
+      .def("poison_unwritten", &Stream::poison_unwritten);
+}
+
+}  // namespace pvnet::python

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/execute.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "graph/firing.hpp"
+#include "plan/op_params.hpp"
+
+namespace pvnet {
+namespace {
+
+// Scratch is shared by values of different shapes, so a halo must be made zero each time.
+void zero_halo(const Value& v, const MapView& out) {
+  if (v.halo_h == 0 && v.halo_w == 0) return;
+  float* const origin = out.data - RowMemory::interior(v);
+  const size_t row_bytes = static_cast<size_t>(v.row_stride) * sizeof(float);
+  const size_t side_bytes = static_cast<size_t>(v.halo_w * v.pixel_stride) * sizeof(float);
+  for (int y = 0; y < v.shape.h + 2 * v.halo_h; ++y) {
+    float* const row = origin + y * v.row_stride;
+    if (y < v.halo_h || y >= v.halo_h + v.shape.h) {
+      std::memset(row, 0, row_bytes);
+    } else {
+      std::memset(row, 0, side_bytes);
+      std::memset(row + (v.halo_w + v.shape.w) * v.pixel_stride, 0, side_bytes);
+    }
+  }
+}
+
+PoolArgs pool_args(const OpParams& p, const SegmentView& seg, const MapView& out, int out_c0) {
+  const Attrs& a = p.attrs;
+  PoolArgs args;
+  args.is_max = p.op == Op::max_pool;
+  args.count_include_pad = a.count_include_pad;
+  args.kt = a.kernel[0], args.kh = a.kernel[1], args.kw = a.kernel[2];
+  args.sh = a.stride[1], args.sw = a.stride[2];
+  args.ph = a.padding[0], args.pw = a.padding[1];
+  args.seg = seg;
+  args.out = out;
+  args.out_c0 = out_c0;
+  return args;
+}
+
+}  // namespace
+
+MapGeometry geometry_of(const Value& v) {
+  return {v.shape.h, v.shape.w, v.shape.c, v.halo_h, v.halo_w, v.pixel_stride, v.row_stride};
+}
+
+Executor::Executor(const Plan& plan) : plan_(plan) {
+  int taps = 1;
+  for (const PlanOp& op : plan.ops) taps = std::max(taps, op.taps);
+  segments_.resize(static_cast<size_t>(plan.max_segments));
+  taps_.resize(static_cast<size_t>(plan.max_segments) * taps);
+}
+
+void Executor::bind(const PlanOp& op, size_t operand, const RowMemory& row, int64_t tick) {
+  const auto& segments = op.operands[operand];
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const Value& v = plan_.values[segments[s].value];
+    const float** taps = taps_.data() + s * op.taps;
+    for (int j = 0; j < op.taps; ++j) {
+      const int64_t back = int64_t{op.taps - 1 - j} * op.dilation;
+      const int64_t firing = resolve_firing(segments[s], tick, back);
+      taps[j] = firing < 0 ? nullptr : row.at(v, firing);
+    }
+    segments_[s] = {geometry_of(v), taps};
+  }
+}
+
+void Executor::run(const TileRange& range, RowMemory& row, int64_t tick) {
+  const PlanOp& op = plan_.ops[range.op];
+  if (!is_due(op.clock, tick)) return;  // before its origin
+  const Value& v = plan_.values[op.out_value];
+  const MapView out{geometry_of(v), row.at(v, firing_at(op.clock, tick, 0))};
+  if (!v.persistent && range.lo == 0) zero_halo(v, out);
+  switch (op.params->op) {
+    case Op::conv3d:
+    case Op::linear: {
+      bind(op, 0, row, tick);
+      const ConvArgs args{&op.params->conv, segments_.data(), plan_.packed.data() + op.packed_offset,
+                          out};
+      plan_.backend->conv(args, range.lo, range.hi);
+      break;
+    }
+    case Op::add:
+    case Op::mul:
+    case Op::act:
+      run_eltwise(op, range, row, tick, out);
+      break;
+    default:
+      run_per_segment(op, range, row, tick, out);
+  }
+}
+
+void Executor::run_per_segment(const PlanOp& op, const TileRange& range, RowMemory& row,
+                               int64_t tick, const MapView& out) {
+  const OpParams& p = *op.params;
+  bind(op, 0, row, tick);
+  int c0 = 0;
+  for (size_t s = 0; s < op.operands[0].size(); ++s) {
+    const SegmentView& seg = segments_[s];
+    const float* newest = seg.taps[op.taps - 1];
+    switch (p.op) {
+      case Op::max_pool:
+      case Op::avg_pool:
+        plan_.backend->pool(pool_args(p, seg, out, c0), range.lo, range.hi);
+        break;
+      case Op::global_pool:
+        plan_.backend->global_pool({op.taps, seg, out, c0});
+        break;
+      case Op::upsample:
+        plan_.backend->upsample({p.attrs.mode, seg.g, newest, out, c0}, range.lo, range.hi);
+        break;
+      case Op::normalize:
+        plan_.backend->affine({seg.g, newest, p.scale.data() + c0, p.shift.data() + c0, out, c0},
+                              range.lo, range.hi);
+        break;
+      default:
+        break;  // lower() makes no other op
+    }
+    c0 += seg.g.c;
+  }
+}
+
+void Executor::run_eltwise(const PlanOp& op, const TileRange& range, RowMemory& row, int64_t tick,
+                           const MapView& out) {
+  const OpParams& p = *op.params;
+  const bool softmax = p.attrs.act == Act::softmax;
+  EltwiseArgs args;
+  args.op = p.op == Op::add ? EltOp::add : p.op == Op::mul ? EltOp::mul : EltOp::copy;
+  args.act = softmax ? Act::none : p.attrs.act;
+  args.n = static_cast<int>(op.operands.size());
+  args.out = out;
+  // Operands may be cut into segments at different channels: walk over the common refinement.
+  size_t segment[kMaxOperands] = {};
+  int used[kMaxOperands] = {};  // channels of that segment already done
+  for (int c0 = 0; c0 < out.g.c; c0 += args.c) {
+    args.c = out.g.c - c0;
+    for (int i = 0; i < args.n; ++i) {
+      const auto& segments = op.operands[i];
+      if (segments.size() == 1 && segments[0].c == 1 && out.g.c > 1) continue;  // broadcast
+      args.c = std::min(args.c, segments[segment[i]].c - used[i]);
+    }
+    for (int i = 0; i < args.n; ++i) {
+      const Segment& s = op.operands[i][segment[i]];
+      const Value& v = plan_.values[s.value];
+      const int64_t firing = resolve_firing(s, tick, 0);
+      args.g[i] = geometry_of(v);
+      args.data[i] = firing < 0 ? nullptr : row.at(v, firing);
+      const bool broadcast = op.operands[i].size() == 1 && s.c == 1 && out.g.c > 1;
+      args.c0[i] = broadcast ? 0 : used[i];
+      if (broadcast) continue;
+      // One channel of many must not look like a broadcast to the kernel; with c == 1 it cannot.
+      used[i] += args.c;
+      if (used[i] == s.c) used[i] = 0, ++segment[i];
+    }
+    args.out_c0 = c0;
+    plan_.backend->eltwise(args, range.lo, range.hi);
+  }
+  if (softmax) plan_.backend->softmax({out}, range.lo, range.hi);
+}
+
+}  // namespace pvnet

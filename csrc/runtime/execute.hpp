@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs tiles of one op on one batch row: resolves its reads to pointers and calls the kernel.
+#pragma once
+
+#include <vector>
+
+#include "backends/kernel_api.hpp"
+#include "runtime/row_memory.hpp"
+
+#include <pvnet/plan.hpp>
+
+namespace pvnet {
+
+MapGeometry geometry_of(const Value& value);
+
+// Per lane: room for the pointers of one kernel call, sized once from the plan.
+class Executor {
+ public:
+  explicit Executor(const Plan& plan);
+  void run(const TileRange& range, RowMemory& row, int64_t tick);
+
+ private:
+  // Pointers of all taps of the segments of one operand, oldest tap first.
+  void bind(const PlanOp& op, size_t operand, const RowMemory& row, int64_t tick);
+  void run_per_segment(const PlanOp& op, const TileRange& range, RowMemory& row, int64_t tick,
+                       const MapView& out);
+  void run_eltwise(const PlanOp& op, const TileRange& range, RowMemory& row, int64_t tick,
+                   const MapView& out);
+
+  const Plan& plan_;
+  std::vector<SegmentView> segments_;
+  std::vector<const float*> taps_;
+};
+
+}  // namespace pvnet

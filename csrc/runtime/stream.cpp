@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pvnet/stream.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <system_error>
+
+#include "graph/firing.hpp"
+#include "plan/op_params.hpp"
+#include "runtime/stream_impl.hpp"
+
+namespace pvnet {
+namespace {
+
+int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string shape_text(int c, int h, int w) {
+  return "[" + std::to_string(c) + ", " + std::to_string(h) + ", " + std::to_string(w) + "]";
+}
+
+bool all_finite(const FrameView& f) {
+  const auto* data = static_cast<const float*>(f.data);
+  for (int c = 0; c < f.c; ++c) {
+    for (int y = 0; y < f.h; ++y) {
+      const float* row = data + c * f.strides[0] + y * f.strides[1];
+      float sum = 0;  // x - x is 0 for finite x and NaN otherwise
+      if (f.strides[2] == 1) {
+        for (int x = 0; x < f.w; ++x) sum += row[x] - row[x];
+      } else {
+        for (int x = 0; x < f.w; ++x) sum += row[x * f.strides[2]] - row[x * f.strides[2]];
+      }
+      if (sum != 0 || std::isnan(sum)) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Stream::Impl::Impl(std::shared_ptr<const Plan> p) : plan(std::move(p)) {
+  const int batch = plan->options.batch;
+  rows.resize(static_cast<size_t>(batch));
+  for (RowMemory& row : rows) {
+    // A kernel may load a whole vector at the last channels of the last pixel.
+    constexpr int64_t kSlack = 64;
+    row.state = AlignedFloats(static_cast<size_t>(plan->state_floats + kSlack));
+    row.scratch = AlignedFloats(static_cast<size_t>(plan->scratch_floats + kSlack));
+  }
+  ticks.assign(static_cast<size_t>(batch), 0);
+  active.reserve(static_cast<size_t>(batch));
+  for (int i = 0; i < plan->options.lanes; ++i) executors.emplace_back(*plan);
+  traces.resize(static_cast<size_t>(plan->options.lanes));
+  lanes = std::make_unique<Lanes>(plan->options.lanes, plan->options.pin);
+}
+
+void Stream::Impl::run_range(const TileRange& range, int lane) {
+  const int64_t begin = tracing ? now_ns() : 0;
+  for (const int r : active) executors[lane].run(range, rows[r], ticks[r]);
+  if (!tracing) return;
+  LaneTrace& trace = traces[lane];
+  const int64_t tick = ticks[active[0]];
+  if (trace.used == trace.events.size() || !is_due(plan->ops[range.op].clock, tick)) return;
+  trace.events[trace.used++] = {tick, lane, range.op, range.lo, range.hi, begin, now_ns()};
+}
+
+void Stream::Impl::run_lane(int lane) {
+  const auto& phases = schedule->phases;
+  for (size_t p = 0; p < phases.size(); ++p) {
+    for (const TileRange& range : phases[p].lanes[lane]) run_range(range, lane);
+    // The end of run() is the barrier after the last phase.
+    if (p + 1 < phases.size()) lanes->barrier();
+  }
+}
+
+Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) const {
+  const int batch = plan->options.batch;
+  for (size_t i = 0; i < plan->input_values.size(); ++i) {
+    const Value& v = plan->values[plan->input_values[i]];
+    const Node& node = plan->graph.nodes()[v.node];
+    for (int r = 0; r < batch; ++r) {
+      if (mask != nullptr && mask[r] == 0) continue;
+      const FrameView& f = frames[i * batch + r];
+      if (f.data == nullptr) {
+        return {Code::invalid_argument, "[Stream.tick] a frame is missing: got null for input '" +
+                                            node.name + "' row " + std::to_string(r) +
+                                            ", expected pixels. Do pass a frame for every row that "
+                                            "runs, or freeze the row."};
+      }
+      if (f.h != v.shape.h || f.w != v.shape.w || f.c != v.shape.c) {
+        return {Code::invalid_argument,
+                "[Stream.tick] the frame has the wrong size for input '" + node.name + "': got " +
+                    shape_text(f.c, f.h, f.w) + ", expected " +
+                    shape_text(v.shape.c, v.shape.h, v.shape.w) +
+                    " (channels, height, width). Do resize the frame, or compile for its size."};
+      }
+      if (f.type == FrameType::u8_hwc && (f.strides[2] != 1 || f.strides[1] != f.c)) {
+        return {Code::invalid_argument,
+                "[Stream.tick] the pixels of a uint8 frame are not packed: got strides " +
+                    shape_text(static_cast<int>(f.strides[0]), static_cast<int>(f.strides[1]),
+                               static_cast<int>(f.strides[2])) +
+                    " bytes, expected [any, " + std::to_string(f.c) +
+                    ", 1]. Do make a contiguous copy."};
+      }
+      if (f.type == FrameType::f32_chw && !all_finite(f)) {
+        return {Code::invalid_argument,
+                "[Stream.tick] the frame holds values that are not numbers: got NaN or Inf in input "
+                "'" + node.name + "' row " + std::to_string(r) +
+                    ", expected finite values. Do drop or repair the frame; the stream is "
+                    "unchanged."};
+      }
+    }
+  }
+  return {};
+}
+
+void Stream::Impl::load_frames(const FrameView* frames, const uint8_t* mask) {
+  const int batch = plan->options.batch;
+  size_t input = 0;
+  for (const int value : plan->input_values) {
+    const Value& v = plan->values[value];
+    const auto& scale = plan->input_scale[input];
+    const auto& shift = plan->input_shift[input];
+    for (int r = 0; r < batch; ++r) {
+      if (mask != nullptr && mask[r] == 0) continue;
+      const FrameView& f = frames[input * batch + r];
+      const MapView out{geometry_of(v), rows[r].at(v, ticks[r])};
+      if (f.type == FrameType::u8_hwc) {
+        const auto* src = static_cast<const uint8_t*>(f.data);
+        plan->backend->load_u8(src, f.strides[0], scale.data(), shift.data(), out);
+      } else {
+        plan->backend->load_f32(static_cast<const float*>(f.data), f.strides, out);
+      }
+    }
+    ++input;
+  }
+}
+
+Stream::Stream(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Stream::~Stream() = default;
+
+Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan) {
+  if (plan == nullptr) {
+    return Status{Code::invalid_argument,
+                  "[Stream.create] there is no plan: got null, expected a compiled plan. Do call "
+                  "compile first."};
+  }
+  try {
+    return std::unique_ptr<Stream>(new Stream(std::make_unique<Impl>(std::move(plan))));
+  } catch (const std::bad_alloc&) {
+    return Status{Code::invalid_argument,
+                  "[Stream.create] the state does not fit the memory of this machine: got an "
+                  "allocation failure, expected room for every row. Do use a smaller batch or size."};
+  } catch (const std::system_error&) {
+    return Status{Code::unsupported,
+                  "[Stream.create] worker lanes could not be started: got a refusal by the system, "
+                  "expected one thread per lane. Do use fewer lanes."};
+  }
+}
+
+Status Stream::tick(const FrameView* frames, const uint8_t* mask) {
+  Impl& s = *impl_;
+  const BusyGuard guard(s.busy);
+  PVNET_TRY(guard.status("Stream.tick"));
+  PVNET_TRY(s.check_frames(frames, mask));
+  s.load_frames(frames, mask);
+
+  // Rows at the same place in the hyper-period share a schedule; normally there is one such group.
+  const int64_t hyper = s.plan->hyper_period;
+  const int batch = s.plan->options.batch;
+  for (int64_t phase = 0; phase < hyper; ++phase) {
+    s.active.clear();
+    for (int r = 0; r < batch; ++r) {
+      const bool runs = mask == nullptr || mask[r] != 0;
+      if (runs && s.ticks[r] % hyper == phase) s.active.push_back(r);
+    }
+    if (s.active.empty()) continue;
+    s.schedule = &s.plan->schedule[phase];
+    s.lanes->run([](void* c, int lane) { static_cast<Impl*>(c)->run_lane(lane); }, &s);
+  }
+  for (int r = 0; r < batch; ++r) {
+    if (mask == nullptr || mask[r] != 0) ++s.ticks[r];
+  }
+  return {};
+}
+
+Status Stream::read_output(int index, int row, float* dst) const {
+  const Impl& s = *impl_;
+  const BusyGuard guard(s.busy);
+  PVNET_TRY(guard.status("Stream.read_output"));
+  if (index < 0 || index >= static_cast<int>(s.plan->outputs.size()) || row < 0 ||
+      row >= s.plan->options.batch) {
+    return {Code::invalid_argument, "[Stream.read_output] no such output or row: got output " +
+                                        std::to_string(index) + " row " + std::to_string(row) +
+                                        ", expected indices of the plan. Do look at plan.outputs."};
+  }
+  for (const Segment& seg : s.plan->outputs[index].source) {
+    const Value& v = s.plan->values[seg.value];
+    const int64_t tick = s.ticks[row] - 1;
+    const int64_t firing = tick < 0 ? -1 : resolve_firing(seg, tick, 0);
+    s.plan->backend->store_f32(geometry_of(v), firing < 0 ? nullptr : s.rows[row].at(v, firing), dst);
+    dst += static_cast<int64_t>(v.shape.c) * v.shape.h * v.shape.w;
+  }
+  return {};
+}
+
+bool Stream::valid(int index, int row) const {
+  return impl_->ticks[row] > impl_->plan->outputs[index].warm_up_ticks;
+}
+
+int64_t Stream::ticks_done(int row) const { return impl_->ticks[row]; }
+
+int64_t Stream::age_ticks(int index, int row, int stage) const {
+  const auto& table = impl_->plan->outputs[index].age_ticks;
+  const int64_t tick = impl_->ticks[row] - 1;
+  if (tick < 0 || table.empty()) return -1;
+  const int64_t settle = impl_->plan->settle_ticks, hyper = impl_->plan->hyper_period;
+  const int64_t entry = tick < settle ? tick : settle + (tick - settle) % hyper;
+  return table[entry][stage];
+}
+
+Status Stream::reset(const uint8_t* mask) {
+  const BusyGuard guard(impl_->busy);
+  PVNET_TRY(guard.status("Stream.reset"));
+  // Rings need no clearing: a firing before the first is never read.
+  for (size_t r = 0; r < impl_->ticks.size(); ++r) {
+    if (mask == nullptr || mask[r] != 0) impl_->ticks[r] = 0;
+  }
+  return {};
+}
+
+Status Stream::trace_start(size_t capacity) {
+  const BusyGuard guard(impl_->busy);
+  PVNET_TRY(guard.status("Stream.trace_start"));
+  constexpr size_t kMaxEvents = size_t{1} << 26;
+  if (capacity > kMaxEvents) {
+    return {Code::invalid_argument, "[Stream.trace_start] the trace is too long: got " +
+                                        std::to_string(capacity) + " events, expected at most " +
+                                        std::to_string(kMaxEvents) + ". Do trace fewer ticks."};
+  }
+  for (auto& t : impl_->traces) {
+    t.events.assign(capacity, TraceEvent{});
+    t.used = 0;
+  }
+  impl_->tracing = true;
+  return {};
+}
+
+std::vector<TraceEvent> Stream::trace_stop() {
+  std::vector<TraceEvent> all;
+  const BusyGuard guard(impl_->busy);
+  if (!guard.status("Stream.trace_stop").ok()) return all;
+  impl_->tracing = false;
+  for (auto& t : impl_->traces) {
+    all.insert(all.end(), t.events.begin(), t.events.begin() + static_cast<int64_t>(t.used));
+    t.events = {};
+    t.used = 0;
+  }
+  std::sort(all.begin(), all.end(), [](const TraceEvent& a, const TraceEvent& b) {
+    return a.begin_ns < b.begin_ns || (a.begin_ns == b.begin_ns && a.lane < b.lane);
+  });
+  return all;
+}
+
+void Stream::poison_unwritten() {
+  Impl& s = *impl_;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (size_t r = 0; r < s.rows.size(); ++r) {
+    for (const Value& v : s.plan->values) {
+      // The last `depth` firings are live; at an early tick the rest of the ring is not.
+      const int64_t newest = s.ticks[r] == 0 ? -1 : firing_at(v.clock, s.ticks[r] - 1, 0);
+      for (int slot = 0; slot < v.depth; ++slot) {
+        if (v.persistent && slot <= newest) continue;
+        for (int y = 0; y < v.shape.h; ++y) {
+          float* row = s.rows[r].at(v, slot) + y * v.row_stride;
+          std::fill(row, row + v.shape.w * v.pixel_stride, nan);
+        }
+      }
+    }
+    if (s.plan->scratch_floats > 0) {
+      std::fill_n(s.rows[r].scratch.data(), s.plan->scratch_floats, nan);
+    }
+  }
+}
+
+const Plan& Stream::plan() const { return *impl_->plan; }
+std::shared_ptr<const Plan> Stream::plan_ptr() const { return impl_->plan; }
+
+}  // namespace pvnet
