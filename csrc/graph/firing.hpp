@@ -18,7 +18,8 @@ constexpr bool is_due(const Clock& c, int64_t tick) {
   return tick >= c.origin && (tick - c.origin) % c.period == 0;
 }
 
-// Index of the latest firing at or before tick - delay; negative: nothing has fired, the value is 0.
+// Index of the latest firing at or before tick - delay; negative: nothing has fired, the value is
+// 0.
 constexpr int64_t firing_at(const Clock& c, int64_t tick, int64_t delay) {
   return floor_div(tick - delay - c.origin, c.period);
 }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kernel, in order of use, and the table of them.
+#include "backends/cpu/generic/math.inl"
+#include "backends/cpu/generic/conv_layout.inl"
+#include "backends/cpu/generic/conv_micro.inl"
+#include "backends/cpu/generic/conv.inl"
+#include "backends/cpu/generic/depthwise.inl"
+#include "backends/cpu/generic/pool.inl"
+#include "backends/cpu/generic/eltwise.inl"
+#include "backends/cpu/generic/upsample.inl"
+#include "backends/cpu/generic/io.inl"
+
+void conv(const ConvArgs& a, int lo, int hi) {
+  if (is_depthwise(*a.shape)) {
+    depthwise(a, lo, hi);
+  } else {
+    conv_dense(a, lo, hi);
+  }
+}
+
+const Backend backend = {"cpu",       PVNET_ISA_NAME, conv_packed_floats, conv_pack, conv_tiles,
+                         conv,        pool,           eltwise,            upsample,  global_pool,
+                         affine,      softmax,        load_u8,            load_f32,  store_f32};

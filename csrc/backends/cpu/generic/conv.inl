@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Direct convolution around the register tile of conv_micro.inl.
+//
+// Loops: block of output channels / batch of pixel groups / chunk of the reduction / pair of groups;
+// the first two the other way round where the input is large: weights stream well, pixels do not.
+// A chunk is as many runs as have weights that stay in the L2 cache while the batch goes over them;
+// between chunks the sums wait in a scratch on the stack.
+
+constexpr int kMaxRuns = 384;
+constexpr int kBatchGroups = 64;
+constexpr int64_t kChunkBytes = 64 * 1024;
+constexpr int64_t kLargeInputBytes = 768 * 1024;  // does not stay in the L2 cache
+
+struct Group {
+  int y, x;
+};
+
+struct DenseConv {
+  const ConvArgs& a;
+  const ConvShape& s;
+  Blocks blocks;
+  // Runs of the current chunk: taps [chunk_lo, chunk_hi) of weight group `chunk_group`.
+  Run runs[kMaxRuns];
+  int n_runs = 0;
+  int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
+  bool chunk_whole = false;
+  Group groups[kBatchGroups];
+  alignas(64) float scratch[kBatchGroups * kGroupPixels * kBlock];
+
+  explicit DenseConv(const ConvArgs& args) : a(args), s(*args.shape), blocks(*args.shape) {}
+  int rows_at_once() const { return imax(1, kBatchGroups / ceil_div(s.out_w, kGroupPixels)); }
+  bool large_input() const;
+  int taps() const { return s.n_segs * s.kt * s.kh * s.kw; }
+  void fill(int group, int lo, int64_t max_bytes);
+  void batch(int block, int n_big, int n, int big);
+  void rows(int block, int y_lo, int y_hi);
+};
+
+// Collects runs from tap `lo` = ((segment * kt + j) * kh + ky) * kw + kx on.
+void DenseConv::fill(int group, int lo, int64_t max_bytes) {
+  const int per_seg = s.kt * s.kh * s.kw;
+  int tap = lo, seg = lo / per_seg;
+  int64_t bytes = 0, weight = 0;
+  int c_lo = 0;
+  const int g_lo = group * blocks.ic, g_hi = g_lo + blocks.ic;
+  for (int i = 0; i < seg; ++i) {
+    weight += static_cast<int64_t>(imax(0, imin(c_lo + s.seg_c[i], g_hi) - imax(c_lo, g_lo))) * per_seg;
+    c_lo += s.seg_c[i];
+  }
+  n_runs = 0;
+  for (; seg < s.n_segs && bytes < max_bytes && n_runs < kMaxRuns; ++seg) {
+    const SegmentView& view = a.segs[seg];
+    const int first = imax(c_lo, g_lo), n = imin(c_lo + s.seg_c[seg], g_hi) - first;
+    const int seg_end = (seg + 1) * per_seg;
+    if (n <= 0) tap = seg_end;
+    // Taps side by side in memory are one long run.
+    const bool whole_row = view.g.pixel_stride == n && s.dw == 1;
+    const int step = whole_row ? s.kw : 1;
+    while (tap < seg_end && bytes < max_bytes && n_runs < kMaxRuns) {
+      const int local = tap - seg * per_seg;
+      const int kx = local % s.kw, ky = local / s.kw % s.kh, j = local / (s.kw * s.kh);
+      tap += step;
+      const float* x = view.taps[j];
+      if (x == nullptr) continue;
+      Run& r = runs[n_runs++];
+      r.dy = ky * s.dh - s.ph;
+      r.base = reinterpret_cast<const char*>(x + r.dy * view.g.row_stride +
+                                             (kx * s.dw - s.pw) * view.g.pixel_stride + first - c_lo);
+      r.weight = weight + static_cast<int64_t>(local) * n;
+      r.channels = n * step;
+      r.row_step = view.g.row_stride * s.sh * 4;
+      r.pixel_step = view.g.pixel_stride * s.sw * 4;
+      bytes += static_cast<int64_t>(r.channels) * kBlock * 4;
+    }
+    if (tap < seg_end) break;
+    weight += static_cast<int64_t>(imax(n, 0)) * per_seg;
+    c_lo += s.seg_c[seg];
+  }
+  chunk_group = group;
+  chunk_lo = lo;
+  chunk_hi = tap;
+  chunk_whole = lo == 0 && tap == taps();
+}
+
+// The first n_big of the n groups have `big` pixels, the others one fewer.
+void DenseConv::batch(int block, int n_big, int n, int big) {
+  const int group = block / blocks.per_group, j = block % blocks.per_group;
+  const int vecs = blocks.vecs(j), width = vecs * kLanes;
+  const float* packed = a.packed + group * blocks.group_floats + blocks.offset(j);
+  const int oc = group * blocks.oc + j * kBlock;
+  const int64_t max_bytes = n <= 2 ? INT64_MAX : kChunkBytes;
+  MicroArgs m;
+  m.weight = packed + width;
+  m.in_h = s.in_h;
+  m.sh = s.sh;
+  m.out_stride = a.out.g.pixel_stride;
+  m.out_channels = blocks.channels(j);
+  m.act = s.act;
+  for (int lo = 0; lo < taps(); lo = chunk_hi) {
+    if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
+    m.runs = runs;
+    m.n_runs = n_runs;
+    m.bias = lo == 0 ? packed : nullptr;
+    const bool last = chunk_hi == taps();
+    // In weights: where this chunk begins and ends.
+    const Run& back = runs[imax(n_runs - 1, 0)];
+    const int64_t begin = n_runs > 0 ? runs[0].weight : 0;
+    const int64_t end = n_runs > 0 ? back.weight + back.channels : 0;
+    const int64_t share = (end - begin) * width * 4 / kPrefetchPasses;
+    const char* next = reinterpret_cast<const char*>(m.weight + end * width);
+    int pass = 0;
+    for (int i = 0; i < n; ++pass) {
+      const int pixels = i < n_big ? big : big - 1;
+      const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
+      for (int g = 0; g < pair; ++g) {
+        const Group& at = groups[i + g];
+        m.y[g] = at.y;
+        m.x[g] = at.x;
+        m.out[g] = last ? a.out.data + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
+        m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
+      }
+      m.prefetch = pass < kPrefetchPasses && n > 2 ? next + pass * share : nullptr;
+      kMicro[pixels - 1][pair - 1][vecs - 1](m);
+      i += pair;
+    }
+  }
+}
+
+// Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups of
+// one size are paired, across rows where a row has an odd number of them.
+void DenseConv::rows(int block, int y_lo, int y_hi) {
+  const int per_row = ceil_div(s.out_w, kGroupPixels);
+  const int n_small_px = s.out_w / per_row;
+  const int n_big = s.out_w - n_small_px * per_row;  // groups with one pixel more
+  for (int y0 = y_lo; y0 < y_hi; y0 += rows_at_once()) {
+    const int y1 = imin(y0 + rows_at_once(), y_hi);
+    for (int g0 = 0; g0 < per_row; g0 += kBatchGroups) {
+      const int g1 = imin(g0 + kBatchGroups, per_row);
+      int n = 0, big_groups = 0;
+      for (int y = y0; y < y1; ++y) {
+        for (int g = g0; g < imin(g1, n_big); ++g) groups[n++] = {y, g * (n_small_px + 1)};
+      }
+      big_groups = n;
+      for (int y = y0; y < y1; ++y) {
+        for (int g = imax(g0, n_big); g < g1; ++g) groups[n++] = {y, g * n_small_px + n_big};
+      }
+      batch(block, big_groups, n, n_small_px + 1);
+    }
+  }
+}
+
+bool DenseConv::large_input() const {
+  int64_t floats = 0;
+  for (int i = 0; i < s.n_segs; ++i) floats += a.segs[i].g.row_stride * s.in_h * s.kt;
+  return floats * 4 > kLargeInputBytes;
+}
+
+void conv_dense(const ConvArgs& a, int lo, int hi) {
+  DenseConv c(a);
+  const ConvShape& s = *a.shape;
+  const int step = tile_rows(s), per_block = ceil_div(s.out_h, step);
+  const bool large = c.large_input();
+  for (int t = lo; t < hi;) {
+    const int block = t / per_block, first = t % per_block;
+    const int whole = first == 0 && large ? (hi - t) / per_block : 0;
+    if (whole > 1) {
+      for (int y = 0; y < s.out_h; y += c.rows_at_once()) {
+        for (int b = 0; b < whole; ++b) c.rows(block + b, y, imin(y + c.rows_at_once(), s.out_h));
+      }
+      t += whole * per_block;
+      continue;
+    }
+    const int n = imin(per_block - first, hi - t);
+    c.rows(block, first * step, imin((first + n) * step, s.out_h));
+    t += n;
+  }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// The register tile: GROUPS groups of N neighbouring pixels x VECS vectors of output channels.
+//
+//   out[pixel][oc] += sum over runs, over ic: in[pixel][ic] * weight[run][ic][oc]
+//
+// A run is one spatial and temporal tap of one segment. The pixels of a group lie in one row, at one
+// constant distance, so that two base pointers and three multiples of the distance address all of
+// them: 14 pointers would not fit the registers. The groups of a tile may lie in different rows.
+//
+// The order of the sum of an output element is that of the runs and channels: the same in every
+// variant, so that its bits do not depend on the tile it was computed in. Variants differ only in
+// which all-zero rows they skip, which could turn a -0 into a +0; adding 0 at the end removes that.
+
+struct Run {
+  const char* base;      // input of output pixel (0, 0)
+  int64_t weight;        // offset in the block, in units of its width
+  int64_t row_step;      // bytes from output row to output row, and from pixel to pixel
+  int64_t pixel_step;
+  int channels;          // reduction steps
+  int dy;                // input row of output row 0
+};
+
+struct MicroArgs {
+  const Run* runs;
+  int n_runs;
+  const float* bias;         // nullptr: continue from the scratch
+  const float* weight;
+  const char* prefetch;      // weights of the next chunk, or nullptr
+  int in_h, sh;
+  int y[2], x[2];            // first output pixel of each group
+  float* out[2];             // nullptr in both: the sum is not complete, keep it in the scratch
+  int64_t out_stride;        // floats from pixel to pixel
+  int out_channels;
+  Act act;
+  float* scratch[2];         // [pixel][VECS vectors]
+};
+
+template <int I>
+inline const float* pixel_at(const char* a, int64_t s, int64_t s3, int64_t s5) {
+  static_assert(I <= 6);
+  if constexpr (I == 3) return reinterpret_cast<const float*>(a + s3);
+  if constexpr (I == 5) return reinterpret_cast<const float*>(a + s5);
+  if constexpr (I == 6) return reinterpret_cast<const float*>(a + 2 * s3);
+  return reinterpret_cast<const float*>(a + I * s);
+}
+
+// One reduction step for pixels I .. N - 1 of one group.
+template <int I, int N, int VECS>
+__attribute__((always_inline)) inline void accumulate(vec (&acc)[N][VECS], const vec (&w)[VECS],
+                                                      const char* a, int64_t s, int64_t s3,
+                                                      int64_t s5) {
+  if constexpr (I < N) {
+    const vec x = splat(*pixel_at<I>(a, s, s3, s5));
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) acc[I][v] = fma(x, w[v], acc[I][v]);
+    accumulate<I + 1, N, VECS>(acc, w, a, s, s3, s5);
+  }
+}
+
+template <int GROUPS, int N, int VECS>
+__attribute__((always_inline)) inline void reduction_step(vec (&acc)[GROUPS][N][VECS],
+                                                          const float* weight, const char* a0,
+                                                          const char* a1, int64_t s, int64_t s3,
+                                                          int64_t s5) {
+  vec w[VECS];
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) w[v] = load(weight + v * kLanes);
+  accumulate<0, N, VECS>(acc[0], w, a0, s, s3, s5);
+  if constexpr (GROUPS == 2) accumulate<0, N, VECS>(acc[1], w, a1, s, s3, s5);
+}
+
+template <int N, int VECS>
+__attribute__((always_inline)) inline void init(vec (&acc)[N][VECS], const float* from, int step) {
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) acc[p][v] = load(from + p * step + v * kLanes);
+  }
+}
+
+template <int N, int VECS>
+__attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const MicroArgs& m, int g) {
+  float* out = m.out[g];
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) {
+      if (out == nullptr) {
+        store(m.scratch[g] + (p * VECS + v) * kLanes, acc[p][v]);
+      } else {
+        const vec y = activate(acc[p][v] + splat(0.0f), m.act);
+        store_n(out + p * m.out_stride + v * kLanes, y, m.out_channels - v * kLanes);
+      }
+    }
+  }
+}
+
+// Each of the first passes over a chunk of weights asks for its share of the next chunk, which lies
+// behind it: without that the first pass waits for memory.
+constexpr int kPrefetchPasses = 4;
+
+template <int GROUPS, int N, int VECS>
+void conv_micro(const MicroArgs& m) {
+  constexpr int kWidth = VECS * kLanes;
+  constexpr int kUnroll = 4;
+  constexpr int kPrefetchLines = kUnroll * kWidth * 4 / kPrefetchPasses / 64;
+  vec acc[GROUPS][N][VECS];
+  if (m.bias != nullptr) {
+    init<N, VECS>(acc[0], m.bias, 0);
+    if constexpr (GROUPS == 2) init<N, VECS>(acc[1], m.bias, 0);
+  } else {
+    init<N, VECS>(acc[0], m.scratch[0], kWidth);
+    if constexpr (GROUPS == 2) init<N, VECS>(acc[1], m.scratch[1], kWidth);
+  }
+  const int in_y0 = m.y[0] * m.sh, in_y1 = m.y[GROUPS - 1] * m.sh;
+  for (const Run *run = m.runs, *end = run + m.n_runs; run != end; ++run) {
+    const unsigned h = static_cast<unsigned>(m.in_h);
+    if (static_cast<unsigned>(in_y0 + run->dy) >= h && static_cast<unsigned>(in_y1 + run->dy) >= h) {
+      continue;  // only padding
+    }
+    const int64_t row = run->row_step;
+    int64_t s = run->pixel_step, s3 = 3 * s, s5 = 5 * s;
+    const char* a0 = run->base + m.y[0] * row + m.x[0] * s;
+    const char* a1 = run->base + m.y[GROUPS - 1] * row + m.x[GROUPS - 1] * s;
+    const float* w = m.weight + run->weight * kWidth;
+    const int64_t weight_bytes = (run->weight - m.runs->weight) * kWidth * 4;
+    const char* ahead = m.prefetch != nullptr ? m.prefetch + weight_bytes / kPrefetchPasses
+                                              : reinterpret_cast<const char*>(w);
+    // The empty asm hides that these are multiples and induction variables; otherwise the compiler
+    // makes one pointer per pixel and spills them.
+    __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
+    int i = run->channels;
+    for (; i >= kUnroll; i -= kUnroll) {
+      __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
+#pragma GCC unroll 4
+      for (int l = 0; l < kPrefetchLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
+      ahead += kPrefetchLines * 64;
+#pragma GCC unroll 4
+      for (int k = 0; k < kUnroll; ++k) {
+        __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
+        reduction_step<GROUPS, N, VECS>(acc, w + k * kWidth, a0 + 4 * k, a1 + 4 * k, s, s3, s5);
+      }
+      a0 += 4 * kUnroll;
+      a1 += 4 * kUnroll;
+      w += kUnroll * kWidth;
+    }
+    for (; i > 0; --i) {
+      __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
+      reduction_step<GROUPS, N, VECS>(acc, w, a0, a1, s, s3, s5);
+      a0 += 4;
+      a1 += 4;
+      w += kWidth;
+    }
+  }
+  finish<N, VECS>(acc[0], m, 0);
+  if constexpr (GROUPS == 2) finish<N, VECS>(acc[1], m, 1);
+}
+
+using Micro = void (*)(const MicroArgs&);
+
+#define PVNET_MICRO_VECS(groups, n) {conv_micro<groups, n, 1>, conv_micro<groups, n, 2>}
+#define PVNET_MICRO(n) {PVNET_MICRO_VECS(1, n), PVNET_MICRO_VECS(2, n)}
+// [pixels of a group - 1][groups - 1][vectors - 1]
+constexpr Micro kMicro[kGroupPixels][2][kBlockVecs] = {
+    PVNET_MICRO(1), PVNET_MICRO(2), PVNET_MICRO(3),
+#ifdef PVNET_WIDE_GROUPS
+    PVNET_MICRO(4), PVNET_MICRO(5), PVNET_MICRO(6), PVNET_MICRO(7),
+#endif
+};
+#undef PVNET_MICRO
+#undef PVNET_MICRO_VECS

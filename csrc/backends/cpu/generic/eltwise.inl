@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copy, add, multiply with activation; affine; softmax. Vectors over channels.
+
+struct Operand {
+  const float* p;   // nullptr: 0
+  bool broadcast;   // one channel for all
+};
+
+inline vec operand_at(const Operand& o, int c, int n) {
+  if (o.p == nullptr) return splat(0.0f);
+  return o.broadcast ? splat(*o.p) : load_n(o.p + c, n);
+}
+
+inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, float* out) {
+  for (int c = 0; c < channels; c += kLanes) {
+    const int n = channels - c;
+    vec v = operand_at(x[0], c, n);
+    if (a.op == EltOp::add) {
+      for (int k = 1; k < a.n; ++k) v += operand_at(x[k], c, n);
+    } else if (a.op == EltOp::mul) {
+      for (int k = 1; k < a.n; ++k) v *= operand_at(x[k], c, n);
+    }
+    store_n(out + c, activate(v, a.act), n);
+  }
+}
+
+void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
+  const MapGeometry& og = a.out.g;
+  // Pixels that lie side by side without padding are one long pixel.
+  bool dense = a.out_c0 == 0 && og.pixel_stride == a.c;
+  for (int k = 0; k < a.n; ++k) {
+    const MapGeometry& g = a.g[k];
+    dense = dense && (a.data[k] == nullptr || (g.c >= a.c && g.pixel_stride == a.c &&
+                                               a.c0[k] == 0 && g.w == og.w && g.h == og.h));
+  }
+  const int pixels = dense ? 1 : og.w, channels = dense ? a.c * og.w : a.c;
+  for (int y = row_lo; y < row_hi; ++y) {
+    float* out = a.out.data + y * og.row_stride + a.out_c0;
+    for (int x = 0; x < pixels; ++x) {
+      Operand o[kMaxOperands];
+      for (int k = 0; k < a.n; ++k) {
+        const MapGeometry& g = a.g[k];
+        const bool one = g.h == 1 && g.w == 1;
+        o[k].broadcast = g.c == 1 && a.c > 1;
+        o[k].p = a.data[k];
+        if (o[k].p != nullptr) {
+          o[k].p += (g.c == 1 ? 0 : a.c0[k]) + (one ? 0 : y * g.row_stride + x * g.pixel_stride);
+        }
+      }
+      eltwise_pixel(a, o, channels, out + x * og.pixel_stride);
+    }
+  }
+}
+
+void affine(const AffineArgs& a, int row_lo, int row_hi) {
+  for (int y = row_lo; y < row_hi; ++y) {
+    for (int x = 0; x < a.g.w; ++x) {
+      const float* in = a.data == nullptr ? nullptr : a.data + y * a.g.row_stride + x * a.g.pixel_stride;
+      float* out = a.out.data + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
+      for (int c = 0; c < a.g.c; c += kLanes) {
+        const int n = a.g.c - c;
+        const vec v = in == nullptr ? splat(0.0f) : load_n(in + c, n);
+        store_n(out + c, fma(v, load_n(a.scale + c, n), load_n(a.shift + c, n)), n);
+      }
+    }
+  }
+}
+
+// The lanes are added in their order: the sum has one meaning for one instruction set.
+inline float softmax_sum(float* p, int channels, vec top) {
+  vec sum = splat(0.0f);
+  for (int c = 0; c < channels; c += kLanes) {
+    const int n = imin(channels - c, kLanes);
+    const vec e = vexp(load_n(p + c, n) - top);
+    store_n(p + c, e, n);
+    if (n == kLanes) {
+      sum += e;
+    } else {
+      sum += load_partial(p + c, n);
+    }
+  }
+  float total = 0.0f;
+  for (int i = 0; i < kLanes; ++i) total += sum[i];
+  return total;
+}
+
+void softmax(const SoftmaxArgs& a, int row_lo, int row_hi) {
+  const MapGeometry& g = a.out.g;
+  for (int y = row_lo; y < row_hi; ++y) {
+    for (int x = 0; x < g.w; ++x) {
+      float* p = a.out.data + y * g.row_stride + x * g.pixel_stride;
+      float top = p[0];
+      for (int c = 1; c < g.c; ++c) top = p[c] > top ? p[c] : top;
+      const vec inverse = splat(1.0f / softmax_sum(p, g.c, splat(top)));
+      for (int c = 0; c < g.c; c += kLanes) {
+        store_n(p + c, load_n(p + c, g.c - c) * inverse, g.c - c);
+      }
+    }
+  }
+}

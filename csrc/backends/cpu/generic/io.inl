@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames in, outputs out.
+
+constexpr int kMaxPattern = 8;  // channels of a frame that is loaded as one long row
+
+// Rows without padding between the pixels: scale and shift repeat with c, so a table of kLanes * c
+// of them makes the row one loop over vectors.
+inline void load_u8_dense(const uint8_t* src, const float* scale, const float* shift, int c, int n,
+                          float* out) {
+  const int period = kLanes * c;
+  int i = 0;
+  for (; i + period <= n; i += period) {
+    for (int j = 0; j < period; ++j) {
+      out[i + j] = static_cast<float>(src[i + j]) * scale[j] + shift[j];
+    }
+  }
+  for (int j = 0; i + j < n; ++j) {
+    out[i + j] = static_cast<float>(src[i + j]) * scale[j] + shift[j];
+  }
+}
+
+void load_u8(const uint8_t* src, int64_t pitch_bytes, const float* scale, const float* shift,
+             const MapView& out) {
+  const MapGeometry& g = out.g;
+  const bool dense = g.pixel_stride == g.c && g.c <= kMaxPattern;
+  float scales[kLanes * kMaxPattern], shifts[kLanes * kMaxPattern];
+  if (dense) {
+    for (int i = 0; i < kLanes * g.c; ++i) {
+      scales[i] = scale[i % g.c];
+      shifts[i] = shift[i % g.c];
+    }
+  }
+  for (int y = 0; y < g.h; ++y) {
+    const uint8_t* row = src + y * pitch_bytes;
+    float* dst = out.data + y * g.row_stride;
+    if (dense) {
+      load_u8_dense(row, scales, shifts, g.c, g.c * g.w, dst);
+      continue;
+    }
+    for (int x = 0; x < g.w; ++x) {
+      const uint8_t* p = row + static_cast<int64_t>(x) * g.c;
+      float* q = dst + x * g.pixel_stride;
+      for (int c = 0; c < g.c; ++c) q[c] = static_cast<float>(p[c]) * scale[c] + shift[c];
+    }
+  }
+}
+
+// Pixels of a transposition that are done together, so that what is strided stays in the cache.
+constexpr int kTransposePixels = 16;
+
+void load_f32(const float* src, const int64_t strides[3], const MapView& out) {
+  const MapGeometry& g = out.g;
+  for (int y = 0; y < g.h; ++y) {
+    const float* row = src + y * strides[1];
+    float* dst = out.data + y * g.row_stride;
+    if (strides[0] == 1) {
+      for (int x = 0; x < g.w; ++x) {
+        __builtin_memcpy(dst + x * g.pixel_stride, row + x * strides[2],
+                         static_cast<size_t>(g.c) * sizeof(float));
+      }
+      continue;
+    }
+    for (int x0 = 0; x0 < g.w; x0 += kTransposePixels) {
+      const int x1 = imin(x0 + kTransposePixels, g.w);
+      for (int c = 0; c < g.c; ++c) {
+        const float* in = row + c * strides[0];
+        for (int x = x0; x < x1; ++x) dst[x * g.pixel_stride + c] = in[x * strides[2]];
+      }
+    }
+  }
+}
+
+void store_f32(const MapGeometry& g, const float* data, float* dst) {
+  const int64_t plane = static_cast<int64_t>(g.h) * g.w;
+  if (data == nullptr) {
+    for (int64_t i = 0; i < plane * g.c; ++i) dst[i] = 0.0f;
+    return;
+  }
+  for (int y = 0; y < g.h; ++y) {
+    for (int x0 = 0; x0 < g.w; x0 += kTransposePixels) {
+      const int x1 = imin(x0 + kTransposePixels, g.w);
+      for (int c = 0; c < g.c; ++c) {
+        const float* in = data + y * g.row_stride + c;
+        float* out = dst + c * plane + static_cast<int64_t>(y) * g.w;
+        for (int x = x0; x < x1; ++x) out[x] = in[x * g.pixel_stride];
+      }
+    }
+  }
+}

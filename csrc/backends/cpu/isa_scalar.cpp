@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The generic kernels compiled for the baseline of the machine. Headers come before the target region, so
+// that nothing shared with other code is compiled for this set; everything inside has internal
+// linkage.
+#include "backends/cpu/isa.hpp"
+
+#define PVNET_ISA_NAME "scalar"
+namespace pvnet::cpu {
+namespace {
+#include "backends/cpu/simd_scalar.hpp"
+// simd_scalar.hpp comes first: the kernels are written over its types.
+#include "backends/cpu/generic/all.inl"
+}  // namespace
+const Backend& scalar_backend() { return backend; }
+}  // namespace pvnet::cpu
+

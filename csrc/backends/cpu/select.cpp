@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which instruction sets this build has, which of them this machine can run, and which one to take.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "backends/cpu/isa.hpp"
+
+namespace pvnet {
+namespace {
+
+struct Entry {
+  const char* name;
+  bool runs;
+  const Backend& (*table)();
+};
+
+// Best first; the sets this build lacks are listed too, so that a message can tell them apart from
+// misspelled names.
+constexpr int kEntries = 4;
+struct Registry {
+  Entry entries[kEntries];
+  const char* names[kEntries + 1] = {};
+
+  Registry()
+      : entries{
+#if defined(__x86_64__)
+            {"avx512",
+             __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("fma"),
+             cpu::avx512_backend},
+            {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
+             cpu::avx2_backend},
+#else
+            {"avx512", false, nullptr},
+            {"avx2", false, nullptr},
+#endif
+#if defined(__aarch64__)
+            {"neon", true, cpu::neon_backend},
+#else
+            {"neon", false, nullptr},
+#endif
+            {"scalar", true, cpu::scalar_backend}} {
+    int n = 0;
+    for (const Entry& e : entries) {
+      if (e.runs) names[n++] = e.name;
+    }
+  }
+};
+
+const Registry& registry() {
+  static const Registry instance;
+  return instance;
+}
+
+const char* refusal(const char* what, const char* isa, bool from_environment) {
+  thread_local char text[320];
+  char usable[64] = "";
+  for (const char* const* p = registry().names; *p != nullptr; ++p) {
+    if (usable[0] != 0) std::strncat(usable, ", ", sizeof usable - std::strlen(usable) - 1);
+    std::strncat(usable, *p, sizeof usable - std::strlen(usable) - 1);
+  }
+  std::snprintf(text, sizeof text, "[cpu_backend] %s: got \"%.40s\", expected one of %s. %s.", what,
+                isa, usable,
+                from_environment ? "Unset or change the environment variable PVNET_CPU_ISA"
+                                 : "Leave isa empty to take the best one");
+  return text;
+}
+
+}  // namespace
+
+const char* const* cpu_isas() { return registry().names; }
+
+const Backend* cpu_backend(const char* isa, const char** why) {
+  bool from_environment = false;
+  if (isa == nullptr || isa[0] == 0) {
+    isa = std::getenv("PVNET_CPU_ISA");
+    from_environment = true;
+    if (isa == nullptr || isa[0] == 0) isa = registry().names[0];
+  }
+  for (const Entry& e : registry().entries) {
+    if (std::strcmp(e.name, isa) != 0) continue;
+    if (e.runs) return &e.table();
+    if (why != nullptr) {
+      *why = refusal(e.table == nullptr ? "this build lacks the instruction set"
+                                        : "this machine lacks the instruction set",
+                     isa, from_environment);
+    }
+    return nullptr;
+  }
+  if (why != nullptr) *why = refusal("unknown instruction set", isa, from_environment);
+  return nullptr;
+}
+
+}  // namespace pvnet

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vector primitives of AVX2 with FMA; see simd_avx512.hpp.
+
+constexpr int kLanes = 8;
+constexpr int kGroupPixels = 3;  // 2 groups x 3 pixels x 2 vectors = 12 of the 16 registers
+
+typedef float vec __attribute__((vector_size(32)));
+typedef int32_t ivec __attribute__((vector_size(32)));
+typedef float vec_unaligned __attribute__((vector_size(32), aligned(4), may_alias));
+
+inline vec splat(float x) { return _mm256_set1_ps(x); }
+inline vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+inline __m256i first_lanes(int n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline vec load_partial(const float* p, int n) { return _mm256_maskload_ps(p, first_lanes(n)); }
+inline void store_partial(float* p, vec v, int n) { _mm256_maskstore_ps(p, first_lanes(n), v); }

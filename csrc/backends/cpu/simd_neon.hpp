@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vector primitives of NEON (AArch64); see simd_avx512.hpp.
+
+constexpr int kLanes = 4;
+constexpr int kGroupPixels = 7;  // 2 x 7 x 2 = 28 of the 32 registers
+
+typedef float vec __attribute__((vector_size(16)));
+typedef int32_t ivec __attribute__((vector_size(16)));
+typedef float vec_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
+
+inline vec splat(float x) { return vec{x, x, x, x}; }
+inline vec fma(vec a, vec b, vec c) {
+  return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+inline vec load_partial(const float* p, int n) {
+  vec v = {0, 0, 0, 0};
+  for (int i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+inline void store_partial(float* p, vec v, int n) {
+  for (int i = 0; i < n; ++i) p[i] = v[i];
+}

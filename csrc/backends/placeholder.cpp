@@ -1,1 +1,0 @@
-namespace pvnet { namespace { [[maybe_unused]] int placeholder; } }

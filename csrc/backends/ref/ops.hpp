@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operations of the reference backend, one file each. Every kernel is a plain nest of loops
+// over f32 values whose order of additions is written at its top and depends on nothing but the
+// shapes: the oracle of the other backends, and the reason why "pipelined equals sequential" can be
+// demanded bit for bit.
+#pragma once
+
+#include <cmath>
+
+#include "backends/kernel_api.hpp"
+
+namespace pvnet::ref {
+
+size_t conv_packed_floats(const ConvShape& s);
+void conv_pack(const ConvShape& s, const float* weight, const float* bias, float* packed);
+int conv_tiles(const ConvShape& s);
+void conv(const ConvArgs& a, int lo, int hi);
+void pool(const PoolArgs& a, int row_lo, int row_hi);
+void eltwise(const EltwiseArgs& a, int row_lo, int row_hi);
+void upsample(const UpsampleArgs& a, int row_lo, int row_hi);
+void global_pool(const GlobalPoolArgs& a);
+void affine(const AffineArgs& a, int row_lo, int row_hi);
+void softmax(const SoftmaxArgs& a, int row_lo, int row_hi);
+void load_u8(const uint8_t* src, int64_t pitch_bytes, const float* scale, const float* shift,
+             const MapView& out);
+void load_f32(const float* src, const int64_t strides[3], const MapView& out);
+void store_f32(const MapGeometry& g, const float* data, float* dst);
+
+// First channel of pixel (y, x); both may lie in the halo.
+inline const float* pixel(const MapGeometry& g, const float* data, int y, int x) {
+  return data + y * g.row_stride + x * g.pixel_stride;
+}
+inline float* pixel(const MapView& m, int y, int x) {
+  return m.data + y * m.g.row_stride + x * m.g.pixel_stride;
+}
+
+// NaN stays NaN. Softmax is an operation of its own.
+inline float activate(Act act, float x) {
+  switch (act) {
+    case Act::relu:
+      return x < 0.0f ? 0.0f : x;
+    case Act::silu:
+      return x / (1.0f + std::exp(-x));
+    case Act::sigmoid:
+      return 1.0f / (1.0f + std::exp(-x));
+    case Act::none:
+    case Act::softmax:
+      break;
+  }
+  return x;
+}
+
+}  // namespace pvnet::ref

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Max and average pooling over space and taps. Order of additions: taps oldest first, then ky, kx.
+// A missing firing is the value 0 in both; a pixel outside the map takes no part in a maximum.
+#include <cmath>
+#include <limits>
+
+#include "backends/ref/ops.hpp"
+
+namespace pvnet::ref {
+namespace {
+
+struct Window {  // what one output value is made of
+  float max = -std::numeric_limits<float>::infinity();
+  float sum = 0.0f;
+  int inside = 0;  // pixels of one frame that lie in the map
+};
+
+Window look(const PoolArgs& a, int oy, int ox, int c) {
+  Window window;
+  for (int j = 0; j < a.kt; ++j) {
+    window.inside = 0;
+    for (int ky = 0; ky < a.kh; ++ky) {
+      const int y = oy * a.sh - a.ph + ky * a.dh;
+      if (y < 0 || y >= a.seg.g.h) continue;
+      for (int kx = 0; kx < a.kw; ++kx) {
+        const int x = ox * a.sw - a.pw + kx * a.dw;
+        if (x < 0 || x >= a.seg.g.w) continue;
+        const float v = a.seg.taps[j] == nullptr ? 0.0f : pixel(a.seg.g, a.seg.taps[j], y, x)[c];
+        if (v > window.max || std::isnan(v)) window.max = v;
+        window.sum += v;
+        ++window.inside;
+      }
+    }
+  }
+  return window;
+}
+
+}  // namespace
+
+void pool(const PoolArgs& a, int row_lo, int row_hi) {
+  for (int oy = row_lo; oy < row_hi; ++oy) {
+    for (int ox = 0; ox < a.out.g.w; ++ox) {
+      float* out = pixel(a.out, oy, ox) + a.out_c0;
+      for (int c = 0; c < a.seg.g.c; ++c) {
+        const Window window = look(a, oy, ox, c);
+        const int count = a.kt * (a.count_include_pad ? a.kh * a.kw : window.inside);
+        out[c] = a.is_max ? window.max : window.sum / static_cast<float>(count);
+      }
+    }
+  }
+}
+
+}  // namespace pvnet::ref

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reference backend's table.
+#include "backends/ref/ops.hpp"
+
+namespace pvnet {
+
+const Backend& ref_backend() {
+  static constexpr Backend kTable{
+      .name = "ref",
+      .isa = "scalar",
+      .conv_packed_floats = ref::conv_packed_floats,
+      .conv_pack = ref::conv_pack,
+      .conv_tiles = ref::conv_tiles,
+      .conv = ref::conv,
+      .pool = ref::pool,
+      .eltwise = ref::eltwise,
+      .upsample = ref::upsample,
+      .global_pool = ref::global_pool,
+      .affine = ref::affine,
+      .softmax = ref::softmax,
+      .load_u8 = ref::load_u8,
+      .load_f32 = ref::load_f32,
+      .store_f32 = ref::store_f32,
+  };
+  return kTable;
+}
+
+}  // namespace pvnet

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nearest and bilinear resizing. Source coordinates are computed in f32 with the formulas of
+// torch.nn.functional.interpolate (align_corners = false), so that both pick the same pixels.
+#include <algorithm>
+#include <cmath>
+
+#include "backends/ref/ops.hpp"
+
+namespace pvnet::ref {
+namespace {
+
+int nearest_source(int i, int in, int out) {
+  const float scale = static_cast<float>(in) / static_cast<float>(out);
+  return std::min(static_cast<int>(std::floor(static_cast<float>(i) * scale)), in - 1);
+}
+
+struct Lerp {
+  int lo, hi;
+  float w_lo, w_hi;
+  Lerp(int i, int in, int out) {
+    const float scale = static_cast<float>(in) / static_cast<float>(out);
+    const float at = std::max(0.0f, scale * (static_cast<float>(i) + 0.5f) - 0.5f);
+    lo = std::min(static_cast<int>(at), in - 1);
+    hi = std::min(lo + 1, in - 1);
+    w_hi = at - static_cast<float>(lo);
+    w_lo = 1.0f - w_hi;
+  }
+};
+
+}  // namespace
+
+void upsample(const UpsampleArgs& a, int row_lo, int row_hi) {
+  for (int oy = row_lo; oy < row_hi; ++oy) {
+    for (int ox = 0; ox < a.out.g.w; ++ox) {
+      float* out = pixel(a.out, oy, ox) + a.out_c0;
+      if (a.data == nullptr) {
+        std::fill_n(out, a.g.c, 0.0f);
+      } else if (a.mode == Interp::nearest) {
+        const int y = nearest_source(oy, a.g.h, a.out.g.h);
+        const int x = nearest_source(ox, a.g.w, a.out.g.w);
+        std::copy_n(pixel(a.g, a.data, y, x), a.g.c, out);
+      } else {
+        const Lerp y(oy, a.g.h, a.out.g.h);
+        const Lerp x(ox, a.g.w, a.out.g.w);
+        const float* top_left = pixel(a.g, a.data, y.lo, x.lo);
+        const float* top_right = pixel(a.g, a.data, y.lo, x.hi);
+        const float* bottom_left = pixel(a.g, a.data, y.hi, x.lo);
+        const float* bottom_right = pixel(a.g, a.data, y.hi, x.hi);
+        for (int c = 0; c < a.g.c; ++c) {
+          out[c] = y.w_lo * (x.w_lo * top_left[c] + x.w_hi * top_right[c]) +
+                   y.w_hi * (x.w_lo * bottom_left[c] + x.w_hi * bottom_right[c]);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace pvnet::ref

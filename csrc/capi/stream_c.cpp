@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "capi/handles.hpp"
+#include "capi/trace_json.hpp"
+
+using pvnet::Code;
+using pvnet::Result;
+using pvnet::Status;
+using namespace pvnet::capi;
+
+namespace {
+
+// Holds a stream for the length of one call. Every call takes it, also those that only read: a
+// reader beside a running tick would see half of it.
+class Turn {
+ public:
+  explicit Turn(const pvnet_stream* stream) : stream_(stream) {
+    taken_ = !stream->busy.exchange(true, std::memory_order_acquire);
+  }
+  ~Turn() {
+    if (taken_) stream_->busy.store(false, std::memory_order_release);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  Status status(const char* where) const {
+    if (taken_) return {};
+    return refuse(where, "the stream is busy", "a second call at the same time",
+                  "one thread at a time", "Use one stream per thread, or a lock", Code::state);
+  }
+
+ private:
+  const pvnet_stream* stream_;
+  bool taken_ = false;
+};
+
+template <class F>
+int with_stream(const char* where, const pvnet_stream* stream, F&& f) {
+  return guarded([&]() -> Status {
+    PVNET_TRY(need(where, "stream", stream));
+    const Turn turn(stream);
+    PVNET_TRY(turn.status(where));
+    return f();
+  });
+}
+
+Status need_place(const char* where, const pvnet_stream* stream, int output, int row) {
+  const pvnet::Plan& plan = stream->stream->plan();
+  PVNET_TRY(need_index(where, "output", output, plan.outputs.size()));
+  return need_index(where, "row", row, static_cast<size_t>(plan.options.batch));
+}
+
+// frames[i] -> views[i]; the shape is the Stream's to check.
+Status read_frames(pvnet_stream* stream, const pvnet_frame* frames, const uint8_t* rows) {
+  const size_t batch = static_cast<size_t>(stream->stream->plan().options.batch);
+  for (size_t i = 0; i < stream->views.size(); ++i) {
+    pvnet::FrameView& view = stream->views[i];
+    view = {};
+    if (rows != nullptr && rows[i % batch] == 0) continue;
+    const pvnet_frame& f = frames[i];
+    PVNET_TRY(need("pvnet_stream_tick", "frame data", f.data));
+    if (f.type != PVNET_U8_HWC && f.type != PVNET_F32_CHW) {
+      return refuse("pvnet_stream_tick", "type of frame " + std::to_string(i),
+                    std::to_string(f.type), "PVNET_U8_HWC or PVNET_F32_CHW",
+                    "Make frames with pvnet_frame_u8 or pvnet_frame_f32");
+    }
+    view.type = f.type == PVNET_U8_HWC ? pvnet::FrameType::u8_hwc : pvnet::FrameType::f32_chw;
+    view.data = f.data;
+    std::copy(f.strides, f.strides + 3, view.strides);
+    view.h = f.height;
+    view.w = f.width;
+    view.c = f.channels;
+  }
+  return {};
+}
+
+}  // namespace
+
+extern "C" {
+
+int pvnet_stream_create(const pvnet_plan* plan, pvnet_stream** stream) {
+  return guarded([&]() -> Status {
+    PVNET_TRY(need("pvnet_stream_create", "plan", plan));
+    PVNET_TRY(need("pvnet_stream_create", "stream", stream));
+    auto handle = std::make_unique<pvnet_stream>();
+    auto created = pvnet::Stream::create(plan->plan);
+    if (!created.ok()) return created.status();
+    handle->stream = std::move(created).value();
+    handle->views.resize(plan->plan->input_values.size() *
+                         static_cast<size_t>(plan->plan->options.batch));
+    *stream = handle.release();
+    return {};
+  });
+}
+
+void pvnet_stream_destroy(pvnet_stream* stream) { delete stream; }
+
+int pvnet_stream_tick(pvnet_stream* stream, const pvnet_frame* frames, size_t n_frames,
+                      const uint8_t* rows) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    PVNET_TRY(need("pvnet_stream_tick", "frames", frames));
+    if (n_frames != stream->views.size()) {
+      return refuse("pvnet_stream_tick", "number of frames", std::to_string(n_frames),
+                    std::to_string(stream->views.size()) + " (inputs * batch)",
+                    "Pass one frame per input and batch row, frozen ones included");
+    }
+    PVNET_TRY(read_frames(stream, frames, rows));
+    return stream->stream->tick(stream->views.data(), rows);
+  });
+}
+
+int pvnet_stream_read_output(const pvnet_stream* stream, int output, int row, float* dst,
+                             size_t dst_floats) {
+  constexpr const char* kWhere = "pvnet_stream_read_output";
+  return with_stream(kWhere, stream, [&]() -> Status {
+    PVNET_TRY(need(kWhere, "dst", dst));
+    PVNET_TRY(need_place(kWhere, stream, output, row));
+    const pvnet::Shape s = stream->stream->plan().outputs[static_cast<size_t>(output)].shape;
+    const size_t needed =
+        static_cast<size_t>(s.c) * static_cast<size_t>(s.h) * static_cast<size_t>(s.w);
+    if (dst_floats != needed) {
+      return refuse(kWhere, "size of dst", std::to_string(dst_floats) + " floats",
+                    std::to_string(needed) + " floats", "Use pvnet_plan_get_output for the shape");
+    }
+    return stream->stream->read_output(output, row, dst);
+  });
+}
+
+int pvnet_stream_valid(const pvnet_stream* stream, int output, int row, int* valid) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    PVNET_TRY(need("pvnet_stream_valid", "valid", valid));
+    PVNET_TRY(need_place("pvnet_stream_valid", stream, output, row));
+    *valid = stream->stream->valid(output, row) ? 1 : 0;
+    return {};
+  });
+}
+
+int pvnet_stream_ticks(const pvnet_stream* stream, int row, int64_t* ticks) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    PVNET_TRY(need("pvnet_stream_ticks", "ticks", ticks));
+    PVNET_TRY(need_place("pvnet_stream_ticks", stream, 0, row));
+    *ticks = stream->stream->ticks_done(row);
+    return {};
+  });
+}
+
+int pvnet_stream_age(const pvnet_stream* stream, int output, int row, int stage,
+                     int64_t* age_ticks) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    PVNET_TRY(need("pvnet_stream_age", "age_ticks", age_ticks));
+    PVNET_TRY(need_place("pvnet_stream_age", stream, output, row));
+    PVNET_TRY(need_index("pvnet_stream_age", "stage", stage,
+                         static_cast<size_t>(stream->stream->plan().graph.n_stages())));
+    *age_ticks = stream->stream->age_ticks(output, row, stage);
+    return {};
+  });
+}
+
+int pvnet_stream_reset(pvnet_stream* stream, const uint8_t* rows) {
+  return with_stream(__func__, stream, [&]() -> Status { return stream->stream->reset(rows); });
+}
+
+int pvnet_stream_snapshot_bytes(const pvnet_stream* stream, size_t* size_bytes) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    PVNET_TRY(need("pvnet_stream_snapshot_bytes", "size_bytes", size_bytes));
+    *size_bytes = stream->stream->snapshot_bytes();
+    return {};
+  });
+}
+
+int pvnet_stream_snapshot(const pvnet_stream* stream, void* dst, size_t size_bytes) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    PVNET_TRY(need("pvnet_stream_snapshot", "dst", dst));
+    return stream->stream->snapshot(dst, size_bytes);
+  });
+}
+
+int pvnet_stream_restore(pvnet_stream* stream, const void* src, size_t size_bytes) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    PVNET_TRY(need("pvnet_stream_restore", "src", src));
+    return stream->stream->restore(src, size_bytes);
+  });
+}
+
+int pvnet_stream_trace_start(pvnet_stream* stream, size_t capacity_events) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    stream->trace.clear();
+    return stream->stream->trace_start(capacity_events);
+  });
+}
+
+int pvnet_stream_trace_stop(pvnet_stream* stream, const char** json) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    PVNET_TRY(need("pvnet_stream_trace_stop", "json", json));
+    stream->trace = trace_json(stream->stream->plan(), stream->stream->trace_stop());
+    *json = stream->trace.c_str();
+    return {};
+  });
+}
+
+}  // extern "C"

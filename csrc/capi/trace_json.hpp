@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recording as text for Chrome's and Perfetto's trace viewers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <pvnet/plan.hpp>
+#include <pvnet/stream.hpp>
+
+namespace pvnet::capi {
+
+// {"traceEvents":[{"name","ph":"X","ts","dur" (us from the first event),"pid":0,"tid":lane,
+// "args":{"tick","stage","lo","hi"}}]}
+std::string trace_json(const Plan& plan, const std::vector<TraceEvent>& events);
+
+}  // namespace pvnet::capi

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Estimated time of one firing of a node, for balancing stages before anything was measured. The
+// unit is the time of one multiply-add in a good convolution kernel; only ratios matter.
+#pragma once
+
+#include <vector>
+
+#include <pvnet/graph.hpp>
+
+namespace pvnet {
+
+// 0 for input, concat, delay and feedback: they compute nothing.
+double estimated_cost(const std::vector<Node>& nodes, int n);
+
+}  // namespace pvnet

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cuts of a graph into stages: assignments of a stage to every node that never decrease along a
+// non-feedback edge.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pvnet/graph.hpp>
+
+namespace pvnet {
+
+// First items of the K parts of `costs` (begins[0] = 0), contiguous and none empty, whose largest
+// sum is the smallest possible. Needs 1 <= k <= costs.size() and costs >= 0 and finite.
+std::vector<size_t> balanced_cuts(const std::vector<double>& costs, size_t k);
+
+// Stage of every node for K balanced stages. cost: amortised per tick, by node.
+Result<std::vector<int>> partition(const std::vector<Node>& nodes, int k,
+                                   const std::vector<double>& cost);
+
+// Stage of every node from lists of names; an entry that ends with '*' is a prefix. Every node but
+// the inputs (always stage 0) must be named exactly once.
+Result<std::vector<int>> stages_from_lists(const std::vector<Node>& nodes,
+                                           const std::vector<std::vector<std::string>>& lists);
+
+}  // namespace pvnet

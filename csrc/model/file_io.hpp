@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where model bytes come from and go to: a regular file or memory in, an atomically replaced file
+// out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <pvnet/status.hpp>
+
+namespace pvnet::model {
+
+// Reads at offsets from a file or from borrowed memory. Not copyable: owns the file descriptor.
+class Source {
+ public:
+  static Result<Source> open(const std::string& path);
+  static Source memory(const void* bytes, size_t size_bytes);
+  Source(Source&& other) noexcept;
+  Source& operator=(Source&&) = delete;
+  Source(const Source&) = delete;
+  ~Source();
+
+  uint64_t size_bytes() const { return size_bytes_; }
+  const std::string& label() const { return label_; }  // names the source in messages
+  // offset + count <= size_bytes(). Fails when the file became shorter since it was opened.
+  Status read(uint64_t offset, void* dst, size_t count) const;
+
+ private:
+  Source() = default;
+  int fd_ = -1;
+  const unsigned char* bytes_ = nullptr;
+  uint64_t size_bytes_ = 0;
+  std::string label_;
+};
+
+struct Chunk {
+  const void* data = nullptr;
+  size_t size_bytes = 0;
+};
+// Writes the chunks to a file beside `path`, syncs it and renames it over `path`: whatever happens,
+// `path` is the whole old file or the whole new one.
+Status write_atomically(const std::string& path, const std::vector<Chunk>& chunks);
+
+}  // namespace pvnet::model
