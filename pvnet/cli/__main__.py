@@ -1,0 +1,114 @@
+"""`pvnet <command>`: parses, runs the command's module, prints its report, sets the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from pvnet.cli.report import Report, UsageError, plain
+from pvnet.errors import PvnetError
+
+COMMANDS = {
+    "demo": "sequential and depth-parallel side by side on a built-in video",
+    "run": "run a network on a video, a camera or the synthetic source",
+    "bench": "throughput and computational latency of the wirings over stages and lanes",
+    "trace": "what every lane did in every tick, as Chrome/Perfetto JSON",
+    "export": "write a model file, or re-wire one",
+    "describe": "stages, delays, latencies and timeline of a network",
+    "info": "versions, backends, instruction sets",
+}
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of every command; their modules are light, heavy imports come on running."""
+    parser = argparse.ArgumentParser(
+        prog="pvnet",
+        description="Depth-parallel networks on live video.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad usage.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        module = importlib.import_module(f"pvnet.cli.{name}")
+        sub = commands.add_parser(name, help=summary, description=module.__doc__)
+        module.add_arguments(sub)
+        sub.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+        sub.add_argument("--quiet", action="store_true", help="no progress bar, no notes")
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code.
+
+    Args:
+        argv: arguments without the program's name; None takes those of the process.
+
+    Returns:
+        0 done, 1 failed, 2 bad usage.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in words
+    parser = build_parser()
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as end:  # argparse has printed the usage, or the help (code 0)
+        code = EXIT_OK if not end.code else EXIT_USAGE
+        if code == EXIT_USAGE and as_json:
+            _print_json({"error": {"type": "UsageError", "message": "bad usage, see stderr"}})
+        return code
+    if args.version:
+        import pvnet
+
+        print(pvnet.__version__)
+        return EXIT_OK
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        report: Report = args.run(args)
+        if args.json:
+            _print_json(report.document)
+        else:
+            print(report.text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `pvnet ... | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except UsageError as error:
+        return _fail(args, error, EXIT_USAGE)
+    except KeyboardInterrupt:
+        print("pvnet: interrupted", file=sys.stderr)
+        return EXIT_FAILED
+    except (PvnetError, OSError, ModuleNotFoundError) as error:
+        return _fail(args, error, EXIT_FAILED)
+    return EXIT_OK
+
+
+def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:
+    if args.debug:
+        traceback.print_exception(error)
+    print(f"pvnet {args.command}: {error}", file=sys.stderr)
+    if args.json:
+        _print_json({"error": {"type": type(error).__name__, "message": str(error)}})
+    return code
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(plain(document), indent=2, allow_nan=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

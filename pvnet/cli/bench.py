@@ -1,0 +1,177 @@
+"""Throughput and computational latency of sequential, round-robin over frames, pipelined and
+predictive, over a sweep of stages and lanes. Results are checked before anything is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pvnet.cli.cases import Case, check_cases, make_cases, state_reasons
+from pvnet.cli.machine import cpus_allowed, machine_record, peak_gflops
+from pvnet.cli.network import Choice, add_network_arguments, choose
+from pvnet.cli.parse import positive, positive_list
+from pvnet.cli.progress import Progress, note
+from pvnet.cli.report import Report, plain, table
+from pvnet.cli.sources import probe_frames
+from pvnet.cli.speedup_picture import draw_speedup
+from pvnet.cli.stats import latency_summary
+from pvnet.errors import InternalError
+from pvnet.graph import Graph
+
+# Float32 sums in another order; the cpu backend promises equal bits and usually shows 0.
+_TOLERANCE = 1e-4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `pvnet bench`."""
+    add_network_arguments(parser, wiring=False)
+    group = parser.add_argument_group("sweep")
+    group.add_argument(
+        "--stages", type=positive_list, default=[2, 7], metavar="K,K", help="default 2,7"
+    )
+    group.add_argument(
+        "--lanes", type=positive_list, metavar="N,N", help="default: 1 and all CPUs allowed"
+    )
+    group.add_argument("--backend", choices=("auto", "ref", "cpu", "cuda"), default="auto")
+    group.add_argument("--ticks", type=positive, default=12, help="per round (default 12)")
+    group.add_argument(
+        "--rounds", type=positive, default=4, help="alternating order: A B, B A, ... (default 4)"
+    )
+    parser.add_argument("--out", type=Path, help="JSON record of everything, machine included")
+    parser.add_argument("--picture", type=Path, help="picture of the speed-up (.png, .svg)")
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Compile all cases, check them, time them in alternating order, report medians."""
+    choice = choose(args)
+    lanes = sorted(set(args.lanes or [1, cpus_allowed()]))
+    stages = sorted(set(args.stages))
+    cases = make_cases(choice, stages=stages, lanes=lanes, backend=args.backend)
+    frames = probe_frames(cases[0].plan, n=8)
+    checks = check_cases(cases, frames)
+    _refuse_wrong(checks)
+    peak = peak_gflops()
+    with Progress("bench", total=args.rounds * len(cases), quiet=args.quiet) as bar:
+        for number in range(args.rounds):
+            for case in cases if number % 2 == 0 else reversed(cases):
+                case.measure(frames, args.ticks)
+                bar.step()
+    document = _document(choice, cases, checks, peak, args)
+    if args.out is not None:
+        args.out.write_text(json.dumps(plain(document), indent=1) + "\n", encoding="utf-8")
+    if args.picture is not None and not draw_speedup(document, args.picture):
+        note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'.")
+    return Report(document, _text(choice, document))
+
+
+def _refuse_wrong(checks: Sequence[dict[str, Any]]) -> None:
+    for check in checks:
+        limit = _TOLERANCE * max(check["scale"], 1.0)
+        if not check["max_difference"] <= limit:
+            raise InternalError(
+                f"[bench] {check['case']} with {check['stages']} stages and {check['lanes']} lanes "
+                f"gives other results than {check['against']}: got a difference of "
+                f"{check['max_difference']:.3g}, expected at most {limit:.3g}. "
+                "Report this as a bug with the model."
+            )
+
+
+def macs_per_tick(graph: Graph) -> float:
+    """Multiply-adds of an average tick, zero-padding taps counted."""
+    return float(sum(node.macs / node.clock.period for node in graph.nodes))
+
+
+def _document(
+    choice: Choice,
+    cases: Sequence[Case],
+    checks: list[dict[str, Any]],
+    peak: dict[str, Any],
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    base = statistics.median(cases[0].rates_ticks_per_s)
+    gflop = 2e-9 * macs_per_tick(choice.graph)
+    rows = []
+    for case, check in zip(cases, checks):
+        rate = statistics.median(case.rates_ticks_per_s)
+        output = case.graph.outputs[0]
+        rows.append(
+            {
+                "case": case.kind,
+                "stages": case.stages,
+                "lanes": case.lanes,
+                "throughput_ticks_per_s": rate,
+                "spread_ticks_per_s": max(case.rates_ticks_per_s) - min(case.rates_ticks_per_s),
+                "speed_up": rate / base,
+                **latency_summary(case.latencies_ms),
+                "information_latency_ticks": output.information_latency_ticks,
+                "gflops": gflop * rate,
+                "max_difference": check["max_difference"],
+                "compared_with": check["against"],
+            }
+        )
+    reasons = state_reasons(choice.graph.wire("sequential", stages=1))
+    return {
+        "command": "bench",
+        "model": choice.label,
+        "random_weights": choice.random,
+        "backend": cases[0].plan.backend,
+        "isa": cases[0].plan.isa,
+        "ticks_per_round": args.ticks,
+        "rounds": args.rounds,
+        "gflop_per_tick": gflop,
+        "peak": peak,
+        "round_robin": "n/a (has state)" if reasons else "replicas of the sequential network",
+        "state": reasons[:5],
+        "rows": rows,
+        "machine": machine_record(),
+    }
+
+
+def _text(choice: Choice, document: dict[str, Any]) -> str:
+    header = (
+        "case",
+        "K",
+        "lanes",
+        "ticks/s",
+        "speed-up",
+        "p50 ms",
+        "p99 ms",
+        "inform. latency",
+        "GFLOP/s",
+        "max diff",
+    )
+    rows: list[tuple[object, ...]] = [
+        (
+            row["case"],
+            row["stages"],
+            row["lanes"],
+            row["throughput_ticks_per_s"],
+            row["speed_up"],
+            row["computational_latency_p50_ms"],
+            row["computational_latency_p99_ms"],
+            row["information_latency_ticks"],
+            row["gflops"],
+            f"{row['max_difference']:.1g}",
+        )
+        for row in document["rows"]
+    ]
+    peak = document["peak"]
+    lines = [
+        f"{choice.title} on {document['machine']['cpu']}, backend {document['backend']} "
+        f"{document['isa']}, {document['gflop_per_tick']:.2f} GFLOP per tick",
+        "",
+        table(header, rows),
+        "",
+        f"peak {peak['gflops']:.0f} GFLOP/s on {peak['threads']} thread(s) ({peak['probe']})",
+        "medians of "
+        f"{document['rounds']} rounds of {document['ticks_per_round']} ticks, alternating order; "
+        "speed-up over the first row",
+    ]
+    if document["state"]:
+        lines.append(f"round-robin: n/a (has state: {document['state'][0]}, ...)")
+    return "\n".join(lines)

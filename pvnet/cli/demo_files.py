@@ -1,0 +1,86 @@
+"""The files of the demo: the video of two networks side by side, and the timeline picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvnet import viz
+from pvnet.cli.demo_run import DemoRun
+from pvnet.cli.overlay import enlarged
+from pvnet.cli.progress import Progress, note
+from pvnet.cli.timeline import save_timeline, timeline_text
+from pvnet.errors import UnsupportedError
+from pvnet.graph import Graph
+from pvnet.video import VideoWriter
+from pvnet.video.synthetic import SyntheticFrame
+
+_FPS = 25.0
+_STILLS = 8
+
+
+def write_video(
+    directory: Path,
+    frames: Sequence[SyntheticFrame],
+    runs: tuple[DemoRun, DemoRun],
+    *,
+    quiet: bool,
+) -> Path:
+    """Write demo.mp4; without PyAV a few stills of it below each other (.ppm)."""
+    captions = [_caption(run) for run in runs]
+
+    def picture(t: int) -> NDArray[np.uint8]:
+        panels = [_panel(frames[t], run, t) for run in runs]
+        return viz.hstack_labelled(panels, captions)
+
+    path = directory / "demo.mp4"
+    try:
+        with (
+            VideoWriter(path, _FPS, size=picture(0).shape[:2]) as writer,
+            Progress("video", total=len(frames), quiet=quiet) as bar,
+        ):
+            for t in range(len(frames)):
+                writer.write(picture(t))
+                bar.step()
+    except UnsupportedError:
+        note("no video: PyAV is not installed. Do pip install 'pvnet[video]'. Writing stills.")
+        path = directory / "demo_stills.ppm"
+        shown = np.linspace(0, len(frames) - 1, min(_STILLS, len(frames))).astype(int)
+        write_ppm(path, np.concatenate([picture(int(t)) for t in shown], axis=0))
+    return path
+
+
+def _caption(run: DemoRun) -> str:
+    latency_ticks = run.plan.graph.outputs[0].information_latency_ticks
+    return f"{run.title}, latency {latency_ticks}"
+
+
+def _panel(frame: SyntheticFrame, run: DemoRun, t: int) -> NDArray[np.uint8]:
+    picture, factor = enlarged(frame.image)
+    if t >= run.warm_up_ticks:
+        joints = (run.joints[t] + 0.5) * factor - 0.5
+        viz.draw_pose(picture, joints, run.scores[t])
+        viz.draw_status(picture, f"tick {t}  {run.stats.latencies_ms[t]:.1f} ms")
+    else:
+        viz.draw_status(picture, f"tick {t}  warming up")
+    return picture
+
+
+def write_timeline(directory: Path, graph: Graph) -> Path:
+    """Write timeline.png; without matplotlib the same as text."""
+    path = directory / "timeline.png"
+    if save_timeline(graph, path):
+        return path
+    note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'. Writing text.")
+    path = directory / "timeline.txt"
+    path.write_text(timeline_text(graph) + "\n", encoding="utf-8")
+    return path
+
+
+def write_ppm(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write uint8 [h, w, 3] as a binary PPM: the one picture format that needs no library."""
+    height, width = image.shape[:2]
+    path.write_bytes(f"P6 {width} {height} 255\n".encode() + np.ascontiguousarray(image).tobytes())

@@ -1,0 +1,48 @@
+"""Write a model file: a fresh network by name, or an existing one with other wiring."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from pvnet import runtime
+from pvnet.cli.network import add_network_arguments, choose
+from pvnet.cli.report import Report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `pvnet export`."""
+    add_network_arguments(parser, default=None)
+    parser.add_argument("--out", type=Path, required=True, help="model file (.safetensors)")
+    parser.add_argument(
+        "--graph-json", type=Path, metavar="FILE", help="also write the graph alone as JSON"
+    )
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Build or load, wire, save."""
+    choice = choose(args)
+    model = runtime.Model(choice.graph, choice.weights, choice.metadata)
+    runtime.save(model, args.out)
+    if args.graph_json is not None:
+        graph = json.loads(choice.graph.to_json())
+        args.graph_json.write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")
+    parameters = sum(int(array.size) for array in choice.weights.values())
+    document = {
+        "out": str(args.out),
+        "model": choice.label,
+        "random_weights": choice.random,
+        "wiring": choice.graph.wiring,
+        "stages": len(choice.graph.stages),
+        "nodes": len(choice.graph.nodes),
+        "parameters": parameters,
+        "size_bytes": args.out.stat().st_size,
+        "graph_json": None if args.graph_json is None else str(args.graph_json),
+        "metadata": choice.metadata,
+    }
+    text = (
+        f"wrote {args.out}: {choice.title}, {document['stages']} stages {choice.graph.wiring}, "
+        f"{parameters / 1e6:.2f} million parameters, {document['size_bytes'] / 1e6:.1f} MB"
+    )
+    return Report(document, text)

@@ -1,0 +1,34 @@
+"""Versions, build flags, backends, instruction sets and the machine: put it into every report."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from pvnet.cli.machine import machine_record
+from pvnet.cli.report import Report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No arguments of its own."""
+    del parser
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Collect the facts; optional packages are looked up, not imported."""
+    del args
+    document = machine_record()
+    return Report(document, "\n".join(_lines(document, indent=0)))
+
+
+def _lines(value: dict[str, Any], *, indent: int) -> list[str]:
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, dict):
+            lines.append(" " * indent + f"{key}:")
+            lines += _lines(item, indent=indent + 2)
+        else:
+            if isinstance(item, list | tuple):
+                item = ", ".join(str(part) for part in item)
+            lines.append(" " * indent + f"{key}: {'-' if item is None else item}")
+    return lines

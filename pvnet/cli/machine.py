@@ -1,0 +1,52 @@
+"""What this machine is, for records: a number without its machine does not exist."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import numpy as np
+
+_SGEMM_SIZE = 1024
+_SGEMM_ROUNDS = 7
+
+
+def cpus_allowed() -> int:
+    """Number of CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine_record() -> dict[str, Any]:
+    """Machine, system and pvnet's own facts; part of every JSON record."""
+    import pvnet
+
+    return pvnet.info()
+
+
+def peak_gflops() -> dict[str, Any]:
+    """Arithmetic peak to compare with, GFLOP/s, and how it was found.
+
+    The core's own probe (fused multiply-adds in registers, one core) where it has one; numpy's
+    matrix product otherwise, which uses as many threads as its BLAS likes and stays below the peak.
+    """
+    from pvnet import _core
+
+    probe = getattr(_core, "fma_peak_gflops", None)
+    if probe is not None:
+        return {"gflops": float(probe()), "probe": "fma", "threads": 1}
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((_SGEMM_SIZE, _SGEMM_SIZE)).astype(np.float32)
+    out = np.empty_like(a)
+    best_s = float("inf")
+    for _ in range(_SGEMM_ROUNDS):
+        begin = time.perf_counter()
+        np.matmul(a, a, out=out)
+        best_s = min(best_s, time.perf_counter() - begin)
+    return {
+        "gflops": 2e-9 * _SGEMM_SIZE**3 / best_s,
+        "probe": "numpy sgemm, not the FMA peak",
+        "threads": cpus_allowed(),
+    }

@@ -1,0 +1,101 @@
+"""What a network says about a frame, drawn over it: joints, heatmaps or the top actions."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvnet import viz
+from pvnet.cli.network import Choice
+from pvnet.runtime import Plan, Tick
+from pvnet.video import JOINTS, Frame
+
+# Pictures smaller than this are enlarged, so that lines and letters are readable.
+_SMALLEST_SIDE = 240
+_TOP = 3
+
+
+class Overlay:
+    """Draws the first output of a plan.
+
+    The model's metadata says what the output means: `task` (joints or actions) and `labels` (a
+    JSON list). Without it a vector is taken for actions and a map for heatmaps of joints.
+
+    Args:
+        plan: compiled network.
+        choice: where it came from.
+    """
+
+    def __init__(self, plan: Plan, choice: Choice) -> None:
+        self._output = next(iter(plan.outputs))
+        channels, height, width = plan.outputs[self._output]
+        self._frame_size = next(iter(plan.inputs.values()))[1:]
+        guess = "actions" if height * width == 1 else "joints"
+        self.task = choice.metadata.get("task", guess)
+        if (height * width == 1) != (self.task == "actions"):  # metadata that cannot be meant
+            self.task = guess
+        self.labels = _labels(choice.metadata.get("labels"), channels, self.task)
+        self._caption = f"{choice.title}, {len(plan.graph.stages)} stages {plan.graph.wiring}"
+
+    def draw(self, frame: Frame, tick: Tick) -> NDArray[np.uint8]:
+        """The annotated picture, uint8 [h, w, 3]: the original where the source kept it."""
+        picture, factor = enlarged(frame.image if frame.original is None else frame.original)
+        output = np.asarray(tick[self._output][0], np.float32)
+        if not bool(tick.valid[0]):
+            status = f"tick {int(tick.tick[0])}  warming up"
+        else:
+            status = f"tick {int(tick.tick[0])}  {tick.latency_ms:.1f} ms"
+            if self.task == "actions":
+                viz.draw_actions(picture, self.labels, softmax(output.ravel()), top=_TOP)
+            elif len(output) == len(JOINTS):
+                joints, scores = viz.decode_heatmaps(output, self._frame_size)
+                if frame.original is not None and frame.mapping is not None:
+                    joints = frame.mapping.to_source(joints)
+                viz.draw_pose(picture, (joints + 0.5) * factor - 0.5, scores)
+            else:
+                viz.draw_heatmaps(picture, sigmoid(output))
+        if self.task != "actions":
+            viz.draw_label(picture, self._caption)
+        viz.draw_status(picture, status)
+        return picture
+
+    def words(self, tick: Tick) -> str:
+        """The output of a tick in a line of text."""
+        output = np.asarray(tick[self._output][0], np.float32)
+        if not bool(tick.valid[0]):
+            return "none yet: the video ended before the warm-up"
+        if self.task == "actions":
+            p = softmax(output.ravel())
+            best = np.argsort(-p)[:_TOP]
+            return ", ".join(f"{self.labels[i]} {100 * p[i]:.0f} %" for i in best)
+        peaks = sigmoid(output.reshape(len(output), -1).max(axis=1))
+        return f"{len(peaks)} heatmaps, mean peak {float(peaks.mean()):.2f}"
+
+
+def enlarged(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """A copy of the picture, every pixel repeated so often that it is easy to see, and how often."""
+    factor = max(1, -(-_SMALLEST_SIDE // min(image.shape[:2])))
+    return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1), factor
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities of logits [n]."""
+    e = np.exp(logits - logits.max())
+    return np.asarray(e / e.sum(), np.float32)
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores of logits, any shape."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0))), np.float32)
+
+
+def _labels(text: str | None, channels: int, task: str) -> list[str]:
+    try:
+        labels = json.loads(text) if text else None
+    except json.JSONDecodeError:
+        labels = None
+    if isinstance(labels, list) and len(labels) == channels:
+        return [str(label) for label in labels]
+    return [f"{'class' if task == 'actions' else 'map'} {i}" for i in range(channels)]

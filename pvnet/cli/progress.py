@@ -1,0 +1,65 @@
+"""A progress bar on stderr, drawn only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+_BAR_CELLS = 28
+_REDRAW_EVERY_S = 0.1
+
+
+class Progress:
+    """`with Progress("demo", total=120) as bar: bar.step()`; silent where stderr is no terminal.
+
+    Args:
+        title: what is being done.
+        total: number of steps; None where the end is not known (a camera).
+        quiet: never draw.
+    """
+
+    def __init__(self, title: str, *, total: int | None = None, quiet: bool = False) -> None:
+        self._title = title
+        self._total = total
+        self._done = 0
+        self._begin = time.perf_counter()
+        self._drawn = 0.0
+        self._shown = not quiet and sys.stderr.isatty()
+
+    def step(self, n: int = 1) -> None:
+        """Count `n` more steps."""
+        self._done += n
+        now = time.perf_counter()
+        if self._shown and now - self._drawn >= _REDRAW_EVERY_S:
+            self._drawn = now
+            self._draw(now)
+
+    def _draw(self, now: float) -> None:
+        rate = self._done / max(now - self._begin, 1e-9)
+        if self._total:
+            full = min(_BAR_CELLS, _BAR_CELLS * self._done // self._total)
+            bar = "#" * full + "." * (_BAR_CELLS - full)
+            text = f"{self._title} [{bar}] {self._done}/{self._total} {rate:.1f}/s"
+        else:
+            text = f"{self._title} {self._done} {rate:.1f}/s"
+        sys.stderr.write("\r\x1b[K" + text)
+        sys.stderr.flush()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def note(text: str) -> None:
+    """Tell people something on stderr; stdout belongs to the result."""
+    print(text, file=sys.stderr)

@@ -1,0 +1,72 @@
+"""Run some ticks and write what every lane did, to open in ui.perfetto.dev or chrome://tracing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from pvnet.cli.chrome_trace import chrome_trace, utilisation
+from pvnet.cli.network import add_compile_arguments, add_network_arguments, choose, compile_plan
+from pvnet.cli.parse import positive
+from pvnet.cli.progress import Progress
+from pvnet.cli.report import Report, table
+from pvnet.cli.sources import probe_frames
+
+_EVENTS_PER_OP = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `pvnet trace`."""
+    add_network_arguments(parser)
+    add_compile_arguments(parser)
+    parser.add_argument("--ticks", type=positive, default=20, help="ticks to record (default 20)")
+    parser.add_argument("--out", type=Path, default=Path("trace.json"), help="file to write")
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Warm up, record, write the file, and sum up lanes and stages."""
+    choice = choose(args)
+    plan = compile_plan(choice, args)
+    stream = plan.stream()
+    warm = len(choice.graph.stages) + plan.hyper_period + 2
+    frames = probe_frames(plan, n=8)
+    for t in range(warm):
+        stream.tick(frames[t % len(frames)])
+    stream.trace_start(capacity=_EVENTS_PER_OP * max(1, len(plan.ops)) * args.ticks)
+    with Progress("trace", total=args.ticks, quiet=args.quiet) as bar:
+        for t in range(args.ticks):
+            stream.tick(frames[t % len(frames)])
+            bar.step()
+    events = stream.trace_stop()
+    ops = plan.ops
+    name = f"{choice.label} {choice.graph.wiring}"
+    document = chrome_trace(events, ops, lanes=plan.lanes, name=name)
+    args.out.write_text(json.dumps(document), encoding="utf-8")
+    sums = utilisation(events, ops, lanes=plan.lanes)
+    summary = {
+        "model": choice.label,
+        "random_weights": choice.random,
+        "wiring": choice.graph.wiring,
+        "stages": len(choice.graph.stages),
+        "backend": plan.backend,
+        "lanes": plan.lanes,
+        "warm_ticks": warm,
+        "events": len(events),
+        "out": str(args.out),
+        **sums,
+    }
+    lanes = table(
+        ("lane", "busy %"),
+        [(lane, 100 * share) for lane, share in enumerate(sums["lane_utilisation"])],
+    )
+    stages = table(
+        ("stage", "ms per tick"),
+        [(int(stage), ms) for stage, ms in sums["stage_ms_per_tick"].items()],
+    )
+    text = (
+        f"{choice.title}: {summary['stages']} stages, {choice.graph.wiring}, {plan.lanes} lanes, "
+        f"{sums['ticks']} ticks of {sums['tick_ms']:.2f} ms\n\n{lanes}\n\n{stages}\n\n"
+        f"wrote {args.out} ({len(events)} events); open it in ui.perfetto.dev"
+    )
+    return Report(summary, text)

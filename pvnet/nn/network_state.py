@@ -1,0 +1,43 @@
+"""The state of a Network that is run tick by tick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.utils import _pytree
+
+
+@dataclass(frozen=True)
+class NetworkState:
+    """What a network remembers between two ticks; never changed in place.
+
+    Attributes:
+        batch: number of batch rows.
+        tick: index of the next tick.
+        rings: by node name, its last firings [b, c, 1, h, w], newest last; as many as its readers
+            may still need, fewer at the start.
+    """
+
+    batch: int
+    tick: int
+    rings: dict[str, tuple[Tensor, ...]]
+
+    def detach(self) -> NetworkState:
+        """The same values cut off from the autograd graph (truncated back-propagation)."""
+        rings = {k: tuple(x.detach() for x in v) for k, v in self.rings.items()}
+        return NetworkState(batch=self.batch, tick=self.tick, rings=rings)
+
+
+def _flatten(state: NetworkState) -> tuple[list[object], tuple[int, int]]:
+    return [state.rings], (state.batch, state.tick)
+
+
+def _unflatten(children: object, context: tuple[int, int]) -> NetworkState:
+    (rings,) = children  # type: ignore[misc]
+    return NetworkState(batch=context[0], tick=context[1], rings=rings)
+
+
+_pytree.register_pytree_node(
+    NetworkState, _flatten, _unflatten, serialized_type_name="pvnet.nn.NetworkState"
+)

@@ -1,0 +1,66 @@
+"""The parameters of one node: `weight`, `bias`, `norm`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class NodeLayer(nn.Module):
+    """Holds the parameters of a conv3d or linear node; what they compute is in `operations`.
+
+    Attributes:
+        weight: [out, in / groups, kt, kh, kw] (conv3d) or [out, c * h * w] (linear).
+        bias: [out] or None.
+        norm: batch norm over [b, c, t, h, w], or None.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    norm: nn.Module | None
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        bias: bool,
+        norm_eps: float | None = None,
+        rectified: bool = False,
+    ) -> None:
+        super().__init__()
+        self.rectified = rectified
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.empty(shape[0])) if bias else None
+        self.norm = None if norm_eps is None else nn.BatchNorm3d(shape[0], eps=norm_eps)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """He initialisation (gain of a rectifier where one follows), bias 0, norm 1 and 0."""
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu" if self.rectified else "linear")
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        if isinstance(self.norm, nn.BatchNorm3d):
+            self.norm.reset_parameters()
+
+    def extra_repr(self) -> str:
+        """Shapes, never data."""
+        return f"weight={list(self.weight.shape)}, bias={self.bias is not None}"
+
+
+def node_layer(op: str, attrs: Mapping[str, Any], in_shape: tuple[int, int, int]) -> NodeLayer:
+    """The layer of a conv3d or linear node that reads maps of shape in_shape = (c, h, w)."""
+    rectified = attrs["act"] in ("relu", "silu")
+    c, h, w = in_shape
+    if op == "linear":
+        shape: tuple[int, ...] = (int(attrs["out"]), c * h * w)
+        return NodeLayer(shape, bias=bool(attrs["bias"]), rectified=rectified)
+    shape = (int(attrs["out"]), c // int(attrs["groups"]), *(int(k) for k in attrs["kernel"]))
+    return NodeLayer(
+        shape,
+        bias=bool(attrs["bias"]),
+        norm_eps=float(attrs["norm_eps"]) if attrs["norm"] else None,
+        rectified=rectified,
+    )

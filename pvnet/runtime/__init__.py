@@ -1,0 +1,13 @@
+"""Running networks: compile a graph into a Plan, open Streams on it, feed frames (no torch)."""
+
+from __future__ import annotations
+
+from pvnet.runtime.compile import compile
+from pvnet.runtime.info import info
+from pvnet.runtime.measure import measure_costs
+from pvnet.runtime.model import Model, load, save
+from pvnet.runtime.plan import Plan
+from pvnet.runtime.stream import Stream
+from pvnet.runtime.tick import Tick
+
+__all__ = ["Model", "Plan", "Stream", "Tick", "compile", "info", "load", "measure_costs", "save"]

@@ -1,0 +1,64 @@
+"""From a model to a Plan."""
+
+from __future__ import annotations
+
+import os
+
+from pvnet import _core
+from pvnet.errors import InvalidArgumentError
+from pvnet.graph import Graph
+from pvnet.runtime.model import ExportsWeights, Model, Weights, to_model
+from pvnet.runtime.plan import Plan
+
+
+def compile(
+    source: Model | ExportsWeights | str | os.PathLike[str] | bytes | tuple[Graph, Weights],
+    *,
+    backend: str = "auto",
+    dtype: str = "f32",
+    lanes: int | None = None,
+    batch: int = 1,
+    isa: str | None = None,
+    pin: bool = True,
+    costs: dict[str, float] | None = None,
+) -> Plan:
+    """Compiles a model into an immutable Plan that any number of Streams share.
+
+    Args:
+        source: a `pvnet.nn.Network`, a `pvnet.runtime.Model`, the path of a model file, or
+            `(graph, weights)`.
+        backend: "auto" (the fastest here), "cpu", "ref" (naive, the oracle) or "cuda".
+        dtype: "f32".
+        lanes: CPU workers of one tick; None = one per CPU this process may use. The result does
+            not depend on it, bit for bit.
+        batch: rows, that is videos that run side by side, each with a clock of its own.
+        isa: CPU instruction set to force ("avx512", "avx2", "neon", "scalar"); None = the best
+            here, or the environment variable PVNET_CPU_ISA.
+        pin: pin worker lanes to CPUs.
+        costs: measured microseconds per firing by node (see `measure_costs`), used to level the
+            lanes; None = the cost model.
+
+    Raises:
+        GraphError: the graph cannot run. InvalidArgumentError: weights or options do not fit.
+        UnsupportedError: the backend or dtype is not available here. FileError: a bad file.
+
+    """
+    model = to_model(source, "compile")
+    for name, value, low in (("lanes", lanes, 1), ("batch", batch, 1)):
+        if value is not None and (not isinstance(value, int) or value < low):
+            raise InvalidArgumentError(
+                f"[compile] {name} is out of range: got {value!r}, expected an integer of at least "
+                f"{low}. Do pass a count."
+            )
+    core = _core.Plan.compile(
+        model.graph.core,
+        model.weights,
+        backend=backend,
+        isa=isa or "",
+        dtype=dtype,
+        lanes=lanes or 0,
+        batch=batch,
+        pin=pin,
+        costs=costs or {},
+    )
+    return Plan(core, model.graph, model.metadata)

@@ -1,0 +1,45 @@
+"""What this installation is and what this machine offers."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+from pvnet import _core
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo") as f:  # noqa: PTH123 (a kernel file, not a path of ours)
+            for line in f:
+                if line.startswith(("model name", "Model")):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def info() -> dict[str, Any]:
+    """Versions, backends, instruction sets and CPU, for reports and benchmark records."""
+    return {
+        "pvnet": _core.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "byte_order": sys.byteorder,
+        "backends": json.loads(_core.describe_backends()),
+        "packages": {p: _version(p) for p in ("numpy", "torch", "av", "matplotlib", "cupy")},
+        "environment": {k: v for k, v in os.environ.items() if k.startswith("PVNET_")},
+    }

@@ -1,0 +1,106 @@
+"""Model files: a graph and its weights in one safetensors file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+from pvnet import _core
+from pvnet.errors import InvalidArgumentError
+from pvnet.graph import Graph
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Weights = dict[str, "NDArray[np.float32]"]
+
+
+@runtime_checkable
+class ExportsWeights(Protocol):
+    """What a torch twin offers the runtime: `pvnet.nn.Network` without importing torch."""
+
+    graph: Graph
+
+    def export_weights(self) -> Weights:
+        """All weights as float32 arrays, named as in a model file."""
+        ...
+
+
+@dataclass
+class Model:
+    """A graph with its weights, without torch.
+
+    Attributes:
+        graph: the network, wired.
+        weights: float32 arrays named `<node>.weight`, `<node>.bias`, `<node>.norm.*`.
+        metadata: free text kept in the file (labels, task, training data, ...).
+
+    """
+
+    graph: Graph
+    weights: Weights
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def rewire(self, wiring: str, *, stages: int | list[list[str]] | None = None) -> Model:
+        """The same weights with other timing; see `pvnet.Graph.wire`."""
+        graph = self.graph.wire(wiring, stages=self.graph.stage_lists if stages is None else stages)
+        return Model(graph, self.weights, dict(self.metadata))
+
+
+def load(path: str | os.PathLike[str] | bytes) -> Model:
+    """Reads a model file (or its bytes).
+
+    Args:
+        path: a `.safetensors` file written by `pvnet.save`, or the bytes of one.
+
+    Raises:
+        FileError: missing, damaged, no pvnet model, or from a newer version.
+
+    """
+    source = path if isinstance(path, bytes) else os.fspath(path)
+    graph, weights, metadata = _core.load_model(source)
+    return Model(Graph.from_core(graph), weights, metadata)
+
+
+def save(
+    model: Model | ExportsWeights,
+    path: str | os.PathLike[str],
+    *,
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Writes graph and weights into one file, atomically; the old file survives a crash.
+
+    Args:
+        model: a `pvnet.nn.Network` or a `Model`.
+        path: the file to write, usually `*.safetensors`.
+        metadata: free text to keep in the file; merged over the model's own.
+
+    Raises:
+        InvalidArgumentError: weights that do not fit the graph.
+        FileError: the file cannot be written.
+
+    """
+    m = to_model(model, "save")
+    merged = {**m.metadata, **(metadata or {})}
+    _core.save_model(os.fspath(Path(path)), m.graph.core, m.weights, merged)
+
+
+def to_model(source: object, where: str) -> Model:
+    """A Model from everything the interface accepts: Model, Network, path, bytes, (graph, weights)."""
+    if isinstance(source, Model):
+        return source
+    if isinstance(source, (str, os.PathLike, bytes)):
+        return load(source)
+    if isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], Graph):
+        return Model(source[0], {k: np.asarray(v) for k, v in dict(source[1]).items()})
+    if isinstance(source, ExportsWeights):
+        metadata = dict(getattr(source, "metadata", None) or {})
+        return Model(source.graph, source.export_weights(), metadata)
+    raise InvalidArgumentError(
+        f"[{where}] this is no model: got {type(source).__name__}, expected a pvnet.nn.Network, a "
+        "pvnet.runtime.Model, a path, or (graph, weights). Do load or build a model first."
+    )

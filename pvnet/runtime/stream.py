@@ -1,0 +1,164 @@
+"""Stream: one video's (or one batch of videos') mutable state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pvnet import _core
+from pvnet.errors import InvalidArgumentError
+from pvnet.runtime.tick import Tick
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pvnet.runtime.plan import Plan
+
+TRACE_DTYPE = np.dtype(
+    [(n, np.int64) for n in ("tick", "lane", "op", "lo", "hi", "begin_ns", "end_ns")]
+)
+
+
+class Stream:
+    """The state of `plan.batch` videos running through one Plan.
+
+    One thread at a time: a call from a second one raises StateError and changes nothing. Whatever
+    a call raises, the state is as before it.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._core = _core.Stream(plan.core)
+        self._inputs = list(plan.inputs)
+        self._outputs = list(plan.outputs)
+
+    def tick(self, frame: Any, rows: Sequence[bool] | None = None) -> Tick:
+        """One tick: takes the newest frame, lets every due stage run once.
+
+        Args:
+            frame: uint8 [h, w, c] or [b, h, w, c], or float32 [c, h, w] or [b, c, h, w] (rank 3
+                when batch is 1); numpy, torch (CPU) or anything with DLPack, any strides. uint8 is
+                turned into (x / 255 - mean) / std of the input node, float32 is taken as it is.
+                A dict by input name when the graph has several inputs.
+            rows: bool [b], which batch rows advance; the others are frozen. None = all.
+
+        Returns:
+            The outputs (held values included), tick indices, validity and ages.
+
+        Raises:
+            InvalidArgumentError: wrong shape, dtype, device, or values that are not finite.
+            StateError: another thread is inside this stream.
+
+        """
+        begin = time.perf_counter()
+        mask = None if rows is None else [bool(r) for r in rows]
+        result = self._core.tick(self._frames(frame), mask)
+        return self._tick(result, (time.perf_counter() - begin) * 1e3)
+
+    def _frames(self, frame: Any) -> list[Any]:
+        if isinstance(frame, Mapping):
+            if set(frame) != set(self._inputs):
+                raise InvalidArgumentError(
+                    f"[Stream.tick] the frames do not match the inputs: got {sorted(frame)}, "
+                    f"expected {sorted(self._inputs)}. Do pass one frame per input."
+                )
+            return [frame[name] for name in self._inputs]
+        return [frame]
+
+    def _tick(self, result: tuple[list[Any], Any, Any], latency_ms: float) -> Tick:
+        outputs, tick, valid = result
+        return Tick(
+            outputs=dict(zip(self._outputs, outputs, strict=True)),
+            tick=tick,
+            valid=valid,
+            latency_ms=latency_ms,
+            _age=self._ages(tick),
+        )
+
+    def _ages(self, tick: NDArray[np.int64]) -> Any:
+        plan = self.plan.core
+
+        def ages(output: int) -> dict[int, NDArray[np.int64]]:
+            table = plan.outputs()[output]["age_ticks"]
+            settle, hyper = plan.settle_ticks, plan.hyper_period
+
+            def entry(t: int) -> list[int]:
+                if t < 0:
+                    return [-1] * self.plan.graph.n_stages
+                row: list[int] = table[t if t < settle else settle + (t - settle) % hyper]
+                return row
+
+            per_row = np.array([entry(int(t)) for t in tick], np.int64)
+            return {s: per_row[:, s] for s in range(per_row.shape[1])}
+
+        return ages
+
+    def run(self, source: Iterable[Any], *, policy: str = "block", realtime: bool = False) -> Iterator[Tick]:
+        """Runs a source of frames through the stream.
+
+        Args:
+            source: a `pvnet.video` source, or any iterable of frames.
+            policy: what happens to frames that come faster than ticks: "block" (none is lost),
+                "drop_oldest", "drop_newest" or "latest". Anything but "block" reads the source in
+                a thread of its own.
+            realtime: pace a file by its time stamps, as a camera would.
+
+        Yields:
+            One Tick per frame taken, with `.frame` set.
+
+        """
+        if policy == "block" and not realtime:
+            for frame in source:
+                yield self._run_one(frame)
+            return
+        from pvnet.video.feed import Feed
+
+        with Feed(source, policy=policy, realtime=realtime) as feed:
+            for frame in feed:
+                yield self._run_one(frame)
+
+    def _run_one(self, frame: Any) -> Tick:
+        out = self.tick(getattr(frame, "image", frame))
+        out.frame = frame
+        return out
+
+    def outputs(self) -> Tick:
+        """The held outputs, without a tick; zeros before the first one."""
+        return self._tick(self._core.outputs(), 0.0)
+
+    def reset(self, rows: Sequence[bool] | None = None) -> None:
+        """Puts rows (None = all) back before their first tick; the others are untouched."""
+        self._core.reset(None if rows is None else [bool(r) for r in rows])
+
+    def snapshot(self) -> bytes:
+        """The whole state; `restore` on any stream of an equal plan goes on from there."""
+        return self._core.snapshot()
+
+    def restore(self, snapshot: bytes) -> None:
+        """Puts back a snapshot.
+
+        Raises:
+            FileError: the bytes are damaged. StateError: they belong to another plan.
+
+        """
+        if not isinstance(snapshot, bytes):
+            raise InvalidArgumentError(
+                f"[Stream.restore] this is no snapshot: got {type(snapshot).__name__}, expected "
+                "bytes. Do pass what snapshot() gave."
+            )
+        self._core.restore(snapshot)
+
+    def trace_start(self, capacity: int = 100_000) -> None:
+        """Begins to record what every lane does, up to `capacity` events per lane."""
+        self._core.trace_start(capacity)
+
+    def trace_stop(self) -> NDArray[Any]:
+        """Ends the recording: a structured array (tick, lane, op, lo, hi, begin_ns, end_ns).
+
+        `op` is an index into `plan.ops`; tiles [lo, hi) of it ran. Sorted by time.
+        """
+        events = np.ascontiguousarray(self._core.trace_stop())
+        return events.view(TRACE_DTYPE).reshape(-1)

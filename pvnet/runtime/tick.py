@@ -1,0 +1,65 @@
+"""Tick: what one tick of a Stream gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pvnet.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass
+class Tick:
+    """The outputs of one tick and what is known about them.
+
+    Attributes:
+        outputs: float32 arrays [b, c, h, w], or [b, c] where h = w = 1, by name; own memory, never
+            written again.
+        tick: int64 [b], index of the row's last tick; -1 before its first.
+        valid: bool [b], whether the row's outputs depend on real frames along every path.
+        latency_ms: computational latency of this tick: from handing the frame over to having the
+            outputs.
+        frame: the source's frame, when the tick came from `Stream.run`.
+
+    """
+
+    outputs: dict[str, NDArray[np.float32]]
+    tick: NDArray[np.int64]
+    valid: NDArray[np.bool_]
+    latency_ms: float
+    _age: Callable[[int], dict[int, NDArray[np.int64]]]
+    frame: Any = None
+
+    @property
+    def age(self) -> dict[int, NDArray[np.int64]]:
+        """Age in ticks, int64 [b], of the frame that each stage contributed to the first output.
+
+        -1 means that the stage has contributed nothing yet, or never does.
+        """
+        return self._age(0)
+
+    def age_of(self, output: str) -> dict[int, NDArray[np.int64]]:
+        """As `age`, for the output of that name."""
+        self[output]
+        return self._age(list(self.outputs).index(output))
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        """The output of that name.
+
+        Raises:
+            InvalidArgumentError: there is none; the message lists the names.
+
+        """
+        try:
+            return self.outputs[name]
+        except KeyError:
+            raise InvalidArgumentError(
+                f"[Tick] there is no such output: got {name!r}, expected one of "
+                f"{sorted(self.outputs)}. Do ask for one of these."
+            ) from None

@@ -1,0 +1,34 @@
+"""Videos in and out: files, folders, cameras, synthetic figures; live policies; a writer.
+
+Needs numpy only; files and cameras need PyAV (`pip install "pvnet[video]"`).
+"""
+
+from __future__ import annotations
+
+from .feed import POLICIES, Feed, FeedStats, Policy
+from .frame import Frame, SourceInfo, SourceStats
+from .joints import FLIP, JOINTS, SKELETON, flip_joints
+from .mapping import Fit, Mapping
+from .one_euro import OneEuro
+from .source import Source, open
+from .writer import VideoWriter
+
+__all__ = [
+    "FLIP",
+    "JOINTS",
+    "POLICIES",
+    "SKELETON",
+    "Feed",
+    "FeedStats",
+    "Fit",
+    "Frame",
+    "Mapping",
+    "OneEuro",
+    "Policy",
+    "Source",
+    "SourceInfo",
+    "SourceStats",
+    "VideoWriter",
+    "flip_joints",
+    "open",
+]

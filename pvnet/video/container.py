@@ -1,0 +1,186 @@
+"""Files, URLs and cameras, decoded by PyAV."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pvnet.errors import FileError, UnsupportedError
+
+from .av_import import load_av
+from .frame import SourceInfo, SourceStats
+from .mapping import Fit
+from .reader import Fitter, Picture
+
+# FFmpeg reads any text as a picture of a terminal; who opens a text file does not mean that.
+_NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}
+_MAX_READ_ERRORS = 50
+
+
+class ContainerReader:
+    """Reads a file, a URL or a camera.
+
+    Args:
+        source: path, URL, or camera index.
+        size: (h, w) of the pictures, None for their own.
+        fps: asked of a camera; files keep theirs.
+        fit: "stretch" or "letterbox".
+        keep_original: keep the picture before resizing.
+        options: passed to FFmpeg.
+        timeout_s: for opening and reading a URL.
+
+    Raises:
+        FileError: if it is missing, not a video, or has no video stream.
+        UnsupportedError: for cameras on a system without v4l2 or avfoundation.
+    """
+
+    def __init__(
+        self,
+        source: str | int,
+        *,
+        size: tuple[int, int] | None,
+        fps: float | None,
+        fit: Fit,
+        keep_original: bool,
+        options: dict[str, str] | None,
+        timeout_s: float,
+    ) -> None:
+        self._av = load_av()
+        self._name = str(source)
+        self._args: dict[str, Any] = {"options": dict(options or {})}
+        live = isinstance(source, int)
+        self._path = str(source)
+        if isinstance(source, int):
+            self._path, self._args["format"] = _camera(source)
+            if fps is not None:
+                self._args["options"].setdefault("framerate", f"{fps:g}")
+        elif "://" in source:
+            live = source.startswith(("rtsp://", "rtsps://"))
+            self._args["timeout"] = (timeout_s, timeout_s)
+            if live:
+                self._args["options"].setdefault("rtsp_transport", "tcp")
+        elif not Path(source).exists():
+            raise FileError(
+                f"[video.open] no such file: got {source!r}, expected a video, a folder of "
+                "images, a camera index, a URL or 'synthetic'. Check the path."
+            )
+        self._live = live
+        self._fit: tuple[tuple[int, int] | None, Fit, bool] = (size, fit, keep_original)
+        self._container: Any = self._open()
+        self.info = self._describe()
+
+    def _open(self) -> Any:
+        try:
+            container = self._av.open(self._path, **self._args)
+        except (OSError, ValueError) as error:
+            raise FileError(
+                f"[video.open] cannot read {self._name!r} as a video: got {error}, expected a "
+                "format that FFmpeg reads. Check that it is complete and is a video."
+            ) from error
+        name = container.format.name
+        if name in _NOT_VIDEO or not container.streams.video:
+            kinds = sorted({s.type for s in container.streams}) or ["no streams"]
+            container.close()
+            raise FileError(
+                f"[video.open] no video in {self._name!r}: got format {name} with "
+                f"{', '.join(kinds)}, expected a video stream. Pass another file."
+            )
+        stream = container.streams.video[0]
+        # A camera must not wait for frames to fill several decoder threads.
+        stream.thread_type = "NONE" if self._live else "AUTO"
+        return container
+
+    def _describe(self) -> SourceInfo:
+        stream = self._container.streams.video[0]
+        rate = stream.average_rate or stream.guessed_rate or 0
+        duration: float | None = None
+        if stream.duration and stream.time_base:
+            duration = float(stream.duration * stream.time_base)
+        elif self._container.duration:
+            duration = self._container.duration / 1e6
+        if not stream.width or not stream.height:
+            self._container.close()
+            raise FileError(
+                f"[video.open] the video stream of {self._name!r} has no picture size: got "
+                f"{stream.width}x{stream.height}, expected positive numbers. "
+                "Check that the file is complete."
+            )
+        return SourceInfo(
+            width=int(stream.width),
+            height=int(stream.height),
+            fps=float(rate),
+            n_frames=int(stream.frames) or None,
+            duration_s=None if self._live else duration,
+            live=self._live,
+        )
+
+    def pictures(self, stats: SourceStats) -> Iterator[Picture]:
+        """One pass over the video."""
+        if self._container is None:
+            self._container = self._open()
+        container, self._container = self._container, None
+        size, how, keep = self._fit
+        fitter = Fitter(self._av, size, fit=how, keep_original=keep)
+        try:
+            for frame in self._decode(container, stats):
+                time_s = None if frame.time is None else float(frame.time)
+                yield fitter(frame, time_s, stats)
+        finally:
+            container.close()
+
+    def _decode(self, container: Any, stats: SourceStats) -> Iterator[Any]:
+        errors = 0
+        packets = container.demux(container.streams.video[0])
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except self._av.FFmpegError as error:
+                errors += 1
+                self._skip(stats, f"read error: {error}")
+                if errors >= _MAX_READ_ERRORS or self._live:
+                    return
+                packets = container.demux(container.streams.video[0])
+                continue
+            try:
+                frames = packet.decode()
+            except self._av.FFmpegError as error:
+                self._skip(stats, f"packet at {packet.pts}: {error}")
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._skip(stats, f"damaged frame at {frame.pts}")
+                else:
+                    yield frame
+
+    def _skip(self, stats: SourceStats, problem: str) -> None:
+        stats.corrupt += 1
+        stats.note(problem)
+
+    def close(self) -> None:
+        """Close the file or the device."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+def _camera(index: int) -> tuple[str, str]:
+    """FFmpeg's path and format of camera `index`."""
+    if sys.platform.startswith("linux"):
+        path = f"/dev/video{index}"
+        if not Path(path).exists():
+            found = sorted(p.name for p in Path("/dev").glob("video[0-9]*"))
+            raise FileError(
+                f"[video.open] no camera {index}: got cameras {found or 'none'}, expected {path}. "
+                "Plug it in, or pass the index of one that is there."
+            )
+        return path, "v4l2"
+    if sys.platform == "darwin":
+        return str(index), "avfoundation"
+    raise UnsupportedError(
+        f"[video.open] cameras by index: got platform {sys.platform}, expected linux or darwin. "
+        "Pass a URL instead."
+    )

@@ -1,0 +1,103 @@
+"""A folder of images as a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pvnet.errors import FileError
+
+from .av_import import load_av
+from .frame import SourceInfo, SourceStats
+from .mapping import Fit
+from .reader import Fitter, Picture
+
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+
+
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Sorting key under which frame10 comes after frame9."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in parts if p]
+
+
+class FolderReader:
+    """Reads the images of a folder in natural order.
+
+    Args:
+        folder: where the images lie; other files are ignored.
+        size: (h, w) of the pictures, None for the first one's.
+        fps: frames per second that the images stand for.
+        fit: "stretch" or "letterbox".
+        keep_original: keep the picture before resizing.
+
+    Raises:
+        FileError: if there is no image, or the first ones cannot be read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        size: tuple[int, int] | None,
+        fps: float,
+        fit: Fit,
+        keep_original: bool,
+    ) -> None:
+        self._av = load_av()
+        self._fps = fps
+        self._fit: tuple[tuple[int, int] | None, Fit, bool] = (size, fit, keep_original)
+        self._paths = sorted(
+            (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()),
+            key=natural_key,
+        )
+        if not self._paths:
+            n = sum(1 for _ in folder.iterdir())
+            raise FileError(
+                f"[video.open] no images in the folder {str(folder)!r}: got {n} other entries, "
+                f"expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}. "
+                "Pass the folder that holds the frames."
+            )
+        first = next((f for f in map(self._try, self._paths) if f is not None), None)
+        if first is None:
+            raise FileError(
+                f"[video.open] no readable image in the folder {str(folder)!r}: got "
+                f"{len(self._paths)} damaged files, expected images. Write the frames again."
+            )
+        self.info = SourceInfo(
+            width=first.width,
+            height=first.height,
+            fps=fps,
+            n_frames=len(self._paths),
+            duration_s=len(self._paths) / fps,
+        )
+
+    def _try(self, path: Path) -> Any | None:
+        """The decoded image, or None if it is damaged."""
+        try:
+            with self._av.open(str(path)) as container:
+                if not container.streams.video:
+                    return None
+                frame = next(container.decode(video=0), None)
+                return None if frame is None or frame.is_corrupt else frame
+        except (OSError, ValueError):
+            return None
+
+    def pictures(self, stats: SourceStats) -> Iterator[Picture]:
+        """One pass over the images."""
+        size, how, keep = self._fit
+        fitter = Fitter(self._av, size, fit=how, keep_original=keep)
+        for i, path in enumerate(self._paths):
+            frame = self._try(path)
+            if frame is None:
+                stats.corrupt += 1
+                stats.note(f"damaged image {path.name}")
+                continue
+            yield fitter(frame, i / self._fps, stats)
+
+    def close(self) -> None:
+        """Nothing stays open between images."""

@@ -1,0 +1,80 @@
+"""What a video source yields: frames, what is known of the video, and what went wrong in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .mapping import Mapping
+
+MAX_LISTED_PROBLEMS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a video.
+
+    Attributes:
+        image: uint8 [h, w, 3] RGB, contiguous.
+        index: position among the frames the source yielded, from 0; gaps show dropped frames.
+        time_s: time stamp of the container (or of the clock of a camera), strictly increasing.
+        source: name of the source.
+        mapping: how points of `image` map to points of the original picture.
+        capture_ns: `perf_counter_ns` at which a `Feed` received the frame; 0 without one.
+        original: uint8 [h0, w0, 3], the picture before resizing, if the source keeps it.
+    """
+
+    image: NDArray[np.uint8]
+    index: int
+    time_s: float
+    source: str
+    mapping: Mapping | None = None
+    capture_ns: int = 0
+    original: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a video before it is read.
+
+    Attributes:
+        width: pixels of the original picture.
+        height: pixels of the original picture.
+        fps: frames per second of the original (0.0 if unknown).
+        n_frames: number of frames by the container's word, None if it does not say.
+        duration_s: length in seconds, None if unknown or endless.
+        live: whether frames come at their own pace (camera, RTSP).
+    """
+
+    width: int
+    height: int
+    fps: float
+    n_frames: int | None
+    duration_s: float | None
+    live: bool = False
+
+
+@dataclass(slots=True)
+class SourceStats:
+    """Counts kept while reading.
+
+    Attributes:
+        frames: frames yielded.
+        corrupt: pieces of data that could not be decoded and were skipped.
+        size_changes: how often the picture size changed inside the stream.
+        time_repairs: time stamps that were missing or did not increase, and were replaced.
+        problems: one line each, the first 100.
+    """
+
+    frames: int = 0
+    corrupt: int = 0
+    size_changes: int = 0
+    time_repairs: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def note(self, problem: str) -> None:
+        """Append a line to `problems`, up to its limit."""
+        if len(self.problems) < MAX_LISTED_PROBLEMS:
+            self.problems.append(problem)

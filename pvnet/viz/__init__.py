@@ -1,0 +1,21 @@
+"""Drawing results over pictures, in numpy alone."""
+
+from __future__ import annotations
+
+from .bars import draw_actions, draw_label, draw_status
+from .font import draw_text, text_size
+from .heatmaps import decode_heatmaps, draw_heatmaps
+from .layout import hstack_labelled
+from .pose import draw_pose
+
+__all__ = [
+    "decode_heatmaps",
+    "draw_actions",
+    "draw_heatmaps",
+    "draw_label",
+    "draw_pose",
+    "draw_status",
+    "draw_text",
+    "hstack_labelled",
+    "text_size",
+]

@@ -1,0 +1,119 @@
+"""From heatmaps to joints, and heatmaps over pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pvnet.errors import InvalidArgumentError
+from pvnet.video.joints import SIDE
+
+from .pose import side_color
+
+
+def decode_heatmaps(
+    heat: ArrayLike, image_size: tuple[int, int], *, logits: bool = True
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The most probable place of every joint, finer than the heatmap's grid.
+
+    Around the highest value a parabola through it and its neighbours gives the sub-pixel offset
+    on each axis (of the logits: exact for a Gaussian bump of probability, whose logarithm is one).
+
+    Args:
+        heat: [j, h, w] logits or probabilities; not finite values count as lowest.
+        image_size: (h, w) in pixels of the picture the heatmaps cover.
+        logits: whether a sigmoid has still to be taken for the score.
+
+    Returns:
+        Joints float32 [j, 2], pixel x, y of the picture; scores float32 [j] in 0..1.
+
+    Raises:
+        InvalidArgumentError: if heat is not [j, h, w] with at least one pixel.
+    """
+    maps = np.asarray(heat, np.float32)
+    if maps.ndim != 3 or maps.size == 0:
+        raise InvalidArgumentError(
+            f"[viz.decode_heatmaps] shape of heat: got {maps.shape}, expected [joints, h, w]. "
+            "Pass the heatmaps of one frame."
+        )
+    j, h, w = maps.shape
+    maps = np.where(np.isfinite(maps), maps, np.float32(-1e30))
+    best = maps.reshape(j, -1).argmax(axis=1)
+    y, x = np.divmod(best, w)
+    rows = np.arange(j)
+    peak = maps[rows, y, x]
+    fine_x = x + _vertex(maps[rows, y, np.maximum(x - 1, 0)], peak, _right(maps, rows, y, x), x, w)
+    fine_y = y + _vertex(maps[rows, np.maximum(y - 1, 0), x], peak, _below(maps, rows, y, x), y, h)
+    # Pixel centres lie at integers in both pictures, so their edges are matched, not the centres.
+    joints = np.stack(
+        [(fine_x + 0.5) * (image_size[1] / w) - 0.5, (fine_y + 0.5) * (image_size[0] / h) - 0.5], -1
+    )
+    safe = np.clip(peak, -60, 60)
+    scores = 1 / (1 + np.exp(-safe)) if logits else np.clip(peak, 0, 1)
+    return joints.astype(np.float32), scores.astype(np.float32)
+
+
+Index = NDArray[np.int64]
+
+
+def _right(maps: NDArray[np.float32], rows: Index, y: Index, x: Index) -> NDArray[np.float32]:
+    return np.asarray(maps[rows, y, np.minimum(x + 1, maps.shape[2] - 1)])
+
+
+def _below(maps: NDArray[np.float32], rows: Index, y: Index, x: Index) -> NDArray[np.float32]:
+    return np.asarray(maps[rows, np.minimum(y + 1, maps.shape[1] - 1), x])
+
+
+def _vertex(
+    before: NDArray[np.float32],
+    peak: NDArray[np.float32],
+    after: NDArray[np.float32],
+    at: Index,
+    n: int,
+) -> NDArray[np.float64]:
+    """Offset [j] in -0.5..0.5 of the top of the parabola; 0 at the border of the map."""
+    low, mid, high = (np.asarray(v, np.float64) for v in (before, peak, after))
+    bend = low - 2 * mid + high
+    inner = (at > 0) & (at < n - 1) & (bend < 0) & (np.minimum(low, high) > -1e29)
+    offset = 0.5 * (low - high) / np.where(inner, bend, 1.0)
+    return np.where(inner, np.clip(offset, -0.5, 0.5), 0.0)
+
+
+def draw_heatmaps(image: NDArray[Any], heat: ArrayLike, *, opacity: float = 0.7) -> None:
+    """Tint a picture by heatmaps, each joint in its side's colour, in place.
+
+    Args:
+        image: [h, w, 3] uint8 or float32 in 0..255.
+        heat: [j, h', w'] in 0..1.
+        opacity: of a heat of 1.
+
+    Raises:
+        InvalidArgumentError: if heat is not [j, h', w'].
+    """
+    maps = np.asarray(heat, np.float32)
+    if maps.ndim != 3 or maps.size == 0:
+        raise InvalidArgumentError(
+            f"[viz.draw_heatmaps] shape of heat: got {maps.shape}, expected [joints, h, w]. "
+            "Pass the heatmaps of one frame."
+        )
+    h, w = image.shape[:2]
+    rows = _bilinear(h, maps.shape[1])
+    columns = _bilinear(w, maps.shape[2])
+    sides = np.array([SIDE[j] if j < len(SIDE) else 0 for j in range(len(maps))])
+    for side in (-1, 0, 1):
+        if (sides == side).any():
+            alpha = rows @ np.clip(maps[sides == side], 0, 1).max(axis=0) @ columns.T
+            part = (np.asarray(side_color(side), np.float32) - image) * alpha[..., None] * opacity
+            image[...] = np.clip(image + part, 0, 255).astype(image.dtype)
+
+
+def _bilinear(n: int, m: int) -> NDArray[np.float32]:
+    """[n, m] weights that stretch m values to n, edges matched."""
+    at = np.clip((np.arange(n) + 0.5) * (m / n) - 0.5, 0, m - 1)
+    low = np.minimum(at.astype(np.int64), max(m - 2, 0))
+    out = np.zeros((n, m), np.float32)
+    out[np.arange(n), low] = 1 - (at - low)
+    out[np.arange(n), np.minimum(low + 1, m - 1)] += at - low
+    return out

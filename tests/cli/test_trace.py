@@ -1,0 +1,90 @@
+"""`pvnet trace`: the document that Perfetto opens, and the sums."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from .conftest import SMALL
+
+from pvnet.cli.chrome_trace import chrome_trace, utilisation
+from pvnet.runtime.stream import TRACE_DTYPE
+
+OPS = [
+    {"node": "a", "op": "conv3d", "stage": 0, "tiles": 4},
+    {"node": "b", "op": "conv3d", "stage": 1, "tiles": 2},
+]
+
+
+def _events() -> np.ndarray:
+    rows = [  # tick, lane, op, lo, hi, begin_ns, end_ns
+        (5, 0, 0, 0, 2, 1_000, 2_000),
+        (5, 1, 0, 2, 4, 1_000, 3_000),
+        (6, 0, 1, 0, 2, 5_000, 9_000),
+    ]
+    return np.array(rows, dtype=TRACE_DTYPE)
+
+
+def test_chrome_events():
+    document = chrome_trace(_events(), OPS, lanes=2, name="net")
+    events = document["traceEvents"]
+    assert {e["ph"] for e in events} == {"M", "X"}
+    names = [e["args"]["name"] for e in events if e["ph"] == "M"]
+    assert names == ["net", "lane 0", "lane 1", "ticks"]
+    first = next(e for e in events if e["ph"] == "X")
+    assert first["name"] == "a"
+    assert (first["ts"], first["dur"], first["pid"], first["tid"]) == (0.0, 1.0, 0, 0)
+    assert first["args"] == {"op": "conv3d", "stage": 0, "tick": 5, "tiles": "0-2 of 4"}
+    ticks = [(e["name"], e["ts"], e["dur"]) for e in events if e.get("cat") == "tick"]
+    assert ticks == [("tick 5", 0.0, 2.0), ("tick 6", 4.0, 4.0)]
+
+
+def test_utilisation():
+    sums = utilisation(_events(), OPS, lanes=2)
+    assert sums["ticks"] == 2
+    assert sums["lane_utilisation"] == pytest.approx([5 / 6, 2 / 6])
+    assert sums["stage_ms_per_tick"] == pytest.approx({"0": 1.5e-3, "1": 2e-3})
+    assert sums["tick_ms"] == pytest.approx(3e-3)
+
+
+def test_empty_trace():
+    document = chrome_trace(_events()[:0], OPS, lanes=1, name="net")
+    assert all(e["ph"] == "M" for e in document["traceEvents"])
+    assert utilisation(_events()[:0], OPS, lanes=1)["lane_utilisation"] == [0.0]
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_trace_of_a_network(pvnet_cli, tmp_path, lanes):
+    out = tmp_path / "t.json"
+    done = pvnet_cli(
+        "trace", "--model", "par_densenet", *SMALL, "--stages", "3", "--ticks", "4",
+        "--lanes", lanes, "--out", out, "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    d = done.document
+    assert (d["ticks"], d["lanes"]) == (4, lanes)
+    assert len(d["lane_utilisation"]) == lanes
+    assert set(d["stage_ms_per_tick"]) == {"0", "1", "2"}
+    events = [e for e in json.loads(out.read_text())["traceEvents"] if e["ph"] == "X"]
+    work = [e for e in events if e["cat"] != "tick"]
+    assert len(work) == d["events"]
+    assert {e["args"]["tick"] for e in work} == set(range(d["warm_ticks"], d["warm_ticks"] + 4))
+    assert {e["args"]["stage"] for e in work} == {0, 1, 2}
+    assert all(e["dur"] >= 0 and 0 <= e["tid"] < lanes for e in work)
+    assert "block4/layer6/grow" in {e["name"] for e in work}
+
+
+def test_nodes_that_are_not_due_do_no_work(pvnet_cli, tmp_path):
+    out = tmp_path / "t.json"
+    done = pvnet_cli(
+        "trace", "--model", "par_inception", *SMALL, "--clocks", "i3d", "--ticks", "16",
+        "--out", out, "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    events = json.loads(out.read_text())["traceEvents"]
+    ticks = {
+        name: len({e["args"]["tick"] for e in events if e["name"] == name})
+        for name in ("conv1a", "pool4a", "pool5a")
+    }
+    assert ticks == {"conv1a": 8, "pool4a": 4, "pool5a": 2}
