@@ -22,7 +22,7 @@ def build() -> pvnet.Graph:
     return graph
 
 
-def weights_of(graph: pvnet.Graph, seed: int = 0) -> dict[str, np.ndarray]:
+def random_weights(seed: int = 0) -> dict[str, np.ndarray]:
     """Random weights; pvnet.nn.Network(graph) trains real ones."""
     rng = np.random.default_rng(seed)
     shapes = {
@@ -42,7 +42,7 @@ def weights_of(graph: pvnet.Graph, seed: int = 0) -> dict[str, np.ndarray]:
 def main() -> None:
     """Run the three wirings of the same weights on the same frames."""
     graph = build()
-    weights = weights_of(graph)
+    weights = random_weights()
     rng = np.random.default_rng(1)
     frames = rng.integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
 

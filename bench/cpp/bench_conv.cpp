@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution layers, checked and then timed on one core, beside the core's own peak of f32
 // multiply-adds. Usage: bench_conv [isa] [substring of a layer's name]
-// One line per layer; GF/s counts nominal multiply-adds (those with padding included), medians of the
-// thread's CPU time.
+// One line per layer; GF/s counts nominal multiply-adds (those with padding included), medians of
+// the thread's CPU time.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -55,7 +55,8 @@ constexpr Layer kLayers[] = {
     {"small 1x1x1 32->13 @64", 1, 1, 1, 32, 13, 64},
 };
 
-// Seconds of this thread on a CPU: other people's jobs on the machine disturb it less than wall time.
+// Seconds of this thread on a CPU: other people's jobs on the machine disturb it less than wall
+// time.
 double now() {
 #if defined(CLOCK_THREAD_CPUTIME_ID)
   timespec t;
@@ -196,7 +197,10 @@ double worst_error(const Case& c) {
           const float* p = c.taps[t] + (y * s.sh + ky - s.ph) * c.in.row_stride +
                            (x * s.sw + kx - s.pw) * c.in.pixel_stride;
           for (int ic = 0; ic < s.in_c; ++ic) {
-            const double v = double{p[ic]} * c.weight[((static_cast<size_t>(o) * s.in_c + ic) * s.kt + t) * s.kh * s.kw + ky * s.kw + kx];
+            const double v =
+                double{p[ic]} *
+                c.weight[((static_cast<size_t>(o) * s.in_c + ic) * s.kt + t) * s.kh * s.kw +
+                         ky * s.kw + kx];
             sum += v;
             scale += std::abs(v);
           }

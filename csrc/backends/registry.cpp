@@ -34,12 +34,14 @@ Result<const Backend*> find_backend(std::string_view name, std::string_view isa)
   }
   if (name == "ref") {
     if (isa.empty() || isa == ref_backend().isa) return &ref_backend();
-    return Status(Code::unsupported, "[find_backend] the reference backend has no such instruction set: got isa=\"" +
-                                         std::string(isa) + "\", expected \"\" or \"" +
-                                         ref_backend().isa + "\". Leave isa empty.");
+    return Status(Code::unsupported,
+                  "[find_backend] the reference backend has no such instruction set: got isa=\"" +
+                      std::string(isa) + "\", expected \"\" or \"" + ref_backend().isa +
+                      "\". Leave isa empty.");
   }
   if (name == "cuda") return cuda_backend();
-  return Status(Code::invalid_argument, "[find_backend] unknown backend: got \"" + std::string(name) +
+  return Status(Code::invalid_argument, "[find_backend] unknown backend: got \"" +
+                                            std::string(name) +
                                             "\", expected \"auto\", \"cpu\", \"ref\" or \"cuda\". "
                                             "Take \"auto\" for the best one.");
 }

@@ -11,13 +11,13 @@
 
 namespace pvnet {
 
-// name: "auto" (= "cpu"), "ref", "cpu", "cuda". isa: an instruction set of the cpu backend; "" = the
-// best this machine has, or PVNET_CPU_ISA. ref has one set, "scalar", and cuda none.
+// name: "auto" (= "cpu"), "ref", "cpu", "cuda". isa: an instruction set of the cpu backend; "" =
+// the best this machine has, or PVNET_CPU_ISA. ref has one set, "scalar", and cuda none.
 Result<const Backend*> find_backend(std::string_view name, std::string_view isa);
 
 // JSON list of everything that can be asked for:
-// [{"name": "cpu", "isa": "avx512", "available": true, "why": ""}, ...], best first. why says what is
-// missing where available is false.
+// [{"name": "cpu", "isa": "avx512", "available": true, "why": ""}, ...], best first. why says what
+// is missing where available is false.
 std::string describe_backends();
 
 // Present in builds with CUDA kernels; this one has the refusal of no_cuda/stubs.cpp.

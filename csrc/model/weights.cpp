@@ -43,8 +43,10 @@ static Status wrong(const std::string& what, const std::string& got, const std::
 }
 
 static bool has_elements(const Tensor& t, const std::vector<int64_t>& shape) {
-  size_t count = 1;  // shape is the graph's own and was checked there
-  for (const int64_t s : shape) count *= static_cast<size_t>(s);
+  size_t count = 1;
+  for (const int64_t s : shape) {
+    if (__builtin_mul_overflow(count, static_cast<size_t>(s), &count)) return false;
+  }
   return t.data.size() == count;
 }
 

@@ -1,5 +1,7 @@
-"""Throughput and computational latency of sequential, round-robin over frames, pipelined and
-predictive, over a sweep of stages and lanes. Results are checked before anything is timed.
+"""Throughput and computational latency of the wirings, over a sweep of stages and lanes.
+
+Compared are sequential, round-robin over frames (networks without state only), pipelined and
+predictive; their results are checked before anything is timed.
 """
 
 from __future__ import annotations
@@ -32,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network_arguments(parser, wiring=False)
     group = parser.add_argument_group("sweep")
     group.add_argument(
-        "--stages", type=positive_list, default=[2, 7], metavar="K,K", help="default 2,7"
+        "--stages",
+        dest="sweep",
+        type=positive_list,
+        default=[2, 7],
+        metavar="K,K",
+        help="default 2,7",
     )
     group.add_argument(
         "--lanes", type=positive_list, metavar="N,N", help="default: 1 and all CPUs allowed"
@@ -50,7 +57,7 @@ def run(args: argparse.Namespace) -> Report:
     """Compile all cases, check them, time them in alternating order, report medians."""
     choice = choose(args)
     lanes = sorted(set(args.lanes or [1, cpus_allowed()]))
-    stages = sorted(set(args.stages))
+    stages = sorted(set(args.sweep))
     cases = make_cases(choice, stages=stages, lanes=lanes, backend=args.backend)
     frames = probe_frames(cases[0].plan, n=8)
     checks = check_cases(cases, frames)

@@ -99,8 +99,10 @@ def _round_robin(
 def make_cases(
     choice: Choice, *, stages: Sequence[int], lanes: Sequence[int], backend: str
 ) -> list[Case]:
-    """All cases of a sweep: sequential and round-robin for every number of lanes, pipelined and
-    predictive for every K above 1 and every number of lanes.
+    """All cases of a sweep, the baseline (sequential on the fewest lanes) first.
+
+    Sequential and round-robin come for every number of lanes, pipelined and predictive for every
+    K above 1 and every number of lanes.
     """
     cases = []
     flat = choice.graph.wire("sequential", stages=1)
@@ -177,9 +179,7 @@ def check_cases(cases: Sequence[Case], frames: Sequence[NDArray[Any]]) -> list[d
     return records
 
 
-def _outputs(
-    plan: runtime.Plan, frames: Sequence[NDArray[Any]], ticks: int
-) -> NDArray[np.float32]:
+def _outputs(plan: runtime.Plan, frames: Sequence[NDArray[Any]], ticks: int) -> NDArray[np.float32]:
     """First output of every tick: [ticks, elements] float32."""
     stream = plan.stream()
     name = next(iter(plan.outputs))

@@ -69,7 +69,9 @@ def run(args: argparse.Namespace) -> Report:
 def _networks() -> tuple[Choice, Choice]:
     """Teacher and student; fresh ones with random weights where the trained ones are missing."""
     if {_SEQUENTIAL, _PREDICTIVE} <= set(models.list_pretrained()):
-        loaded = [(name, runtime.load(models.pretrained(name))) for name in (_SEQUENTIAL, _PREDICTIVE)]
+        loaded = [
+            (name, runtime.load(models.pretrained(name))) for name in (_SEQUENTIAL, _PREDICTIVE)
+        ]
         teacher, student = (
             Choice(model.graph, model.weights, model.metadata, name, random=False)
             for name, model in loaded

@@ -102,9 +102,7 @@ def shifted_difference(sequential: DemoRun, pipelined: DemoRun) -> tuple[float, 
     return difference, max(float(np.abs(b).max()) for _, b in pairs)
 
 
-def pck(
-    joints: Sequence[NDArray[np.float32]], frames: Sequence[SyntheticFrame]
-) -> float | None:
+def pck(joints: Sequence[NDArray[np.float32]], frames: Sequence[SyntheticFrame]) -> float | None:
     """Share of visible joints found within 0.2 of the larger side of the figure's joints."""
     hits = total = 0
     for found, frame in zip(joints, frames):

@@ -18,7 +18,13 @@ def run(args: argparse.Namespace) -> Report:
     """Collect the facts; optional packages are looked up, not imported."""
     del args
     document = machine_record()
-    return Report(document, "\n".join(_lines(document, indent=0)))
+    text = "\n".join(_lines(document, indent=0))
+    return Report(document, text + "\nbackends in brackets are not available here; --json says why")
+
+
+def _backend(part: dict[str, Any]) -> str:
+    name = " ".join(word for word in (part["name"], part["isa"]) if word)
+    return name if part["available"] else f"({name})"
 
 
 def _lines(value: dict[str, Any], *, indent: int) -> list[str]:
@@ -28,7 +34,7 @@ def _lines(value: dict[str, Any], *, indent: int) -> list[str]:
             lines.append(" " * indent + f"{key}:")
             lines += _lines(item, indent=indent + 2)
         else:
-            if isinstance(item, list | tuple):
-                item = ", ".join(str(part) for part in item)
+            if key == "backends":
+                item = ", ".join(_backend(part) for part in item)
             lines.append(" " * indent + f"{key}: {'-' if item is None else item}")
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,9 @@ class Overlay:
         if (height * width == 1) != (self.task == "actions"):  # metadata that cannot be meant
             self.task = guess
         self.labels = _labels(choice.metadata.get("labels"), channels, self.task)
-        self._caption = f"{choice.title}, {len(plan.graph.stages)} stages {plan.graph.wiring}"
+        weights = ", random weights" if choice.random else ""
+        wiring = f"{plan.graph.wiring} {len(plan.graph.stages)}"
+        self._caption = f"{Path(choice.label).stem} {wiring}{weights}"
 
     def draw(self, frame: Frame, tick: Tick) -> NDArray[np.uint8]:
         """The annotated picture, uint8 [h, w, 3]: the original where the source kept it."""
@@ -75,7 +78,7 @@ class Overlay:
 
 
 def enlarged(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """A copy of the picture, every pixel repeated so often that it is easy to see, and how often."""
+    """A copy of the picture, pixels repeated until it is easy to see, and how often each was."""
     factor = max(1, -(-_SMALLEST_SIDE // min(image.shape[:2])))
     return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1), factor
 

@@ -22,7 +22,7 @@ def draw_speedup(document: dict[str, Any], path: Path) -> bool:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
         return False
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     rows = document["rows"]
     lanes = sorted({row["lanes"] for row in rows})
@@ -41,6 +41,6 @@ def draw_speedup(document: dict[str, Any], path: Path) -> bool:
     axes.set_title(f"{document['model']} on {document['machine']['cpu']}", fontsize=9)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside right upper")
     figure.savefig(path, dpi=120)
     return True

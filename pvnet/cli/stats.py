@@ -92,10 +92,9 @@ def ages(tick: Tick | None) -> dict[str, int] | None:
 
 
 def age_text(age_ticks: dict[str, int] | None) -> str:
-    """Ages of the stages in order; runs of one value are put together: `3,2,1,0`, `9..0`."""
-    if not age_ticks:
+    """Ages of the stages, youngest to oldest: `0`, `1-6`; stages that contribute nothing left out."""
+    values = [age for age in (age_ticks or {}).values() if age >= 0]
+    if not values:
         return "-"
-    values = list(age_ticks.values())
-    if len(values) <= 5:
-        return ",".join(str(v) for v in values)
-    return f"{values[0]}..{values[-1]}"
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low}-{high}"

@@ -48,7 +48,5 @@ def random_weights(graph: Graph, *, seed: int = 0) -> Weights:
     return weights
 
 
-def _normal(
-    rng: np.random.Generator, shape: tuple[int, ...], scale: float
-) -> NDArray[np.float32]:
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], scale: float) -> NDArray[np.float32]:
     return (scale * rng.standard_normal(shape)).astype(np.float32)

@@ -69,12 +69,13 @@ class CausalConv3d(nn.Conv3d):
                     "layer pads the past itself. Give (height, width) only."
                 )
             spatial = spatial[1:]
+        ph, pw = spatial
         super().__init__(
             in_channels,
             out_channels,
             triple(kernel_size),
             stride=triple(stride),
-            padding=(0, *spatial),
+            padding=(0, ph, pw),
             dilation=triple(dilation),
             groups=groups,
             bias=bias,

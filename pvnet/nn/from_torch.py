@@ -64,9 +64,9 @@ def from_torch(module: nn.Module, example: Tensor, *, causal: bool = False) -> N
     if refused:
         listing = "".join(f"\n  {line}" for line in refused)
         raise UnsupportedError(
-            f"[from_torch] the module cannot be imported: got{listing}\n, expected only the "
-            "operations that from_torch lists. Replace these, or build the network with "
-            "pvnet.Graph."
+            f"[from_torch] the module cannot be imported: got {len(refused)} unsupported "
+            f"operations, expected only those that from_torch lists. Replace{listing}\n"
+            "or build the network with pvnet.Graph."
         )
     return _network(importer)
 

@@ -14,7 +14,7 @@ from pvnet.nn.clip_runner import fire, run_clip, zero_frame
 from pvnet.nn.network_inputs import check_clips, check_frames
 from pvnet.nn.network_state import NetworkState
 from pvnet.nn.node_layers import NodeLayer, node_layer
-from pvnet.nn.program import build_program
+from pvnet.nn.program import Program, build_program
 from pvnet.nn.window import Read, held, is_due
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class Network(nn.Module):
         GraphError: the graph cannot run.
     """
 
+    _graph: Graph
+    _program: Program
+
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self._set_graph(graph)
@@ -58,13 +61,13 @@ class Network(nn.Module):
 
     def _set_graph(self, graph: Graph) -> None:
         graph.check()
-        self.__dict__["_graph_of_network"] = graph
-        self.__dict__["_program"] = build_program(graph)
+        self._graph = graph
+        self._program = build_program(graph)
 
     @property
     def graph(self) -> Graph:
         """The graph in its present wiring."""
-        return cast("Graph", self.__dict__["_graph_of_network"])
+        return self._graph
 
     def rewire(
         self, wiring: str, *, stages: int | Sequence[Sequence[str]] | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 from torch.utils import _pytree
@@ -29,12 +31,12 @@ class NetworkState:
         return NetworkState(batch=self.batch, tick=self.tick, rings=rings)
 
 
-def _flatten(state: NetworkState) -> tuple[list[object], tuple[int, int]]:
+def _flatten(state: NetworkState) -> tuple[list[Any], tuple[int, int]]:
     return [state.rings], (state.batch, state.tick)
 
 
-def _unflatten(children: object, context: tuple[int, int]) -> NetworkState:
-    (rings,) = children  # type: ignore[misc]
+def _unflatten(children: Iterable[Any], context: tuple[int, int]) -> NetworkState:
+    rings = next(iter(children))
     return NetworkState(batch=context[0], tick=context[1], rings=rings)
 
 

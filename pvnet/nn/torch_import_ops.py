@@ -114,7 +114,7 @@ def _batch_norm(im: Importer, node: fx.Node) -> Value:
         c = x.shape[0]
         attrs = {"out": c, "kernel": [1, 1, 1], "groups": c, "bias": False}
         y = im.add(node, "conv3d", [x], {**attrs, "norm": True, "norm_eps": eps}, x.shape)
-        im.weights[f"{y.node}.weight"] = torch.ones_like(mean)
+        im.weights[f"{y.node}.weight"] = torch.ones_like(mean).reshape(c, 1, 1, 1, 1)
     weight, bias = im.tensor(a["weight"]), im.tensor(a["bias"])
     im.weights[f"{y.node}.norm.running_mean"] = mean
     im.weights[f"{y.node}.norm.running_var"] = var

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pvnet.ops.checks import refuse
 
-LIBRARY = torch.library.Library("pvnet", "DEF")
+LIBRARY = torch.library.Library("pvnet", "DEF")  # type: ignore[no-untyped-call]
 
 _WINDOW = "int[3] stride=[1, 1, 1], int[2] padding=[0, 0]"
 _CONV = _WINDOW + ", int[3] dilation=[1, 1, 1], int groups=1"
@@ -34,15 +34,15 @@ SCHEMAS = {
     "ring_read": "(Tensor ring, SymInt tick, SymInt delay) -> Tensor",
 }
 for _name, _schema in SCHEMAS.items():
-    LIBRARY.define(_name + _schema)
+    LIBRARY.define(_name + _schema)  # type: ignore[no-untyped-call]
 
 
 def register(
     name: str, *, cpu: Callable[..., Any], other: Callable[..., Any], fake: Callable[..., Any]
 ) -> None:
     """Register the kernels of op `name`; `other` runs on every device but the CPU."""
-    LIBRARY.impl(name, cpu, "CPU")
-    LIBRARY.impl(name, other, "CompositeExplicitAutograd")
+    LIBRARY.impl(name, cpu, "CPU")  # type: ignore[no-untyped-call]
+    LIBRARY.impl(name, other, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"pvnet::{name}", fake, lib=LIBRARY)
 
 
@@ -73,4 +73,4 @@ def register_no_grad(name: str, *, cure: str) -> None:
         with torch._C._AutoDispatchBelowAutograd():
             return op(*args, **kwargs)
 
-    LIBRARY.impl(name, kernel, "Autograd")
+    LIBRARY.impl(name, kernel, "Autograd")  # type: ignore[no-untyped-call]

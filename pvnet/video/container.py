@@ -88,8 +88,8 @@ class ContainerReader:
                 f"{', '.join(kinds)}, expected a video stream. Pass another file."
             )
         stream = container.streams.video[0]
-        # A camera must not wait for frames to fill several decoder threads.
-        stream.thread_type = "NONE" if self._live else "AUTO"
+        # Frame threads hold frames back, and lose good ones together with a damaged one.
+        stream.thread_type = "SLICE"
         return container
 
     def _describe(self) -> SourceInfo:

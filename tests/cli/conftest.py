@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import pvnet
 from pvnet.cli.__main__ import main
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(pvnet.__file__).parents[1]
 SMALL = ("--width", "0.125", "--size", "32")
 
 

@@ -113,7 +113,15 @@ def test_impossible_network_fails(pvnet_cli):
 
 def test_unwritable_output_fails(pvnet_cli, tmp_path):
     done = pvnet_cli(
-        "trace", "--width", "0.125", "--size", "32", "--ticks", "1", "--out", tmp_path / "no" / "t.json"
+        "trace",
+        "--width",
+        "0.125",
+        "--size",
+        "32",
+        "--ticks",
+        "1",
+        "--out",
+        tmp_path / "no" / "t.json",
     )
     assert done.code == 1
     assert "Traceback" not in done.err

@@ -59,7 +59,9 @@ def test_describe_tells_latencies_and_draws(pvnet_cli, model_file, tmp_path):
     assert "information latency" in done.out
     pytest.importorskip("matplotlib")
     for name, magic in (("t.png", b"\x89PNG"), ("t.svg", b"<?xml")):
-        done = pvnet_cli("describe", model_file, "--stages", "3", "--draw", tmp_path / name, "--json")
+        done = pvnet_cli(
+            "describe", model_file, "--stages", "3", "--draw", tmp_path / name, "--json"
+        )
         assert done.code == 0, done.err
         assert (tmp_path / name).read_bytes().startswith(magic)
         assert done.document["graph"]["outputs"][0]["information_latency_ticks"] == 2

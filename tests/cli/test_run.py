@@ -12,7 +12,9 @@ from pvnet.cli.__main__ import build_parser
 
 
 @pytest.mark.parametrize("model", ["par_densenet", "par_inception"])
-@pytest.mark.parametrize(("stages", "wiring"), [(1, "sequential"), (2, "pipelined"), (5, "predictive")])
+@pytest.mark.parametrize(
+    ("stages", "wiring"), [(1, "sequential"), (2, "pipelined"), (5, "predictive")]
+)
 def test_run_writes_a_playable_video(pvnet_cli, video_file, tmp_path, model, stages, wiring):
     out = tmp_path / "out.mp4"
     done = pvnet_cli(
@@ -77,7 +79,9 @@ def _choice(*words: str) -> Choice:
     return choose(build_parser().parse_args(["run", "synthetic", *words]))
 
 
-@pytest.mark.parametrize(("model", "task"), [("par_densenet", "joints"), ("par_inception", "actions")])
+@pytest.mark.parametrize(
+    ("model", "task"), [("par_densenet", "joints"), ("par_inception", "actions")]
+)
 def test_overlay_draws_only_after_the_warm_up(model, task):
     import pvnet
     from pvnet.video.synthetic import SyntheticVideo

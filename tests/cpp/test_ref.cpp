@@ -276,6 +276,19 @@ TEST(pools_equal_the_window_formula) {
   }
 }
 
+TEST(max_pool_lets_nan_through) {
+  PoolCase p(true, true, 1, 3, 1, 1, 0);
+  p.maps[0].at(1, 2, 2) = kNaN;
+  ref().pool(p.a, 0, p.out.g.h);
+  for (int y = 0; y < p.out.g.h; ++y) {
+    for (int x = 0; x < p.out.g.w; ++x) {
+      const bool sees_it = std::abs(y - 2) <= 1 && std::abs(x - 2) <= 1;
+      CHECK_EQ(std::isnan(p.out.at(2 + 1, y, x)), sees_it);
+      CHECK(!std::isnan(p.out.at(2, y, x)));
+    }
+  }
+}
+
 TEST(eltwise_broadcasts_pixels_and_channels) {
   Random random;
   Map full(4, 3, 2), vector(4, 1, 1), plane(1, 3, 2), out(6, 3, 2);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from embed_build import ROOT, Installed, run
@@ -14,13 +15,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     for tool in ("cmake", "c++", "cc"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    build = ROOT / "build" / "embed"
+    # A build folder that is there already (with tests and the shared library) saves minutes.
+    build = Path(os.environ.get("PVNET_EMBED_BUILD", ROOT / "build" / "embed"))
     prefix = tmp_path_factory.mktemp("prefix")
-    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    run(
-        "cmake", "-S", ROOT, "-B", build, *generator, "-DPVNET_PYTHON=OFF", "-DPVNET_TESTS=ON",
-        "-DPVNET_SHARED=ON", "-DCMAKE_BUILD_TYPE=Release",
-    )  # fmt: skip
+    new = ["-DCMAKE_BUILD_TYPE=Release"]
+    if shutil.which("ninja"):
+        new += ["-G", "Ninja"]
+    if (build / "CMakeCache.txt").exists():
+        new = []
+    options = ("-DPVNET_PYTHON=OFF", "-DPVNET_TESTS=ON", "-DPVNET_SHARED=ON")
+    run("cmake", "-S", ROOT, "-B", build, *options, *new)
     jobs = str(os.cpu_count() or 1)
     run("cmake", "--build", build, "-j", jobs, "--target", "pvnet", "make_test_model")
     run("cmake", "--install", build, "--prefix", prefix)

@@ -84,7 +84,7 @@ def test_fresh_skips_see_the_newest_but_one_frame():
 
 def test_feedback_reaches_later_ticks():
     net = network("par_densenet", "predictive", stages=2, joints=3, feedback=True)
-    clip = clip_of(24)
+    clip = clip_of(8)
     other = clip.clone()
     other[:, :, 0] += 1.0
     with torch.no_grad():

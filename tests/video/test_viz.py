@@ -14,7 +14,7 @@ from pvnet.viz.font import _table, text_mask
 from pvnet.viz.pose import LEFT, RIGHT
 
 sys.path.insert(0, str(Path(__file__).parent))
-from helpers import refused
+from video_helpers import refused
 
 
 def black(h=80, w=100, dtype=np.uint8):

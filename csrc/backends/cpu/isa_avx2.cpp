@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The generic kernels compiled for AVX2 with FMA. Headers come before the target region, so
-// that nothing shared with other code is compiled for this set; everything inside has internal
-// linkage.
+// The generic kernels compiled for AVX2 with FMA.
+// Headers come before the target region, so that nothing shared with other code is compiled for
+// this set; everything inside has internal linkage.
 #if defined(__x86_64__)
 #include "backends/cpu/isa.hpp"
 

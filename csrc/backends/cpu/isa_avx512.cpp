@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The generic kernels compiled for AVX-512 (F, VL, DQ, BW). Headers come before the target region, so
-// that nothing shared with other code is compiled for this set; everything inside has internal
-// linkage.
+// The generic kernels compiled for AVX-512 (F, VL, DQ, BW).
+// Headers come before the target region, so that nothing shared with other code is compiled for
+// this set; everything inside has internal linkage.
 #if defined(__x86_64__)
 #include "backends/cpu/isa.hpp"
 
@@ -10,7 +10,8 @@
 #define PVNET_ISA_NAME "avx512"
 #define PVNET_WIDE_GROUPS  // 32 vector registers: groups of 7 pixels instead of 3
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"))), apply_to = function)
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"))), apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The generic kernels compiled for the baseline of the machine. Headers come before the target region, so
-// that nothing shared with other code is compiled for this set; everything inside has internal
-// linkage.
+// The generic kernels compiled for the baseline of the machine.
+// Headers come before the target region, so that nothing shared with other code is compiled for
+// this set; everything inside has internal linkage.
 #include "backends/cpu/isa.hpp"
 
 #define PVNET_ISA_NAME "scalar"
@@ -13,4 +13,3 @@ namespace {
 }  // namespace
 const Backend& scalar_backend() { return backend; }
 }  // namespace pvnet::cpu
-

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vector primitives of AVX-512. Included inside the target region and the anonymous namespace of
-// isa_avx512.cpp; every set has a file with the same names.
+// The vector primitives of AVX-512. Included inside the target region and the anonymous namespace
+// of isa_avx512.cpp; every set has a file with the same names.
 
-constexpr int kLanes = 16;      // floats in a vector
+constexpr int kLanes = 16;       // floats in a vector
 constexpr int kGroupPixels = 7;  // pixels of one group of a register tile (generic/conv_micro.inl)
 
 typedef float vec __attribute__((vector_size(64)));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .actions import ACTIONS, REVERSED_PAIRS
 from .body import Style
-from .render import draw_figure, render
+from .render import body_height, draw_figure, render
 from .video import SyntheticFrame, SyntheticVideo, clip
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Style",
     "SyntheticFrame",
     "SyntheticVideo",
+    "body_height",
     "clip",
     "draw_figure",
     "render",

@@ -331,6 +331,7 @@ def render(
     style: Style,
     background: NDArray[Any],
     depth: Array | None = None,
+    height: float | None = None,
     facing: Point = (0.0, 1.0),
 ) -> NDArray[np.uint8]:
     """Draw figures given by tracks of joints over a background.
@@ -341,6 +342,8 @@ def render(
         style: looks of the figures.
         background: [h, w, 3] uint8 or float32 (0..255); it is not changed.
         depth: [13] or [figures, 13], larger is nearer (None: unknown).
+        height: body height in pixels (None: from these joints; for a track, better the largest
+            `body_height` over its frames, so that thickness does not change with the pose).
         facing: (right, towards the camera) components of the forward direction.
 
     Returns:
@@ -360,6 +363,7 @@ def render(
             style=style,
             visible=seen[k],
             depth=None if far is None else far[k],
+            height=height,
             facing=facing,
         )
     return np.asarray(np.clip(image + 0.5, 0, 255), np.uint8)

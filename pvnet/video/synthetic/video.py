@@ -75,8 +75,9 @@ class _Actor:
         self._floor = float(rng.uniform(low - 0.08, low)) * h
         self._home = float(rng.uniform(0.36, 0.64) if rank == 0 else rng.uniform(0.1, 0.9)) * w
         self._tilt = float(rng.uniform(0.03, 0.16))
-        self._follow = follow
+        self._follow = follow  # clip: share of the way the camera goes; endless: rate per frame
         self._w = w
+        self._pan = 0.0
         self._x = 0.0  # way walked to the right, in pixels
         self._last_forward = 0.0
         self._span = span
@@ -92,16 +93,13 @@ class _Actor:
         self._last_forward = float(motion.forward[-1])
         x = self._x + np.cumsum(moved * np.sin(motion.yaw)) * self.scale
         self._x = float(x[-1])
-        follow = self._follow
         if self._span is not None:  # a clip: follow as much as the way needs to stay in view
-            follow = max(follow, 1 - 0.55 * self._w / max(float(np.ptp(x)), 1e-3))
-        shown = x * (1 - follow)
-        if self._span is not None:
-            shown = shown - shown.mean()
+            follow = max(self._follow, 1 - 0.55 * self._w / max(float(np.ptp(x)), 1e-3))
+            pan = x * follow
+            shown = x - pan - (x - pan).mean()
         else:
-            margin = 0.35 * self.scale
-            lap = self._w + 2 * margin
-            shown = (shown + self._home + margin) % lap - margin - self._home
+            pan = self._pans(x) if self._follow > 0 else 0 * x
+            shown = x - pan
         height = p[..., 1] - self._tilt * toward
         points = np.stack(
             [
@@ -115,9 +113,18 @@ class _Actor:
             toward.astype(np.float32),
             np.concatenate([s, c], 1).astype(np.float32),
             motion.actions,
-            (x * follow).astype(np.float32),
+            pan.astype(np.float32),
             np.full(n, self._floor, np.float32),
         )
+
+    def _pans(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where the camera is that goes after the figure at x: slowly, but never losing it."""
+        out, room = np.empty_like(x), 0.22 * self._w
+        for i, place in enumerate(x):
+            self._pan += self._follow * (place - self._pan)
+            self._pan = min(max(self._pan, place - room), place + room)
+            out[i] = self._pan
+        return out
 
 
 class SyntheticVideo:
@@ -170,7 +177,7 @@ class SyntheticVideo:
         self.height, self.width, self.fps, self.n_frames = height, width, fps, n_frames
         self.seed = seed
         span = n_frames if whole_clip and n_frames else None
-        follow = float(rng.choice([0.0, 0.75, 0.95])) if span else 0.85
+        follow = float(rng.choice([0.0, 0.75, 0.95])) if span else 1.0 / fps
         self._actors = [
             _Actor(
                 rng,

@@ -130,6 +130,28 @@ static void plan_facts(const pvnet_model* model, const pvnet_plan* plan) {
   CHECK(other == NULL);
 }
 
+/* Programs compiled with an older or a newer pvnet.h. */
+static void other_versions(const pvnet_model* model) {
+  struct {
+    pvnet_options options;
+    int64_t later_member;
+  } newer;
+  pvnet_options older;
+  pvnet_plan* plan = NULL;
+  newer.options = pvnet_options_default();
+  newer.options.struct_size = sizeof(newer);
+  newer.later_member = 0;
+  OK(pvnet_plan_compile(model, &newer.options, &plan));
+  pvnet_plan_destroy(plan);
+  newer.later_member = 1;
+  FAILS(PVNET_INVALID_ARGUMENT, pvnet_plan_compile(model, &newer.options, &plan));
+  memset(&older, 0xee, sizeof(older));
+  memset(&older, 0, offsetof(pvnet_options, lanes));
+  older.struct_size = offsetof(pvnet_options, lanes);
+  OK(pvnet_plan_compile(model, &older, &plan));
+  pvnet_plan_destroy(plan);
+}
+
 /* 100 ticks; out[t] of every tick. The stream must be fresh. */
 static void run(pvnet_stream* stream, float out[kTicks][kClasses]) {
   static uint8_t image[kSize * kPitch];
@@ -316,6 +338,7 @@ int main(int argc, char** argv) {
   if (failures != 0) return 1;
   model_facts(argv[1], model);
   plan_facts(model, plan);
+  other_versions(model);
   run(stream, out);
   floats_agree_with_bytes(plan, out);
   reset_and_snapshot(stream, out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kernel, in order of use, and the table of them.
+// clang-format off: each file uses the ones before it
 #include "backends/cpu/generic/math.inl"
 #include "backends/cpu/generic/conv_layout.inl"
 #include "backends/cpu/generic/conv_micro.inl"
@@ -9,6 +10,7 @@
 #include "backends/cpu/generic/eltwise.inl"
 #include "backends/cpu/generic/upsample.inl"
 #include "backends/cpu/generic/io.inl"
+// clang-format on
 
 void conv(const ConvArgs& a, int lo, int hi) {
   if (is_depthwise(*a.shape)) {
@@ -18,6 +20,7 @@ void conv(const ConvArgs& a, int lo, int hi) {
   }
 }
 
-const Backend backend = {"cpu",       PVNET_ISA_NAME, conv_packed_floats, conv_pack, conv_tiles,
-                         conv,        pool,           eltwise,            upsample,  global_pool,
-                         affine,      softmax,        load_u8,            load_f32,  store_f32};
+const Backend backend = {
+    "cpu",   PVNET_ISA_NAME, conv_packed_floats, conv_pack,   conv_tiles, conv,
+    pool,    eltwise,        upsample,           global_pool, affine,     softmax,
+    load_u8, load_f32,       store_f32};

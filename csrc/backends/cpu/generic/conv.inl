@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Direct convolution around the register tile of conv_micro.inl.
 //
-// Loops: block of output channels / batch of pixel groups / chunk of the reduction / pair of groups;
-// the first two the other way round where the input is large: weights stream well, pixels do not.
-// A chunk is as many runs as have weights that stay in the L2 cache while the batch goes over them;
-// between chunks the sums wait in a scratch on the stack.
+// Loops: block of output channels / batch of pixel groups / chunk of the reduction / pair of
+// groups; the first two the other way round where the input is large: weights stream well, pixels
+// do not. A chunk is as many runs as have weights that stay in the L2 cache while the batch goes
+// over them; between chunks the sums wait in a scratch on the stack.
 
 constexpr int kMaxRuns = 384;
 constexpr int kBatchGroups = 64;
 constexpr int64_t kChunkBytes = 64 * 1024;
-constexpr int64_t kLargeInputBytes = 768 * 1024;  // does not stay in the L2 cache
+constexpr int64_t kLargeInputBytes = 1536 * 1024;  // does not stay in the L2 cache
 
 struct Group {
   int y, x;
@@ -44,7 +44,8 @@ void DenseConv::fill(int group, int lo, int64_t max_bytes) {
   int c_lo = 0;
   const int g_lo = group * blocks.ic, g_hi = g_lo + blocks.ic;
   for (int i = 0; i < seg; ++i) {
-    weight += static_cast<int64_t>(imax(0, imin(c_lo + s.seg_c[i], g_hi) - imax(c_lo, g_lo))) * per_seg;
+    weight +=
+        static_cast<int64_t>(imax(0, imin(c_lo + s.seg_c[i], g_hi) - imax(c_lo, g_lo))) * per_seg;
     c_lo += s.seg_c[i];
   }
   n_runs = 0;
@@ -64,8 +65,8 @@ void DenseConv::fill(int group, int lo, int64_t max_bytes) {
       if (x == nullptr) continue;
       Run& r = runs[n_runs++];
       r.dy = ky * s.dh - s.ph;
-      r.base = reinterpret_cast<const char*>(x + r.dy * view.g.row_stride +
-                                             (kx * s.dw - s.pw) * view.g.pixel_stride + first - c_lo);
+      r.base = reinterpret_cast<const char*>(
+          x + r.dy * view.g.row_stride + (kx * s.dw - s.pw) * view.g.pixel_stride + first - c_lo);
       r.weight = weight + static_cast<int64_t>(local) * n;
       r.channels = n * step;
       r.row_step = view.g.row_stride * s.sh * 4;
@@ -116,7 +117,8 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
         const Group& at = groups[i + g];
         m.y[g] = at.y;
         m.x[g] = at.x;
-        m.out[g] = last ? a.out.data + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
+        m.out[g] =
+            last ? a.out.data + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
         m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
       }
       m.prefetch = pass < kPrefetchPasses && n > 2 ? next + pass * share : nullptr;
@@ -126,8 +128,8 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
   }
 }
 
-// Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups of
-// one size are paired, across rows where a row has an odd number of them.
+// Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups
+// of one size are paired, across rows where a row has an odd number of them.
 void DenseConv::rows(int block, int y_lo, int y_hi) {
   const int per_row = ceil_div(s.out_w, kGroupPixels);
   const int n_small_px = s.out_w / per_row;

@@ -4,8 +4,8 @@
 // Packed weights of a dense convolution, group after group, block after block:
 //   block = [bias: width][segment][kt][kh][kw][ic][width], width = 2 vectors, or 1 for a last block
 //   that fits one. Channels beyond the last one are 0.
-// Packed weights of a depthwise convolution: [bias: c'][kt][kh][kw][c'], c' = c rounded up, plus one
-// vector so that a vector may be read at any channel.
+// Packed weights of a depthwise convolution: [bias: c'][kt][kh][kw][c'], c' = c rounded up, plus
+// one vector so that a vector may be read at any channel.
 
 constexpr int kBlockVecs = 2;
 constexpr int kBlock = kBlockVecs * kLanes;
@@ -15,9 +15,9 @@ inline bool is_depthwise(const ConvShape& s) {
 }
 
 struct Blocks {
-  int oc = 0, ic = 0;       // channels of one group
-  int per_group = 0;        // blocks of one group
-  int64_t k = 0;            // reduction length: ic * kt * kh * kw
+  int oc = 0, ic = 0;  // channels of one group
+  int per_group = 0;   // blocks of one group
+  int64_t k = 0;       // reduction length: ic * kt * kh * kw
   int64_t group_floats = 0;
 
   explicit Blocks(const ConvShape& s)

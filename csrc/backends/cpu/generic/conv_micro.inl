@@ -3,36 +3,36 @@
 //
 //   out[pixel][oc] += sum over runs, over ic: in[pixel][ic] * weight[run][ic][oc]
 //
-// A run is one spatial and temporal tap of one segment. The pixels of a group lie in one row, at one
-// constant distance, so that two base pointers and three multiples of the distance address all of
-// them: 14 pointers would not fit the registers. The groups of a tile may lie in different rows.
+// A run is one spatial and temporal tap of one segment. The pixels of a group lie in one row, at
+// one constant distance, so that two base pointers and three multiples of the distance address all
+// of them: 14 pointers would not fit the registers. The groups of a tile may lie in different rows.
 //
 // The order of the sum of an output element is that of the runs and channels: the same in every
 // variant, so that its bits do not depend on the tile it was computed in. Variants differ only in
 // which all-zero rows they skip, which could turn a -0 into a +0; adding 0 at the end removes that.
 
 struct Run {
-  const char* base;      // input of output pixel (0, 0)
-  int64_t weight;        // offset in the block, in units of its width
-  int64_t row_step;      // bytes from output row to output row, and from pixel to pixel
+  const char* base;  // input of output pixel (0, 0)
+  int64_t weight;    // offset in the block, in units of its width
+  int64_t row_step;  // bytes from output row to output row, and from pixel to pixel
   int64_t pixel_step;
-  int channels;          // reduction steps
-  int dy;                // input row of output row 0
+  int channels;  // reduction steps
+  int dy;        // input row of output row 0
 };
 
 struct MicroArgs {
   const Run* runs;
   int n_runs;
-  const float* bias;         // nullptr: continue from the scratch
+  const float* bias;  // nullptr: continue from the scratch
   const float* weight;
-  const char* prefetch;      // weights of the next chunk, or nullptr
+  const char* prefetch;  // weights of the next chunk, or nullptr
   int in_h, sh;
-  int y[2], x[2];            // first output pixel of each group
-  float* out[2];             // nullptr in both: the sum is not complete, keep it in the scratch
-  int64_t out_stride;        // floats from pixel to pixel
+  int y[2], x[2];      // first output pixel of each group
+  float* out[2];       // nullptr in both: the sum is not complete, keep it in the scratch
+  int64_t out_stride;  // floats from pixel to pixel
   int out_channels;
   Act act;
-  float* scratch[2];         // [pixel][VECS vectors]
+  float* scratch[2];  // [pixel][VECS vectors]
 };
 
 template <int I>
@@ -115,7 +115,8 @@ void conv_micro(const MicroArgs& m) {
   const int in_y0 = m.y[0] * m.sh, in_y1 = m.y[GROUPS - 1] * m.sh;
   for (const Run *run = m.runs, *end = run + m.n_runs; run != end; ++run) {
     const unsigned h = static_cast<unsigned>(m.in_h);
-    if (static_cast<unsigned>(in_y0 + run->dy) >= h && static_cast<unsigned>(in_y1 + run->dy) >= h) {
+    if (static_cast<unsigned>(in_y0 + run->dy) >= h &&
+        static_cast<unsigned>(in_y1 + run->dy) >= h) {
       continue;  // only padding
     }
     const int64_t row = run->row_step;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Depthwise convolution: vectors over channels, a few pixels at once so that a weight is loaded once
-// for all of them. One tile is one output row.
+// Depthwise convolution: vectors over channels, a few pixels at once so that a weight is loaded
+// once for all of them. One tile is one output row.
 
 constexpr int kDepthwisePixels = 4;
 
 template <int N>
-inline void depthwise_pixels(const ConvArgs& a, const SegmentView& seg, int c0, int c, int y, int x) {
+inline void depthwise_pixels(const ConvArgs& a, const SegmentView& seg, int c0, int c, int y,
+                             int x) {
   const ConvShape& s = *a.shape;
   const int64_t w_stride = depthwise_stride(s), step = seg.g.pixel_stride * s.sw;
   const int n = imin(kLanes, seg.g.c - c);

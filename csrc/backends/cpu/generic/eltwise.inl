@@ -2,8 +2,8 @@
 // Copy, add, multiply with activation; affine; softmax. Vectors over channels.
 
 struct Operand {
-  const float* p;   // nullptr: 0
-  bool broadcast;   // one channel for all
+  const float* p;  // nullptr: 0
+  bool broadcast;  // one channel for all
 };
 
 inline vec operand_at(const Operand& o, int c, int n) {
@@ -55,7 +55,8 @@ void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
 void affine(const AffineArgs& a, int row_lo, int row_hi) {
   for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < a.g.w; ++x) {
-      const float* in = a.data == nullptr ? nullptr : a.data + y * a.g.row_stride + x * a.g.pixel_stride;
+      const float* in =
+          a.data == nullptr ? nullptr : a.data + y * a.g.row_stride + x * a.g.pixel_stride;
       float* out = a.out.data + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
       for (int c = 0; c < a.g.c; c += kLanes) {
         const int n = a.g.c - c;

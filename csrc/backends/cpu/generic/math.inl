@@ -18,8 +18,8 @@ inline void store_n(float* p, vec v, int n) {
 }
 inline vec vmax(vec a, vec b) { return a > b ? a : b; }
 
-// exp(x) by 2^n * p(r), |r| <= ln(2)/2, p of degree 7 (Taylor: its error is 1.4e-8 at the ends, under
-// half an ulp). Results below 2^-126 are 0, results above 2.4e38 (x > 88.376) infinite.
+// exp(x) by 2^n * p(r), |r| <= ln(2)/2, p of degree 7 (Taylor: its error is 1.4e-8 at the ends,
+// under half an ulp). Results below 2^-126 are 0, results above 2.4e38 (x > 88.376) infinite.
 inline vec vexp(vec x) {
   const vec hi = splat(89.0f), lo = splat(-87.3365402f);
   x = x > hi ? hi : x;  // a NaN stays

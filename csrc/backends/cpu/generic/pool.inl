@@ -5,8 +5,8 @@ struct PoolWindow {
   int ky0, ky1, kx0, kx1;  // taps inside the map
   const float* const* taps;
   int kt;
-  bool missing;            // some firing does not exist
-  int64_t offset;          // of tap (0, 0) from pixel (0, 0)
+  bool missing;    // some firing does not exist
+  int64_t offset;  // of tap (0, 0) from pixel (0, 0)
   int64_t y_step, x_step;
 };
 
@@ -55,8 +55,7 @@ void pool_rows(const PoolArgs& a, int row_lo, int row_hi) {
       w.kx1 = imax(w.kx0, imin(a.kw, ceil_div(g.w - in_x, a.dw)));
       w.offset = in_y * g.row_stride + in_x * g.pixel_stride;
       const int inside = imax(1, (w.ky1 - w.ky0) * (w.kx1 - w.kx0));
-      const float divisor =
-          static_cast<float>(a.kt * (a.count_include_pad ? a.kh * a.kw : inside));
+      const float divisor = static_cast<float>(a.kt * (a.count_include_pad ? a.kh * a.kw : inside));
       float* out = a.out.data + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
       int c = 0;
       for (; c + 4 * kLanes <= g.c; c += 4 * kLanes) {

@@ -13,7 +13,7 @@ from pvnet import video
 from pvnet.errors import FileError, InvalidArgumentError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from helpers import grey_frames, refused, save_png
+from video_helpers import grey_frames, refused, save_png
 
 
 @pytest.fixture
@@ -110,7 +110,6 @@ def test_damaged_data_is_skipped_and_counted(movie, tmp_path):
     bad.write_bytes(bytes(data))
     with video.open(bad) as source:
         frames = list(source)
-    print(len(frames), source.stats)
     assert source.stats.corrupt >= 1
     assert 1 <= len(frames) < 12
     assert all(f.image.shape == (48, 64, 3) for f in frames)

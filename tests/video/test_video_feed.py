@@ -11,7 +11,7 @@ from pvnet import video
 from pvnet.errors import FileError, InvalidArgumentError, StateError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from helpers import refused
+from video_helpers import refused
 
 pytestmark = pytest.mark.timeout(60)
 WAIT = 20.0

@@ -11,7 +11,7 @@ from pvnet import video
 from pvnet.errors import FileError, InvalidArgumentError, StateError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from helpers import grey_frames, refused
+from video_helpers import grey_frames, refused
 
 
 def test_written_is_read_back(tmp_path):

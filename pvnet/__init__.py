@@ -1,0 +1,67 @@
+"""pvnet: deep networks on live video, depth-parallel.
+
+In one tick every stage of the network works on a different frame, so that, given lanes enough, a
+tick costs as much as the slowest stage, not as much as the whole depth. Start with `pvnet.Graph`,
+`pvnet.compile` and `pvnet.load`; torch is imported only by `pvnet.ops`, `nn`, `models` and `train`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pvnet import errors, models, nn, ops, video
+    from pvnet.errors import PvnetError
+    from pvnet.graph import Graph
+    from pvnet.runtime import Plan, Stream, compile, info, load, save
+
+    __version__: str
+
+# Name -> module it lives in; a module stands for itself. Nothing is imported before it is used.
+_ATTRIBUTES = {
+    "Graph": "pvnet.graph",
+    "Plan": "pvnet.runtime",
+    "PvnetError": "pvnet.errors",
+    "Stream": "pvnet.runtime",
+    "__version__": "pvnet._core",
+    "compile": "pvnet.runtime",
+    "info": "pvnet.runtime",
+    "load": "pvnet.runtime",
+    "save": "pvnet.runtime",
+}
+_MODULES = ("errors", "graph", "models", "nn", "ops", "runtime", "train", "video", "viz")
+
+__all__ = [
+    "Graph",
+    "Plan",
+    "PvnetError",
+    "Stream",
+    "__version__",
+    "compile",
+    "errors",
+    "info",
+    "load",
+    "models",
+    "nn",
+    "ops",
+    "save",
+    "video",
+]
+
+
+if not TYPE_CHECKING:  # else every misspelt name would be of type Any
+
+    def __getattr__(name: str) -> Any:
+        if name in _ATTRIBUTES:
+            value = getattr(importlib.import_module(_ATTRIBUTES[name]), name)
+        elif name in _MODULES:
+            value = importlib.import_module(f"pvnet.{name}")
+        else:
+            raise AttributeError(f"module 'pvnet' has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ATTRIBUTES, *_MODULES})

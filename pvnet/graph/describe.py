@@ -1,0 +1,86 @@
+"""A graph as text: what every stage costs, what it waits for, how old an output is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pvnet.graph.graph import Graph
+    from pvnet.graph.info import OutputInfo
+
+
+def describe(graph: Graph) -> str:
+    """The table of `Graph.describe`."""
+    nodes = graph.nodes
+    stages = graph.stages
+    total = sum(s.cost for s in stages)
+    slowest = max(s.cost for s in stages)
+    bound = total / slowest if slowest > 0 else 1.0
+    head = (
+        f"{_count(len(nodes), 'node')}, {_count(len(stages), 'stage')}, {graph.wiring} wiring, "
+        f"hyper-period {_count(graph.hyper_period, 'tick')}"
+    )
+    rows = [["stage", "nodes", "first node", "last node", "MMAC", "cost", "delays in", "every"]]
+    stage_of = {n.name: n.stage for n in nodes}
+    for stage in stages:
+        mine = [n for n in nodes if n.stage == stage.index]
+        delays = sorted(
+            {
+                (stage_of[e.node], e.delay, e.feedback)
+                for n in mine
+                for e in n.inputs
+                if stage_of[e.node] != stage.index or e.delay > 0
+            }
+        )
+        share = 100 * stage.cost / total if total > 0 else 0.0
+        periods = sorted({n.clock.period for n in mine})
+        rows.append(
+            [
+                str(stage.index),
+                str(len(mine)),
+                mine[0].name,
+                mine[-1].name,
+                f"{stage.macs / 1e6:.2f}",
+                f"{share:.1f} %",
+                ", ".join(
+                    f"{d} from {'feedback ' if f else ''}{s}" for s, d, f in delays[:4]
+                ) + (", ..." if len(delays) > 4 else "") or "-",
+                ", ".join(map(str, periods)),
+            ]
+        )  # fmt: skip
+    lines = [head, *_table(rows), *(_output(o) for o in graph.outputs)]
+    lines.append(
+        f"bound: total cost / slowest stage = {bound:.2f}: so many times faster than one lane a "
+        "tick can get by running whole stages side by side"
+    )
+    return "\n".join(lines)
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def _output(o: OutputInfo) -> str:
+    field = o.receptive_field_frames
+    sees = "unbounded (feedback)" if field is None else _count(field, "frame")
+    return (
+        f"output {o.name} {list(o.shape)}: "
+        f"information latency {_count(o.information_latency_ticks, 'tick')}, "
+        f"warm-up {_count(o.warm_up_ticks, 'tick')}, receptive field {sees}"
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as their widest cell; numbers to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    right = (0, 1, 4, 5)
+    lines = []
+    for row in rows:
+        cells = [
+            c.rjust(w) if i in right else c.ljust(w)
+            for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "-" * max(len(line) for line in lines))
+    return lines

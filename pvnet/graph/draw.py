@@ -1,0 +1,149 @@
+"""Drawings of a graph's timing: the stage-by-tick table as text and as a picture."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pvnet.errors import UnsupportedError
+from pvnet.graph.arguments import refuse
+from pvnet.graph.timeline import Cell, cells, fresh_skips
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pvnet.graph.graph import Graph
+
+FORMATS = (".svg", ".png", ".pdf")
+
+
+def timeline_text(graph: Graph, *, ticks: int | None = None) -> str:
+    """The timeline as text: one row per stage, one column per tick.
+
+    A number is the frame a stage works on, a number in parentheses one whose value it holds, a dot
+    means that no frame has come that far.
+
+    Args:
+        graph: a complete graph.
+        ticks: columns; None = 12.
+    """
+    table = cells(graph, ticks=ticks)
+    rows = [["tick", *(str(t) for t in range(len(table[0])))]]
+    rows += [[f"stage {s}", *(_text(c) for c in row)] for s, row in enumerate(table)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    lines.append("3: works on frame 3   (3): holds the value of frame 3   .: no frame yet")
+    lines += [
+        f"fresh skip: stage {s.source} -> stage {s.target}, delay {s.delay_ticks} "
+        f"(aligned would be {s.target - s.source})"
+        for s in fresh_skips(graph)
+    ]
+    return "\n".join(lines)
+
+
+def _text(cell: Cell) -> str:
+    if cell.frame is None:
+        return "."
+    return str(cell.frame) if cell.due else f"({cell.frame})"
+
+
+def timeline(
+    graph: Graph, path: str | os.PathLike[str] | None = None, *, ticks: int | None = None
+) -> Figure:
+    """The timeline as a picture: every frame has a colour, held cells are hatched.
+
+    Arrows are fresh skips: from the cell whose value is read to the cell that reads it.
+
+    Args:
+        graph: a complete graph.
+        path: where to write it (.svg, .png or .pdf); None = nowhere.
+        ticks: columns; None = 12.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        UnsupportedError: matplotlib is not installed.
+        InvalidArgumentError: another file format, or ticks out of range.
+    """
+    if path is not None and Path(path).suffix.lower() not in FORMATS:
+        raise refuse(
+            "draw.timeline",
+            "the file format is not known",
+            str(path),
+            ", ".join(FORMATS),
+            "Change the ending of the file.",
+        )
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UnsupportedError(
+            "[draw.timeline] matplotlib is missing: got no module, expected matplotlib >= 3.8. "
+            "Install pvnet[viz]."
+        ) from error
+    table = cells(graph, ticks=ticks)
+    columns = len(table[0])
+    figure = Figure(figsize=(1.5 + 0.55 * columns, 1.2 + 0.5 * len(table)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    colours = matplotlib.colormaps["tab20"]
+    for stage, row in enumerate(table):
+        for tick, cell in enumerate(row):
+            _draw_cell(axes, stage, tick, cell, colours)
+    _draw_skips(axes, graph, table)
+    axes.set(
+        xlim=(-0.5, columns - 0.5),
+        ylim=(len(table) - 0.5, -0.5),
+        xlabel="tick",
+        xticks=range(columns),
+        yticks=range(len(table)),
+        yticklabels=[f"stage {s}" for s in range(len(table))],
+        title=f"{graph.wiring}: the frame every stage works on (hatched: held)",
+    )
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if path is not None:
+        # No date in the file: the same graph gives the same bytes.
+        keep = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
+        with matplotlib.rc_context({"svg.hashsalt": "pvnet", "svg.fonttype": "none"}):
+            figure.savefig(path, metadata=keep)
+    return figure
+
+
+def _draw_cell(axes: Any, stage: int, tick: int, cell: Cell, colours: Any) -> None:
+    from matplotlib.patches import Rectangle
+
+    empty = cell.frame is None
+    face = "white" if empty else colours((cell.frame or 0) % 20)
+    axes.add_patch(
+        Rectangle(
+            (tick - 0.46, stage - 0.42),
+            0.92,
+            0.84,
+            facecolor=face,
+            edgecolor="lightgrey" if empty else "black",
+            linewidth=0.6,
+            alpha=1.0 if cell.due else 0.45,
+            hatch=None if cell.due or empty else "////",
+        )
+    )
+    if not empty:
+        axes.text(tick, stage, str(cell.frame), ha="center", va="center", fontsize=9)
+
+
+def _draw_skips(axes: Any, graph: Graph, table: list[list[Cell]]) -> None:
+    for skip in fresh_skips(graph):
+        for tick, cell in enumerate(table[skip.target]):
+            begin = tick - skip.delay_ticks
+            if not cell.due or begin < 0 or table[skip.source][begin].frame is None:
+                continue
+            axes.annotate(
+                "",
+                xy=(tick - 0.2, skip.target - 0.42),
+                xytext=(begin + 0.2, skip.source + 0.42),
+                arrowprops={"arrowstyle": "->", "color": "dimgrey", "linewidth": 0.8},
+            )

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The one test command: installs pvnet and all that its tests need into a virtual environment, builds
+# and runs the C++ tests, then the Python tests. Extra arguments go to pytest, e.g.
+#   tools/test.sh -k contract        tools/test.sh -m slow
+# VENV (default .venv), PYTHON (default python3) and TORCH (default torch==2.13.0) may be set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv="${VENV:-.venv}"
+
+[ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+pip install "${TORCH:-torch==2.13.0}"
+pip install "cmake>=3.24" ninja
+pip install ".[test]"
+
+export PATH="$PWD/$venv/bin:$PATH"
+cmake -S . -B build/tests -G Ninja -DPVNET_TESTS=ON -DPVNET_PYTHON=OFF >/dev/null
+cmake --build build/tests
+ctest --test-dir build/tests --output-on-failure
+
+# Not `python -m pytest`: that would put the source tree in front of the installed package.
+if [ $# -gt 0 ]; then exec "$venv/bin/pytest" "$@"; fi
+exec "$venv/bin/pytest" -m "not slow and not gpu"
