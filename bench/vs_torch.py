@@ -29,7 +29,7 @@ from pvnet.cli.weights import random_weights
 from pvnet.nn import Network
 
 sys.path.insert(0, str(Path(__file__).parent))
-from torch_eager import EagerStream  # noqa: E402 (needs the path above)
+from torch_eager import EagerStream
 
 CLIP_TICKS = 16
 CHECK_TICKS = 6

@@ -6,6 +6,8 @@ import numpy as np
 
 import pvnet
 
+STAGES = [["frame", "stem", "motion", "shallow"], ["deep"], ["pooled", "both", "logits"]]
+
 
 def build() -> pvnet.Graph:
     """A small action recogniser that looks at three frames in its second layer."""
@@ -16,7 +18,7 @@ def build() -> pvnet.Graph:
     shallow = graph.global_pool(x, name="shallow")
     x = graph.conv3d(x, 64, kernel=(1, 3, 3), stride=(1, 2, 2), act="relu", name="deep")
     x = graph.global_pool(x, name="pooled")
-    x = graph.concat([x, shallow], name="both")  # a skip: fresh or aligned, as the wiring says
+    x = graph.concat([x, shallow], name="both")  # a skip: aligned or fresh, by the wiring
     x = graph.linear(x, 4, name="logits")
     graph.output(x, name="logits")
     return graph
@@ -48,7 +50,7 @@ def main() -> None:
 
     outputs = {}
     for wiring in ("sequential", "pipelined", "predictive"):
-        wired = graph.wire(wiring, stages=1 if wiring == "sequential" else 3)
+        wired = graph.wire(wiring, stages=STAGES)
         stream = pvnet.compile((wired, weights), lanes=2).stream()
         outputs[wiring] = np.stack([np.asarray(stream.tick(f)["logits"][0]) for f in frames])
         latency_ticks = wired.outputs[0].information_latency_ticks

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from pvnet import errors, models, nn, ops, video
     from pvnet.errors import PvnetError
     from pvnet.graph import Graph
-    from pvnet.runtime import Plan, Stream, compile, info, load, save
+    from pvnet.runtime.compile import compile
+    from pvnet.runtime.info import info
+    from pvnet.runtime.model import load, save
+    from pvnet.runtime.plan import Plan
+    from pvnet.runtime.stream import Stream
 
     __version__: str
 

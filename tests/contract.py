@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import pvnet
+from pvnet.errors import GraphError
 
 
 @dataclass
@@ -100,7 +101,7 @@ def verify_stream_contract(graph: pvnet.Graph, cuts: list[int], options: Options
                 where = f"{backend}/{isa} K={k}"
                 try:
                     plan = compile_wired(net, "pipelined", k, backend, isa=isa)
-                except pvnet.GraphError:
+                except GraphError:
                     assert has_feedback(graph)  # a loop shorter than the pipeline: refused
                 else:
                     piped = run(plan, clip)

@@ -21,9 +21,10 @@ import torch
 from torch.nn import functional as F
 
 import pvnet
-from pvnet.models import MEAN, STD, draw_heatmaps, find_joints, par_densenet
+from pvnet.models import MEAN, STD, par_densenet
 from pvnet.video import synthetic
 from pvnet.video.joints import FLIP, JOINTS
+from pvnet.viz.heatmaps import decode_heatmaps
 
 HEIGHT, WIDTH = 128, 96
 MODEL = {"joints": len(JOINTS), "size": (HEIGHT, WIDTH), "width": 0.25, "stages": 7}
@@ -97,11 +98,19 @@ def normalised(images: np.ndarray, rng: np.random.Generator | None = None) -> to
     return (x - torch.tensor(MEAN).view(shape)) / torch.tensor(STD).view(shape)
 
 
+def gaussians(joints: np.ndarray, *, stride: int = 4, sigma: float = 1.2) -> np.ndarray:
+    """Heatmaps [..., 13, h/4, w/4] with a bump (sigma in cells) around joints [..., 13, 2]."""
+    cells = (joints.astype(np.float32) + 0.5) / stride - 0.5
+    columns = np.arange(WIDTH // stride, dtype=np.float32) - cells[..., 0, None]
+    rows = np.arange(HEIGHT // stride, dtype=np.float32) - cells[..., 1, None]
+    bumps = [np.exp(-0.5 * (d / sigma) ** 2) for d in (rows, columns)]
+    return bumps[0][..., :, None] * bumps[1][..., None, :]
+
+
 def targets(joints: np.ndarray, visible: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Heatmaps, and weights: 0 for joints that are in the picture but hidden."""
     inside = (joints >= -0.5).all(-1) & (joints < (WIDTH - 0.5, HEIGHT - 0.5)).all(-1)
-    maps = draw_heatmaps(joints.astype(np.float32), (HEIGHT // 4, WIDTH // 4))
-    maps *= visible[..., None, None]
+    maps = gaussians(joints) * visible[..., None, None]
     weights = (1.0 + POSITIVE_WEIGHT * maps) * (visible | ~inside)[..., None, None]
     return tuple(torch.from_numpy(v.astype(np.float32)).transpose(1, 2) for v in (maps, weights))
 
@@ -145,7 +154,7 @@ def evaluate(net: pvnet.nn.Network, *, clips: int, frames: int = 40) -> dict[str
     for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + clips):
         images, joints, visible = render(seed, frames)
         out = net(normalised(images[None]))["heatmaps"][0].transpose(0, 1).numpy()
-        found = find_joints(out)[0][WARM_UP_TICKS:]
+        found = np.stack([decode_heatmaps(o, (HEIGHT, WIDTH))[0] for o in out[WARM_UP_TICKS:]])
         joints, visible = joints[WARM_UP_TICKS:], visible[WARM_UP_TICKS:]
         box = np.ptp(joints, axis=1).max(axis=1)[:, None]
         distance = np.linalg.norm(found - joints, axis=-1)

@@ -33,15 +33,19 @@ class Analyser {
     a.hyper_period = hyper_;
     forward_pass();
     for (const int64_t w : warm_up_) a.settle_ticks = std::max(a.settle_ticks, w);
+    for (const Output& o : graph_.outputs()) {
+      const int64_t warm = warm_up_[at(o.node)] + graph_.output_delay(o);
+      a.settle_ticks = std::max(a.settle_ticks, warm);
+    }
     PVNET_TRY(receptive_fields());
     if (with_ages) PVNET_TRY(ages(a.settle_ticks + hyper_));
     for (const Output& o : graph_.outputs()) {
       const size_t n = at(o.node);
       OutputAnalysis facts;
-      facts.information_latency_ticks = latency_[n];
-      facts.warm_up_ticks = warm_up_[n];
+      facts.information_latency_ticks = latency_[n] + graph_.output_delay(o);
+      facts.warm_up_ticks = warm_up_[n] + graph_.output_delay(o);
       facts.receptive_field_frames = looped_[n] ? 0 : receptive_field(o.node);
-      if (with_ages) facts.age_ticks = age_table(o.node, a.settle_ticks + hyper_);
+      if (with_ages) facts.age_ticks = age_table(o, a.settle_ticks + hyper_);
       a.outputs.push_back(std::move(facts));
     }
     return a;
@@ -190,13 +194,14 @@ class Analyser {
     }
   }
 
-  std::vector<std::vector<int64_t>> age_table(int n, int64_t ticks) const {
+  std::vector<std::vector<int64_t>> age_table(const Output& output, int64_t ticks) const {
+    const int n = output.node;
     const int64_t stages = graph_.n_stages();
     std::vector<std::vector<int64_t>> table;
     table.reserve(at(ticks));
     for (int64_t t = 0; t < ticks; ++t) {
       std::vector<int64_t> row(at(stages), -1);
-      const int64_t firing = firing_at(node(n).clock, t, 0);
+      const int64_t firing = firing_at(node(n).clock, t, graph_.output_delay(output));
       for (int64_t s = 0; firing >= 0 && s < stages; ++s) {
         const int64_t frame = newest_[at(n)][at(firing * (stages + 1) + 1 + s)];
         if (frame != kNone) row[at(s)] = t - frame;

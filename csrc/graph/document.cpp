@@ -68,6 +68,7 @@ Value outputs_json(const Graph& g, const Analysis& facts) {
     Value o = Value::object();
     o.set("name", Value::string(g.outputs()[i].name));
     o.set("node", Value::string(n.name));
+    o.set("delay", Value::integer(g.output_delay(g.outputs()[i])));
     o.set("shape", shape_json(n.shape));
     o.set("information_latency_ticks", Value::integer(f.information_latency_ticks));
     o.set("warm_up_ticks", Value::integer(f.warm_up_ticks));

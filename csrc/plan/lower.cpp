@@ -170,7 +170,7 @@ Status lower(Plan& plan) {
     OutputFacts f;
     f.name = o.name;
     f.shape = nodes[o.node].shape;
-    f.source = segments_of(graph, Edge{o.node, 0, false}, value_of);
+    f.source = segments_of(graph, Edge{o.node, graph.output_delay(o), false}, value_of);
     plan.outputs.push_back(std::move(f));
   }
   return {};

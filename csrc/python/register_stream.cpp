@@ -100,36 +100,35 @@ std::vector<uint8_t> row_mask(const py::object& rows, int batch, const char* whe
   return mask;
 }
 
-py::array_t<float> read(const Stream& stream, int index) {
-  const Plan& plan = stream.plan();
-  const Shape& s = plan.outputs[index].shape;
-  const auto batch = static_cast<py::ssize_t>(plan.options.batch);
-  std::vector<py::ssize_t> shape{batch, s.c};
-  if (s.h != 1 || s.w != 1) shape.insert(shape.end(), {s.h, s.w});
-  py::array_t<float> out(shape);
-  const int64_t row = static_cast<int64_t>(s.c) * s.h * s.w;
-  for (int r = 0; r < plan.options.batch; ++r) {
-    raise_if_failed(stream.read_output(index, r, out.mutable_data() + r * row));
+// New arrays for the results of one tick: (outputs in the order of the plan, tick[b] int64,
+// valid[b] bool).
+struct ResultArrays {
+  explicit ResultArrays(const Plan& plan) : tick(plan.options.batch), valid(plan.options.batch) {
+    for (const OutputFacts& o : plan.outputs) {
+      std::vector<py::ssize_t> shape{plan.options.batch, o.shape.c};
+      if (o.shape.h != 1 || o.shape.w != 1) shape.insert(shape.end(), {o.shape.h, o.shape.w});
+      outputs.emplace_back(shape);
+      pointers.push_back(outputs.back().mutable_data());
+    }
+    results = {pointers.data(), tick.mutable_data(), valid.mutable_data()};
   }
-  return out;
-}
+  py::tuple to_python() const {
+    py::list list;
+    for (const auto& o : outputs) list.append(o);
+    return py::make_tuple(list, tick, valid);
+  }
 
-// (outputs in the order of the plan, tick[b] int64, valid[b] bool)
-py::tuple result_of(const Stream& stream) {
-  const Plan& plan = stream.plan();
-  const int batch = plan.options.batch;
-  py::list outputs;
-  const int n = static_cast<int>(plan.outputs.size());
-  for (int i = 0; i < n; ++i) outputs.append(read(stream, i));
-  py::array_t<int64_t> tick(batch);
-  py::array_t<bool> valid(batch);
-  for (int r = 0; r < batch; ++r) {
-    tick.mutable_at(r) = stream.ticks_done(r) - 1;
-    bool all = true;
-    for (int i = 0; i < n; ++i) all = all && stream.valid(i, r);
-    valid.mutable_at(r) = all;
-  }
-  return py::make_tuple(outputs, tick, valid);
+  std::vector<py::array_t<float>> outputs;
+  std::vector<float*> pointers;
+  py::array_t<int64_t> tick;
+  py::array_t<bool> valid;
+  TickResults results;
+};
+
+py::tuple read(const Stream& stream) {
+  const ResultArrays arrays(stream.plan());
+  raise_if_failed(stream.read(arrays.results));
+  return arrays.to_python();
 }
 
 py::tuple tick(Stream& stream, const py::list& inputs, const py::object& rows) {
@@ -147,12 +146,13 @@ py::tuple tick(Stream& stream, const py::list& inputs, const py::object& rows) {
     raise_if_failed(add_views(frames, batch));
   }
   const std::vector<uint8_t> mask = row_mask(rows, batch, "Stream.tick");
+  const ResultArrays arrays(stream.plan());
   const Status status = [&] {
     py::gil_scoped_release release;
-    return stream.tick(frames.views.data(), mask.empty() ? nullptr : mask.data());
+    return stream.tick(frames.views.data(), mask.empty() ? nullptr : mask.data(), &arrays.results);
   }();
   raise_if_failed(status);
-  return result_of(stream);
+  return arrays.to_python();
 }
 
 py::array_t<int64_t> trace_stop(Stream& stream) {
@@ -174,7 +174,7 @@ void register_stream(py::module_& m) {
   py::class_<Stream>(m, "Stream")
       .def(py::init([](const std::shared_ptr<Plan>& plan) { return unwrap(Stream::create(plan)); }))
       .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none())
-      .def("outputs", &result_of)
+      .def("outputs", &read)
       .def("age_ticks", [](const Stream& s, int output, int row, int stage) {
         return s.age_ticks(output, row, stage);
       })

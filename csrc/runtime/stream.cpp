@@ -143,6 +143,31 @@ void Stream::Impl::load_frames(const FrameView* frames, const uint8_t* mask) {
   }
 }
 
+void Stream::Impl::store_output(int index, int row, float* dst) const {
+  const int64_t tick = ticks[row] - 1;
+  for (const Segment& seg : plan->outputs[index].source) {
+    const Value& v = plan->values[seg.value];
+    const int64_t firing = tick < 0 ? -1 : resolve_firing(seg, tick, 0);
+    plan->backend->store_f32(geometry_of(v), firing < 0 ? nullptr : rows[row].at(v, firing), dst);
+    dst += static_cast<int64_t>(v.shape.c) * v.shape.h * v.shape.w;
+  }
+}
+
+void Stream::Impl::store(const TickResults& results) const {
+  const auto& outputs = plan->outputs;
+  for (int r = 0; r < plan->options.batch; ++r) {
+    bool valid = true;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const Shape& s = outputs[i].shape;
+      const int64_t size = static_cast<int64_t>(s.c) * s.h * s.w;
+      store_output(static_cast<int>(i), r, results.outputs[i] + r * size);
+      valid = valid && ticks[r] > outputs[i].warm_up_ticks;
+    }
+    results.ticks[r] = ticks[r] - 1;
+    results.valid[r] = valid;
+  }
+}
+
 Stream::Stream(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Stream::~Stream() = default;
 
@@ -165,7 +190,7 @@ Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan)
   }
 }
 
-Status Stream::tick(const FrameView* frames, const uint8_t* mask) {
+Status Stream::tick(const FrameView* frames, const uint8_t* mask, const TickResults* results) {
   Impl& s = *impl_;
   const BusyGuard guard(s.busy);
   PVNET_TRY(guard.status("Stream.tick"));
@@ -188,6 +213,7 @@ Status Stream::tick(const FrameView* frames, const uint8_t* mask) {
   for (int r = 0; r < batch; ++r) {
     if (mask == nullptr || mask[r] != 0) ++s.ticks[r];
   }
+  if (results != nullptr) s.store(*results);
   return {};
 }
 
@@ -201,13 +227,14 @@ Status Stream::read_output(int index, int row, float* dst) const {
                                         std::to_string(index) + " row " + std::to_string(row) +
                                         ", expected indices of the plan. Do look at plan.outputs."};
   }
-  for (const Segment& seg : s.plan->outputs[index].source) {
-    const Value& v = s.plan->values[seg.value];
-    const int64_t tick = s.ticks[row] - 1;
-    const int64_t firing = tick < 0 ? -1 : resolve_firing(seg, tick, 0);
-    s.plan->backend->store_f32(geometry_of(v), firing < 0 ? nullptr : s.rows[row].at(v, firing), dst);
-    dst += static_cast<int64_t>(v.shape.c) * v.shape.h * v.shape.w;
-  }
+  s.store_output(index, row, dst);
+  return {};
+}
+
+Status Stream::read(const TickResults& results) const {
+  const BusyGuard guard(impl_->busy);
+  PVNET_TRY(guard.status("Stream.read"));
+  impl_->store(results);
   return {};
 }
 

@@ -39,6 +39,8 @@ struct Stream::Impl {
   void run_range(const TileRange& range, int lane);
   void load_frames(const FrameView* frames, const uint8_t* mask);
   Status check_frames(const FrameView* frames, const uint8_t* mask) const;
+  void store_output(int index, int row, float* dst) const;
+  void store(const TickResults& results) const;
 };
 
 // Refuses a second thread for as long as a call is inside.

@@ -100,9 +100,15 @@ def _run(args: argparse.Namespace) -> int:
 def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:
     if args.debug:
         traceback.print_exception(error)
-    print(f"pvnet {args.command}: {error}", file=sys.stderr)
+    message = str(error)
+    if isinstance(error, OSError) and not isinstance(error, PvnetError):
+        message = (
+            f"[{args.command}] a file cannot be read or written: got {message}, expected a path "
+            "that exists and may be used. Check the path."
+        )
+    print(f"pvnet {args.command}: {message}", file=sys.stderr)
     if args.json:
-        _print_json({"error": {"type": type(error).__name__, "message": str(error)}})
+        _print_json({"error": {"type": type(error).__name__, "message": message}})
     return code
 
 

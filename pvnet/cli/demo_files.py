@@ -12,9 +12,8 @@ from pvnet import viz
 from pvnet.cli.demo_run import DemoRun
 from pvnet.cli.overlay import enlarged
 from pvnet.cli.progress import Progress, note
-from pvnet.cli.timeline import save_timeline, timeline_text
 from pvnet.errors import UnsupportedError
-from pvnet.graph import Graph
+from pvnet.graph import Graph, draw
 from pvnet.video import VideoWriter
 from pvnet.video.synthetic import SyntheticFrame
 
@@ -72,11 +71,12 @@ def _panel(frame: SyntheticFrame, run: DemoRun, t: int) -> NDArray[np.uint8]:
 def write_timeline(directory: Path, graph: Graph) -> Path:
     """Write timeline.png; without matplotlib the same as text."""
     path = directory / "timeline.png"
-    if save_timeline(graph, path):
-        return path
-    note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'. Writing text.")
-    path = directory / "timeline.txt"
-    path.write_text(timeline_text(graph) + "\n", encoding="utf-8")
+    try:
+        draw.timeline(graph, path)
+    except UnsupportedError:
+        note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'. Writing text.")
+        path = directory / "timeline.txt"
+        path.write_text(draw.timeline_text(graph) + "\n", encoding="utf-8")
     return path
 
 

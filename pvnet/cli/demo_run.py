@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet import runtime
+from pvnet import runtime, viz
 from pvnet.cli.network import Choice
+from pvnet.cli.sources import frame_size
 from pvnet.cli.stats import RunStats
 from pvnet.graph import Graph
-from pvnet.models import find_joints
 from pvnet.video.frame import Frame
 from pvnet.video.synthetic import SyntheticFrame
 
 PCK_SHARE = 0.2
-_OUTPUT_STRIDE = 4
 
 
 @dataclass
@@ -43,6 +42,7 @@ class DemoRun:
     def __post_init__(self) -> None:
         self._stream = self.plan.stream()
         self._output = next(iter(self.plan.outputs))
+        self._frame_size = frame_size(self.plan)
 
     @property
     def stages(self) -> int:
@@ -59,7 +59,7 @@ class DemoRun:
         tick = self._stream.tick(frame.image)
         self.stats.add(tick)
         heatmaps = np.array(tick[self._output][0], np.float32)
-        joints, scores = find_joints(heatmaps, stride=_OUTPUT_STRIDE)
+        joints, scores = viz.decode_heatmaps(heatmaps, self._frame_size)
         self.joints.append(joints)
         self.scores.append(scores)
         self.raw.append(heatmaps.ravel())

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pvnet.cli.network import add_network_arguments, choose
 from pvnet.cli.parse import positive
-from pvnet.cli.progress import note
 from pvnet.cli.report import Report
-from pvnet.cli.timeline import save_timeline, timeline_text
+from pvnet.graph import draw
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +32,8 @@ def run(args: argparse.Namespace) -> Report:
         "graph": json.loads(graph.resolved_json()),
         "draw": None if args.draw is None else str(args.draw),
     }
-    text = f"{choice.title}\n{graph.describe()}\n\n{timeline_text(graph, ticks=args.ticks)}"
+    text = f"{choice.title}\n{graph.describe()}\n\n{draw.timeline_text(graph, ticks=args.ticks)}"
     if args.draw is not None:
-        if save_timeline(graph, args.draw, ticks=args.ticks):
-            text += f"\n\nwrote {args.draw}"
-        else:
-            note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'.")
+        draw.timeline(graph, args.draw, ticks=args.ticks)
+        text += f"\n\nwrote {args.draw}"
     return Report(document, text)

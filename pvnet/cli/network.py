@@ -118,8 +118,9 @@ def rewire(graph: Graph, wiring: str | None, stages: int | None) -> Graph:
     """Other timing for the same nodes; None keeps what the graph has."""
     if wiring is None and stages is None:
         return graph
-    k = stages or len(graph.stages)
-    return graph.wire(wiring or _default_wiring(k), stages=k)
+    k = stages or graph.n_stages
+    cut = graph.stage_lists if k == graph.n_stages else k
+    return graph.wire(wiring or _default_wiring(k), stages=cut)
 
 
 def compile_plan(

@@ -59,7 +59,9 @@ class Overlay:
                 viz.draw_pose(picture, (joints + 0.5) * factor - 0.5, scores)
             else:
                 viz.draw_heatmaps(picture, sigmoid(output))
-        if self.task != "actions":
+        if self.task == "actions":  # the bars are where the caption would be
+            status += f"  {self._caption}"
+        else:
             viz.draw_label(picture, self._caption)
         viz.draw_status(picture, status)
         return picture

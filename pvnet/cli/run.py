@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pvnet.cli.network import (
     Choice,
@@ -22,7 +24,9 @@ from pvnet.cli.report import Report, table
 from pvnet.cli.sources import open_source
 from pvnet.cli.stats import RunStats, age_text
 from pvnet.errors import FileError
-from pvnet.video import POLICIES, VideoWriter
+from pvnet.runtime import Plan
+from pvnet.video import POLICIES, Source, VideoWriter
+from pvnet.viz.layout import resize_nearest
 
 _DEFAULT_FPS = 25.0
 # A synthetic video has no end; a run of it has one.
@@ -54,34 +58,12 @@ def run(args: argparse.Namespace) -> Report:
     if choice.random and not args.quiet:
         note(f"{args.model}: random weights, its output means nothing; see --model")
     overlay = Overlay(plan, choice)
-    stats, last_index = RunStats(), -1
-    limit = args.max_frames
-    with ExitStack() as stack:
-        source = stack.enter_context(open_source(args.source, plan, fit=args.fit))
-        if limit is None and args.source.startswith("synthetic") and source.info.n_frames is None:
-            limit = _SYNTHETIC_FRAMES
-        fps = source.info.fps or _DEFAULT_FPS
-        total = min(n for n in (limit, source.info.n_frames, 10**9) if n is not None)
-        bar = stack.enter_context(
-            Progress("run", total=total if total < 10**9 else None, quiet=args.quiet)
-        )
-        writer: VideoWriter | None = None
-        # Endless sources stop by count here: nothing beyond the last wanted frame is read.
-        frames = itertools.islice(source, limit) if args.policy == "block" else source
-        stream = plan.stream()
-        for tick in stream.run(frames, policy=args.policy, realtime=args.realtime):
-            stats.add(tick)
-            last_index = tick.frame.index
-            if args.out is not None:
-                image = overlay.draw(tick.frame, tick)
-                if writer is None:
-                    writer = stack.enter_context(VideoWriter(args.out, fps, size=image.shape[:2]))
-                    size = image.shape
-                if image.shape == size:
-                    writer.write(image)
-            bar.step()
-            if limit is not None and len(stats.latencies_ms) >= limit:
-                break
+    stats = RunStats()
+    with open_source(args.source, plan, fit=args.fit) as source:
+        try:
+            last_index = _loop(args, source, plan, overlay, stats)
+        except KeyboardInterrupt:  # a camera has no other end; what was seen still counts
+            last_index = -1 if stats.last is None else stats.last.frame.index
         problems = source.stats
     if stats.last is None:
         raise FileError(
@@ -104,6 +86,59 @@ def run(args: argparse.Namespace) -> Report:
         "out": None if args.out is None else str(args.out),
     }
     return Report(document, _text(choice, document))
+
+
+def _loop(
+    args: argparse.Namespace, source: Source, plan: Plan, overlay: Overlay, stats: RunStats
+) -> int:
+    """Tick to the end of the source or the wanted number of frames; the last frame's index."""
+    limit = args.max_frames
+    if limit is None and args.source.startswith("synthetic") and source.info.n_frames is None:
+        limit = _SYNTHETIC_FRAMES
+    known = [n for n in (limit, source.info.n_frames) if n is not None]
+    last_index = -1
+    with (
+        Progress("run", total=min(known, default=None), quiet=args.quiet) as bar,
+        _Annotated(args.out, source.info.fps or _DEFAULT_FPS) as annotated,
+    ):
+        # With `block` nothing beyond the last wanted frame is read.
+        frames = itertools.islice(source, limit) if args.policy == "block" else source
+        for tick in plan.stream().run(frames, policy=args.policy, realtime=args.realtime):
+            stats.add(tick)
+            last_index = tick.frame.index
+            if args.out is not None:
+                annotated.write(overlay.draw(tick.frame, tick))
+            bar.step()
+            if limit is not None and len(stats.latencies_ms) >= limit:
+                break
+    return last_index
+
+
+class _Annotated:
+    """The annotated video; opened with the first picture, whose size it keeps."""
+
+    def __init__(self, path: Path | None, fps: float) -> None:
+        self._path = path
+        self._fps = fps
+        self._writer: VideoWriter | None = None
+        self._size = (0, 0)
+
+    def write(self, image: NDArray[np.uint8]) -> None:
+        """Append a picture; one of another size is fitted."""
+        assert self._path is not None
+        if self._writer is None:
+            self._size = (image.shape[0], image.shape[1])
+            self._writer = VideoWriter(self._path, self._fps, size=self._size)
+        if image.shape[:2] != self._size:
+            image = resize_nearest(image, *self._size)
+        self._writer.write(image)
+
+    def __enter__(self) -> _Annotated:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _text(choice: Choice, d: dict[str, Any]) -> str:

@@ -92,7 +92,7 @@ def ages(tick: Tick | None) -> dict[str, int] | None:
 
 
 def age_text(age_ticks: dict[str, int] | None) -> str:
-    """Ages of the stages, youngest to oldest: `0`, `1-6`; stages that contribute nothing left out."""
+    """Youngest and oldest age of the stages that contribute something: `0`, `1-6`."""
     values = [age for age in (age_ticks or {}).values() if age >= 0]
     if not values:
         return "-"

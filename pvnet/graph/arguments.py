@@ -49,6 +49,14 @@ def integers(where: str, name: str, value: Any, *, count: int) -> list[int]:
     )
 
 
+def shape(where: str, value: Any) -> list[int]:
+    """`value` as a shape [c, h, w]."""
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 3:
+        return [integer(where, "like", v) for v in value]
+    cure = "Give the shape of the target."
+    raise refuse(where, "like is no shape", value, "(c, h, w) or a node", cure)
+
+
 def paddings(
     where: str, value: Any, *, kernel: Sequence[int], dilation: Sequence[int]
 ) -> list[int]:

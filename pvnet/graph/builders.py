@@ -334,16 +334,8 @@ class Builders:
         where = "Graph.feedback"
         if isinstance(like, (str, Node)):
             shape = list(self._info(where, like).shape)
-        elif isinstance(like, Sequence) and len(like) == 3:
-            shape = [arg.integer(where, "like", v) for v in like]
         else:
-            raise arg.refuse(
-                where,
-                "like is no shape",
-                like,
-                "(c, h, w) or a node",
-                "Give the shape of the target.",
-            )
+            shape = arg.shape(where, like)
         attrs = {
             "ticks": arg.integer(where, "ticks", ticks),
             "channels": shape[0],

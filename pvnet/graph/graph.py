@@ -214,6 +214,10 @@ class Graph(Builders):
         """Ticks after which the schedule repeats: the least common multiple of all periods."""
         return self._core.hyper_period
 
+    def expected_weights(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Name and shape of every weight the graph needs, in node order (all float32)."""
+        return [(name, tuple(shape)) for name, shape in _core.expected_weights(self._core)]
+
     def describe(self) -> str:
         """Stages, costs, delays, clocks and latencies as a table.
 

@@ -95,6 +95,8 @@ class OutputInfo:
     Attributes:
         name: of the output.
         node: whose value it is.
+        delay: ticks by which that value is read late: in the pipelined wiring all outputs of a tick
+            belong to one frame, whatever stage they come from; otherwise 0.
         shape: (c, h, w) of one frame of it.
         information_latency_ticks: smallest sum of delays from an input.
         warm_up_ticks: first tick from which it is always valid.
@@ -103,6 +105,7 @@ class OutputInfo:
 
     name: str
     node: str
+    delay: int
     shape: Shape
     information_latency_ticks: int
     warm_up_ticks: int

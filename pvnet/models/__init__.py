@@ -4,7 +4,6 @@ The `*_graph` functions, `build` and `pretrained` work without torch.
 """
 
 from pvnet.models.common import MEAN, STD
-from pvnet.models.heatmaps import draw_heatmaps, find_joints
 from pvnet.models.par_densenet import par_densenet, par_densenet_graph
 from pvnet.models.par_inception import par_inception, par_inception_graph
 from pvnet.models.pretrained import list_pretrained, pretrained
@@ -18,8 +17,6 @@ __all__ = [
     "TASKS",
     "add_skips",
     "build",
-    "draw_heatmaps",
-    "find_joints",
     "list",
     "list_models",
     "list_pretrained",

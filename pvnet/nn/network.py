@@ -84,8 +84,7 @@ class Network(nn.Module):
         Raises:
             GraphError: the graph cannot be wired so.
         """
-        keep = [list(s.nodes) for s in self.graph.stages]
-        self._set_graph(self.graph.wire(wiring, stages=keep if stages is None else stages))
+        self._set_graph(self.graph.wire(wiring, stages))
         return self
 
     def stage_outputs(self) -> list[tuple[str, ...]]:

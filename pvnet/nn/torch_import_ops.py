@@ -133,7 +133,7 @@ def _act(act: str) -> Converter:
                 raise Refused(f"softmax over dimension {dim}, expected the channels (1)")
         assert isinstance(source, fx.Node)
         spec = im.fusable(source)
-        if spec is None:
+        if spec is None or act == "softmax":
             return im.add(node, "act", [x], {"act": act}, x.shape)
         spec["attrs"]["act"] = act
         return x

@@ -35,6 +35,9 @@ def causal_conv3d(
     float32 on the CPU runs pvnet's own kernels with `torch.get_num_threads()` threads; other dtypes
     and other devices run `F.conv3d`.
 
+    Source: torch.nn.functional.conv3d, padded in the past only; causal networks of Carreira et al.,
+    "Massively Parallel Video Networks", ECCV 2018.
+
     Args:
         clip: [b, c, t, h, w], floating point, any strides.
         weight: [out, c / groups, kt, kh, kw], dtype and device of clip; kt - 1 is the newest tap.
@@ -80,6 +83,8 @@ def causal_conv3d_step(
     at every tick, due or not. The layer is due when tick mod stride_t == 0; tap i then reads the
     slot of tick - i * dilation_t, which counts as 0 before tick 0 whatever the slot holds. Ticks
     must be consecutive from 0; all batch rows share the tick.
+
+    Source: the stateful form of causal_conv3d (see there); docs/glossary.md has ring and due.
 
     Not differentiable: refused while grad mode is on and an argument requires grad. Use
     `reference.causal_conv3d_step_ref` or the clip form for training.

@@ -31,6 +31,9 @@ def causal_max_pool3d(
     Differentiable. float32 on the CPU runs pvnet's kernels, everything else plain torch. Inputs are
     finite: plain torch hands a NaN on, the CPU kernels may or may not.
 
+    Source: torch.nn.functional.max_pool3d, padded in the past only; Carreira et al.,
+    "Massively Parallel Video Networks", ECCV 2018.
+
     Args:
         clip: [b, c, t, h, w], floating point, any strides.
         kernel: (time, height, width) or one integer.
@@ -63,6 +66,9 @@ def causal_avg_pool3d(
     Equation: `F.avg_pool3d(F.pad(clip, kt - 1 zero frames on the left), kernel, stride,
     (0, *padding), count_include_pad=count_include_pad)`: frames before the clip are zeros and are
     always counted. Differentiable. float32 on the CPU runs pvnet's kernels, everything else torch.
+
+    Source: torch.nn.functional.avg_pool3d, padded in the past only; Carreira et al.,
+    "Massively Parallel Video Networks", ECCV 2018.
 
     Args:
         clip: [b, c, t, h, w], floating point, any strides.

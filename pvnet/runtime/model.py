@@ -47,7 +47,7 @@ class Model:
 
     def rewire(self, wiring: str, *, stages: int | list[list[str]] | None = None) -> Model:
         """The same weights with other timing; see `pvnet.Graph.wire`."""
-        graph = self.graph.wire(wiring, stages=self.graph.stage_lists if stages is None else stages)
+        graph = self.graph.wire(wiring, stages=stages)
         return Model(graph, self.weights, dict(self.metadata))
 
 

@@ -125,6 +125,7 @@ def test_unwritable_output_fails(pvnet_cli, tmp_path):
     )
     assert done.code == 1
     assert "Traceback" not in done.err
+    assert ERROR.search(done.err)
 
 
 @pytest.mark.parametrize(

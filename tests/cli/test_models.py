@@ -6,11 +6,12 @@ import json
 
 import numpy as np
 import pytest
-from .conftest import SMALL
 
 import pvnet
 from pvnet import models
 from pvnet.cli.weights import random_weights
+
+from .conftest import SMALL
 
 
 def test_export_round_trip(pvnet_cli, tmp_path):
@@ -99,3 +100,13 @@ def test_feedback_networks_run(pvnet_cli):
     )  # fmt: skip
     assert done.code == 0, done.err
     assert done.document["frames"] == 4
+
+
+def test_wiring_alone_keeps_the_stages(pvnet_cli, tmp_path):
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    pvnet_cli("export", "--model", "par_inception", *SMALL, "--stages", "5", "--out", first)
+    done = pvnet_cli("export", "--model", first, "--wiring", "predictive", "--out", second)
+    assert done.code == 0, done.err
+    old, new = pvnet.load(first).graph, pvnet.load(second).graph
+    assert (old.wiring, new.wiring) == ("pipelined", "predictive")
+    assert old.stage_lists == new.stage_lists

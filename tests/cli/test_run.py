@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from .conftest import SMALL, count_frames
 
+from pvnet.cli.__main__ import build_parser
 from pvnet.cli.network import Choice, choose
 from pvnet.cli.overlay import Overlay, enlarged
-from pvnet.cli.__main__ import build_parser
+from pvnet.cli.run import _Annotated
+
+from .conftest import SMALL, count_frames
 
 
 @pytest.mark.parametrize("model", ["par_densenet", "par_inception"])
@@ -117,3 +119,30 @@ def test_overlay_uses_labels_of_the_metadata():
     assert Overlay(plan, labels).labels == ["sit", "wave", "run"]
     wrong = Choice(choice.graph, choice.weights, {"labels": "not json"}, "x", False)
     assert Overlay(plan, wrong).labels == ["class 0", "class 1", "class 2"]
+
+
+def test_pictures_of_another_size_are_fitted(tmp_path):
+    pytest.importorskip("av")
+    path = tmp_path / "a.mp4"
+    with _Annotated(path, 25.0) as annotated:
+        for height in (60, 90, 60):
+            annotated.write(np.full((height, 80, 3), 90, np.uint8))
+    frames, last = count_frames(path)
+    assert (frames, last.shape) == (3, (60, 80, 3))
+
+
+def test_interrupt_keeps_what_was_done(pvnet_cli, video_file, model_file, tmp_path, monkeypatch):
+    drawn = []
+
+    def draw(self, frame, tick):
+        if len(drawn) == 4:
+            raise KeyboardInterrupt
+        drawn.append(tick)
+        return frame.image
+
+    monkeypatch.setattr(Overlay, "draw", draw)
+    out = tmp_path / "o.mp4"
+    done = pvnet_cli("run", video_file, "--model", model_file, "--out", out, "--json")
+    assert done.code == 0, done.err
+    assert done.document["frames"] == 5
+    assert count_frames(out)[0] == 4

@@ -46,3 +46,14 @@ def facts():
 @pytest.fixture
 def message():
     return MESSAGE
+
+
+@pytest.fixture
+def one_thread():
+    """Maps of a few pixels: threads only get in each other's way."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -8,6 +8,8 @@ torch = pytest.importorskip("torch")
 
 from pvnet import models  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = {"width": 0.125, "size": 32}
 CASES = [
     ("par_inception", {"stages": 5, "clocks": "single", "classes": 4}),

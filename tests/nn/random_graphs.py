@@ -175,6 +175,7 @@ def random_graph(
         loop = b.add("feedback", ["back"], attrs, _Value("loop", 2, frame.h, frame.w))
         mixed = _Value("mixed", frame.c + 2, frame.h, frame.w)
         b.add("concat", [frame.name, loop.name], {}, mixed)
+        b.values.remove(loop)  # read by itself it would give outputs that depend on no input
     steps = [b.conv3d, b.conv3d, b.conv3d, b.pool, b.join, b.join, b.pointwise, b.gate]
     for _ in range(nodes):
         rng.choice(steps)()

@@ -52,7 +52,9 @@ class Inceptionish(nn.Module):
     def __init__(self):
         super().__init__()
         self.a = nn.Conv2d(3, 4, 1)
-        self.b = nn.Sequential(nn.Conv2d(3, 4, 1), nn.SiLU(), nn.Conv2d(4, 6, (3, 1), padding="same"))
+        self.b = nn.Sequential(
+            nn.Conv2d(3, 4, 1), nn.SiLU(), nn.Conv2d(4, 6, (3, 1), padding="same")
+        )
         self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(13, 13, 1), nn.Sigmoid())
         self.norm = nn.BatchNorm2d(13)
         self.low = nn.Conv2d(13, 4, 3, 2, 1, groups=1, dilation=1)
@@ -100,10 +102,10 @@ def randomise(module):
     g = torch.Generator().manual_seed(1)
     for m in module.modules():
         if isinstance(m, nn.modules.batchnorm._BatchNorm):
-            for p, lo, hi in (
-                (m.weight, 0.5, 1.5), (m.bias, -1, 1), (m.running_mean, -1, 1), (m.running_var, 0.5, 2)
-            ):  # fmt: skip
-                p.data.uniform_(lo, hi, generator=g)
+            for p in (m.weight, m.running_var):
+                p.data.uniform_(0.5, 2, generator=g)
+            for p in (m.bias, m.running_mean):
+                p.data.uniform_(-1, 1, generator=g)
     return module
 
 

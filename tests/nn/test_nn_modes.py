@@ -98,14 +98,14 @@ def test_several_inputs():
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
-@pytest.mark.parametrize(("seed", "feedback"), [(3, False), (8, False), (5, True)])
+@pytest.mark.parametrize(("seed", "feedback"), [(3, False), (5, True)])
 def test_compiles_as_one_graph(seed, feedback):
     torch.compiler.reset()
     graph = random_graph(seed, feedback=feedback).wire("predictive", stages=2)
     net = Network(graph).eval()
     c, h, w = graph.nodes[0].shape
     compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
-    for ticks in (6, 9):
+    for ticks in (3, 5):
         clip = torch.randn(2, c, ticks, h, w)
         expected, found = net(clip), compiled(clip)
         for name, y in expected.items():

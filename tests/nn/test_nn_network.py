@@ -64,7 +64,7 @@ def check_against_oracle(graph, *, ticks=9):
         torch.testing.assert_close(found, reference)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     graph=graphs(),
     stages=st.integers(1, 4),
@@ -75,7 +75,7 @@ def test_dense_is_the_definition(graph, stages, wiring, seed):
     check_against_oracle(graph.wire(wiring, stages=random_stages(graph, stages, seed=seed)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     graph=graphs(feedback=True, feedback_ticks=3),
     stages=st.integers(1, 3),
@@ -86,7 +86,7 @@ def test_feedback_is_the_definition(graph, stages, wiring, seed):
     check_against_oracle(graph.wire(wiring, stages=random_stages(graph, stages, seed=seed)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     graph=st.one_of(graphs(), graphs(feedback=True, feedback_ticks=4)),
     stages=st.integers(1, 4),
@@ -106,7 +106,7 @@ def test_pipelined_is_sequential_shifted(graph, stages, seed):
         assert not a[:, :, :late].any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(graph=graphs(), wiring=st.sampled_from(WIRINGS), seed=st.integers(0, 9))
 def test_prefix_causality(graph, wiring, seed):
     net = make_net(graph.wire(wiring, stages=random_stages(graph, 3, seed=seed)))
@@ -178,6 +178,8 @@ def test_weights_round_trip():
     other.load_weights(weights)
     clip = make_clip(graph)
     torch.testing.assert_close(other(clip)["main"], net(clip)["main"], rtol=1e-4, atol=1e-4)
+    expected = [(k, tuple(v.shape)) for k, v in weights.items()]
+    assert expected == list(graph.expected_weights())
     key = next(iter(weights))
     before = {k: v.clone() for k, v in other.state_dict().items()}
     for broken in (

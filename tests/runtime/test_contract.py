@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from random_graphs import random_graph
 
 import pvnet
+from pvnet.errors import PvnetError
 
 
 def cuts_of(graph: pvnet.Graph, wanted: list[int]) -> list[int]:
@@ -18,7 +19,7 @@ def cuts_of(graph: pvnet.Graph, wanted: list[int]) -> list[int]:
     for k in wanted:
         try:
             graph.wire("predictive", stages=k)
-        except pvnet.GraphError:
+        except PvnetError:
             continue
         out.append(k)
     return out

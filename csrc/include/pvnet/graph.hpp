@@ -129,6 +129,12 @@ class Graph {
   const std::vector<Output>& outputs() const { return outputs_; }
   Wiring wiring() const { return wiring_; }
   int n_stages() const { return n_stages_; }
+  // Ticks by which an output is read late, so that all outputs of a tick of the pipelined wiring
+  // belong to one frame (the sequential outputs, K - 1 ticks ago) whatever stage they come from.
+  int64_t output_delay(const Output& output) const {
+    if (wiring_ != Wiring::pipelined) return 0;
+    return n_stages_ - 1 - nodes_[static_cast<size_t>(output.node)].stage;
+  }
   int64_t hyper_period() const;                 // lcm of all periods, in ticks
   int find(std::string_view name) const;        // index, or -1
   // Order in which the nodes of one tick may run: every delay-0 edge goes forward. Only valid

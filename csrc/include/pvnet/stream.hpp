@@ -33,6 +33,13 @@ struct TraceEvent {
   int64_t begin_ns = 0, end_ns = 0;  // steady clock
 };
 
+// Where tick() puts its results, so that they belong to that tick whatever other threads try.
+struct TickResults {
+  float* const* outputs = nullptr;  // [n_outputs], each [batch][c][h][w]
+  int64_t* ticks = nullptr;         // [batch], index of each row's last tick
+  bool* valid = nullptr;            // [batch], all outputs warmed up
+};
+
 class Stream {
  public:
   static Result<std::unique_ptr<Stream>> create(std::shared_ptr<const Plan> plan);
@@ -43,7 +50,10 @@ class Stream {
   // One tick of every row with rows[r] != 0 (rows == nullptr: all). frames: [n_inputs * batch], the
   // rows of an input side by side; frames of frozen rows are not read. Non-finite float frames are
   // refused before anything changes.
-  Status tick(const FrameView* frames, const uint8_t* rows = nullptr);
+  Status tick(const FrameView* frames, const uint8_t* rows = nullptr,
+              const TickResults* results = nullptr);
+  // The held results, without a tick.
+  Status read(const TickResults& results) const;
 
   // Copies output `index` of row `row` as contiguous f32 [c][h][w]: the held value.
   Status read_output(int index, int row, float* dst) const;

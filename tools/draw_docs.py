@@ -1,0 +1,143 @@
+"""Draws the pictures of docs/depth_parallel.md: `python tools/draw_docs.py [FOLDER]`.
+
+The pictures come from the graphs themselves (`pvnet.graph.draw`), so they show what the program
+does. The same graphs give the same bytes with the same matplotlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pvnet
+from pvnet.graph.draw import timeline
+from pvnet.graph.timeline import cells
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+STAGES = [["frame", "stem"], ["early"], ["late"], ["head", "logits"]]
+SKIP_STAGES = [["frame", "stem"], ["early"], ["late"], ["both", "head", "logits"]]
+CLOCK_STAGES = [["frame", "fast"], ["half"], ["quarter"], ["both", "logits"]]
+DPI = 110
+
+
+def chain(*, skip: bool = False) -> pvnet.Graph:
+    """Four layers in a row; with `skip`, the last one also reads the first."""
+    g = pvnet.Graph()
+    x = g.input("frame", channels=3, height=32, width=32)
+    stem = g.conv3d(x, 16, kernel=(1, 3, 3), stride=(1, 2, 2), act="relu", name="stem")
+    x = g.conv3d(stem, 16, kernel=(3, 3, 3), act="relu", name="early")
+    x = g.conv3d(x, 16, kernel=(1, 3, 3), act="relu", name="late")
+    if skip:
+        x = g.concat([x, stem], name="both")
+    x = g.conv3d(x, 16, kernel=(1, 3, 3), act="relu", name="head")
+    g.output(g.linear(x, 10, name="logits"), name="logits")
+    return g
+
+
+def clocked() -> pvnet.Graph:
+    """Each layer at half the rate of the one before; the last reads slow and fast values."""
+    g = pvnet.Graph()
+    x = g.input("frame", channels=3, height=32, width=32)
+    fast = g.conv3d(x, 16, kernel=(1, 3, 3), stride=(1, 2, 2), act="relu", name="fast")
+    x = g.conv3d(fast, 16, kernel=(2, 3, 3), stride=(2, 1, 1), act="relu", name="half")
+    x = g.conv3d(x, 16, kernel=(2, 3, 3), stride=(2, 1, 1), act="relu", name="quarter")
+    x = g.concat([x, fast], name="both")
+    g.output(g.linear(x, 10, name="logits"), name="logits")
+    return g
+
+
+def draw_time(path: Path, *, frames: int = 5) -> None:
+    """When which stage works on which frame, by the clock on the wall: sequential, then pipelined.
+
+    A stage takes one unit of time. Sequential: the stages of a tick run one after another.
+    Pipelined: those of a tick run at the same time, each on a lane of its own.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    k = len(STAGES)
+    until = frames * k
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    graph = chain()
+    sequential = cells(graph.wire("sequential", STAGES), ticks=frames)
+    pipelined = cells(graph.wire("pipelined", STAGES), ticks=until)
+    for stage in range(k):
+        for tick, cell in enumerate(sequential[stage]):
+            _block(upper, tick * k + stage, stage, cell.frame)
+        for tick, cell in enumerate(pipelined[stage]):
+            _block(lower, tick, stage, cell.frame)
+    titles = (
+        f"sequential: a tick takes as long as all stages, {frames} frames in {until} units",
+        f"pipelined: a tick takes as long as the slowest stage, {until - k + 1} frames in {until} units",
+    )
+    for axes, title, width in ((upper, titles[0], k), (lower, titles[1], 1)):
+        axes.set(
+            xlim=(0, until),
+            ylim=(k - 0.5, -0.5),
+            yticks=range(k),
+            yticklabels=[f"stage {s}" for s in range(k)],
+        )
+        axes.set_title(title, fontsize=10, loc="left")
+        for x in range(0, until + 1, width):
+            axes.axvline(x, color="dimgrey", linewidth=1.2 if width > 1 else 0.5, zorder=0)
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    lower.set_xticks(range(0, until + 1, k))
+    lower.set_xlabel("wall time, in units of one stage (vertical lines: ticks)")
+    figure.savefig(path, dpi=DPI)
+
+
+def _block(axes: Axes, begin: int, stage: int, frame: int | None) -> None:
+    import matplotlib
+    from matplotlib.patches import Rectangle
+
+    if frame is None:
+        return
+    face = matplotlib.colormaps["tab20"](frame % 20)
+    axes.add_patch(
+        Rectangle((begin + 0.04, stage - 0.42), 0.92, 0.84, facecolor=face, edgecolor="black", lw=0.6)
+    )
+    axes.text(begin + 0.5, stage, str(frame), ha="center", va="center", fontsize=9)
+
+
+def draw_all(folder: Path) -> list[Path]:
+    """Draws every picture.
+
+    Args:
+        folder: where to; it is made if it is missing.
+
+    Returns:
+        The files written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_time(folder / "wall_time.png")
+    graphs: dict[str, Any] = {
+        "sequential": chain().wire("sequential", STAGES),
+        "pipelined": chain().wire("pipelined", STAGES),
+        "predictive": chain().wire("predictive", STAGES),
+        "fresh_skip": chain(skip=True).wire("predictive", SKIP_STAGES),
+        "aligned_skip": chain(skip=True).wire("pipelined", SKIP_STAGES),
+        "clocks": clocked().wire("predictive", CLOCK_STAGES),
+    }
+    for name, graph in graphs.items():
+        timeline(graph).savefig(folder / f"{name}.png", dpi=DPI)
+    return sorted(folder.glob("*.png"))
+
+
+def main() -> None:
+    """Draws into the folder of the command line, or into docs/pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=PICTURES)
+    for path in draw_all(parser.parse_args().folder):
+        print(f"{path} {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
