@@ -24,27 +24,20 @@ def build() -> pvnet.Graph:
     return graph
 
 
-def random_weights(seed: int = 0) -> dict[str, np.ndarray]:
+def random_weights(graph: pvnet.Graph, seed: int = 0) -> dict[str, np.ndarray]:
     """Random weights; pvnet.nn.Network(graph) trains real ones."""
     rng = np.random.default_rng(seed)
-    shapes = {
-        "stem": (16, 3, 1, 5, 5),
-        "motion": (32, 16, 3, 3, 3),
-        "deep": (64, 32, 1, 3, 3),
-        "logits": (4, 96),
-    }
     weights = {}
-    for node, shape in shapes.items():
-        scale = np.sqrt(2 / np.prod(shape[1:]))
-        weights[f"{node}.weight"] = (scale * rng.standard_normal(shape)).astype(np.float32)
-        weights[f"{node}.bias"] = np.zeros(shape[0], np.float32)
+    for name, shape in graph.expected_weights():
+        scale = np.sqrt(2 / np.prod(shape[1:])) if name.endswith(".weight") else 0.0
+        weights[name] = (scale * rng.standard_normal(shape)).astype(np.float32)
     return weights
 
 
 def main() -> None:
     """Run the three wirings of the same weights on the same frames."""
     graph = build()
-    weights = random_weights()
+    weights = random_weights(graph)
     rng = np.random.default_rng(1)
     frames = rng.integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
 

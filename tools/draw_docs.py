@@ -100,11 +100,72 @@ def _block(axes: Axes, begin: int, stage: int, frame: int | None) -> None:
 
     if frame is None:
         return
-    face = matplotlib.colormaps["tab20"](frame % 20)
+    colours = matplotlib.colormaps["Set3"]
+    face = colours(frame % colours.N)
     axes.add_patch(
-        Rectangle((begin + 0.04, stage - 0.42), 0.92, 0.84, facecolor=face, edgecolor="black", lw=0.6)
+        Rectangle((begin + 0.04, stage - 0.42), 0.92, 0.84, facecolor=face, edgecolor="dimgrey", lw=0.6)
     )
     axes.text(begin + 0.5, stage, str(frame), ha="center", va="center", fontsize=9)
+
+
+def seen(graph: pvnet.Graph, tick: int) -> set[tuple[str, int]]:
+    """(node, tick) of every firing that the first output of `tick` depends on."""
+    nodes = {n.name: n for n in graph.nodes}
+    first = graph.outputs[0]
+    found: set[tuple[str, int]] = set()
+    waiting = [(first.node, tick - first.delay)]
+    while waiting:
+        name, at = waiting.pop()
+        node = nodes[name]
+        if at < node.clock.origin:
+            continue
+        fired = node.clock.origin + node.clock.firing_at(at) * node.clock.period
+        if (name, fired) in found:
+            continue
+        found.add((name, fired))
+        taps = node.attrs.get("kernel", [1, 1, 1])[0]
+        for edge in node.inputs:
+            step = nodes[edge.node].clock.period
+            waiting += [(edge.node, fired - edge.delay - i * step) for i in range(taps)]
+    return found
+
+
+def draw_seen(path: Path, *, tick: int = 9) -> None:
+    """What the output of one tick depends on: frames, and the work of which stage in which tick."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    graphs = {
+        "sequential": chain().wire("sequential", STAGES),
+        "pipelined: the same frames, 3 ticks later": chain().wire("pipelined", STAGES),
+        "predictive with a fresh skip": chain(skip=True).wire("predictive", SKIP_STAGES),
+    }
+    figure = Figure(figsize=(11, 2.9), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (title, graph) in zip(figure.subplots(1, 3, sharey=True), graphs.items(), strict=True):
+        stage = {n.name: -1 if n.op == "input" else n.stage for n in graph.nodes}
+        used = {(stage[name], at) for name, at in seen(graph, tick)}
+        for row in range(-1, graph.n_stages):
+            for at in range(tick + 1):
+                hit = (row, at) in used
+                face = ("orange" if row < 0 else "lightskyblue") if hit else "white"
+                axes.add_patch(
+                    Rectangle((at - 0.44, row - 0.4), 0.88, 0.8, facecolor=face, edgecolor="lightgrey")
+                )
+        axes.set(
+            xlim=(-0.5, tick + 0.5),
+            ylim=(-1.5, graph.n_stages - 0.5),
+            xticks=range(tick + 1),
+            yticks=range(-1, graph.n_stages),
+            yticklabels=["frame", *(f"stage {s}" for s in range(graph.n_stages))],
+            xlabel="tick",
+        )
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    figure.savefig(path, dpi=DPI)
 
 
 def draw_all(folder: Path) -> list[Path]:
@@ -118,12 +179,10 @@ def draw_all(folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     draw_time(folder / "wall_time.png")
+    draw_seen(folder / "seen.png")
     graphs: dict[str, Any] = {
-        "sequential": chain().wire("sequential", STAGES),
         "pipelined": chain().wire("pipelined", STAGES),
-        "predictive": chain().wire("predictive", STAGES),
         "fresh_skip": chain(skip=True).wire("predictive", SKIP_STAGES),
-        "aligned_skip": chain(skip=True).wire("pipelined", SKIP_STAGES),
         "clocks": clocked().wire("predictive", CLOCK_STAGES),
     }
     for name, graph in graphs.items():

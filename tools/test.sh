@@ -16,6 +16,7 @@ pip install ".[test]"
 export PATH="$PWD/$venv/bin:$PATH"
 cmake -S . -B build/tests -G Ninja -DPVNET_TESTS=ON -DPVNET_PYTHON=OFF >/dev/null
 cmake --build build/tests
+export PVNET_EMBED_BUILD="$PWD/build/tests"  # tests/embed installs this build instead of making its own
 ctest --test-dir build/tests --output-on-failure
 
 # Not `python -m pytest`: that would put the source tree in front of the installed package.

@@ -127,7 +127,7 @@ def main() -> None:
     """Train, compare on held-out videos, write both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("pvnet/models/weights"))
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1400)
     parser.add_argument("--student-steps", type=int, default=600)
     parser.add_argument("--clips", type=int, default=500, help="rendered clips kept in memory")
     parser.add_argument("--held-out", type=int, default=200, help="held-out videos")

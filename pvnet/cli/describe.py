@@ -14,15 +14,13 @@ from pvnet.graph import draw
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet describe`; the model is positional here."""
-    parser.add_argument("model_name", metavar="MODEL", help="as --model of the other commands")
-    add_network_arguments(parser)
+    add_network_arguments(parser, positional=True)
     parser.add_argument("--draw", type=Path, metavar="FILE", help="timeline picture (.png, .svg)")
     parser.add_argument("--ticks", type=positive, help="ticks of the timeline")
 
 
 def run(args: argparse.Namespace) -> Report:
     """Print what the graph declares."""
-    args.model = args.model_name
     choice = choose(args)
     graph = choice.graph
     document = {

@@ -57,18 +57,23 @@ class Choice:
 
 
 def add_network_arguments(
-    parser: argparse.ArgumentParser, *, default: str | None = "par_densenet", wiring: bool = True
+    parser: argparse.ArgumentParser,
+    *,
+    default: str | None = "par_densenet",
+    positional: bool = False,
+    wiring: bool = True,
 ) -> None:
-    """Arguments that choose a network; `default` None makes --model required."""
+    """Arguments that choose a network; a `positional` model, or default None, must be given."""
     group = parser.add_argument_group("network")
-    group.add_argument(
-        "--model",
-        metavar="PATH|NAME",
-        default=default,
-        required=default is None,
-        help="model file, built-in model, or par_densenet / par_inception with random weights"
-        + (f" (default {default})" if default else ""),
-    )
+    text = "model file, built-in model, or par_densenet / par_inception with random weights"
+    if positional:
+        group.add_argument("model", metavar="PATH|NAME", help=text)
+    else:
+        shown = f"{text} (default {default})" if default else text
+        required = default is None
+        group.add_argument(
+            "--model", metavar="PATH|NAME", default=default, required=required, help=shown
+        )
     if wiring:
         group.add_argument(
             "--stages", type=positive, metavar="K", help="cut into K stages (default: as it is)"

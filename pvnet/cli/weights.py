@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pvnet.graph import Graph
 
 Weights = dict[str, NDArray[np.float32]]
+_SMALL = 0.05  # deviation of biases and running means
 
 
 def random_weights(graph: Graph, *, seed: int = 0) -> Weights:
@@ -17,34 +18,25 @@ def random_weights(graph: Graph, *, seed: int = 0) -> Weights:
 
     Args:
         graph: any graph; the weights depend on its nodes only, not on its wiring.
-        seed: of the generator; each node draws from its own, so equal nodes in equal places are
-            equal in every network that has them.
+        seed: of the generators, one per array.
 
     Returns:
         float32 arrays `<node>.weight`, `<node>.bias`, `<node>.norm.*` as a model file holds them.
     """
-    shapes = {node.name: node.shape for node in graph.nodes}
+    acts = {node.name: node.attrs.get("act", "none") for node in graph.nodes}
     weights: Weights = {}
-    for index, node in enumerate(graph.nodes):
-        if node.op not in ("conv3d", "linear"):
-            continue
+    for index, (key, shape) in enumerate(graph.expected_weights()):
         rng = np.random.default_rng([seed, index])
-        channels, height, width = shapes[node.inputs[0].node]
-        out = int(node.attrs["out"])
-        shape: tuple[int, ...] = (out, channels * height * width)
-        if node.op == "conv3d":
-            groups = int(node.attrs.get("groups", 1))
-            shape = (out, channels // groups, *(int(k) for k in node.attrs["kernel"]))
-        gain = 2.0 if node.attrs.get("act", "none") in ("relu", "silu") else 1.0
-        scale = math.sqrt(gain / math.prod(shape[1:]))
-        weights[f"{node.name}.weight"] = _normal(rng, shape, scale)
-        if node.attrs.get("norm", False):
-            weights[f"{node.name}.norm.weight"] = np.ones(out, np.float32)
-            weights[f"{node.name}.norm.bias"] = _normal(rng, (out,), 0.05)
-            weights[f"{node.name}.norm.running_mean"] = _normal(rng, (out,), 0.05)
-            weights[f"{node.name}.norm.running_var"] = rng.uniform(0.8, 1.2, out).astype(np.float32)
-        if node.attrs.get("bias", True):
-            weights[f"{node.name}.bias"] = _normal(rng, (out,), 0.05)
+        node, _, kind = key.partition(".")
+        if kind == "weight":
+            gain = 2.0 if acts[node] in ("relu", "silu") else 1.0
+            weights[key] = _normal(rng, shape, math.sqrt(gain / math.prod(shape[1:])))
+        elif kind == "norm.weight":
+            weights[key] = np.ones(shape, np.float32)
+        elif kind == "norm.running_var":
+            weights[key] = rng.uniform(0.8, 1.2, shape).astype(np.float32)
+        else:
+            weights[key] = _normal(rng, shape, _SMALL)
     return weights
 
 

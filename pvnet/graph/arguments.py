@@ -33,13 +33,12 @@ def integer(where: str, name: str, value: SupportsIndex) -> int:
 def integers(where: str, name: str, value: Any, *, count: int) -> list[int]:
     """`value` as `count` ints; one int stands for all of them."""
     form = "(time, height, width)" if count == 3 else "(height, width)"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) == count:
-            return [integer(where, name, v) for v in value]
-    elif not isinstance(value, (bool, float, str)) and hasattr(value, "__index__"):
-        return [operator.index(value)] * count
-    elif hasattr(value, "tolist") and isinstance(value.tolist(), list):
-        return integers(where, name, value.tolist(), count=count)
+    many = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(many, Sequence) and not isinstance(many, str):
+        if len(many) == count:
+            return [integer(where, name, v) for v in many]
+    elif not isinstance(many, (bool, float, str)) and hasattr(many, "__index__"):
+        return [operator.index(many)] * count
     raise refuse(
         where,
         f"{name} has a wrong form",

@@ -53,7 +53,8 @@ def timeline(
 ) -> Figure:
     """The timeline as a picture: every frame has a colour, held cells are hatched.
 
-    Arrows are fresh skips: from the cell whose value is read to the cell that reads it.
+    Arrows are fresh skips: from the cell whose value is read to the cell that reads it, where the
+    frame that comes with it is noted ("+2").
 
     Args:
         graph: a complete graph.
@@ -89,7 +90,7 @@ def timeline(
     figure = Figure(figsize=(1.5 + 0.55 * columns, 1.2 + 0.5 * len(table)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    colours = matplotlib.colormaps["tab20"]
+    colours = matplotlib.colormaps["Set3"]  # pale: black numbers stay readable
     for stage, row in enumerate(table):
         for tick, cell in enumerate(row):
             _draw_cell(axes, stage, tick, cell, colours)
@@ -101,8 +102,8 @@ def timeline(
         xticks=range(columns),
         yticks=range(len(table)),
         yticklabels=[f"stage {s}" for s in range(len(table))],
-        title=f"{graph.wiring}: the frame every stage works on (hatched: held)",
     )
+    axes.set_title(_title(graph, table), fontsize=10, loc="left")
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -114,20 +115,30 @@ def timeline(
     return figure
 
 
+def _title(graph: Graph, table: list[list[Cell]]) -> str:
+    notes = []
+    if any(not cell.due and cell.frame is not None for row in table for cell in row):
+        notes.append("hatched: held")
+    if fresh_skips(graph):
+        notes.append("arrow: fresh skip")
+    end = f" ({', '.join(notes)})" if notes else ""
+    return f"{graph.wiring}: the frame every stage works on{end}"
+
+
 def _draw_cell(axes: Any, stage: int, tick: int, cell: Cell, colours: Any) -> None:
     from matplotlib.patches import Rectangle
 
     empty = cell.frame is None
-    face = "white" if empty else colours((cell.frame or 0) % 20)
+    face = "white" if empty else colours((cell.frame or 0) % colours.N)
     axes.add_patch(
         Rectangle(
             (tick - 0.46, stage - 0.42),
             0.92,
             0.84,
             facecolor=face,
-            edgecolor="lightgrey" if empty else "black",
+            edgecolor="lightgrey" if empty else ("dimgrey" if cell.due else "darkgrey"),
             linewidth=0.6,
-            alpha=1.0 if cell.due else 0.45,
+            alpha=1.0 if cell.due else 0.6,
             hatch=None if cell.due or empty else "////",
         )
     )
@@ -136,14 +147,20 @@ def _draw_cell(axes: Any, stage: int, tick: int, cell: Cell, colours: Any) -> No
 
 
 def _draw_skips(axes: Any, graph: Graph, table: list[list[Cell]]) -> None:
+    notes: dict[tuple[int, int], list[str]] = {}
     for skip in fresh_skips(graph):
         for tick, cell in enumerate(table[skip.target]):
             begin = tick - skip.delay_ticks
-            if not cell.due or begin < 0 or table[skip.source][begin].frame is None:
+            frame = table[skip.source][begin].frame if begin >= 0 else None
+            if not cell.due or cell.frame is None or frame is None:
                 continue
             axes.annotate(
                 "",
-                xy=(tick - 0.2, skip.target - 0.42),
-                xytext=(begin + 0.2, skip.source + 0.42),
+                xy=(tick - 0.28, skip.target - 0.42),
+                xytext=(begin + 0.28, skip.source + 0.42),
                 arrowprops={"arrowstyle": "->", "color": "dimgrey", "linewidth": 0.8},
             )
+            notes.setdefault((skip.target, tick), []).append(str(frame))
+    for (stage, tick), frames in notes.items():
+        if len(frames) == 1:  # of more there is no room for
+            axes.text(tick + 0.42, stage + 0.36, f"+{frames[0]}", ha="right", fontsize=7)

@@ -15,7 +15,7 @@ from pvnet.nn.network_inputs import check_clips, check_frames
 from pvnet.nn.network_state import NetworkState
 from pvnet.nn.node_layers import NodeLayer, node_layer
 from pvnet.nn.program import Program, build_program
-from pvnet.nn.window import Read, held, is_due
+from pvnet.nn.window import Read, held, is_due, window
 
 if TYPE_CHECKING:
     from pvnet.graph import Graph
@@ -140,7 +140,10 @@ class Network(nn.Module):
                 )
             return held(values[name], period=step.period, origin=step.origin, ticks=ticks)
 
-        outputs = {name: _squeeze(at_every_tick(node)) for name, node in program.outputs}
+        outputs = {
+            name: _squeeze(window(values[read.source], read, period=1, origin=0, firings=ticks)[0])
+            for name, read in program.outputs
+        }
         if return_nodes is None:
             return outputs
         return outputs, {name: at_every_tick(name) for name in return_nodes}
@@ -200,9 +203,8 @@ class Network(nn.Module):
             rings[step.name] = (*rings[step.name], value)[-step.ring_depth :]
             newest[step.name] += 1
         outputs = {}
-        for name, node in program.outputs:
-            ring = rings[node]
-            outputs[name] = _squeeze(ring[-1] if ring else zeros[node]).squeeze(2)
+        for name, read in program.outputs:
+            outputs[name] = _squeeze(read_firing(read, read.firing_at(tick))).squeeze(2)
         return outputs, NetworkState(batch=state.batch, tick=tick + 1, rings=rings)
 
     def ticks(self, clip: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:

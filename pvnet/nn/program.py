@@ -52,13 +52,13 @@ class Program:
             and must be run tick by tick, any other can be run over the whole clip at once after the
             groups before it.
         inputs: names of the input nodes.
-        outputs: (output name, node name).
+        outputs: (output name, how its node is read at every tick).
     """
 
     steps: tuple[Step, ...]
     groups: tuple[tuple[Step, ...], ...]
     inputs: tuple[str, ...]
-    outputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, Read], ...]
 
     def step(self, name: str) -> Step | None:
         """The step of node `name`, or None."""
@@ -86,8 +86,12 @@ def build_program(graph: Graph) -> Program:
             )
             for edge in n.inputs
         )
+    outputs = tuple(
+        (o.name, Read(o.node, nodes[o.node].clock.period, nodes[o.node].clock.origin, o.delay))
+        for o in graph.outputs
+    )
     depth = dict.fromkeys(nodes, 1)
-    for read in (r for rs in reads.values() for r in rs):
+    for read in (*(r for rs in reads.values() for r in rs), *(r for _, r in outputs)):
         depth[read.source] = max(depth[read.source], read.ring_depth)
     steps = {
         n.name: Step(
@@ -108,7 +112,7 @@ def build_program(graph: Graph) -> Program:
         steps=tuple(steps.values()),
         groups=tuple(tuple(steps[k] for k in sorted(c, key=order.__getitem__)) for c in components),
         inputs=tuple(n.name for n in graph.nodes if n.op == "input"),
-        outputs=tuple((o.name, o.node) for o in graph.outputs),
+        outputs=outputs,
     )
 
 

@@ -12,14 +12,14 @@ class Oracle:
 
     def __init__(self, graph, weights, clip):
         self.nodes = {n.name: n for n in graph.nodes}
-        self.outputs = [(o.name, o.node) for o in graph.outputs]
+        self.outputs = [(o.name, (o.node, o.delay)) for o in graph.outputs]
         self.weights, self.clip = weights, clip
         self.memo = {}
 
     def output(self, name):
         """[b, c, t, h, w], or [b, c, t] where h = w = 1."""
-        node = dict(self.outputs)[name]
-        y = torch.stack([self.value(node, t) for t in range(self.clip.shape[2])], dim=2)
+        node, delay = dict(self.outputs)[name]
+        y = torch.stack([self.value(node, t - delay) for t in range(self.clip.shape[2])], dim=2)
         return y[..., 0, 0] if y.shape[3:] == (1, 1) else y
 
     def value(self, name, tick):

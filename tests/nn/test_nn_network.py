@@ -96,11 +96,10 @@ def test_pipelined_is_sequential_shifted(graph, stages, seed):
     cut = random_stages(graph, stages, seed=seed)
     net = make_net(graph)
     clip = make_clip(graph, ticks=12)
-    stage = {n: i for i, names in enumerate(cut) for n in names}
+    late = len(cut) - 1  # every output, whatever stage it comes from
     sequential = net(clip)
     pipelined = net.rewire("pipelined", stages=cut)(clip)
     for o in graph.outputs:
-        late = stage[o.node]
         a, b = pipelined[o.name], sequential[o.name]
         torch.testing.assert_close(a[:, :, late:], b[:, :, : b.shape[2] - late])
         assert not a[:, :, :late].any()
