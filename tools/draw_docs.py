@@ -103,7 +103,9 @@ def _block(axes: Axes, begin: int, stage: int, frame: int | None) -> None:
     colours = matplotlib.colormaps["Set3"]
     face = colours(frame % colours.N)
     axes.add_patch(
-        Rectangle((begin + 0.04, stage - 0.42), 0.92, 0.84, facecolor=face, edgecolor="dimgrey", lw=0.6)
+        Rectangle(
+            (begin + 0.04, stage - 0.42), 0.92, 0.84, facecolor=face, edgecolor="dimgrey", lw=0.6
+        )
     )
     axes.text(begin + 0.5, stage, str(frame), ha="center", va="center", fontsize=9)
 
@@ -143,7 +145,9 @@ def draw_seen(path: Path, *, tick: int = 9) -> None:
     }
     figure = Figure(figsize=(11, 2.9), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (title, graph) in zip(figure.subplots(1, 3, sharey=True), graphs.items(), strict=True):
+    for axes, (title, graph) in zip(
+        figure.subplots(1, 3, sharey=True), graphs.items(), strict=True
+    ):
         stage = {n.name: -1 if n.op == "input" else n.stage for n in graph.nodes}
         used = {(stage[name], at) for name, at in seen(graph, tick)}
         for row in range(-1, graph.n_stages):
@@ -151,7 +155,9 @@ def draw_seen(path: Path, *, tick: int = 9) -> None:
                 hit = (row, at) in used
                 face = ("orange" if row < 0 else "lightskyblue") if hit else "white"
                 axes.add_patch(
-                    Rectangle((at - 0.44, row - 0.4), 0.88, 0.8, facecolor=face, edgecolor="lightgrey")
+                    Rectangle(
+                        (at - 0.44, row - 0.4), 0.88, 0.8, facecolor=face, edgecolor="lightgrey"
+                    )
                 )
         axes.set(
             xlim=(-0.5, tick + 0.5),

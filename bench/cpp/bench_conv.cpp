@@ -14,10 +14,6 @@
 
 #include "backends/kernel_api.hpp"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace {
 
 using pvnet::Act;
@@ -72,60 +68,11 @@ double median(std::vector<double> v) {
   return v[v.size() / 2];
 }
 
-// Independent chains of fused multiply-adds: GF/s of one core for vectors of one instruction set.
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) double fma_block_avx512(int64_t n) {
-  __m512 a[16];
-  for (int i = 0; i < 16; ++i) a[i] = _mm512_set1_ps(static_cast<float>(i));
-  const __m512 m = _mm512_set1_ps(0.999f), c = _mm512_set1_ps(0.001f);
-  for (int64_t r = 0; r < n; ++r) {
-    for (int i = 0; i < 16; ++i) a[i] = _mm512_fmadd_ps(a[i], m, c);
-  }
-  float sum = 0;
-  for (int i = 0; i < 16; ++i) sum += _mm512_reduce_add_ps(a[i]);
-  volatile float sink = sum;
-  (void)sink;
-  return 16.0 * 32.0 * static_cast<double>(n);
-}
-__attribute__((target("avx2,fma"))) double fma_block_avx2(int64_t n) {
-  __m256 a[12];
-  for (int i = 0; i < 12; ++i) a[i] = _mm256_set1_ps(static_cast<float>(i));
-  const __m256 m = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(0.001f);
-  for (int64_t r = 0; r < n; ++r) {
-    for (int i = 0; i < 12; ++i) a[i] = _mm256_fmadd_ps(a[i], m, c);
-  }
-  float sum = 0;
-  for (int i = 0; i < 12; ++i) sum += _mm256_cvtss_f32(a[i]);
-  volatile float sink = sum;
-  (void)sink;
-  return 12.0 * 16.0 * static_cast<double>(n);
-}
-#endif
-double fma_block_baseline(int64_t n) {
-  typedef float vec __attribute__((vector_size(16)));
-  vec a[12];
-  for (int i = 0; i < 12; ++i) a[i] = vec{} + static_cast<float>(i);
-  const vec m = vec{} + 0.999f, c = vec{} + 0.001f;
-  for (int64_t r = 0; r < n; ++r) {
-    for (int i = 0; i < 12; ++i) a[i] = a[i] * m + c;
-  }
-  float sum = 0;
-  for (int i = 0; i < 12; ++i) sum += a[i][0];
-  volatile float sink = sum;
-  (void)sink;
-  return 12.0 * 8.0 * static_cast<double>(n);
-}
-
-double peak_gflops(const char* isa) {
-  double (*block)(int64_t) = fma_block_baseline;
-#if defined(__x86_64__)
-  if (std::strcmp(isa, "avx512") == 0) block = fma_block_avx512;
-  if (std::strcmp(isa, "avx2") == 0) block = fma_block_avx2;
-#endif
+double peak_gflops(const Backend& be) {
   double best = 0;
   for (int i = 0; i < 6; ++i) {
     const double t = now();
-    const double flops = block(1000000);
+    const double flops = be.fma_block(1000000);
     best = std::max(best, flops / (now() - t) * 1e-9);
   }
   return best;
@@ -222,7 +169,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", why);
     return 2;
   }
-  std::printf("isa %s, f32, 1 thread, peak %.1f GF/s\n", be->isa, peak_gflops(be->isa));
+  std::printf("isa %s, f32, 1 thread, peak %.1f GF/s\n", be->isa, peak_gflops(*be));
   std::printf("%-28s %9s %8s %8s %6s %10s\n", "layer", "MMAC", "us", "GF/s", "peak", "error");
   int failed = 0;
   double total_s = 0, total_flops = 0;
@@ -235,7 +182,7 @@ int main(int argc, char** argv) {
     const double error = worst_error(c);
     const double macs = static_cast<double>(c.weight.size()) * c.s.out_h * c.s.out_w;
     failed += error > 1e-5;
-    const double peak = peak_gflops(be->isa);
+    const double peak = peak_gflops(*be);
     std::vector<double> seconds;
     const int inner = std::max(1, static_cast<int>(1e7 / macs));
     for (const double end = now() + 0.4; now() < end || seconds.size() < 5;) {

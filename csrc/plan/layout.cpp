@@ -18,8 +18,8 @@ struct Lifetime {
   int64_t size = 0;
 };
 
-// Greedy by size: the largest value first, each at the lowest offset that is free over its lifetime.
-// Values of different groups live at once and never share.
+// Greedy by size: the largest value first, each at the lowest offset that is free over its
+// lifetime. Values of different groups live at once and never share.
 int64_t place(std::vector<Lifetime> lives, std::vector<Value>& values, int64_t base) {
   std::stable_sort(lives.begin(), lives.end(),
                    [](const Lifetime& a, const Lifetime& b) { return a.size > b.size; });
@@ -104,9 +104,8 @@ Status lay_out(Plan& plan) {
       // Read in the very tick it was written, always, and by the group that wrote it.
       int64_t delay = 0;
       for (const Hop& hop : r.segment->hops) delay += hop.delay;
-      const bool same_clocks =
-          std::all_of(r.segment->hops.begin(), r.segment->hops.end(),
-                      [&](const Hop& hop) { return hop.clock == op.clock; });
+      const bool same_clocks = std::all_of(r.segment->hops.begin(), r.segment->hops.end(),
+                                           [&](const Hop& hop) { return hop.clock == op.clock; });
       if (op.group != writer[v]->group || delay != 0 || r.taps != 1 || !same_clocks ||
           op.clock != value.clock) {
         held = true;
@@ -123,8 +122,8 @@ Status lay_out(Plan& plan) {
       value.offset = state;
       state += depth * value.slot_stride;
     } else {
-      scratch[writer[v]->group].push_back({static_cast<int>(v), writer[v]->group,
-                                           writer[v]->level, last, value.slot_stride});
+      scratch[writer[v]->group].push_back(
+          {static_cast<int>(v), writer[v]->group, writer[v]->level, last, value.slot_stride});
     }
   }
   int64_t end = 0;

@@ -136,12 +136,10 @@ Status lower(Plan& plan) {
     op.cost = measured != plan.options.costs.end() ? measured->second : node.cost;
     for (const Edge& e : node.inputs) {
       op.operands.push_back(segments_of(graph, e, value_of));
-      plan.max_segments =
-          std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
+      plan.max_segments = std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
     }
     if (op.operands.size() > kMaxOperands) {
-      return {Code::unsupported, "[compile] node '" + node.name +
-                                     "' has too many inputs: got " +
+      return {Code::unsupported, "[compile] node '" + node.name + "' has too many inputs: got " +
                                      std::to_string(op.operands.size()) + ", expected at most " +
                                      std::to_string(kMaxOperands) +
                                      ". Do sum them in several nodes."};
@@ -162,9 +160,9 @@ Status lower(Plan& plan) {
   }
   for (Value& v : plan.values) set_geometry(v);
   for (PlanOp& op : plan.ops) {
-    op.tiles = is_conv(op.params->op)          ? plan.backend->conv_tiles(op.params->conv)
+    op.tiles = is_conv(op.params->op)             ? plan.backend->conv_tiles(op.params->conv)
                : op.params->op == Op::global_pool ? 1
-                                               : plan.values[op.out_value].shape.h;
+                                                  : plan.values[op.out_value].shape.h;
   }
   for (const Output& o : graph.outputs()) {
     OutputFacts f;

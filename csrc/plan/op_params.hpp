@@ -11,8 +11,8 @@ namespace pvnet {
 struct OpParams {
   Op op = Op::conv3d;
   Attrs attrs;
-  ConvShape conv;             // conv3d, linear; conv.seg_c points into seg_c
-  std::vector<int> seg_c;     // channels of the segments of operand 0
+  ConvShape conv;                   // conv3d, linear; conv.seg_c points into seg_c
+  std::vector<int> seg_c;           // channels of the segments of operand 0
   std::vector<float> scale, shift;  // normalize; input (uint8 frames)
 
   OpParams() = default;

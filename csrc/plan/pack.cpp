@@ -22,7 +22,8 @@ Status pack_weights(Plan& plan, const Weights& weights) {
   for (PlanOp& op : plan.ops) {
     if (op.params->op != Op::conv3d && op.params->op != Op::linear) continue;
     op.packed_offset = total;
-    total += (static_cast<int64_t>(plan.backend->conv_packed_floats(op.params->conv)) + 15) / 16 * 16;
+    total +=
+        (static_cast<int64_t>(plan.backend->conv_packed_floats(op.params->conv)) + 15) / 16 * 16;
   }
   plan.packed = AlignedFloats(static_cast<size_t>(total));
   for (const PlanOp& op : plan.ops) {
@@ -44,7 +45,8 @@ Status pack_weights(Plan& plan, const Weights& weights) {
       const auto& var = *find(weights, node.name + ".norm.running_var");
       const size_t per_channel = w.size() / out_c;
       for (int o = 0; o < out_c; ++o) {
-        const double scale = gamma[o] / std::sqrt(static_cast<double>(var[o]) + node.attrs.norm_eps);
+        const double scale =
+            gamma[o] / std::sqrt(static_cast<double>(var[o]) + node.attrs.norm_eps);
         for (size_t i = 0; i < per_channel; ++i) {
           w[o * per_channel + i] = static_cast<float>(w[o * per_channel + i] * scale);
         }

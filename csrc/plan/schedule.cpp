@@ -14,8 +14,8 @@ struct Level {
 };
 using Chain = std::vector<Level>;
 
-// What a barrier costs, as a share of the whole tick: it only has to keep the scheduler from cutting
-// a tick into confetti, so a rough figure serves.
+// What a barrier costs, as a share of the whole tick: it only has to keep the scheduler from
+// cutting a tick into confetti, so a rough figure serves.
 constexpr double kBarrierShare = 0.002;
 
 double cost_of(const Chain& chain, size_t from) {

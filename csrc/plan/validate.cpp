@@ -21,7 +21,7 @@ struct Slot {
 
 struct Write {
   int lane = 0;
-  int tiles = 0;     // of the op's tiles, how many this phase wrote
+  int tiles = 0;  // of the op's tiles, how many this phase wrote
   bool one_lane = true;
 };
 
@@ -39,7 +39,7 @@ class Checker {
 
  private:
   const Plan& plan_;
-  std::vector<std::vector<Slot>> slots_;  // [value][slot]
+  std::vector<std::vector<Slot>> slots_;    // [value][slot]
   std::vector<std::vector<int>> overlaps_;  // scratch values that share memory with value v
   std::vector<int> writer_;                 // op that writes value v, -1: a frame
 
@@ -60,19 +60,21 @@ class Checker {
     writer_.assign(n, -1);
     for (size_t i = 0; i < plan_.ops.size(); ++i) {
       const int v = plan_.ops[i].out_value;
-      if (v < 0 || v >= static_cast<int>(n)) return bad("output value", std::to_string(v), "a value");
+      if (v < 0 || v >= static_cast<int>(n))
+        return bad("output value", std::to_string(v), "a value");
       if (writer_[v] != -1) return bad("writers of value " + name(v), "two", "one");
       writer_[v] = static_cast<int>(i);
     }
     for (size_t v = 0; v < n; ++v) {
       const Value& a = plan_.values[v];
-      if (a.depth < 1) return bad("ring depth of " + name(v), std::to_string(a.depth), "at least 1");
+      if (a.depth < 1)
+        return bad("ring depth of " + name(v), std::to_string(a.depth), "at least 1");
       if (!a.persistent && a.depth != 1) {
         return bad("ring depth of scratch value " + name(v), std::to_string(a.depth), "1");
       }
       const int64_t slot = (a.shape.h + 2 * a.halo_h) * a.row_stride;
-      if (a.pixel_stride < a.shape.c || a.row_stride < (a.shape.w + 2 * a.halo_w) * a.pixel_stride ||
-          a.slot_stride < slot) {
+      if (a.pixel_stride < a.shape.c ||
+          a.row_stride < (a.shape.w + 2 * a.halo_w) * a.pixel_stride || a.slot_stride < slot) {
         return bad("strides of " + name(v), "overlapping pixels", "room for every pixel");
       }
       const int64_t size = a.depth * a.slot_stride;
@@ -119,9 +121,9 @@ class Checker {
             const int64_t oldest = resolve_firing(s, t, int64_t{op.taps - 1} * op.dilation);
             const int64_t span = firing_at(v.clock, t, 0) - oldest + 1;
             if (span > v.depth) {
-              return bad("ring depth of " + name(s.value) + " read by " +
-                             op_name(static_cast<int>(i)),
-                         std::to_string(v.depth), "at least " + std::to_string(span));
+              return bad(
+                  "ring depth of " + name(s.value) + " read by " + op_name(static_cast<int>(i)),
+                  std::to_string(v.depth), "at least " + std::to_string(span));
             }
           }
         }
@@ -143,8 +145,8 @@ class Checker {
         }
         for (const auto& lane : p.lanes) {
           for (const TileRange& r : lane) {
-            if (r.op < 0 || r.op >= static_cast<int>(plan_.ops.size()) || r.lo < 0 || r.lo >= r.hi ||
-                r.hi > plan_.ops[r.op].tiles) {
+            if (r.op < 0 || r.op >= static_cast<int>(plan_.ops.size()) || r.lo < 0 ||
+                r.lo >= r.hi || r.hi > plan_.ops[r.op].tiles) {
               return bad("tile range", std::to_string(r.lo) + ".." + std::to_string(r.hi),
                          "tiles of an op");
             }
@@ -190,9 +192,9 @@ class Checker {
       }
     }
     if (slots_[s.value][slot].firing != firing) {
-      return bad("firing of " + name(s.value) + " read by " + who + " at tick " +
-                     std::to_string(tick_),
-                 std::to_string(slots_[s.value][slot].firing), std::to_string(firing));
+      return bad(
+          "firing of " + name(s.value) + " read by " + who + " at tick " + std::to_string(tick_),
+          std::to_string(slots_[s.value][slot].firing), std::to_string(firing));
     }
     return {};
   }
@@ -266,8 +268,7 @@ class Checker {
         for (const auto& operand : op.operands) {
           for (const Segment& s : operand) {
             for (int tap = 0; tap < op.taps; ++tap) {
-              const int64_t firing =
-                  resolve_firing(s, tick_, int64_t{tap} * op.dilation);
+              const int64_t firing = resolve_firing(s, tick_, int64_t{tap} * op.dilation);
               if (firing < 0) continue;
               PVNET_TRY(check_read(r.op, static_cast<int>(lane), s, firing, writes));
             }

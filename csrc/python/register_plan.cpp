@@ -2,6 +2,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include <pvnet/plan.hpp>
 
 #include "backends/kernel_api.hpp"
@@ -85,6 +88,20 @@ py::list inputs_of(const Plan& plan) {
   return out;
 }
 
+// The best of several short rounds: a shared machine only ever makes them slower.
+double fma_peak_gflops(const std::string& isa) {
+  const Backend* backend = unwrap(find_backend("cpu", isa));
+  py::gil_scoped_release release;
+  double best = 0;
+  for (int i = 0; i < 8; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    const double flops = backend->fma_block(200'000);
+    const std::chrono::duration<double> s = std::chrono::steady_clock::now() - begin;
+    best = std::max(best, flops / s.count() * 1e-9);
+  }
+  return best;
+}
+
 }  // namespace
 
 void register_plan(py::module_& m) {
@@ -115,6 +132,8 @@ void register_plan(py::module_& m) {
       .def_property_readonly("scratch_bytes", [](const Plan& p) { return p.scratch_floats * 4; })
       .def_property_readonly("weights_bytes",
                              [](const Plan& p) { return static_cast<int64_t>(p.packed.size()) * 4; });
+  m.def("fma_peak_gflops", &fma_peak_gflops, py::arg("isa") = "",
+        "Peak of one core in fused multiply-adds, GFLOP/s, for one instruction set.");
   m.def("describe_backends", &describe_backends, "JSON list of the backends of this build.");
 }
 

@@ -29,8 +29,11 @@ Status wrong_rank(const BorrowedArray& a, int batch) {
   const std::string b = std::to_string(batch);
   return {Code::invalid_argument,
           std::string("[") + kWhere + "] the array has the wrong shape: got " + a.shape_string() +
-              " " + to_string(a.dtype) + ", expected uint8 [" + b + ", height, width, channels] or "
-              "float32 [" + b + ", channels, height, width] (the first axis may be left out when "
+              " " + to_string(a.dtype) + ", expected uint8 [" + b +
+              ", height, width, channels] or "
+              "float32 [" +
+              b +
+              ", channels, height, width] (the first axis may be left out when "
               "batch is 1). Do reshape the frame."};
 }
 
@@ -69,14 +72,16 @@ Status add_views(Frames& frames, int batch) {
     const int64_t row = batched ? r * a.strides[0] : 0;
     if (a.dtype == DType::u8) {
       f.type = FrameType::u8_hwc;
-      f.h = static_cast<int>(dims[0]), f.w = static_cast<int>(dims[1]), f.c = static_cast<int>(dims[2]);
+      f.h = static_cast<int>(dims[0]), f.w = static_cast<int>(dims[1]),
+      f.c = static_cast<int>(dims[2]);
       const uint8_t* src = static_cast<const uint8_t*>(a.data) + row;
       const bool packed = (f.c == 1 || strides[2] == 1) && (f.w == 1 || strides[1] == f.c);
       f.data = packed ? src : pack(src, dims, strides, frames.copies);
       f.strides[0] = packed ? strides[0] : dims[1] * dims[2];
       f.strides[1] = f.c, f.strides[2] = 1;
     } else {
-      f.c = static_cast<int>(dims[0]), f.h = static_cast<int>(dims[1]), f.w = static_cast<int>(dims[2]);
+      f.c = static_cast<int>(dims[0]), f.h = static_cast<int>(dims[1]),
+      f.w = static_cast<int>(dims[2]);
       f.data = static_cast<const float*>(a.data) + row;
       for (int i = 0; i < 3; ++i) f.strides[i] = strides[i];
     }
@@ -135,11 +140,11 @@ py::tuple tick(Stream& stream, const py::list& inputs, const py::object& rows) {
   const int batch = stream.plan().options.batch;
   Frames frames;
   if (inputs.size() != stream.plan().input_values.size()) {
-    raise_if_failed({Code::invalid_argument,
-                     std::string("[") + kWhere + "] the number of inputs is wrong: got " +
-                         std::to_string(inputs.size()) + ", expected " +
-                         std::to_string(stream.plan().input_values.size()) +
-                         ". Do pass one frame per input node."});
+    raise_if_failed({Code::invalid_argument, std::string("[") + kWhere +
+                                                 "] the number of inputs is wrong: got " +
+                                                 std::to_string(inputs.size()) + ", expected " +
+                                                 std::to_string(stream.plan().input_values.size()) +
+                                                 ". Do pass one frame per input node."});
   }
   for (const py::handle& input : inputs) {
     frames.arrays.push_back(unwrap(borrow(input, kWhere)));
@@ -175,9 +180,8 @@ void register_stream(py::module_& m) {
       .def(py::init([](const std::shared_ptr<Plan>& plan) { return unwrap(Stream::create(plan)); }))
       .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none())
       .def("outputs", &read)
-      .def("age_ticks", [](const Stream& s, int output, int row, int stage) {
-        return s.age_ticks(output, row, stage);
-      })
+      .def("age_ticks", [](const Stream& s, int output, int row,
+                           int stage) { return s.age_ticks(output, row, stage); })
       .def("reset",
            [](Stream& s, const py::object& rows) {
              const auto mask = row_mask(rows, s.plan().options.batch, "Stream.reset");
@@ -194,7 +198,8 @@ void register_stream(py::module_& m) {
              const auto view = static_cast<std::string_view>(bytes);
              raise_if_failed(s.restore(view.data(), view.size()));
            })
-      .def("trace_start", [](Stream& s, size_t capacity) { raise_if_failed(s.trace_start(capacity)); })
+      .def("trace_start",
+           [](Stream& s, size_t capacity) { raise_if_failed(s.trace_start(capacity)); })
       .def("trace_stop", &trace_stop)
       .def("poison_unwritten", &Stream::poison_unwritten);
 }

@@ -36,8 +36,9 @@ Weights weights_from_dict(const py::dict& dict, const char* where) {
   for (const auto& [key, value] : dict) {
     if (!py::isinstance<py::str>(key)) {
       raise_if_failed({Code::invalid_argument,
-                       std::string("[") + where + "] a weight has no name: got a key that is no "
-                       "string, expected names such as 'stem.weight'. Do use string keys."});
+                       std::string("[") + where +
+                           "] a weight has no name: got a key that is no "
+                           "string, expected names such as 'stem.weight'. Do use string keys."});
     }
     const auto name = key.cast<std::string>();
     const std::string what = std::string(where) + ": weight '" + name + "'";
@@ -49,9 +50,9 @@ Weights weights_from_dict(const py::dict& dict, const char* where) {
     } else if (a.dtype == DType::f64) {
       copy_dense<double>(a, t.data);
     } else {
-      raise_if_failed({Code::invalid_argument, "[" + what + "] the dtype is wrong: got " +
-                                                   to_string(a.dtype) +
-                                                   ", expected float32 or float64. Do convert it."});
+      raise_if_failed(
+          {Code::invalid_argument, "[" + what + "] the dtype is wrong: got " + to_string(a.dtype) +
+                                       ", expected float32 or float64. Do convert it."});
     }
     out.emplace(name, std::move(t));
   }

@@ -78,8 +78,8 @@ void Executor::run(const TileRange& range, RowMemory& row, int64_t tick) {
     case Op::conv3d:
     case Op::linear: {
       bind(op, 0, row, tick);
-      const ConvArgs args{&op.params->conv, segments_.data(), plan_.packed.data() + op.packed_offset,
-                          out};
+      const ConvArgs args{&op.params->conv, segments_.data(),
+                          plan_.packed.data() + op.packed_offset, out};
       plan_.backend->conv(args, range.lo, range.hi);
       break;
     }

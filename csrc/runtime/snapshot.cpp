@@ -98,11 +98,11 @@ Status Stream::restore(const void* src, size_t size_bytes) {
   }
   if (h.fingerprint != s.plan->fingerprint || h.batch != s.rows.size() ||
       h.state_floats != static_cast<uint64_t>(s.plan->state_floats)) {
-    return refuse(Code::state, "the snapshot belongs to another plan",
-                  "plan " + std::to_string(h.fingerprint) + " batch " + std::to_string(h.batch),
-                  "plan " + std::to_string(s.plan->fingerprint) + " batch " +
-                      std::to_string(s.rows.size()),
-                  "restore into a stream of the same graph, backend, isa and batch");
+    return refuse(
+        Code::state, "the snapshot belongs to another plan",
+        "plan " + std::to_string(h.fingerprint) + " batch " + std::to_string(h.batch),
+        "plan " + std::to_string(s.plan->fingerprint) + " batch " + std::to_string(s.rows.size()),
+        "restore into a stream of the same graph, backend, isa and batch");
   }
   if (size_bytes != snapshot_bytes()) {
     return refuse(Code::file, "the snapshot is cut off", std::to_string(size_bytes) + " bytes",
@@ -110,8 +110,8 @@ Status Stream::restore(const void* src, size_t size_bytes) {
   }
   const char* in = static_cast<const char*>(src) + sizeof(h);
   if (checksum(in, size_bytes - sizeof(h)) != h.checksum) {
-    return refuse(Code::file, "the snapshot is damaged", "a wrong checksum", "the one in its header",
-                  "take a new snapshot");
+    return refuse(Code::file, "the snapshot is damaged", "a wrong checksum",
+                  "the one in its header", "take a new snapshot");
   }
   for (size_t r = 0; r < s.rows.size(); ++r) {
     int64_t tick;

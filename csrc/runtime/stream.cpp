@@ -110,11 +110,13 @@ Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) 
                     ", 1]. Do make a contiguous copy."};
       }
       if (f.type == FrameType::f32_chw && !all_finite(f)) {
-        return {Code::invalid_argument,
-                "[Stream.tick] the frame holds values that are not numbers: got NaN or Inf in input "
-                "'" + node.name + "' row " + std::to_string(r) +
-                    ", expected finite values. Do drop or repair the frame; the stream is "
-                    "unchanged."};
+        return {
+            Code::invalid_argument,
+            "[Stream.tick] the frame holds values that are not numbers: got NaN or Inf in input "
+            "'" +
+                node.name + "' row " + std::to_string(r) +
+                ", expected finite values. Do drop or repair the frame; the stream is "
+                "unchanged."};
       }
     }
   }
@@ -180,9 +182,10 @@ Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan)
   try {
     return std::unique_ptr<Stream>(new Stream(std::make_unique<Impl>(std::move(plan))));
   } catch (const std::bad_alloc&) {
-    return Status{Code::invalid_argument,
-                  "[Stream.create] the state does not fit the memory of this machine: got an "
-                  "allocation failure, expected room for every row. Do use a smaller batch or size."};
+    return Status{
+        Code::invalid_argument,
+        "[Stream.create] the state does not fit the memory of this machine: got an "
+        "allocation failure, expected room for every row. Do use a smaller batch or size."};
   } catch (const std::system_error&) {
     return Status{Code::unsupported,
                   "[Stream.create] worker lanes could not be started: got a refusal by the system, "

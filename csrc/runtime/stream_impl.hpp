@@ -18,13 +18,13 @@ struct Stream::Impl {
 
   std::shared_ptr<const Plan> plan;
   std::vector<RowMemory> rows;
-  std::vector<int64_t> ticks;  // made by each row
+  std::vector<int64_t> ticks;       // made by each row
   std::vector<Executor> executors;  // by lane
   std::unique_ptr<Lanes> lanes;
   mutable std::atomic_flag busy = ATOMIC_FLAG_INIT;
 
   // The work of one tick, read by every lane.
-  std::vector<int> active;          // rows that run the current schedule
+  std::vector<int> active;  // rows that run the current schedule
   const TickSchedule* schedule = nullptr;
 
   // Trace: one buffer per lane, so that no lane waits for another.
@@ -54,9 +54,10 @@ class BusyGuard {
   BusyGuard& operator=(const BusyGuard&) = delete;
   Status status(const char* where) const {
     if (mine_) return {};
-    return {Code::state, std::string("[") + where +
-                             "] the stream is in use: got a call from a second thread, expected one "
-                             "call at a time. Do give every thread a stream of its own."};
+    return {Code::state,
+            std::string("[") + where +
+                "] the stream is in use: got a call from a second thread, expected one "
+                "call at a time. Do give every thread a stream of its own."};
   }
 
  private:

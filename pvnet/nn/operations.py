@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pvnet.nn.node_layers import NodeLayer
 
@@ -33,6 +33,18 @@ def activate(x: Tensor, act: str | None) -> Tensor:
     return torch.softmax(x, dim=1)
 
 
+def _norm(norm: nn.Module, y: Tensor) -> Tensor:
+    """Batch norm of y [b, c, J, h, w].
+
+    With h = w = 1 the backward of torch 2.13 on CPU silently reads a gradient in channels-last
+    order as if it were contiguous, or the other way round. The views make both contiguous there.
+    """
+    if y.shape[3] > 1 or y.shape[4] > 1:
+        return cast("Tensor", norm(y))
+    z = norm(y.contiguous())
+    return cast("Tensor", z.flatten(1).view(z.shape))
+
+
 def _conv3d(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
@@ -48,7 +60,7 @@ def _conv3d(
         groups=attrs["groups"],
     )
     if layer.norm is not None:
-        y = layer.norm(y)
+        y = _norm(layer.norm, y)
     return activate(y, attrs["act"])
 
 

@@ -24,7 +24,11 @@ def measure_costs(source: Any, *, ticks: int = 20, isa: str | None = None) -> di
         `pvnet.compile(..., costs=...)`.
 
     """
-    plan = source if isinstance(source, Plan) else compile(to_model(source, "measure_costs"), lanes=1, isa=isa)
+    plan = (
+        source
+        if isinstance(source, Plan)
+        else compile(to_model(source, "measure_costs"), lanes=1, isa=isa)
+    )
     stream = plan.stream()
     frames = {
         name: np.zeros((plan.batch, *shape), np.float32) for name, shape in plan.inputs.items()

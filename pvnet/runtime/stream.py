@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvnet.runtime.plan import Plan
+    from pvnet.video.feed import Policy
 
 TRACE_DTYPE = np.dtype(
     [(n, np.int64) for n in ("tick", "lane", "op", "lo", "hi", "begin_ns", "end_ns")]
@@ -96,7 +97,9 @@ class Stream:
 
         return ages
 
-    def run(self, source: Iterable[Any], *, policy: str = "block", realtime: bool = False) -> Iterator[Tick]:
+    def run(
+        self, source: Iterable[Any], *, policy: Policy = "block", realtime: bool = False
+    ) -> Iterator[Tick]:
         """Runs a source of frames through the stream.
 
         Args:

@@ -74,6 +74,20 @@ def test_norm_uses_the_statistics_of_real_firings():
     assert torch.equal(net.state_dict()["a.norm.running_mean"], before)
 
 
+@pytest.mark.parametrize("train", [False, True])
+def test_norm_of_single_pixels_has_the_right_gradient(train):
+    """Torch's own batch norm mixes up memory orders of gradient and input for h = w = 1."""
+    nodes = [
+        frame(),
+        ("pool", "global_pool", ["frame"], {}),
+        ("a", "conv3d", ["pool"], {"out": 2, "kernel": [1, 1, 1], "norm": True}),
+        ("head", "linear", ["a"], {"out": 3}),
+    ]
+    net = Network(graph_of(nodes, output="head")).double().train(train)
+    clip = torch.randn(2, 2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: net(x)["main"], clip)
+
+
 def test_uint8_frames_are_normalised():
     graph = graph_of([frame(mean=[0.2, 0.4], std=[0.5, 0.25]), conv("a", "frame")], output="a")
     net = Network(graph)

@@ -21,6 +21,7 @@ const Backend& ref_backend() {
       .load_u8 = ref::load_u8,
       .load_f32 = ref::load_f32,
       .store_f32 = ref::store_f32,
+      .fma_block = ref::fma_block,
   };
   return kTable;
 }

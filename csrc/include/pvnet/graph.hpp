@@ -16,10 +16,10 @@
 namespace pvnet {
 
 enum class Op : uint8_t {
-  input,        // attrs: channels, height, width, mean, std (for uint8 frames: (x / 255 - mean) / std)
-  conv3d,       // out, kernel, stride, padding, dilation, groups, bias, norm, norm_eps, act
-  max_pool,     // kernel, stride, padding
-  avg_pool,     // kernel, stride, padding, count_include_pad
+  input,     // attrs: channels, height, width, mean, std (for uint8 frames: (x / 255 - mean) / std)
+  conv3d,    // out, kernel, stride, padding, dilation, groups, bias, norm, norm_eps, act
+  max_pool,  // kernel, stride, padding
+  avg_pool,  // kernel, stride, padding, count_include_pad
   global_pool,  // mean over space and over the last `window` firings -> [c, 1, 1]
   concat,       // over channels; inputs agree in (h, w)
   add,          // n inputs of one shape; act
@@ -50,24 +50,24 @@ struct Clock {
 
 // Every attribute of every op; the ones an op does not use keep their default.
 struct Attrs {
-  int channels = 0, height = 0, width = 0;             // input, feedback
-  int out = 0;                                         // conv3d, linear
-  std::array<int, 3> kernel{1, 1, 1};                  // (time, height, width)
+  int channels = 0, height = 0, width = 0;  // input, feedback
+  int out = 0;                              // conv3d, linear
+  std::array<int, 3> kernel{1, 1, 1};       // (time, height, width)
   std::array<int, 3> stride{1, 1, 1};
   std::array<int, 3> dilation{1, 1, 1};
-  std::array<int, 2> padding{0, 0};                    // (height, width); time is always causal
+  std::array<int, 2> padding{0, 0};  // (height, width); time is always causal
   int groups = 1;
   bool bias = true;
-  bool norm = false;                                   // batch norm, folded when a Plan is compiled
+  bool norm = false;  // batch norm, folded when a Plan is compiled
   double norm_eps = 1e-5;
   Act act = Act::none;
-  bool count_include_pad = true;                       // avg_pool
-  int window = 1;                                      // global_pool, in firings
-  std::array<int, 2> size{0, 0};                       // upsample
-  Interp mode = Interp::nearest;                       // upsample
-  int ticks = 0;                                       // delay, feedback
-  int phase = 0;                                       // extra ticks added to the origin (< period)
-  std::vector<float> mean, std;                        // input, normalize
+  bool count_include_pad = true;  // avg_pool
+  int window = 1;                 // global_pool, in firings
+  std::array<int, 2> size{0, 0};  // upsample
+  Interp mode = Interp::nearest;  // upsample
+  int ticks = 0;                  // delay, feedback
+  int phase = 0;                  // extra ticks added to the origin (< period)
+  std::vector<float> mean, std;   // input, normalize
 };
 
 // An edge src -> this node that reads v_src(t - delay). `delay` is the delay of the current wiring
@@ -88,8 +88,8 @@ struct Node {
   Shape shape;
   Clock clock;
   bool feedback_only = false;  // nothing but feedback feeds it: it never decides a clock
-  int64_t macs = 0;    // multiply-adds of one firing, zero-padding taps counted
-  double cost = 0;     // estimated time of one firing, arbitrary unit (see cost_model.hpp)
+  int64_t macs = 0;            // multiply-adds of one firing, zero-padding taps counted
+  double cost = 0;             // estimated time of one firing, arbitrary unit (see cost_model.hpp)
 };
 
 struct Output {
@@ -135,8 +135,8 @@ class Graph {
     if (wiring_ != Wiring::pipelined) return 0;
     return n_stages_ - 1 - nodes_[static_cast<size_t>(output.node)].stage;
   }
-  int64_t hyper_period() const;                 // lcm of all periods, in ticks
-  int find(std::string_view name) const;        // index, or -1
+  int64_t hyper_period() const;           // lcm of all periods, in ticks
+  int find(std::string_view name) const;  // index, or -1
   // Order in which the nodes of one tick may run: every delay-0 edge goes forward. Only valid
   // after check().
   std::vector<int> topological_order() const;

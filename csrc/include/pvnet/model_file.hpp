@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Model files: one safetensors file holds the graph (metadata key "pvnet_graph", JSON) and the
 // weights (f32 tensors named <node>.weight, <node>.bias, <node>.norm.*). No pickle, nothing runs on
-// load; a damaged or hostile file gives a Status of Code::file. docs/model_format.md has the format.
+// load; a damaged or hostile file gives a Status of Code::file. docs/model_format.md has the
+// format.
 #pragma once
 
 #include <cstdint>

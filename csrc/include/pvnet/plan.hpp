@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plan: everything about running a graph that can be computed before the first frame: memory layout,
-// ring depths, packed weights, and for every tick of the hyper-period who runs what. Immutable after
-// compile(), shared by any number of Streams and threads.
+// Plan: everything about running a graph that can be computed before the first frame: memory
+// layout, ring depths, packed weights, and for every tick of the hyper-period who runs what.
+// Immutable after compile(), shared by any number of Streams and threads.
 #pragma once
 
 #include <cstdint>
@@ -40,10 +40,11 @@ struct CompileOptions {
   std::string backend = "auto";  // auto, ref, cpu, cuda
   std::string isa;               // cpu only: "" = best of this machine (or PVNET_CPU_ISA)
   std::string dtype = "f32";
-  int lanes = 0;                 // 0 = number of CPUs this process may use, at most the useful number
-  int batch = 1;                 // batch rows: independent videos
-  bool pin = true;               // pin worker lanes to CPUs
-  std::map<std::string, double> costs;  // measured microseconds per firing by node; else the model's
+  int lanes = 0;    // 0 = number of CPUs this process may use, at most the useful number
+  int batch = 1;    // batch rows: independent videos
+  bool pin = true;  // pin worker lanes to CPUs
+  std::map<std::string, double>
+      costs;  // measured microseconds per firing by node; else the model's
 };
 
 // Where a value lives inside the memory of one batch row.
@@ -52,17 +53,17 @@ struct Value {
   Shape shape;
   int halo_h = 0, halo_w = 0;
   int64_t pixel_stride = 0, row_stride = 0, slot_stride = 0;  // floats
-  int depth = 1;              // ring slots; firing J lies in slot J mod depth
-  bool persistent = false;    // read in a later tick: part of the stream's state
-  int64_t offset = 0;         // floats from the start of the row's state (persistent) or scratch
+  int depth = 1;            // ring slots; firing J lies in slot J mod depth
+  bool persistent = false;  // read in a later tick: part of the stream's state
+  int64_t offset = 0;       // floats from the start of the row's state (persistent) or scratch
   Clock clock;
 };
 
 // A read through concat, delay and feedback nodes, which hold no memory of their own: start from a
 // tick or a firing, follow the hops, arrive at a firing of a value.
 struct Hop {
-  Clock clock;         // of the node read at this hop
-  int64_t delay = 0;   // of the edge that reads it
+  Clock clock;        // of the node read at this hop
+  int64_t delay = 0;  // of the edge that reads it
 };
 struct Segment {
   int value = -1;
@@ -75,11 +76,11 @@ struct PlanOp {
   int out_value = -1;
   Clock clock;
   int stage = 0;
-  int group = 0;              // ops of one group depend on each other inside a tick, groups do not
-  int level = 0;              // within the group: an op reads this tick's values of lower levels only
+  int group = 0;  // ops of one group depend on each other inside a tick, groups do not
+  int level = 0;  // within the group: an op reads this tick's values of lower levels only
   int tiles = 1;
   int taps = 1, dilation = 1;  // temporal taps of every read, counted in firings of what is read
-  double cost = 0;            // of one firing
+  double cost = 0;             // of one firing
   std::vector<std::vector<Segment>> operands;  // one list of segments per input edge
   int64_t packed_offset = -1;                  // into packed weights
   std::shared_ptr<const OpParams> params;
@@ -103,7 +104,7 @@ struct OutputFacts {
   Shape shape;
   int64_t information_latency_ticks = 0;
   int64_t warm_up_ticks = 0;
-  int64_t receptive_field_frames = 0;     // 0: unbounded (feedback)
+  int64_t receptive_field_frames = 0;  // 0: unbounded (feedback)
   // age_ticks[tick][stage] for ticks 0 .. settle + hyper_period - 1; from `settle` on it repeats
   // with the hyper-period. -1: that stage has contributed nothing yet (or never does).
   std::vector<std::vector<int64_t>> age_ticks;
@@ -116,21 +117,22 @@ class Plan {
                                                      const CompileOptions& options);
 
   Graph graph;
-  CompileOptions options;       // as resolved: lanes > 0, isa and backend named
+  CompileOptions options;  // as resolved: lanes > 0, isa and backend named
   const Backend* backend = nullptr;
   std::vector<Value> values;
-  std::vector<PlanOp> ops;      // in topological order
-  std::vector<int> input_values;           // value of each input node, in node order
-  std::vector<std::vector<float>> input_scale, input_shift;  // uint8 -> float, per input and channel
+  std::vector<PlanOp> ops;        // in topological order
+  std::vector<int> input_values;  // value of each input node, in node order
+  std::vector<std::vector<float>> input_scale,
+      input_shift;  // uint8 -> float, per input and channel
   std::vector<OutputFacts> outputs;
   int64_t hyper_period = 1;
-  int64_t settle_ticks = 0;     // after this tick everything repeats with the hyper-period
-  std::vector<TickSchedule> schedule;      // [hyper_period], index tick mod hyper_period
-  AlignedFloats packed;                    // packed weights of all ops
-  int64_t state_floats = 0;     // per batch row
-  int64_t scratch_floats = 0;   // per batch row
-  uint64_t fingerprint = 0;     // of graph, backend, isa, dtype and state layout: guards snapshots
-  int max_segments = 1;         // of any operand list of any op
+  int64_t settle_ticks = 0;            // after this tick everything repeats with the hyper-period
+  std::vector<TickSchedule> schedule;  // [hyper_period], index tick mod hyper_period
+  AlignedFloats packed;                // packed weights of all ops
+  int64_t state_floats = 0;            // per batch row
+  int64_t scratch_floats = 0;          // per batch row
+  uint64_t fingerprint = 0;  // of graph, backend, isa, dtype and state layout: guards snapshots
+  int max_segments = 1;      // of any operand list of any op
 
   std::string to_json() const;  // for people and tools: arena, rings, schedule
 };

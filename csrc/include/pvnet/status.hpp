@@ -37,8 +37,8 @@ class [[nodiscard]] Status {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                // NOLINT: implicit by design
-  Result(Status status) : status_(std::move(status)) {}        // NOLINT: implicit by design
+  Result(T value) : value_(std::move(value)) {}          // NOLINT: implicit by design
+  Result(Status status) : status_(std::move(status)) {}  // NOLINT: implicit by design
   [[nodiscard]] bool ok() const { return value_.has_value(); }
   [[nodiscard]] const Status& status() const { return status_; }
   [[nodiscard]] T& value() & { return *value_; }
@@ -53,8 +53,8 @@ class [[nodiscard]] Result {
 }  // namespace pvnet
 
 // Returns early from a function that itself returns Status or Result<T>.
-#define PVNET_TRY(expr)                                 \
-  do {                                                  \
-    ::pvnet::Status pvnet_try_status_ = (expr);         \
+#define PVNET_TRY(expr)                                    \
+  do {                                                     \
+    ::pvnet::Status pvnet_try_status_ = (expr);            \
     if (!pvnet_try_status_.ok()) return pvnet_try_status_; \
   } while (false)

@@ -20,15 +20,16 @@ enum class FrameType : uint8_t { u8_hwc, f32_chw };
 struct FrameView {
   FrameType type = FrameType::f32_chw;
   const void* data = nullptr;
-  int64_t strides[3] = {0, 0, 0};  // u8_hwc: (h, w, c) in bytes, w and c packed; f32_chw: (c, h, w) in elements
+  int64_t strides[3] = {
+      0, 0, 0};  // u8_hwc: (h, w, c) in bytes, w and c packed; f32_chw: (c, h, w) in elements
   int h = 0, w = 0, c = 0;
 };
 
 // One executed tile range, for `pvnet trace`.
 struct TraceEvent {
-  int64_t tick = 0;      // of the first row that ran
+  int64_t tick = 0;  // of the first row that ran
   int lane = 0;
-  int op = 0;            // index into plan.ops
+  int op = 0;  // index into plan.ops
   int lo = 0, hi = 0;
   int64_t begin_ns = 0, end_ns = 0;  // steady clock
 };

@@ -10,6 +10,7 @@
 #include "backends/cpu/generic/eltwise.inl"
 #include "backends/cpu/generic/upsample.inl"
 #include "backends/cpu/generic/io.inl"
+#include "backends/cpu/generic/peak.inl"
 // clang-format on
 
 void conv(const ConvArgs& a, int lo, int hi) {
@@ -23,4 +24,4 @@ void conv(const ConvArgs& a, int lo, int hi) {
 const Backend backend = {
     "cpu",   PVNET_ISA_NAME, conv_packed_floats, conv_pack,   conv_tiles, conv,
     pool,    eltwise,        upsample,           global_pool, affine,     softmax,
-    load_u8, load_f32,       store_f32};
+    load_u8, load_f32,       store_f32,          fma_block};
