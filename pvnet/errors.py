@@ -1,4 +1,4 @@
-"""Every error pvnet raises; each message reads `[where] what is wrong: got X, expected Y. Do Z.`."""
+"""Every error pvnet raises; messages read `[where] what is wrong: got X, expected Y. Do Z.`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""verify_stream_contract: what must be equal to what (docs/depth_parallel.md), in one test body that
+"""verify_stream_contract: what must equal what (docs/depth_parallel.md), in one test body that
 every layer, random graph and model goes through on every backend.
 
 The torch twin in clip mode is the second opinion on the runtime; the naive backend `ref` is the
@@ -86,7 +86,9 @@ def has_feedback(graph: pvnet.Graph) -> bool:
     return any(n.op == "feedback" for n in graph.nodes)
 
 
-def verify_stream_contract(graph: pvnet.Graph, cuts: list[int], options: Options | None = None) -> None:
+def verify_stream_contract(
+    graph: pvnet.Graph, cuts: list[int], options: Options | None = None
+) -> None:
     """Every point of the contract that can be seen from outside, for every wiring and cut."""
     o = options or Options()
     net = random_network(graph, o.seed)
@@ -121,9 +123,15 @@ def verify_stream_contract(graph: pvnet.Graph, cuts: list[int], options: Options
                 check_causality(plan, clip, predictive)
 
 
-def compile_wired(net, wiring: str, k: int, backend: str, *, isa=None, lanes=1, batch=1) -> pvnet.Plan:
+def compile_wired(
+    net, wiring: str, k: int, backend: str, *, isa=None, lanes=1, batch=1
+) -> pvnet.Plan:
     net.rewire(wiring, stages=k)
-    return pvnet.compile(net, backend=backend, isa=isa, lanes=lanes, batch=batch, pin=False)
+    # Costs so high that the scheduler shares even these small nodes between lanes.
+    costs = {n.name: 1000.0 for n in net.graph.nodes}
+    return pvnet.compile(
+        net, backend=backend, isa=isa, lanes=lanes, batch=batch, pin=False, costs=costs
+    )
 
 
 def check_lanes(net, k, backend, isa, clip, want, o: Options) -> None:

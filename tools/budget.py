@@ -23,6 +23,8 @@ RANKS = {
     "ops": 3,
     "nn": 4,
     "models": 5,
+    "data": 6,
+    "train": 6,
     "cli": 7,
 }
 TORCH_FREE = {"errors", "graph", "runtime", "video", "viz", "cli"}

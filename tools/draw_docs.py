@@ -74,7 +74,7 @@ def draw_time(path: Path, *, frames: int = 5) -> None:
             _block(lower, tick, stage, cell.frame)
     titles = (
         f"sequential: a tick takes as long as all stages, {frames} frames in {until} units",
-        f"pipelined: a tick takes as long as the slowest stage, {until - k + 1} frames in {until} units",
+        f"pipelined: a tick takes as long as one stage, {until - k + 1} frames in {until} units",
     )
     for axes, title, width in ((upper, titles[0], k), (lower, titles[1], 1)):
         axes.set(

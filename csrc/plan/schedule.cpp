@@ -14,9 +14,10 @@ struct Level {
 };
 using Chain = std::vector<Level>;
 
-// What a barrier costs, as a share of the whole tick: it only has to keep the scheduler from
-// cutting a tick into confetti, so a rough figure serves.
-constexpr double kBarrierShare = 0.002;
+// What a barrier costs: about two microseconds, in the unit of measured costs (microseconds) or of
+// the cost model (multiply-adds of a good kernel, some 10^5 in a microsecond).
+constexpr double kBarrierUs = 2.0;
+constexpr double kBarrierModel = 200'000.0;
 
 double cost_of(const Chain& chain, size_t from) {
   return std::accumulate(chain.begin() + static_cast<int64_t>(from), chain.end(), 0.0,
@@ -74,6 +75,21 @@ std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int l
   return {std::move(phase), *std::max_element(load.begin(), load.end())};
 }
 
+// A tick so short that waking the other lanes would take longer than they save.
+TickSchedule on_one_lane(const Plan& plan, const std::vector<Chain>& chains) {
+  TickSchedule out;
+  out.solo = true;
+  Phase phase;
+  phase.lanes.resize(plan.options.lanes);
+  for (const Chain& chain : chains) {
+    for (const Level& level : chain) {
+      for (const int i : level.ops) phase.lanes[0].push_back({i, 0, plan.ops[i].tiles});
+    }
+  }
+  if (!phase.lanes[0].empty()) out.phases.push_back(std::move(phase));
+  return out;
+}
+
 TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
   const int lanes = plan.options.lanes;
   double total = 0;
@@ -81,8 +97,8 @@ TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
   std::vector<size_t> taken(chains.size(), 0), best_taken = taken;  // levels run by all lanes
 
   if (lanes > 1) {
-    const double barrier = kBarrierShare * total;
-    double shared = 0, best = -1;
+    const double barrier = plan.options.costs.empty() ? kBarrierModel : kBarrierUs;
+    double shared = 2 * barrier, best = -1;  // to start the other lanes, and to wait for them
     for (;;) {
       std::vector<double> rest;
       for (size_t c = 0; c < chains.size(); ++c) rest.push_back(cost_of(chains[c], taken[c]));
@@ -93,6 +109,7 @@ TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
       const Level& level = chains[heaviest][taken[heaviest]++];
       shared += split_level(plan, level, lanes).second + barrier;
     }
+    if (total <= best) return on_one_lane(plan, chains);
   }
 
   TickSchedule out;

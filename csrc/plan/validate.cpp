@@ -138,7 +138,13 @@ class Checker {
                  std::to_string(plan_.hyper_period));
     }
     for (const TickSchedule& s : plan_.schedule) {
+      if (s.solo && s.phases.size() > 1) {
+        return bad("phases of a tick on one lane", std::to_string(s.phases.size()), "at most one");
+      }
       for (const Phase& p : s.phases) {
+        for (size_t lane = 1; s.solo && lane < p.lanes.size(); ++lane) {
+          if (!p.lanes[lane].empty()) return bad("work of a lane that is not woken", "some", "none");
+        }
         if (static_cast<int>(p.lanes.size()) != plan_.options.lanes) {
           return bad("lanes of a phase", std::to_string(p.lanes.size()),
                      std::to_string(plan_.options.lanes));

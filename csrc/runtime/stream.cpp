@@ -211,7 +211,11 @@ Status Stream::tick(const FrameView* frames, const uint8_t* mask, const TickResu
     }
     if (s.active.empty()) continue;
     s.schedule = &s.plan->schedule[phase];
-    s.lanes->run([](void* c, int lane) { static_cast<Impl*>(c)->run_lane(lane); }, &s);
+    if (s.schedule->solo) {
+      s.run_lane(0);
+    } else {
+      s.lanes->run([](void* c, int lane) { static_cast<Impl*>(c)->run_lane(lane); }, &s);
+    }
   }
   for (int r = 0; r < batch; ++r) {
     if (mask == nullptr || mask[r] != 0) ++s.ticks[r];

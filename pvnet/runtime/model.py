@@ -90,7 +90,7 @@ def save(
 
 
 def to_model(source: object, where: str) -> Model:
-    """A Model from everything the interface accepts: Model, Network, path, bytes, (graph, weights)."""
+    """A Model from all that is accepted: Model, Network, path, bytes, (graph, weights)."""
     if isinstance(source, Model):
         return source
     if isinstance(source, (str, os.PathLike, bytes)):

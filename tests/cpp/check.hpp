@@ -33,23 +33,23 @@ inline void fail(const char* file, int line, const std::string& what) {
 
 }  // namespace check
 
-#define TEST(name)                                            \
-  static void test_##name();                                  \
+#define TEST(name)                                              \
+  static void test_##name();                                    \
   static ::check::Register register_##name(#name, test_##name); \
   static void test_##name()
-#define CHECK(cond)                                                  \
-  do {                                                               \
+#define CHECK(cond)                                                     \
+  do {                                                                  \
     if (!(cond)) ::check::fail(__FILE__, __LINE__, "CHECK(" #cond ")"); \
   } while (false)
-#define CHECK_EQ(a, b)                                                                   \
-  do {                                                                                   \
-    const auto check_a_ = (a);                                                           \
-    const auto check_b_ = (b);                                                           \
-    if (!(check_a_ == check_b_)) {                                                       \
-      std::ostringstream check_os_;                                                      \
-      check_os_ << "CHECK_EQ(" #a ", " #b "): " << check_a_ << " != " << check_b_;       \
-      ::check::fail(__FILE__, __LINE__, check_os_.str());                                \
-    }                                                                                    \
+#define CHECK_EQ(a, b)                                                             \
+  do {                                                                             \
+    const auto check_a_ = (a);                                                     \
+    const auto check_b_ = (b);                                                     \
+    if (!(check_a_ == check_b_)) {                                                 \
+      std::ostringstream check_os_;                                                \
+      check_os_ << "CHECK_EQ(" #a ", " #b "): " << check_a_ << " != " << check_b_; \
+      ::check::fail(__FILE__, __LINE__, check_os_.str());                          \
+    }                                                                              \
   } while (false)
 
 #ifdef CHECK_MAIN

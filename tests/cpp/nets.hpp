@@ -49,6 +49,15 @@ inline pvnet::Graph mixed() {
       "head");
 }
 
+// Measured costs so high that the scheduler shares even these small levels between lanes.
+inline std::map<std::string, double> heavy(const pvnet::Graph& graph) {
+  std::map<std::string, double> costs;
+  for (const auto& n : graph.nodes()) {
+    if (n.cost > 0) costs[n.name] = 1000.0 + 1e-4 * n.cost;
+  }
+  return costs;
+}
+
 inline pvnet::Weights random_weights(const pvnet::Graph& graph, uint32_t seed = 1) {
   std::mt19937 rng(seed);
   pvnet::Weights out;

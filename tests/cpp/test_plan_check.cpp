@@ -25,6 +25,7 @@ std::shared_ptr<const Plan> plan_of(const Graph& g, int lanes) {
   pvnet::CompileOptions o;
   o.backend = "ref";
   o.lanes = lanes;
+  o.costs = nets::heavy(g);
   return nets::must(Plan::compile(g, nets::random_weights(g), o));
 }
 
@@ -200,6 +201,25 @@ TEST(a_missing_barrier_is_refused) {
       }
     }
   }
+}
+
+TEST(work_for_a_lane_that_sleeps_is_refused) {
+  for (const auto& p : plans()) {
+    if (p->options.lanes == 1) continue;
+    for (size_t tick = 0; tick < p->schedule.size(); ++tick) {
+      Plan c = copy_of(*p);
+      c.schedule[tick].solo = true;
+      CHECK(refused(c));
+    }
+  }
+}
+
+TEST(a_tiny_tick_stays_on_one_lane) {
+  const Graph g = nets::mixed();
+  pvnet::CompileOptions o;
+  o.lanes = 2;
+  const auto p = nets::must(Plan::compile(g, nets::random_weights(g), o));
+  for (const auto& tick : p->schedule) CHECK(tick.solo);
 }
 
 TEST(an_op_that_is_not_due_is_refused) {

@@ -126,9 +126,7 @@ def test_bad_options(kwargs: dict) -> None:
 
 def test_bad_weights() -> None:
     plan = small_plan()
-    weights = {
-        n: np.zeros(s, np.float32) for n, s in plan.graph.expected_weights()
-    }
+    weights = {n: np.zeros(s, np.float32) for n, s in plan.graph.expected_weights()}
     broken = {
         "missing": {k: v for k, v in weights.items() if k != "a.weight"},
         "shape": {**weights, "a.bias": np.zeros(5, np.float32)},

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from contract import Options, compile_wired, random_clip, random_network, run, verify_stream_contract
+from contract import (
+    Options,
+    compile_wired,
+    random_clip,
+    random_network,
+    run,
+    verify_stream_contract,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_graphs import random_graph
@@ -97,7 +104,8 @@ def test_declared_latency_and_receptive_field_are_the_measured_ones(seed: int, w
         plan = compile_wired(net, wiring, ks[0], "ref", batch=ticks + 1)
         y = run(plan, rows)[out.name].reshape(ticks, ticks + 1, -1)
         changed = (y[:, :ticks] != y[:, ticks:]).any(axis=2)  # [output tick, frame]
-        first = [int(np.argmax(changed[:, t])) - t for t in range(settle - hyper) if changed[:, t].any()]
+        early = [t for t in range(settle - hyper) if changed[:, t].any()]
+        first = [int(np.argmax(changed[:, t])) - t for t in early]
         # A hold can only add to the smallest sum of delays; some frame meets it without a hold when
         # every clock on the way is 1.
         assert min(first) >= latency, index

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from contract import Options, check_clocks, check_rows, check_state, random_clip, random_network, run
+from contract import (
+    Options,
+    check_clocks,
+    check_rows,
+    check_state,
+    random_clip,
+    random_network,
+    run,
+)
 
 import pvnet
 from pvnet.models.par_densenet import par_densenet_graph

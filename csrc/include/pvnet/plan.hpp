@@ -96,6 +96,7 @@ struct Phase {
 };
 struct TickSchedule {
   std::vector<Phase> phases;
+  bool solo = false;  // one phase, all of it on lane 0: the other lanes are not woken
 };
 
 // Age of what each stage contributed to an output, and whether the output is warmed up.

@@ -1,0 +1,89 @@
+"""Resizing a box of a clip, with the points in it; no BLAS, so that workers stay one thread each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of a picture in edge coordinates: the picture of (h, w) is Box(0, 0, w, h).
+
+    Attributes:
+        x0: left edge in pixels.
+        y0: upper edge.
+        x1: right edge.
+        y1: lower edge.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @staticmethod
+    def whole(size: tuple[int, int]) -> Box:
+        """The box of a whole picture of (h, w) pixels."""
+        return Box(0.0, 0.0, float(size[1]), float(size[0]))
+
+    def points(
+        self, points: NDArray[np.float32], size: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Points [..., 2] (x, y at pixel centres) as they lie in the box resized to (h, w)."""
+        scale = np.array([size[1] / (self.x1 - self.x0), size[0] / (self.y1 - self.y0)])
+        out = (np.asarray(points, np.float64) + 0.5 - [self.x0, self.y0]) * scale - 0.5
+        return np.asarray(out, np.float32)
+
+
+def _taps(
+    begin: float, end: float, n_in: int, n_out: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Indices and weights [taps, n_out] of a triangle filter; outside is the edge repeated."""
+    step = (end - begin) / n_out
+    reach = max(1.0, step)
+    centre = begin + (np.arange(n_out) + 0.5) * step - 0.5
+    first = np.floor(centre - reach).astype(np.int64) + 1
+    offsets = np.arange(int(np.ceil(2 * reach)) + 1)[:, None]
+    index = first[None, :] + offsets
+    weight = np.maximum(0.0, 1.0 - np.abs(index - centre[None, :]) / reach)
+    used = weight.max(axis=1) > 1e-6
+    index, weight = index[used], weight[used]
+    weight /= weight.sum(axis=0, keepdims=True)
+    return np.clip(index, 0, n_in - 1), weight.astype(np.float32)
+
+
+def _along(images: NDArray[Any], taps: tuple[Any, Any], axis: int) -> NDArray[np.float32]:
+    index, weight = taps
+    shape = [1, 1, 1, 1]
+    shape[axis] = -1
+    out: NDArray[np.float32] | None = None
+    for i, w in zip(index, weight):
+        part = np.take(images, i, axis=axis).astype(np.float32)
+        part *= w.reshape(shape)
+        out = part if out is None else np.add(out, part, out=out)
+    assert out is not None
+    return out
+
+
+def resample(frames: NDArray[np.uint8], box: Box, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A box of every frame, resized (smoothly also when it gets smaller).
+
+    Args:
+        frames: uint8 [t, h, w, 3].
+        box: what to show; beyond the picture its edge is repeated.
+        size: (h, w) of the result.
+
+    Returns:
+        uint8 [t, h, w, 3].
+    """
+    h, w = frames.shape[1:3]
+    if (h, w) == size and box == Box.whole(size):
+        return frames
+    rows = _along(frames, _taps(box.y0, box.y1, h, size[0]), 1)
+    out = _along(rows, _taps(box.x0, box.x1, w, size[1]), 2)
+    out += np.float32(0.5)
+    return np.clip(out, 0, 255, out=out).astype(np.uint8)

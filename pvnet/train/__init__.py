@@ -1,0 +1,44 @@
+"""Training: losses, one loop, checkpoints, evaluation through the runtime; docs/training.md.
+
+Evaluation and its metrics need no torch; everything else does, and is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pvnet.train.config import Config, load_config
+    from pvnet.train.evaluate import evaluate
+    from pvnet.train.loop import train
+    from pvnet.train.losses import action_loss, activation_matching, joint_loss
+
+_ATTRIBUTES = {
+    "Config": "config",
+    "action_loss": "losses",
+    "activation_matching": "losses",
+    "evaluate": "evaluate",
+    "joint_loss": "losses",
+    "load_config": "config",
+    "train": "loop",
+}
+
+__all__ = [
+    "Config",
+    "action_loss",
+    "activation_matching",
+    "evaluate",
+    "joint_loss",
+    "load_config",
+    "train",
+]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _ATTRIBUTES:
+            raise AttributeError(f"module 'pvnet.train' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"pvnet.train.{_ATTRIBUTES[name]}"), name)
+        globals()[name] = value
+        return value

@@ -1,0 +1,147 @@
+"""Checkpoints: everything a run needs to go on, in one safetensors file, without pickle.
+
+`state.safetensors` holds weights, averaged weights, optimiser, random generators, carried rings and
+(JSON, in its metadata) the step, the configuration and the position in the data. It is written
+beside and renamed, so whatever moment a run is killed at, one whole checkpoint is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from pvnet.errors import FileError, StateError
+
+FORMAT = "pvnet-training-state"
+VERSION = 1
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """The file is the old one or the whole new one, also after a loss of power."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save_state(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+    """Writes tensors by name and a JSON document, atomically."""
+    plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    text = json.dumps({"format": FORMAT, "version": VERSION, **document})
+    write_atomic(path, to_bytes(plain, metadata={"state": text}))
+
+
+def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Reads what `save_state` wrote.
+
+    Raises:
+        FileError: missing, damaged, or no checkpoint of this version.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            document = json.loads((file.metadata() or {}).get("state", "{}"))
+            if document.get("format") != FORMAT or document.get("version") != VERSION:
+                raise FileError(
+                    f"[train.checkpoint] {path} is no training state: got format "
+                    f"{document.get('format')!r} version {document.get('version')!r}, expected "
+                    f"{FORMAT!r} version {VERSION}. Start the run in an empty folder."
+                )
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(
+            f"[train.checkpoint] {path} cannot be read: got {error}, expected a training state. "
+            "Remove it to start over."
+        ) from None
+    return tensors, document
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Every name with `prefix.` in front."""
+    return {f"{prefix}.{k}": v for k, v in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `prefixed` put there, names as before."""
+    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's tensors, `<parameter index>.<name>`; its rates follow from the step."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{index}.{name}": value
+        for index, entry in state.items()
+        for name, value in entry.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Puts tensors back with the memory layout of their parameters, as a run would have them."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        parameter = parameters[int(index)]
+        if value.shape == parameter.shape and value.is_floating_point():
+            value = torch.empty_like(parameter).copy_(value)
+        state.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def generators() -> dict[str, Tensor]:
+    """The states of torch's random generators."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def restore_generators(states: Mapping[str, Tensor]) -> None:
+    """Puts them back."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+
+
+# What may change between two parts of one run without changing its losses.
+FREE = {
+    ("run", "log_every"),
+    ("run", "checkpoint_every"),
+    ("run", "tensorboard"),
+    ("data", "workers"),
+    ("data", "held_out"),
+}
+
+
+def check_same_run(then: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """Refuses to continue a run with another configuration.
+
+    Raises:
+        StateError: which key differs.
+    """
+    for section, values in now.items():
+        for key, value in values.items():
+            before = then.get(section, {}).get(key)
+            if before != value and (section, key) not in FREE:
+                raise StateError(
+                    f"[train] {folder} holds another run: got {section}.{key} = {value!r}, expected "
+                    f"{before!r} as in its checkpoint. Choose an empty folder, or the same values."
+                )

@@ -1,0 +1,322 @@
+"""The configuration of a training run: one TOML file, overrides `key=value`, frozen dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pvnet.errors import FileError, InvalidArgumentError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What is trained.
+
+    Attributes:
+        name: of `pvnet.models`.
+        wiring: timing in which it is trained.
+        stages: number of stages.
+        start: model file whose weights it starts from; empty: fresh weights.
+        options: further arguments of the model (width, size, skips, ...).
+    """
+
+    name: str = "par_densenet"
+    wiring: Literal["sequential", "pipelined", "predictive"] = "sequential"
+    stages: int = 1
+    start: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What it is trained on.
+
+    Attributes:
+        train: data specification (`pvnet.data.open_dataset`).
+        held_out: specification to evaluate on at the end; empty: no evaluation.
+        split: of the data.
+        frames: per training clip.
+        fps: frames per second of the clips; 0: as the videos are.
+        workers: processes that read; 0: none.
+        augment: crops, mirror images, colours.
+    """
+
+    train: str = "figures"
+    held_out: str = ""
+    split: int = 1
+    frames: int = 16
+    fps: float = 0.0
+    workers: int = 0
+    augment: bool = True
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The loss of the task.
+
+    Attributes:
+        warm_up: first tick that counts; -1: the warm-up of the wired graph.
+        prediction_latency: P; the output of tick t is scored against frame t - P.
+        sigma: of the Gaussians, in cells of the heatmaps.
+        positive_weight: extra weight of the middle of a Gaussian.
+        smoothing: of the labels of actions.
+    """
+
+    warm_up: int = -1
+    prediction_latency: int = 0
+    sigma: float = 1.2
+    positive_weight: float = 12.0
+    smoothing: float = 0.0
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Activation matching with a frozen sequential teacher.
+
+    Attributes:
+        teacher: model file; empty: no distillation.
+        weight: lambda.
+        stages: indices of the stages whose outputs are matched; empty: all.
+    """
+
+    teacher: str = ""
+    weight: float = 1.0
+    stages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How weights move.
+
+    Attributes:
+        name: "adamw" or "sgd".
+        rate: highest learning rate.
+        weight_decay: of weights; biases and norms have none.
+        momentum: of SGD (Nesterov).
+        clip_norm: largest norm of the gradient; 0: unlimited.
+        accumulate: batches per step.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    rate: float = 2e-3
+    weight_decay: float = 0.02
+    momentum: float = 0.9
+    clip_norm: float = 1.0
+    accumulate: int = 1
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Learning rate over steps, as a factor on `optimiser.rate`.
+
+    Attributes:
+        name: "cosine", "step" or "constant".
+        warm_up_steps: linear rise from 0.
+        milestones: of "step": shares of all steps at which the factor is multiplied by `factor`.
+        factor: of "step".
+        floor: smallest factor of "cosine".
+    """
+
+    name: Literal["cosine", "step", "constant"] = "cosine"
+    warm_up_steps: int = 50
+    milestones: tuple[float, ...] = (0.6, 0.85)
+    factor: float = 0.1
+    floor: float = 0.01
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How it runs.
+
+    Attributes:
+        steps: of the optimiser.
+        batch: clips per step and accumulated part, over all processes together.
+        seed: of weights and data.
+        precision: "f32", or "bf16" (autocast).
+        device: "auto", "cpu" or "cuda".
+        ema: decay of the averaged weights; 0: none.
+        norm: batch norm from the "local" batch, "sync" over processes (CUDA), or "frozen".
+        channels_last: memory layout channels_last_3d.
+        carry: ticks per piece of truncated back-propagation with carried state; 0: whole clips.
+        log_every: steps between two lines of the log.
+        checkpoint_every: steps between two checkpoints.
+        threads: of torch; 0: its default.
+        deterministic: refuse torch's unordered sums on CUDA where it can do without.
+        tensorboard: also write TensorBoard events where it is installed.
+    """
+
+    steps: int = 1000
+    batch: int = 8
+    seed: int = 0
+    precision: Literal["f32", "bf16"] = "f32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    ema: float = 0.0
+    norm: Literal["local", "sync", "frozen"] = "local"
+    channels_last: bool = True
+    carry: int = 0
+    log_every: int = 10
+    checkpoint_every: int = 200
+    threads: int = 0
+    deterministic: bool = False
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides the result of a run."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    loss: LossConfig = LossConfig()
+    distill: DistillConfig = DistillConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    run: RunConfig = RunConfig()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as `from_dict` and JSON take them."""
+        return typing.cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
+
+    @staticmethod
+    def from_dict(document: Mapping[str, Any]) -> Config:
+        """From nested tables; unknown keys and wrong types are refused.
+
+        Raises:
+            InvalidArgumentError: which key, what it got, what is possible.
+        """
+        config: Config = _parse(Config, document, "")
+        _check(config)
+        return config
+
+
+def load_config(path: str | os.PathLike[str] | None, overrides: Sequence[str] = ()) -> Config:
+    """Reads a TOML file and applies overrides.
+
+    Args:
+        path: of the file; None: defaults only.
+        overrides: `section.key=value`, the value as in TOML; bare words are strings.
+
+    Raises:
+        FileError: no such file, or no TOML.
+        InvalidArgumentError: unknown keys, wrong types, values out of range.
+    """
+    document: dict[str, Any] = {}
+    if path is not None:
+        try:
+            document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise FileError(
+                f"[config] the configuration cannot be read: got {error} in {os.fspath(path)!r}, "
+                "expected a TOML file. Check the path and the syntax."
+            ) from None
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise InvalidArgumentError(
+                f"[config] this is no override: got {override!r}, expected section.key=value. "
+                "Write for example run.steps=100."
+            )
+        _set(document, key.split("."), _value(text), override)
+    return Config.from_dict(document)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _set(document: dict[str, Any], path: Sequence[str], value: Any, override: str) -> None:
+    for part in path[:-1]:
+        document = document.setdefault(part, {})
+        if not isinstance(document, dict):
+            raise InvalidArgumentError(
+                f"[config] {part!r} is no section: got {override!r}, expected section.key=value. "
+                "Write for example run.steps=100."
+            )
+    document[path[-1]] = value
+
+
+def _parse(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
+    types = typing.get_type_hints(kind)
+    unknown = sorted(set(document) - set(types))
+    if unknown:
+        raise InvalidArgumentError(
+            f"[config] unknown key: got {where}{unknown[0]}, expected one of "
+            f"{', '.join(where + name for name in types)}. Correct or remove it."
+        )
+    values = {}
+    for name, given in document.items():
+        wanted = types[name]
+        if dataclasses.is_dataclass(wanted):
+            if not isinstance(given, Mapping):
+                raise _wrong(f"{where}{name}", given, "a table")
+            values[name] = _parse(typing.cast("type[Any]", wanted), given, f"{where}{name}.")
+        else:
+            values[name] = _cast(wanted, given, f"{where}{name}")
+    return kind(**values)
+
+
+def _cast(wanted: Any, given: Any, key: str) -> Any:
+    origin = typing.get_origin(wanted)
+    if origin is Literal:
+        choices = typing.get_args(wanted)
+        if given not in choices:
+            raise _wrong(key, given, "one of " + ", ".join(map(repr, choices)))
+        return given
+    if origin is tuple:
+        inner = typing.get_args(wanted)[0]
+        if not isinstance(given, list | tuple):
+            raise _wrong(key, given, f"a list of {inner.__name__}")
+        return tuple(_cast(inner, item, key) for item in given)
+    if origin is dict:
+        if not isinstance(given, Mapping):
+            raise _wrong(key, given, "a table")
+        return dict(given)
+    if wanted is float and isinstance(given, int) and not isinstance(given, bool):
+        return float(given)
+    if not isinstance(given, wanted) or (wanted is int and isinstance(given, bool)):
+        raise _wrong(key, given, f"a value of type {wanted.__name__}")
+    return given
+
+
+def _wrong(key: str, given: Any, expected: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"[config] wrong value of {key}: got {given!r}, expected {expected}. Correct it."
+    )
+
+
+def _check(config: Config) -> None:
+    lowest = {
+        "run.steps": (config.run.steps, 1),
+        "run.batch": (config.run.batch, 1),
+        "run.carry": (config.run.carry, 0),
+        "run.log_every": (config.run.log_every, 1),
+        "run.checkpoint_every": (config.run.checkpoint_every, 1),
+        "model.stages": (config.model.stages, 1),
+        "data.frames": (config.data.frames, 1),
+        "loss.warm_up": (config.loss.warm_up, -1),
+        "loss.prediction_latency": (config.loss.prediction_latency, 0),
+        "optimiser.accumulate": (config.optimiser.accumulate, 1),
+    }
+    for key, (value, low) in lowest.items():
+        if value < low:
+            raise _wrong(key, value, f"at least {low}")
+    if config.run.carry and config.distill.teacher:
+        raise InvalidArgumentError(
+            "[config] distillation looks at whole clips: got run.carry and distill.teacher, "
+            "expected one of them. Set run.carry=0."
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
