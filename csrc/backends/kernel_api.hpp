@@ -40,10 +40,10 @@ struct ConvShape {
   int out_h = 0, out_w = 0, out_c = 0;
   int kt = 1, kh = 1, kw = 1;
   int sh = 1, sw = 1;
-  int ph = 0, pw = 0;        // input halo is at least this
+  int ph = 0, pw = 0;  // input halo is at least this
   int dh = 1, dw = 1;
   int groups = 1;
-  Act act = Act::none;       // none, relu, silu, sigmoid
+  Act act = Act::none;         // none, relu, silu, sigmoid
   const int* seg_c = nullptr;  // [n_segs] channels of each segment, summing to in_c
   int n_segs = 0;
 };
@@ -90,14 +90,14 @@ struct UpsampleArgs {
   MapGeometry g;
   const float* data = nullptr;  // nullptr reads as 0
   MapView out;
-  int out_c0 = 0;               // writes channels [out_c0, out_c0 + g.c)
+  int out_c0 = 0;  // writes channels [out_c0, out_c0 + g.c)
 };
 
 // Mean over pixels and taps; missing taps count as zeros. Writes out channels [out_c0, +seg.g.c).
 struct GlobalPoolArgs {
   int window = 1;
-  SegmentView seg;              // [window] taps
-  MapView out;                  // h == w == 1
+  SegmentView seg;  // [window] taps
+  MapView out;      // h == w == 1
   int out_c0 = 0;
 };
 

@@ -130,8 +130,8 @@ void register_plan(py::module_& m) {
       .def_readonly("fingerprint", &Plan::fingerprint)
       .def_property_readonly("state_bytes", [](const Plan& p) { return p.state_floats * 4; })
       .def_property_readonly("scratch_bytes", [](const Plan& p) { return p.scratch_floats * 4; })
-      .def_property_readonly("weights_bytes",
-                             [](const Plan& p) { return static_cast<int64_t>(p.packed.size()) * 4; });
+      .def_property_readonly(
+          "weights_bytes", [](const Plan& p) { return static_cast<int64_t>(p.packed.size()) * 4; });
   m.def("fma_peak_gflops", &fma_peak_gflops, py::arg("isa") = "",
         "Peak of one core in fused multiply-adds, GFLOP/s, for one instruction set.");
   m.def("describe_backends", &describe_backends, "JSON list of the backends of this build.");

@@ -165,7 +165,11 @@ class Network(nn.Module):
         return NetworkState(batch=batch, tick=0, rings=rings)
 
     def step(
-        self, frames: Tensor | Mapping[str, Tensor], state: NetworkState
+        self,
+        frames: Tensor | Mapping[str, Tensor],
+        state: NetworkState,
+        *,
+        ages: Tensor | None = None,
     ) -> tuple[dict[str, Tensor], NetworkState]:
         """One tick, differentiable; the given state is left as it was.
 
@@ -175,6 +179,9 @@ class Network(nn.Module):
         Args:
             frames: [b, c, h, w], or a dict of them by input name.
             state: of init_state or of the step before, in the same wiring.
+            ages: int64 [b], ticks since the first frame of each row's video, where rows began at
+                different ticks (`NetworkState.reset_rows`, at multiples of the hyper-period): in a
+                row younger than its origin a node has not fired and is 0. None: all began at 0.
 
         Returns:
             The outputs [b, c, h, w] ([b, c] where h = w = 1), and the new state.
@@ -200,6 +207,9 @@ class Network(nn.Module):
                 value = inputs[step.name]
             else:
                 value = fire(step, layers.get(step.name), read_firing, tick)
+            if ages is not None and step.origin > 0:
+                young = (ages < step.origin).reshape(-1, 1, 1, 1, 1).to(value.device)
+                value = value.masked_fill(young, 0.0)
             rings[step.name] = (*rings[step.name], value)[-step.ring_depth :]
             newest[step.name] += 1
         outputs = {}

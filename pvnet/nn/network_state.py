@@ -30,6 +30,19 @@ class NetworkState:
         rings = {k: tuple(x.detach() for x in v) for k, v in self.rings.items()}
         return NetworkState(batch=self.batch, tick=self.tick, rings=rings)
 
+    def reset_rows(self, rows: Tensor) -> NetworkState:
+        """New videos in some rows, at a multiple of the hyper-period; see `Network.step`, ages.
+
+        Args:
+            rows: bool [b], which rows forget everything.
+        """
+        here = {k: v[0].device for k, v in self.rings.items() if v}
+        rings = {
+            k: tuple(x.masked_fill(rows.reshape(-1, 1, 1, 1, 1).to(here[k]), 0.0) for x in v)
+            for k, v in self.rings.items()
+        }
+        return NetworkState(batch=self.batch, tick=self.tick, rings=rings)
+
 
 def _flatten(state: NetworkState) -> tuple[list[Any], tuple[int, int]]:
     return [state.rings], (state.batch, state.tick)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_graphs import random_graph, random_stages
+from graph_specs import random_graph, random_stages
 from simulation import Simulation
 
 import pvnet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from random_graphs import random_graph
+from graph_specs import random_graph
 from test_graph_build import FORM
 
 import pvnet

@@ -8,7 +8,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_graphs import random_graph
+from graph_specs import random_graph
 
 import pvnet
 from pvnet.errors import InvalidArgumentError

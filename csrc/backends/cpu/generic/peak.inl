@@ -2,7 +2,8 @@
 // Independent chains of fused multiply-adds in registers: what this core can do at the very most.
 // Returns the number of floating-point operations done; the caller times it.
 inline double fma_block(int64_t rounds) {
-  constexpr int kChains = 12;  // latency times throughput of the cores of today, and still 16 registers
+  constexpr int kChains =
+      12;  // latency times throughput of the cores of today, and still 16 registers
   vec acc[kChains];
   for (int i = 0; i < kChains; ++i) acc[i] = splat(static_cast<float>(i));
   const vec m = splat(0.999f), c = splat(0.001f);
