@@ -54,7 +54,7 @@ def write_video(
 
 def _caption(run: DemoRun) -> str:
     latency_ticks = run.plan.graph.outputs[0].information_latency_ticks
-    return f"{run.title}, latency {latency_ticks}"
+    return f"{run.title}, information latency {latency_ticks}"
 
 
 def _panel(frame: SyntheticFrame, run: DemoRun, t: int) -> NDArray[np.uint8]:
