@@ -6,7 +6,7 @@
 Two models of the same weights' shapes: a sequential Par-DenseNet, trained frame by frame, then a
 predictive one of seven stages with skips to the head, started from it and trained on clips to give
 the joints of the frame that arrives while they are computed. Everything is seeded; held-out videos
-have other seeds. One thread on purpose: half an hour on one core.
+have other seeds. One thread on purpose: about half an hour on one core.
 """
 
 from __future__ import annotations

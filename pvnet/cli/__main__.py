@@ -19,6 +19,11 @@ COMMANDS = {
     "run": "run a network on a video, a camera or the synthetic source",
     "bench": "throughput and computational latency of the wirings over stages and lanes",
     "trace": "what every lane did in every tick, as Chrome/Perfetto JSON",
+    "train": "train a network as a TOML file says",
+    "distill": "train a depth-parallel student with a sequential teacher",
+    "eval": "score a model on held-out clips, tick by tick",
+    "label": "joints of people in videos by an off-the-shelf estimator",
+    "eval-labels": "score labels of videos against the truth of a data set",
     "export": "write a model file, or re-wire one",
     "describe": "stages, delays, latencies and timeline of a network",
     "info": "versions, backends, instruction sets",
@@ -36,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, summary in COMMANDS.items():
-        module = importlib.import_module(f"pvnet.cli.{name}")
+        module = importlib.import_module(f"pvnet.cli.{name.replace('-', '_')}")
         sub = commands.add_parser(name, help=summary, description=module.__doc__)
         module.add_arguments(sub)
         sub.add_argument("--json", action="store_true", help="print one JSON document on stdout")
@@ -59,7 +64,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in words
     parser = build_parser()
     try:
-        args = parser.parse_args(words)
+        args, rest = parser.parse_known_args(words)
+        # key=value words may stand anywhere, which argparse cannot do behind a subcommand.
+        if rest and not (
+            hasattr(args, "overrides") and all("=" in w and w[0] != "-" for w in rest)
+        ):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        if rest:
+            args.overrides = [*args.overrides, *rest]
     except SystemExit as end:  # argparse has printed the usage, or the help (code 0)
         code = EXIT_OK if not end.code else EXIT_USAGE
         if code == EXIT_USAGE and as_json:

@@ -10,13 +10,12 @@ import argparse
 import json
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pvnet.cli.cases import Case, check_cases, make_cases, state_reasons
 from pvnet.cli.machine import cpus_allowed, machine_record, peak_gflops
 from pvnet.cli.network import Choice, add_network_arguments, choose
-from pvnet.cli.parse import positive, positive_list
+from pvnet.cli.parse import new_file, positive, positive_list
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, plain, table
 from pvnet.cli.sources import probe_frames
@@ -49,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--rounds", type=positive, default=4, help="alternating order: A B, B A, ... (default 4)"
     )
-    parser.add_argument("--out", type=Path, help="JSON record of everything, machine included")
-    parser.add_argument("--picture", type=Path, help="picture of the speed-up (.png, .svg)")
+    parser.add_argument("--out", type=new_file, help="JSON record of everything, machine included")
+    parser.add_argument("--picture", type=new_file, help="picture of the speed-up (.png, .svg)")
 
 
 def run(args: argparse.Namespace) -> Report:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from pvnet.cli.network import add_network_arguments, choose
-from pvnet.cli.parse import positive
+from pvnet.cli.parse import new_file, positive
 from pvnet.cli.report import Report
 from pvnet.graph import draw
 
@@ -15,7 +14,9 @@ from pvnet.graph import draw
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet describe`; the model is positional here."""
     add_network_arguments(parser, positional=True)
-    parser.add_argument("--draw", type=Path, metavar="FILE", help="timeline picture (.png, .svg)")
+    parser.add_argument(
+        "--draw", type=new_file, metavar="FILE", help="timeline picture (.png, .svg)"
+    )
     parser.add_argument("--ticks", type=positive, help="ticks of the timeline")
 
 

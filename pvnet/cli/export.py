@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from pvnet import runtime
 from pvnet.cli.network import add_network_arguments, choose
+from pvnet.cli.parse import new_file
 from pvnet.cli.report import Report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet export`."""
     add_network_arguments(parser, default=None)
-    parser.add_argument("--out", type=Path, required=True, help="model file (.safetensors)")
+    parser.add_argument("--out", type=new_file, required=True, help="model file (.safetensors)")
     parser.add_argument(
-        "--graph-json", type=Path, metavar="FILE", help="also write the graph alone as JSON"
+        "--graph-json", type=new_file, metavar="FILE", help="also write the graph alone as JSON"
     )
 
 

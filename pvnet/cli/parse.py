@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
 
 def positive(text: str) -> int:
@@ -24,6 +26,18 @@ def natural(text: str) -> int:
 def positive_list(text: str) -> list[int]:
     """Integers of at least 1 with commas between: `1,2,7`."""
     return [positive(part) for part in text.split(",")]
+
+
+def new_file(text: str) -> Path:
+    """A file that can be written, found out before the work of an hour is done."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"got the folder {text}, expected the name of a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"got {text}, but there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"got {text}, which may not be written")
+    return path
 
 
 def fraction(text: str) -> float:

@@ -23,9 +23,19 @@ class Progress:
         self._title = title
         self._total = total
         self._done = 0
+        self._before = 0
+        self._words = ""
         self._begin = time.perf_counter()
         self._drawn = 0.0
         self._shown = not quiet and sys.stderr.isatty()
+
+    def begin_at(self, done: int) -> None:
+        """The first `done` steps were done by an earlier run and say nothing about speed."""
+        self._done = self._before = done
+
+    def say(self, words: str) -> None:
+        """Words at the end of the line, from the next drawing on."""
+        self._words = words
 
     def step(self, n: int = 1) -> None:
         """Count `n` more steps."""
@@ -36,13 +46,16 @@ class Progress:
             self._draw(now)
 
     def _draw(self, now: float) -> None:
-        rate = self._done / max(now - self._begin, 1e-9)
+        rate = (self._done - self._before) / max(now - self._begin, 1e-9)
         if self._total:
             full = min(_BAR_CELLS, _BAR_CELLS * self._done // self._total)
             bar = "#" * full + "." * (_BAR_CELLS - full)
             text = f"{self._title} [{bar}] {self._done}/{self._total} {rate:.1f}/s"
+            if rate > 0:
+                text += f", {_time_left((self._total - self._done) / rate)} left"
         else:
             text = f"{self._title} {self._done} {rate:.1f}/s"
+        text += f"  {self._words}" if self._words else ""
         sys.stderr.write("\r\x1b[K" + text)
         sys.stderr.flush()
 
@@ -58,6 +71,13 @@ class Progress:
         if self._shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+def _time_left(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
 def note(text: str) -> None:

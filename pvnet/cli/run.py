@@ -18,7 +18,7 @@ from pvnet.cli.network import (
     compile_plan,
 )
 from pvnet.cli.overlay import Overlay
-from pvnet.cli.parse import positive
+from pvnet.cli.parse import new_file, positive
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, table
 from pvnet.cli.sources import open_source
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--realtime", action="store_true", help="play a file at its own pace")
     group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
     group.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
-    group.add_argument("--out", type=Path, metavar="FILE.mp4", help="annotated video")
+    group.add_argument("--out", type=new_file, metavar="FILE.mp4", help="annotated video")
 
 
 def run(args: argparse.Namespace) -> Report:

@@ -45,9 +45,20 @@ class Dataset(Protocol):
     becomes walking to the right); empty if mirroring keeps all labels.
     """
 
-    name: str
-    classes: tuple[str, ...]
-    mirror_labels: tuple[int, ...]
+    @property
+    def name(self) -> str:
+        """What it is called in reports."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels."""
+        ...
+
+    @property
+    def mirror_labels(self) -> tuple[int, ...]:
+        """Label of each label's mirror image; empty if all stay."""
+        ...
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -58,7 +69,7 @@ class Dataset(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Counts and settings as plain data: clips, frames where known, classes, what was skipped."""
+        """Counts and settings as plain data: clips, classes, what was skipped."""
         ...
 
 

@@ -89,9 +89,10 @@ def probe(path: Path) -> VideoFacts:
 
 def _duration(av: Any, container: Any, stream: Any) -> float:
     if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
+        length: float = float(stream.duration * stream.time_base)
+        return length
     if container.duration:
-        return float(container.duration) / av.time_base
+        return float(container.duration) / float(av.time_base)
     last = 0.0
     for packet in container.demux(stream):  # no length in the header: look at the packets
         if packet.pts is not None and packet.time_base:

@@ -1,4 +1,4 @@
-"""Resizing a box of a clip, with the points in it; no BLAS, so that workers stay one thread each."""
+"""Resizing a box of a clip, with the points in it; no BLAS: a worker stays one thread."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ class Box:
         """The box of a whole picture of (h, w) pixels."""
         return Box(0.0, 0.0, float(size[1]), float(size[0]))
 
-    def points(
-        self, points: NDArray[np.float32], size: tuple[int, int]
-    ) -> NDArray[np.float32]:
+    def points(self, points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
         """Points [..., 2] (x, y at pixel centres) as they lie in the box resized to (h, w)."""
         scale = np.array([size[1] / (self.x1 - self.x0), size[0] / (self.y1 - self.y0)])
         out = (np.asarray(points, np.float64) + 0.5 - [self.x0, self.y0]) * scale - 0.5

@@ -52,13 +52,13 @@ class CachedStore:
     """Videos out of a decoded cache."""
 
     def __init__(self, cache: FrameCache) -> None:
-        self._cache = cache
+        self.cache = cache
 
     def facts(self, i: int) -> VideoFacts:
         """Size, rate and length of video i."""
         times = self._times(i)
-        fps = self._cache.fps(i)
-        return VideoFacts(self._cache.source_size(i), fps, float(times[-1]) + 1 / fps)
+        fps = self.cache.fps(i)
+        return VideoFacts(self.cache.source_size(i), fps, float(times[-1]) + 1 / fps)
 
     def times_s(self, i: int) -> NDArray[np.float64]:
         """Time stamps of all its frames."""
@@ -67,21 +67,21 @@ class CachedStore:
     def read(self, i: int, times_s: NDArray[np.float64]) -> Shot:
         """The newest frame not after each time."""
         times = self._times(i)
-        slack = 0.25 / self._cache.fps(i)
+        slack = 0.25 / self.cache.fps(i)
         rows = np.searchsorted(times, np.asarray(times_s) + slack, side="right") - 1
         rows = np.clip(rows, 0, len(times) - 1)
-        frames = self._cache.frames(i)
+        frames = self.cache.frames(i)
         begin, end = int(rows.min()), int(rows.max()) + 1
         if np.array_equal(rows, np.arange(begin, end)):
             picked = np.array(frames[begin:end])  # one stretch: a copy is one read
         else:
             picked = frames[rows]
-        return Shot(picked, times[rows], rows, self._cache.source_size(i))
+        return Shot(picked, times[rows], rows, self.cache.source_size(i))
 
     def _times(self, i: int) -> NDArray[np.float64]:
-        times = self._cache.times_s(i)
+        times = self.cache.times_s(i)
         if not len(times):
-            raise ClipError(self._cache.problems[i])
+            raise ClipError(self.cache.problems[i])
         return times
 
 

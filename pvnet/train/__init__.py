@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pvnet.train.config import Config, load_config
-    from pvnet.train.evaluate import evaluate
+    from pvnet.train.evaluation import evaluate
     from pvnet.train.loop import train
     from pvnet.train.losses import action_loss, activation_matching, joint_loss
 
@@ -18,7 +18,7 @@ _ATTRIBUTES = {
     "Config": "config",
     "action_loss": "losses",
     "activation_matching": "losses",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "joint_loss": "losses",
     "load_config": "config",
     "train": "loop",

@@ -142,6 +142,7 @@ def check_same_run(then: Mapping[str, Any], now: Mapping[str, Any], folder: Path
             before = then.get(section, {}).get(key)
             if before != value and (section, key) not in FREE:
                 raise StateError(
-                    f"[train] {folder} holds another run: got {section}.{key} = {value!r}, expected "
-                    f"{before!r} as in its checkpoint. Choose an empty folder, or the same values."
+                    f"[train] {folder} holds another run: got {section}.{key} = {value!r}, "
+                    f"expected {before!r} as in its checkpoint. Choose an empty folder, or the "
+                    "same values."
                 )

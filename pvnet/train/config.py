@@ -44,7 +44,8 @@ class DataConfig:
         frames: per training clip.
         fps: frames per second of the clips; 0: as the videos are.
         workers: processes that read; 0: none.
-        augment: crops, mirror images, colours.
+        crop: part of the picture that is shown (`pvnet.data.open_dataset`).
+        augment: random changes: "default", "none", or settings (`pvnet.data.Augment.parse`).
     """
 
     train: str = "figures"
@@ -53,7 +54,8 @@ class DataConfig:
     frames: int = 16
     fps: float = 0.0
     workers: int = 0
-    augment: bool = True
+    crop: str = "none"
+    augment: str = "default"
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def choose_device(wanted: str, local_rank: int = 0) -> torch.device:
 
 @contextmanager
 def join(device: str) -> Iterator[Group]:
-    """Joins the processes that torchrun started (RANK, WORLD_SIZE, LOCAL_RANK); alone without it."""
+    """Joins the processes that torchrun started, as its environment says; alone without it."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
     if world == 1:

@@ -50,7 +50,9 @@ def _weights(scored: Tensor, like: Tensor, shape: tuple[int, int]) -> tuple[Tens
     return mask, mask.sum().clamp(min=1.0)
 
 
-def action_loss(logits: Tensor, labels: Tensor, scored: Tensor, *, smoothing: float = 0.0) -> Tensor:
+def action_loss(
+    logits: Tensor, labels: Tensor, scored: Tensor, *, smoothing: float = 0.0
+) -> Tensor:
     """Softmax cross-entropy per tick, mean over the scored ticks.
 
     Args:

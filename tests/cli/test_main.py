@@ -111,7 +111,7 @@ def test_impossible_network_fails(pvnet_cli):
     assert ERROR.search(done.err)
 
 
-def test_unwritable_output_fails(pvnet_cli, tmp_path):
+def test_unwritable_output_is_refused_before_the_work(pvnet_cli, tmp_path):
     done = pvnet_cli(
         "trace",
         "--width",
@@ -123,9 +123,9 @@ def test_unwritable_output_fails(pvnet_cli, tmp_path):
         "--out",
         tmp_path / "no" / "t.json",
     )
-    assert done.code == 1
+    assert done.code == 2
     assert "Traceback" not in done.err
-    assert ERROR.search(done.err)
+    assert "there is no folder" in done.err
 
 
 @pytest.mark.parametrize(

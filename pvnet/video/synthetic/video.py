@@ -144,6 +144,8 @@ class SyntheticVideo:
         distractors: number of moving things, None for a random number.
         plain: a background of one colour and even light.
         whole_clip: place the figure so that its whole way fits around the middle (needs n_frames).
+        backdrop: [n, h, w, 3] float32 (0..255) pictures behind the figures, used again and again,
+            instead of a procedural scene.
 
     Raises:
         InvalidArgumentError: for sizes below 16, an unknown action, or other values out of range.
@@ -164,6 +166,7 @@ class SyntheticVideo:
         distractors: int | None = None,
         plain: bool = False,
         whole_clip: bool = False,
+        backdrop: NDArray[np.float32] | None = None,
     ) -> None:
         label = _label(action)
         _check("height", height, height >= 16, "at least 16")
@@ -173,6 +176,10 @@ class SyntheticVideo:
         _check("noise", noise, noise >= 0, "a number of at least 0")
         _check("n_frames", n_frames, n_frames is None or n_frames >= 0, "None or at least 0")
         _check("seed", seed, seed >= 0, "a number of at least 0")
+        shape = None if backdrop is None else np.shape(backdrop)
+        fits = shape is None or (shape[0] > 0 and shape[1:] == (height, width, 3))
+        _check("shape of backdrop", shape, fits, f"(n, {height}, {width}, 3)")
+        self._backdrop = backdrop
         rng = np.random.default_rng(seed)
         self.height, self.width, self.fps, self.n_frames = height, width, fps, n_frames
         self.seed = seed
@@ -217,7 +224,10 @@ class SyntheticVideo:
             self._chunks = [a.chunk(self._chunk_frames) for a in self._actors]
         drift_x, drift_y = self._camera.pan(time_s)
         follow = float(self._chunks[0].pan[k]) if self._chunks else 0.0
-        image = self._scene.view(drift_x + follow, drift_y)
+        if self._backdrop is None:
+            image = self._scene.view(drift_x + follow, drift_y)
+        else:
+            image = np.array(self._backdrop[index % len(self._backdrop)], np.float32)
         self._scene.draw_movers(image, time_s, front=False)
         shift = np.array([drift_x, drift_y], np.float32)
         places = [c.points[k] - shift for c in self._chunks]

@@ -1,0 +1,164 @@
+"""Trains and scores what one figure needs; run again to go on.
+
+    python bench/accuracy/run.py stages --task joints --data jhmdb:FOLDER --seed 0
+    python bench/accuracy/run.py techniques --task actions --data figures run.steps=400
+    python bench/accuracy/run.py stages --task joints --data figures --list
+
+Trainings go to --runs (kept: a second figure uses them), one JSON record per row to --records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from matrix import FIGURES, STUDENT_SHARE, Row, Training, rows
+
+from pvnet import data, runtime
+from pvnet.graph import Graph
+from pvnet.train.config import Config, load_config
+from pvnet.train.evaluation import Protocol, evaluate, first_scored, skipping
+from pvnet.train.loop import train
+
+HERE = Path(__file__).parent
+
+
+def configuration(training: Training, args: argparse.Namespace, teacher: str) -> Config:
+    """The file of the task, the settings of the training, the overrides of the command line."""
+    base = load_config(HERE / f"{args.task}.toml", args.overrides)
+    steps = base.run.steps
+    document = base.to_dict()
+    document["model"] |= {"stages": training.stages, "wiring": training.wiring, "start": teacher}
+    document["model"]["options"] |= dict(training.options)
+    document["data"] |= {"train": args.data, "split": args.split}
+    document["loss"]["prediction_latency"] = training.latency
+    document["distill"]["teacher"] = teacher if training.distilled else ""
+    document["run"]["seed"] = args.seed
+    if teacher:
+        document["run"]["steps"] = max(1, round(STUDENT_SHARE * steps))
+    return Config.from_dict(document)
+
+
+def folder(args: argparse.Namespace) -> str:
+    """Name of the setting: the place where the data lie is nobody's business."""
+    return f"{args.task}-{args.data.partition(':')[0]}-split{args.split}-seed{args.seed}"
+
+
+def trained_model(training: Training, args: argparse.Namespace) -> Path:
+    """The model file of a training, made if it is not there; its teacher first."""
+    teacher = "" if training.teacher is None else str(trained_model(training.teacher, args))
+    out = args.runs / folder(args) / training.name
+    if not (out / "result.json").exists():
+        print(f"training {training.name}", flush=True)
+        train(configuration(training, args, teacher), out)
+    return Path(out / "model.safetensors")
+
+
+def wired(row: Row, model: runtime.Model) -> tuple[Graph, Protocol]:
+    """The graph that is scored, and how."""
+    same = row.stages == model.graph.n_stages
+    graph = model.graph.wire(row.wiring, model.graph.stage_lists if same else cut(row, model))
+    if not row.skipping:
+        return graph, Protocol(prediction_latency=row.latency)
+    return graph.wire("sequential", 1), skipping(graph)
+
+
+def cut(row: Row, model: runtime.Model) -> Any:
+    """The stages of the model's preset, by the names of its nodes."""
+    from pvnet import models
+
+    config = json.loads(model.metadata["config"])["model"]
+    options = {**config["options"]}
+    if config["name"] == "par_inception":
+        options["classes"] = model.graph.outputs[0].shape[0]
+    fresh = models.build(config["name"], stages=row.stages, wiring="sequential", **options)
+    return fresh.stage_lists
+
+
+def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> dict[str, Any]:
+    """The record of a row."""
+    path = trained_model(row.training, args)
+    model = runtime.load(path)
+    graph, protocol = wired(row, model)
+    print(f"scoring {row.name}", flush=True)
+    result = evaluate(
+        runtime.Model(graph, model.weights, model.metadata),
+        dataset,
+        task=args.task,
+        protocol=replace(protocol, first_tick=first_tick),
+        max_clips=args.max_clips,
+    )
+    return {
+        "figure": args.figure,
+        "label": row.label,
+        "row": asdict(row),
+        "seed": args.seed,
+        "split": args.split,
+        "data": args.data.partition(":")[0],
+        "result": result
+        | {"stages": row.stages, "model": path.parent.name, "data": args.data.partition(":")[0]},
+        "machine": {k: v for k, v in runtime.info().items() if k != "environment"},
+    }
+
+
+def common_first_tick(wanted: list[Row], args: argparse.Namespace) -> int:
+    """The largest warm-up of all rows: every row is scored on the same ticks."""
+    first = 0
+    for row in wanted:
+        graph, protocol = wired(row, runtime.load(trained_model(row.training, args)))
+        first = max(first, first_scored(protocol, graph.outputs[0].warm_up_ticks))
+    return first
+
+
+def main() -> None:
+    """Train what is missing, score what is missing."""
+    style = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
+    parser.add_argument("figure", choices=FIGURES)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument("--task", choices=("joints", "actions"), required=True)
+    parser.add_argument("--data", required=True, metavar="SPEC")
+    parser.add_argument("--split", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--max-clips", type=int)
+    parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs"))
+    parser.add_argument("--records", type=Path, default=HERE / "records")
+    parser.add_argument("--list", action="store_true", help="only say what would be done")
+    args = parser.parse_intermixed_args()
+    if args.figure == "clocks" and args.task == "joints":
+        parser.error("clocks: only Par-Inception has them")
+    wanted = list(rows(args.figure, args.task))
+    if args.list:
+        print("\n".join(f"{row.label:36s} {row.name}" for row in wanted))
+        return
+    for row in wanted:
+        trained_model(row.training, args)
+    first_tick = common_first_tick(wanted, args)
+    any_graph = runtime.load(trained_model(wanted[0].training, args)).graph
+    base = configuration(wanted[0].training, args, "")
+    dataset = data.open_dataset(
+        args.data,
+        split=args.split,
+        train=False,
+        size=any_graph.nodes[0].shape[1:],
+        frames=None,
+        fps=base.data.fps or None,
+        task=args.task,
+        crop=base.data.crop,
+    )
+    records = args.records / folder(args) / args.figure
+    records.mkdir(parents=True, exist_ok=True)
+    for row in wanted:
+        record = records / f"{row.name}.json"
+        if not record.exists():
+            text = json.dumps(score(row, args, dataset, first_tick), indent=1) + "\n"
+            record.with_suffix(".part").write_text(text)
+            record.with_suffix(".part").replace(record)
+    print(f"records of {args.figure} are in {records}")
+
+
+if __name__ == "__main__":
+    main()

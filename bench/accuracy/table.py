@@ -1,0 +1,116 @@
+"""Tables and pictures of the records.
+
+    python bench/accuracy/table.py [--records bench/accuracy/records] [--out tables]
+
+Writes accuracy.md (one table per setting and figure, mean over seeds) and one picture of accuracy
+over the number of stages per setting, where matplotlib is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from matrix import FIGURES, SCORE
+
+Records = dict[tuple[str, str], list[dict[str, Any]]]
+
+
+def read(folder: Path) -> Records:
+    """Records by (setting without its seed, figure), in the order of their files."""
+    found: Records = defaultdict(list)
+    for path in sorted(folder.glob("*/*/*.json")):
+        record = json.loads(path.read_text())
+        setting = re.sub(r"-seed\d+$", "", path.parts[-3])
+        found[setting, record["figure"]].append(record)
+    return found
+
+
+def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One line per row: the mean over seeds, and the widest of the intervals of the seeds."""
+    by_row: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in records:
+        by_row[json.dumps(record["row"], sort_keys=True)].append(record)
+    lines = []
+    for same in by_row.values():
+        results = [r["result"] for r in same]
+        name = SCORE[results[0]["task"]]
+        values = [r[name] for r in results]
+        intervals = [r[f"{name}_interval"] for r in results]
+        lines.append(
+            {
+                "label": same[0]["label"],
+                "stages": same[0]["row"]["stages"],
+                "score": sum(values) / len(values),
+                "low": min(i[0] for i in intervals),
+                "high": max(i[1] for i in intervals),
+                "spread": max(values) - min(values),
+                "seeds": len(values),
+                "clips": results[0]["clips"],
+                "first": results[0]["first_scored_tick"],
+                "delay": results[0]["information_latency_ticks"] + results[0]["protocol"]["late"],
+            }
+        )
+    return sorted(lines, key=lambda line: (line["stages"], line["label"]))
+
+
+def table(lines: list[dict[str, Any]], score: str) -> str:
+    """A Markdown table."""
+    head = f"| stages | network | {score} | 95 % interval | over seeds | seeds | delay, ticks |"
+    out = [head, "|---|---|---|---|---|---|---|"]
+    for line in lines:
+        out.append(
+            f"| {line['stages']} | {line['label']} | {line['score']:.3f} | {line['low']:.3f} to "
+            f"{line['high']:.3f} | {line['spread']:.3f} | {line['seeds']} | {line['delay']} |"
+        )
+    return "\n".join(out)
+
+
+def picture(lines: list[dict[str, Any]], score: str, out: Path) -> None:
+    """Accuracy over stages, a line per kind of network."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    ceiling = [line for line in lines if line["stages"] == 1]
+    for label in dict.fromkeys(line["label"] for line in lines if line["stages"] > 1):
+        mine = ceiling + [line for line in lines if line["label"] == label]
+        bars = [[v["score"] - v["low"] for v in mine], [v["high"] - v["score"] for v in mine]]
+        stages, scores = [v["stages"] for v in mine], [v["score"] for v in mine]
+        axes.errorbar(stages, scores, yerr=bars, marker="o", capsize=3, label=label)
+    axes.set_xlabel("stages")
+    axes.set_ylabel(f"{score} at emission time")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(str(out), dpi=110)
+
+
+def main() -> None:
+    """Write all of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", type=Path, default=Path(__file__).parent / "records")
+    parser.add_argument("--out", type=Path, default=Path("build/accuracy"))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    parts = []
+    drawable = importlib.util.find_spec("matplotlib") is not None
+    for (setting, figure), records in sorted(
+        read(args.records).items(), key=lambda item: (item[0][0], FIGURES.index(item[0][1]))
+    ):
+        lines = merged(records)
+        score = SCORE[records[0]["result"]["task"]]
+        note = f"{lines[0]['clips']} clips, scored from tick {lines[0]['first']} on."
+        parts.append(f"## {setting}: {figure}\n\n{note}\n\n{table(lines, score)}\n")
+        if drawable and figure in ("stages", "techniques"):
+            picture(lines, score, args.out / f"{setting}-{figure}.png")
+    (args.out / "accuracy.md").write_text("\n".join(parts))
+    print(f"wrote {args.out / 'accuracy.md'}")
+
+
+if __name__ == "__main__":
+    main()

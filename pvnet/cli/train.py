@@ -1,0 +1,82 @@
+"""Train a network as a TOML file says; run it again to go on after an interruption."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pvnet.cli.progress import Progress, note
+from pvnet.cli.report import Report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `pvnet train`."""
+    parser.add_argument("config", metavar="CONFIG.toml", help="docs/training.md lists the keys")
+    add_run_arguments(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `train` and `distill` share."""
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. run.steps=100")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pvnet_run"), metavar="DIR", help="default pvnet_run"
+    )
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Read the configuration, train, sum up."""
+    return run_with(args, args.overrides)
+
+
+def run_with(args: argparse.Namespace, overrides: list[str]) -> Report:
+    """Train with these overrides; in all but the first process of several the report is empty."""
+    from pvnet.train.config import load_config
+    from pvnet.train.loop import train
+
+    config = load_config(args.config, overrides)
+    with Progress(args.command, total=config.run.steps, quiet=args.quiet) as bar:
+        done = 0
+
+        def on_step(step: int, losses: dict[str, float]) -> None:
+            nonlocal done
+            # A resumed run begins in the middle: what was done before takes no time now.
+            bar.step(step - done) if done else bar.begin_at(step)
+            done = step
+            bar.say(f"loss {losses['loss']:.4g}")
+
+        result = train(config, args.out, on_step=on_step)
+    if not result:
+        return Report({}, "")
+    result |= _held_out(args, config, result)
+    last = result["last"]
+    text = (
+        f"{result['steps']} steps, loss {last['loss']:.4g}; wrote {result['model']}, the log "
+        f"{args.out / 'log.jsonl'}" + (f" and {result['curve']}" if result["curve"] else "")
+    )
+    return Report(result, text)
+
+
+def _held_out(args: argparse.Namespace, config: Any, result: dict[str, Any]) -> dict[str, Any]:
+    """The score on `data.held_out`, through the runtime."""
+    if not config.data.held_out:
+        return {}
+    from pvnet import data
+    from pvnet.train.evaluation import Protocol, evaluate
+    from pvnet.train.network import frame_size, task_of
+
+    if not args.quiet:
+        note(f"evaluating on {config.data.held_out}")
+    task: Any = task_of(config)
+    dataset = data.open_dataset(
+        config.data.held_out,
+        split=config.data.split,
+        train=False,
+        size=frame_size(config.model.options),
+        frames=None,
+        fps=config.data.fps or None,
+        task=task,
+        crop=config.data.crop,
+    )
+    protocol = Protocol(prediction_latency=config.loss.prediction_latency)
+    return {"held_out": evaluate(result["model"], dataset, task=task, protocol=protocol)}

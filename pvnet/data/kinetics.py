@@ -1,0 +1,191 @@
+"""Videos with one action each: Kinetics and Mini-Kinetics as they lie on disk, and own folders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvnet.errors import FileError
+
+from .clips import Skipped
+from .lists import Entry, normal, read_classes, read_list
+from .options import Options, cached_store, file_store, short_enough_to_skip
+from .probing import probe_all
+from .store import Store
+from .tree import Tree
+from .videos import Item, Track, VideoDataset
+
+SHORTEST = 0.5  # a video with less than this share of a clip is left out
+
+
+@dataclass(frozen=True)
+class Found:
+    """A listed video that is there.
+
+    Attributes:
+        path: its file.
+        label: name of its class, None if unknown.
+    """
+
+    path: Path
+    label: str | None
+
+
+def open_actions(
+    folder: Path,
+    options: Options,
+    *,
+    name: str,
+    csv: Path | None = None,
+    labels: Path | None = None,
+    tracks: dict[str, Track] | None = None,
+) -> VideoDataset:
+    """Videos in a folder with labels out of a list or out of the names of folders.
+
+    Args:
+        folder: flat, or one folder per label.
+        options: `split` as text keeps the entries of that split; without, entries of the split
+            "train" are for training and all others for evaluation, if the list has several.
+        name: of the data set.
+        csv: list file, see `lists.read_list`; None: every video of the tree.
+        labels: file of class names, one per line; None: the names that occur, sorted. Lists with
+            numbers need it, or keep the numbers as names.
+        tracks: joints by the path of the video relative to the folder, or by its stem.
+
+    Raises:
+        FileError: if the folder or the list is missing, or no video is usable.
+    """
+    tree, skipped = Tree(folder), Skipped()
+    found = _listed(tree, csv, options, skipped) if csv else _all_of(tree)
+    if options.task == "actions":
+        for one in [f for f in found if f.label is None]:
+            skipped.add("no label", one.path.name)
+        found = [f for f in found if f.label is not None]
+    classes, numbers = _classes(found, labels)
+    usable, known = [], []
+    for one in found:
+        label = -1 if one.label is None else numbers.get(normal(one.label), -1)
+        if one.label is not None and label < 0:
+            skipped.add("unknown label", one.path.name, one.label)
+        else:
+            usable.append(one)
+            known.append(label)
+    store, kept = _store(usable, options, skipped)
+    items = []
+    for number, k in enumerate(kept):
+        path = usable[k].path
+        track = None if tracks is None else _track(tracks, path, folder)
+        if track is None and options.task == "joints":
+            skipped.add("no joints", path.name)
+            continue
+        items.append(Item(_relative(path, folder), known[k], number, track))
+    settings = {"csv": None if csv is None else csv.name, "split": options.split}
+    return VideoDataset(
+        name,
+        classes,
+        items,
+        store,
+        options.sampling,
+        options.size,
+        options.crop,
+        skipped,
+        settings=settings,
+    )
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return path.relative_to(folder).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _track(tracks: dict[str, Track], path: Path, folder: Path) -> Track | None:
+    relative = Path(_relative(path, folder))
+    for key in (
+        relative.as_posix(),
+        relative.with_suffix("").as_posix(),
+        path.name,
+        path.stem,
+        str(path),
+    ):
+        if key in tracks:
+            return tracks[key]
+    return None
+
+
+def _all_of(tree: Tree) -> list[Found]:
+    return [Found(path, tree.label_of(path)) for path in tree.files]
+
+
+def _in_split(entries: Sequence[Entry], options: Options) -> list[Entry]:
+    if isinstance(options.split, str):
+        return [e for e in entries if e.split == options.split]
+    if len({e.split for e in entries}) < 2:
+        return list(entries)
+    return [e for e in entries if (e.split == "train") == options.train]
+
+
+def _listed(tree: Tree, csv: Path, options: Options, skipped: Skipped) -> list[Found]:
+    everything = read_list(csv)
+    entries = _in_split(everything, options)
+    if not entries:
+        splits = sorted({e.split for e in everything})
+        raise FileError(
+            f"[data] split of {csv.name}: got {options.split!r}, expected one of "
+            f"{', '.join(map(repr, splits))}. Choose a split that the list has."
+        )
+    times_listed = Counter(e.name for e in entries if e.by_id)
+    found, taken = [], set()
+    for entry in entries:
+        path = tree.find(entry, times_listed)
+        if path is None:
+            skipped.add("missing", entry.name)
+        elif path in taken:
+            skipped.add("listed twice", entry.name)
+        else:
+            taken.add(path)
+            found.append(Found(path, entry.label or tree.label_of(path)))
+    return found
+
+
+def _classes(found: Sequence[Found], labels: Path | None) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Class names, and the number of each normalised name (and of each number as text)."""
+    if labels is not None:
+        classes = read_classes(labels)
+        numbers = {str(k): k for k in range(len(classes))}
+    else:
+        names = {f.label for f in found if f.label is not None}
+        digits = all(n.isdigit() for n in names)
+        classes = (
+            tuple(str(k) for k in range(max((int(n) for n in names), default=-1) + 1))
+            if digits
+            else tuple(sorted(names))
+        )
+        numbers = {}
+    for k, name in enumerate(classes):
+        numbers[normal(name)] = k
+    return classes, numbers
+
+
+def _store(found: Sequence[Found], options: Options, skipped: Skipped) -> tuple[Store, list[int]]:
+    """The frames of the usable videos, and which of `found` they are."""
+    paths = [f.path for f in found]
+    facts = probe_all(paths, options.cache)
+    kept, good = [], []
+    for k, (path, fact) in enumerate(zip(paths, facts)):
+        if isinstance(fact, str):
+            skipped.add("corrupt", path.name, fact)
+        elif not short_enough_to_skip(
+            fact, options.sampling, path.name, skipped, shortest=SHORTEST
+        ):
+            kept.append(k)
+            good.append(fact)
+    chosen = [paths[k] for k in kept]
+    if not options.use_cache:
+        return file_store(chosen, good, options), kept
+    smallest = min((f.size for f in good), default=(256, 340))
+    store = cached_store(chosen, options, source=smallest)
+    return store, kept

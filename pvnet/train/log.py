@@ -1,0 +1,81 @@
+"""What a run leaves to read: a line of JSON per logged step, TensorBoard events, a picture."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pvnet.train.checkpoint import write_atomic
+
+
+class Log:
+    """Appends to `log.jsonl`; a resumed run first drops the lines after its checkpoint.
+
+    Args:
+        folder: of the run.
+        step: first step that will be logged.
+        tensorboard: also write events, where tensorboard is installed.
+    """
+
+    def __init__(self, folder: Path, *, step: int, tensorboard: bool = False) -> None:
+        self.path = folder / "log.jsonl"
+        kept = [line for line in read_log(self.path) if line["step"] < step]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        write_atomic(self.path, text.encode())
+        self._file = self.path.open("a", encoding="utf-8")
+        self._events: Any = None
+        if tensorboard and importlib.util.find_spec("tensorboard") is not None:
+            writer = importlib.import_module("torch.utils.tensorboard")
+            self._events = writer.SummaryWriter(str(folder), purge_step=step)
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """One line."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        if self._events is not None:
+            for name, value in values.items():
+                self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Ends both."""
+        self._file.close()
+        if self._events is not None:
+            self._events.close()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; a last one cut off by a kill is left out."""
+    lines = []
+    if path.exists():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(text))
+            except json.JSONDecodeError:
+                break
+    return lines
+
+
+def draw_curve(path: Path, out: Path) -> bool:
+    """Draws the losses of a log; False where matplotlib is not installed or there is nothing."""
+    lines = read_log(path)
+    if not lines or importlib.util.find_spec("matplotlib") is None:
+        return False
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    steps = [line["step"] for line in lines]
+    for name in ("loss", "task", "matching"):
+        if name in lines[0] and (name == "loss" or "matching" in lines[0]):
+            axes.plot(steps, [line[name] for line in lines], label=name, linewidth=1.2)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.set_yscale("log")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    figure.savefig(str(out), dpi=110)
+    return True

@@ -1,0 +1,115 @@
+"""From a configuration to a network, and to its teacher."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from pvnet import models
+from pvnet.errors import InvalidArgumentError
+from pvnet.nn import Network
+from pvnet.runtime import load
+from pvnet.train.config import Config
+
+# Most cells of a heatmap hold no joint: sigmoid(-4) = 0.018.
+_HEATMAP_BIAS = -4.0
+
+
+def task_of(config: Config) -> str:
+    """What the model is for: "joints" or "actions".
+
+    Raises:
+        InvalidArgumentError: unknown model.
+    """
+    if config.model.name not in models.TASKS:
+        raise InvalidArgumentError(
+            f"[train] unknown model.name: got {config.model.name!r}, expected one of "
+            f"{', '.join(models.list_models())}. Correct it."
+        )
+    return models.TASKS[config.model.name]
+
+
+def frame_size(options: dict[str, Any]) -> tuple[int, int]:
+    """(h, w) in pixels that the model options ask for."""
+    size = options.get("size", 224)
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def build_network(config: Config, *, classes: int | None = None) -> Network:
+    """The network of a configuration, with fresh weights or those of `model.start`.
+
+    Args:
+        config: of the run; torch's generator draws fresh weights.
+        classes: of the data, where the options do not say.
+    """
+    task = task_of(config)
+    options = dict(config.model.options)
+    if task == "actions" and classes is not None:
+        options.setdefault("classes", classes)
+    graph = models.build(
+        config.model.name, stages=config.model.stages, wiring=config.model.wiring, **options
+    )
+    net = Network(graph)
+    if config.model.start:
+        net.load_weights(load(config.model.start).weights)
+    elif task == "joints":
+        bias = net.get_parameter(f"{graph.outputs[0].node}.bias")
+        nn.init.constant_(bias, _HEATMAP_BIAS)
+    return net
+
+
+def build_teacher(student: Network, path: str) -> Network:
+    """The sequential wiring of the student's architecture with the weights of a file, frozen.
+
+    Raises:
+        InvalidArgumentError: weights of another architecture.
+    """
+    graph = student.graph
+    teacher = Network(graph.wire("sequential", graph.stage_lists))
+    teacher.load_weights(load(path).weights)
+    teacher.requires_grad_(requires_grad=False)
+    return teacher.eval()
+
+
+def matched_stages(net: Network, chosen: tuple[int, ...]) -> list[tuple[str, ...]]:
+    """The nodes that activation matching compares, per chosen stage; empty: of all stages.
+
+    Raises:
+        InvalidArgumentError: there is no such stage.
+    """
+    stages = net.stage_outputs()
+    wrong = [i for i in chosen if not 0 <= i < len(stages)]
+    if wrong:
+        raise InvalidArgumentError(
+            f"[train] distill.stages names stages that are not there: got {wrong}, expected "
+            f"indices from 0 to {len(stages) - 1}. Correct them."
+        )
+    return [stages[i] for i in chosen] if chosen else stages
+
+
+def set_norm(net: nn.Module, mode: str) -> nn.Module:
+    """Batch norm as `run.norm` says: "local" statistics, "sync" over processes, or "frozen".
+
+    Returns:
+        The network in train mode.
+    """
+    if mode == "sync":
+        net = cast("Any", nn.SyncBatchNorm).convert_sync_batchnorm(net)
+    net.train()
+    if mode == "frozen":
+        for module in net.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+    return net
+
+
+def to_device(net: nn.Module, device: torch.device, *, channels_last: bool) -> nn.Module:
+    """Moved, and its kernels laid out as convolutions like them."""
+    net = net.to(device)
+    if channels_last:
+        for parameter in net.parameters():
+            if parameter.dim() == 5:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
+    return net

@@ -1,0 +1,120 @@
+"""Metrics per clip as (sum, count), so that any set of clips, and any resampling, can be scored.
+
+numpy only. Everything is scored at emission time: the caller says which ticks count and gives the
+truth that belongs to each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = dict[str, tuple[float, float]]
+SHARES = (0.1, 0.2)
+_TORSO = (1, 8)  # left shoulder, right hip
+
+
+def joint_counts(
+    found: NDArray[Any], truth: NDArray[Any], visible: NDArray[np.bool_], scored: NDArray[np.bool_]
+) -> Counts:
+    """Counts of one clip of joints.
+
+    `pck@A_box`: share of visible joints found within A times the longer side of the box around
+    the visible joints of their frame; `pck@A_torso`: within A times the distance from left shoulder
+    to right hip, frames with both visible only. `mean_error_px`: mean distance of visible joints.
+    `jitter_px`: mean length of the second difference of the found joints, and `truth_jitter_px`
+    that of the truth, over joints visible in three scored ticks running.
+
+    Args:
+        found: [t, j, 2] pixel x, y that the network emitted at each tick.
+        truth: [t, j, 2] what it is scored against; anything where invisible.
+        visible: [t, j].
+        scored: [t].
+    """
+    known = np.logical_and(visible, scored[:, None])
+    truth = np.where(known[..., None], truth, 0.0).astype(np.float64)
+    distance = np.linalg.norm(found - truth, axis=-1)
+    high = np.where(known[..., None], truth, -np.inf).max(axis=1)
+    low = np.where(known[..., None], truth, np.inf).min(axis=1)
+    some: NDArray[np.bool_] = np.asarray(known.any(axis=1))
+    with_torso: NDArray[np.bool_] = np.asarray(known[:, list(_TORSO)].all(axis=1))
+    box = np.where(some[:, None], high - low, 0.0).max(axis=1)
+    counts: Counts = {}
+    for share in SHARES:
+        hits = known & (distance <= share * box[:, None])
+        counts[f"pck@{share}_box"] = (float(hits.sum()), float(known.sum()))
+    torso = np.linalg.norm(truth[:, _TORSO[0]] - truth[:, _TORSO[1]], axis=-1)
+    there = known & with_torso[:, None]
+    for share in SHARES:
+        hits = there & (distance <= share * torso[:, None])
+        counts[f"pck@{share}_torso"] = (float(hits.sum()), float(there.sum()))
+    counts["mean_error_px"] = (float(distance[known].sum()), float(known.sum()))
+    running = known[2:] & known[1:-1] & known[:-2]
+    for name, path in (("jitter_px", found), ("truth_jitter_px", truth)):
+        bend = np.linalg.norm(path[2:] - 2 * path[1:-1] + path[:-2], axis=-1)
+        counts[name] = (float(bend[running].sum()), float(running.sum()))
+    return counts
+
+
+def action_counts(logits: NDArray[Any], label: int, scored: NDArray[np.bool_]) -> Counts:
+    """Counts of one clip of one action.
+
+    `top1`, `top5`: by the mean of the softmax over the scored ticks; `tick_top1`: share of scored
+    ticks whose own best class is right.
+
+    Args:
+        logits: [t, n] that the network emitted.
+        label: of the clip.
+        scored: [t].
+    """
+    if not scored.any():
+        return {name: (0.0, 0.0) for name in ("top1", "top5", "tick_top1")}
+    z = logits[scored].astype(np.float64)
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    mean = (p / p.sum(axis=1, keepdims=True)).mean(axis=0)
+    rank = int((mean > mean[label]).sum())
+    right = z.argmax(axis=1) == label
+    return {
+        "top1": (float(rank < 1), 1.0),
+        "top5": (float(rank < 5), 1.0),
+        "tick_top1": (float(right.sum()), float(len(right))),
+    }
+
+
+def summary(
+    clips: Sequence[Mapping[str, tuple[float, float]]],
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Any]:
+    """Every metric over all clips, with a bootstrap interval over clips.
+
+    Args:
+        clips: counts of each clip.
+        samples: bootstrap resamplings.
+        seed: of the resampling.
+        level: share of resamplings inside the interval.
+
+    Returns:
+        `name` (None where nothing was scored) and `name_interval` [low, high] for every metric.
+    """
+    out: dict[str, Any] = {}
+    names = list(dict.fromkeys(name for counts in clips for name in counts))
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(clips), np.full(len(clips), 1 / len(clips)), samples)
+    tail = 100 * (1 - level) / 2
+    for name in names:
+        pairs = np.array([counts.get(name, (0.0, 0.0)) for counts in clips])
+        total, count = pairs.sum(axis=0)
+        if count == 0:
+            out[name], out[f"{name}_interval"] = None, None
+            continue
+        sums, counts_of = draws @ pairs[:, 0], draws @ pairs[:, 1]
+        values = sums[counts_of > 0] / counts_of[counts_of > 0]
+        out[name] = float(total / count)
+        out[f"{name}_interval"] = [float(v) for v in np.percentile(values, [tail, 100 - tail])]
+    return out

@@ -1,0 +1,134 @@
+"""`pvnet train`, `distill`, `eval` and the experiments, on data in memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+from small_runs import SIZE, figures, source_of
+
+from pvnet import data
+from pvnet.cli.__main__ import main
+
+BENCH = Path(__file__).resolve().parents[2] / "bench" / "accuracy"
+SMALL = [
+    "model.options={size = [32, 32], width = 0.125}",
+    "run.steps=2",
+    "run.batch=2",
+    "run.threads=1",
+    "run.device=cpu",
+    "data.frames=9",
+]
+
+
+@pytest.fixture(autouse=True)
+def data_in_memory(monkeypatch):
+    """Whatever is asked for: three figures."""
+    asked = []
+
+    def open_dataset(spec, **options):
+        asked.append((spec, options))
+        assert options["size"] == SIZE
+        return figures(3, options["frames"] or 20)
+
+    def loader(dataset, *, batch, rank, world, start_batch, **_):
+        return source_of(dataset, batch).batches(start_batch, rank, world)
+
+    monkeypatch.setattr(data, "open_dataset", open_dataset)
+    monkeypatch.setattr(data, "loader", loader, raising=False)
+    return asked
+
+
+def pvnet(*words: object) -> tuple[int, dict, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([*(str(w) for w in words), "--json"])
+    return code, json.loads(out.getvalue()), err.getvalue()
+
+
+def test_train_distill_eval(tmp_path, data_in_memory):
+    toml = tmp_path / "run.toml"
+    toml.write_text('[data]\ntrain = "somewhere:/private/place"\nheld_out = "held"\n')
+    teacher, student = tmp_path / "teacher", tmp_path / "student"
+    code, document, err = pvnet("train", toml, SMALL[0], "--out", teacher, *SMALL[1:])
+    assert (code, err) == (0, "evaluating on held\n")
+    assert document["steps"] == 2
+    assert document["held_out"]["clips"] == 3
+    assert [spec for spec, _ in data_in_memory] == ["somewhere:/private/place", "held"]
+    assert [options["train"] for _, options in data_in_memory] == [True, False]
+
+    model = teacher / "model.safetensors"
+    assert b"/private/place" not in model.read_bytes()
+    wiring = ["model.wiring=predictive", "model.stages=3", "data.held_out="]
+    code, document, _ = pvnet(
+        "distill", toml, *SMALL, *wiring, "--teacher", model, "--weight", 0.5, "--out", student
+    )
+    assert code == 0
+    assert document["config"]["distill"]["weight"] == 0.5
+    last = document["last"]
+    assert last["loss"] == pytest.approx(last["task"] + 0.5 * last["matching"], rel=1e-5)
+
+    words = ("eval", "--data", "held", "--split", 1, "--model", model, "--task", "joints")
+    code, document, _ = pvnet(*words, "--wiring", "predictive", "--stages", 3)
+    assert code == 0
+    assert (document["wiring"], document["stages"], document["split"]) == ("predictive", 3, 1)
+    low, high = document["pck@0.2_box_interval"]
+    assert low <= document["pck@0.2_box"] <= high
+    code, document, _ = pvnet(*words, "--stages", 3, "--skip-frames", "--first-tick", 9)
+    assert code == 0
+    assert document["wiring"] == "sequential"
+    assert document["protocol"]["every"] > 1
+    assert document["first_scored_tick"] == 9
+
+
+def test_bad_usage_and_unknown_keys(tmp_path):
+    code, document, _ = pvnet("train", tmp_path / "none.toml")
+    assert (code, document["error"]["type"]) == (1, "FileError")
+    (tmp_path / "a.toml").write_text("[run]\n")
+    code, document, _ = pvnet("train", tmp_path / "a.toml", "run.stepz=1")
+    assert code == 1
+    assert "run.stepz" in document["error"]["message"]
+    assert pvnet("eval", "--data", "held")[0] == 2
+    assert pvnet("train", tmp_path / "a.toml", "--steps=1")[0] == 2
+    assert pvnet("info", "run.steps=1")[0] == 2
+
+
+def test_evaluation_needs_no_torch():
+    program = "import sys, pvnet.train.evaluation, pvnet.cli.eval; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import matrix
+    import run
+    import table
+
+    monkeypatch.setattr(matrix, "STAGES", {"joints": (2, 3), "actions": (2, 3)})
+    words = ["run.py", "techniques", "--task", "joints", "--data", "held:/private/place"]
+    words += ["--runs", str(tmp_path / "runs"), "--records", str(tmp_path / "records")]
+    words += [*SMALL[1:], "model.options={size=[32, 32], width=0.125}", "run.precision=f32"]
+    monkeypatch.setattr(sys, "argv", words)
+    run.main()
+    assert "training" in capsys.readouterr().out
+    records = list((tmp_path / "records").glob("*/*/*.json"))
+    assert len(records) == len({r.name for r in matrix.rows("techniques", "joints")})
+    firsts = {json.loads(r.read_text())["result"]["first_scored_tick"] for r in records}
+    assert len(firsts) == 1
+    assert not any("/private/place" in r.read_text() for r in records)
+    run.main()
+    assert "training" not in capsys.readouterr().out
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["table.py", "--records", str(tmp_path / "records"), "--out", str(tmp_path / "out")],
+    )
+    table.main()
+    text = (tmp_path / "out" / "accuracy.md").read_text()
+    assert "+ skips, distillation" in text
+    assert text.count("\n|") == 2 + len(records)

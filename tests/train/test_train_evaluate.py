@@ -1,0 +1,117 @@
+"""Evaluation through the runtime: the same numbers as the torch twin, emission time, skipping."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from small_runs import SIZE, figures, small, source_of
+
+import pvnet
+from pvnet.errors import InvalidArgumentError
+from pvnet.models import par_densenet, par_inception
+from pvnet.train import evaluation as ev
+from pvnet.train.evaluation import Protocol, decode, emissions, emitted_at, evaluate, skipping
+from pvnet.train.loop import train
+from pvnet.train.scores import summary
+from pvnet.video.synthetic import ACTIONS
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A network that gives different joints for different frames."""
+    folder = tmp_path_factory.mktemp("run")
+    config = small(run_steps=25, optimiser_rate=1e-2, model_stages=4)
+    train(config, folder, source=source_of(figures(4, 6), 2))
+    return folder / "model.safetensors"
+
+
+def by_twin(net, dataset, task, *, first, latency=0):
+    counts = []
+    for clip in dataset.clips:
+        frames = torch.from_numpy(clip.frames).permute(3, 0, 1, 2)[None]
+        with torch.no_grad():
+            (y,) = net(frames).values()
+        out = np.stack([decode(y[0, :, t].numpy(), task, SIZE) for t in range(y.shape[2])])
+        counts.append(ev.score_clip(clip, out, task=task, first=first, prediction_latency=latency))
+    return summary(counts)
+
+
+@pytest.mark.parametrize(
+    ("wiring", "latency"), [("sequential", 0), ("pipelined", 0), ("predictive", 2)]
+)
+def test_the_runtime_scores_what_the_twin_scores_for_joints(trained, wiring, latency):
+    dataset = figures(6, 9)
+    protocol = Protocol(prediction_latency=latency)
+    found = evaluate(trained, dataset, task="joints", wiring=wiring, protocol=protocol)
+    model = pvnet.load(trained)
+    net = pvnet.nn.Network(model.graph.wire(wiring, model.graph.stage_lists))
+    net.load_weights(model.weights)
+    first = found["first_scored_tick"]
+    want = by_twin(net.eval(), dataset, "joints", first=first, latency=latency)
+    assert found["scored_ticks"] == 6 * (9 - first)
+    assert found["pck@0.2_box"] > 0.05
+    for name, value in want.items():
+        assert found[name] == pytest.approx(value, abs=5e-4), name
+
+
+def test_the_runtime_scores_what_the_twin_scores_for_actions():
+    torch.manual_seed(1)
+    net = par_inception(
+        classes=len(ACTIONS), size=SIZE, width=0.125, clocks="i3d", stages=2, wiring="predictive"
+    ).eval()
+    dataset = figures(8, 24)
+    found = evaluate(net, dataset, task="actions", protocol=Protocol(first_tick=8))
+    want = by_twin(net, dataset, "actions", first=found["first_scored_tick"])
+    for name in ("top1", "top5", "tick_top1"):
+        assert found[name] == pytest.approx(want[name], abs=5e-4)
+        low, high = found[f"{name}_interval"]
+        assert low <= found[name] <= high
+
+
+def test_pipelined_is_scored_with_its_delay(trained):
+    """Against the frame of its delay ago it is as good as sequential; against the newest, worse."""
+    dataset = figures(6, 12)
+    at = Protocol(first_tick=6)
+    late = Protocol(first_tick=6, prediction_latency=3)
+    now = evaluate(trained, dataset, task="joints", wiring="pipelined", protocol=at)
+    then = evaluate(trained, dataset, task="joints", wiring="pipelined", protocol=late)
+    assert now["information_latency_ticks"] == 3
+    shifted = Protocol(first_tick=3)
+    cut = figures(6, 12)
+    cut.clips = [
+        type(c)(c.frames[:9], c.joints[:9], c.visible[:9], c.label, c.clip_id, c.fps)
+        for c in cut.clips
+    ]
+    ceiling = evaluate(trained, cut, task="joints", wiring="sequential", protocol=shifted)
+    assert then["pck@0.2_box"] == ceiling["pck@0.2_box"]
+    assert then["mean_error_px"] == pytest.approx(ceiling["mean_error_px"], abs=1e-4)
+    assert now["mean_error_px"] > then["mean_error_px"]
+
+
+def test_frame_skipping_gives_the_last_finished_result():
+    protocol = Protocol(every=3, late=2)
+    # Frames 0, 3, 6 are taken; their results are out at the end of ticks 2, 5, 8.
+    assert [emitted_at(t, protocol) for t in range(2, 10)] == [0, 0, 0, 1, 1, 1, 2, 2]
+    values = np.array([10, 13, 16], np.float32)
+    assert emissions(values, 9, protocol)[2:].tolist() == [10, 10, 10, 13, 13, 13, 16]
+    assert ev.first_scored(protocol, warm_up=0) == 2
+    assert ev.first_scored(protocol, warm_up=1) == 5
+
+
+def test_the_rate_of_frame_skipping_follows_from_the_stages():
+    graph = par_densenet(size=SIZE, width=0.125, stages=1).graph
+    assert skipping(graph) == Protocol()
+    cut = graph.wire("predictive", 4)
+    costs = [s.cost for s in cut.stages]
+    protocol = skipping(cut)
+    assert protocol.every == int(np.ceil(sum(costs) / max(costs) - 1e-9)) > 1
+    assert protocol.late == protocol.every - 1
+
+
+def test_clips_too_short_are_counted_and_none_at_all_is_an_error(trained):
+    dataset = figures(3, 4, ragged=True)  # 4, 5, 6 frames
+    out = evaluate(trained, dataset, task="joints", protocol=Protocol(first_tick=4))
+    assert (out["clips"], out["clips_left_out"], out["scored_ticks"]) == (2, 1, 3)
+    with pytest.raises(InvalidArgumentError, match=r"(?s)^\[.+\] .+: got .+, expected .+\. .+\.$"):
+        evaluate(trained, dataset, task="joints", protocol=Protocol(first_tick=60))
