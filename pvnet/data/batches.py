@@ -80,10 +80,11 @@ def loader(
     """
     good = batch >= 1 and workers >= 0 and 0 <= rank < world and start_batch >= 0 and seed >= 0
     if not good:
+        given = (batch, workers, rank, world, start_batch, seed)
         raise InvalidArgumentError(
-            f"[data.loader] batch, workers, rank, world, start_batch, seed: got {batch}, "
-            f"{workers}, {rank}, {world}, {start_batch}, {seed}, expected batch at least 1, rank below "
-            "world, and nothing negative. Change the one out of range."
+            f"[data.loader] batch, workers, rank, world, start_batch, seed: got {given}, expected "
+            "batch of at least 1, rank below world, and nothing negative. Change the one out of "
+            "range."
         )
     scale = np.asarray(std, np.float32)
     if np.shape(mean) != (3,) or scale.shape != (3,) or not (scale > 0).all():

@@ -40,7 +40,7 @@ class VideoLabels:
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        """bool [n], frames in which somebody was found."""
+        """Frames in which somebody was found, bool [n]."""
         return np.asarray(np.isfinite(self.joints).all(axis=(1, 2)), np.bool_)
 
 

@@ -118,8 +118,10 @@ class Stream:
                 yield self._run_one(frame)
             return
         from pvnet.video.feed import Feed
+        from pvnet.video.source import Source
 
-        with Feed(source, policy=policy, realtime=realtime) as feed:
+        live = source if isinstance(source, Source) else _as_frames(source)
+        with Feed(live, policy=policy, realtime=realtime) as feed:
             for frame in feed:
                 yield self._run_one(frame)
 
@@ -165,3 +167,15 @@ class Stream:
         """
         events = np.ascontiguousarray(self._core.trace_stop())
         return events.view(TRACE_DTYPE).reshape(-1)
+
+
+def _as_frames(source: Iterable[Any]) -> Iterator[Any]:
+    """Frames as they are; bare arrays with the time at which they came."""
+    from pvnet.video.frame import Frame
+
+    begin = time.perf_counter()
+    for index, item in enumerate(source):
+        if isinstance(item, Frame):
+            yield item
+        else:
+            yield Frame(np.asarray(item), index, time.perf_counter() - begin, "frames")

@@ -1,0 +1,41 @@
+"""The batches that `config.data` names."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_runs import SIZE, small
+
+from pvnet.errors import InvalidArgumentError
+from pvnet.models import MEAN, STD
+from pvnet.train.source import data_source
+
+CONFIG = small(data_train="figures?n=6", data_frames=3, data_augment="none", run_batch=4)
+
+
+def test_the_shares_of_two_processes_are_the_batch_of_one():
+    source = data_source(CONFIG)
+    one = next(source.batches(0, 0, 1))
+    parts = [next(source.batches(0, rank, 2)) for rank in (0, 1)]
+    assert one["frames"].shape == (4, 3, 3, *SIZE)
+    for key in ("frames", "joints", "visible", "label"):
+        assert torch.equal(one[key], torch.cat([p[key] for p in parts])), key
+    with pytest.raises(InvalidArgumentError):
+        next(source.batches(0, 0, 3))
+
+
+def test_a_run_goes_on_with_the_batch_after_the_last():
+    source = data_source(CONFIG)
+    whole = source.batches(0, 0, 1)
+    next(whole)
+    assert torch.equal(next(whole)["frames"], next(source.batches(1, 0, 1))["frames"])
+
+
+def test_frames_are_normalised_as_the_network_does_it_with_pictures():
+    frames = next(data_source(CONFIG).batches(0, 0, 1))["frames"]
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1, 1) for v in (MEAN, STD))
+    pictures = (frames * std + mean) * 255
+    assert torch.allclose(pictures, pictures.round(), atol=1e-3)
+    assert float(pictures.min()) > -1e-3
+    assert float(pictures.max()) < 255.001
+    assert float(pictures.std()) > 5
