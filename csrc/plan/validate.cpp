@@ -143,7 +143,8 @@ class Checker {
       }
       for (const Phase& p : s.phases) {
         for (size_t lane = 1; s.solo && lane < p.lanes.size(); ++lane) {
-          if (!p.lanes[lane].empty()) return bad("work of a lane that is not woken", "some", "none");
+          if (!p.lanes[lane].empty())
+            return bad("work of a lane that is not woken", "some", "none");
         }
         if (static_cast<int>(p.lanes.size()) != plan_.options.lanes) {
           return bad("lanes of a phase", std::to_string(p.lanes.size()),
