@@ -66,10 +66,10 @@ def write_csv(path, header, rows):
 
 
 def tiny_jhmdb(folder: Path) -> Path:
-    """Six clips of two classes: truth, ambiguous truth, only estimates; 40x52 pictures as 320x240.
+    """Six clips of two classes: truth, ambiguous truth, only estimates; 320x240 pictures.
 
-    Clip 0..2 train, 3..5 test of split 1. 0, 1, 3, 4 have truth; 1 and 4 are ambiguous. The joints of
-    clip k lie at (10 + 20 j + t, 20 + 15 j + k); joint 12 is outside the picture.
+    Clip 0..2 train, 3..5 test of split 1. 0, 1, 3, 4 have truth; 1 and 4 are ambiguous. The joints
+    of clip k lie at (10 + 20 j + t, 20 + 15 j + k); joint 12 is outside the picture.
     """
     n, clips = 8, 6
     rows, truth, auto = [], [], []
@@ -88,7 +88,17 @@ def tiny_jhmdb(folder: Path) -> Path:
             visibility = np.where(joint == 3, 0.4, 0.9)
             found = np.concatenate([xy + 2, visibility[:, None]], 1)
             auto.append(found if t else np.full_like(found, np.nan))
-    header = "clip_id,path,label,n_frames,split1,split2,split3,has_gt,ambiguous".split(",")
+    header = [
+        "clip_id",
+        "path",
+        "label",
+        "n_frames",
+        "split1",
+        "split2",
+        "split3",
+        "has_gt",
+        "ambiguous",
+    ]
     write_csv(folder / "jhmdb.csv", header, rows)
     np.savez(
         folder / "jhmdb_labels.npz",

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from graph_specs import random_graph, random_stages
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from graph_specs import random_graph, random_stages
 from simulation import Simulation
 
 import pvnet

@@ -6,9 +6,9 @@ import itertools
 import random
 
 import pytest
+from graph_specs import random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from graph_specs import random_graph
 
 import pvnet
 from pvnet.errors import InvalidArgumentError
