@@ -75,7 +75,7 @@ class _Rendered:
 
 @dataclass(frozen=True)
 class ProceduralFigures(_Rendered):
-    """Figures that do the program's own 18 actions, six pairs of them each other's reverse.
+    """Figures that do the program's own 18 actions, five pairs of them each other's reverse.
 
     Attributes:
         backdrops: what is behind them; None: the scenes of `pvnet.video`.

@@ -81,3 +81,9 @@ def test_store_reads_the_frame_on_show(request_):
     assert numbers(shot.frames) == [0, 1, 1, 4, 0]
     assert shot.rows.tolist() == [0, 1, 1, 4, 0]
     assert store.read(0, np.array([0.04, 0.08])).frames.flags.owndata
+
+
+def test_rounded_time_stamps_hide_no_frame(tmp_path):
+    path = write_video(tmp_path / "w.mkv", 30, fps=30)  # stamps of 0.033, 0.067, 0.1 s
+    store = CachedStore(open_cache(Request((path,), (24, 32))))
+    assert numbers(store.read(0, np.arange(30) / 30).frames) == list(range(30))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from data_helpers import numbers, refused, write_video
 
+from pvnet.data import decode
 from pvnet.data.clips import ClipError
 from pvnet.data.decode import decode_all, decode_at, probe
 from pvnet.data.sampling import Sampling
@@ -25,6 +26,24 @@ def test_a_window_after_a_seek_is_the_same_as_out_of_the_whole(tmp_path, begin):
     np.testing.assert_array_equal(part.frames, whole.frames[begin : begin + 8])
     np.testing.assert_allclose(part.times_s, whole.times_s[begin : begin + 8], atol=1e-9)
     assert part.source_size == (48, 64)
+
+
+def test_a_seek_that_lands_too_late_starts_again_from_the_beginning(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", 38, fps=10, gop=12)
+    frames = decode._Window._frames
+    seeks = []
+
+    def late(self, container, stream, begin):
+        found = list(frames(self, container, stream, begin))
+        seeks.append(found[0][1])
+        return iter(found if found[0][1] == 0 else found[8:])
+
+    monkeypatch.setattr(decode._Window, "_frames", late)
+    got = decode_at(path, 2.5 + np.arange(4) / 10, size=(24, 32))
+    assert numbers(got.frames) == [25, 26, 27, 28]
+    assert len(seeks) == 2
+    assert seeks[0] > 0
+    assert seeks[1] == 0
 
 
 def test_times_may_be_repeated_and_in_any_order(tmp_path):

@@ -16,12 +16,13 @@ from pages import ROOT, files
 TORCH_FREE = [
     "pvnet",
     "pvnet.cli.__main__",
+    "pvnet.data",
     "pvnet.graph",
     "pvnet.runtime",
     "pvnet.video",
     "pvnet.viz",
 ]
-PUBLIC = ["errors", "graph", "models", "nn", "ops", "runtime", "video", "video.synthetic", "viz"]
+PUBLIC = ["data", "errors", "graph", "models", "nn", "ops", "runtime", "video", "video.synthetic", "viz"]
 
 
 def test_budget():
