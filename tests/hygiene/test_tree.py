@@ -22,7 +22,19 @@ TORCH_FREE = [
     "pvnet.video",
     "pvnet.viz",
 ]
-PUBLIC = ["data", "errors", "graph", "models", "nn", "ops", "runtime", "video", "video.synthetic", "viz"]
+PUBLIC = [
+    "data",
+    "errors",
+    "graph",
+    "models",
+    "nn",
+    "ops",
+    "runtime",
+    "train",
+    "video",
+    "video.synthetic",
+    "viz",
+]
 
 
 def test_budget():
