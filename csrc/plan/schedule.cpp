@@ -19,6 +19,10 @@ using Chain = std::vector<Level>;
 constexpr double kBarrierUs = 2.0;
 constexpr double kBarrierModel = 200'000.0;
 
+double barrier_of(const Plan& plan) {
+  return plan.options.costs.empty() ? kBarrierModel : kBarrierUs;
+}
+
 double cost_of(const Chain& chain, size_t from) {
   return std::accumulate(chain.begin() + static_cast<int64_t>(from), chain.end(), 0.0,
                          [](double sum, const Level& l) { return sum + l.cost; });
@@ -45,8 +49,13 @@ Packing pack_longest_first(const std::vector<double>& costs, int lanes) {
   return p;
 }
 
-// Cuts the tiles of a level into `lanes` runs of nearly equal cost. Returns the phase and the cost
-// of its longest lane.
+// All of a level on one lane.
+void append_whole(const Plan& plan, const Level& level, std::vector<TileRange>& lane) {
+  for (const int i : level.ops) lane.push_back({i, 0, plan.ops[i].tiles});
+}
+
+// Cuts the tiles of a level into `lanes` runs of nearly equal cost; a level that would save less
+// than two barriers stays whole, on lane 0. Returns the phase and the time it takes.
 std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int lanes) {
   Phase phase;
   phase.lanes.resize(lanes);
@@ -72,7 +81,27 @@ std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int l
     }
     done += op.cost;
   }
-  return {std::move(phase), *std::max_element(load.begin(), load.end())};
+  const double longest = *std::max_element(load.begin(), load.end());
+  if (level.cost - longest >= 2 * barrier_of(plan))
+    return {std::move(phase), longest + barrier_of(plan)};
+  phase.lanes.assign(lanes, {});
+  append_whole(plan, level, phase.lanes[0]);
+  return {std::move(phase), level.cost};
+}
+
+bool on_lane_0_only(const Phase& phase) {
+  return std::all_of(phase.lanes.begin() + 1, phase.lanes.end(),
+                     [](const auto& lane) { return lane.empty(); });
+}
+
+// Appends a phase; two in a row that are lane 0's alone need no barrier between them.
+void append_phase(Phase phase, std::vector<Phase>& phases) {
+  if (phases.empty() || !on_lane_0_only(phase) || !on_lane_0_only(phases.back())) {
+    phases.push_back(std::move(phase));
+    return;
+  }
+  auto& lane = phases.back().lanes[0];
+  lane.insert(lane.end(), phase.lanes[0].begin(), phase.lanes[0].end());
 }
 
 // A tick so short that waking the other lanes would take longer than they save.
@@ -82,9 +111,7 @@ TickSchedule on_one_lane(const Plan& plan, const std::vector<Chain>& chains) {
   Phase phase;
   phase.lanes.resize(plan.options.lanes);
   for (const Chain& chain : chains) {
-    for (const Level& level : chain) {
-      for (const int i : level.ops) phase.lanes[0].push_back({i, 0, plan.ops[i].tiles});
-    }
+    for (const Level& level : chain) append_whole(plan, level, phase.lanes[0]);
   }
   if (!phase.lanes[0].empty()) out.phases.push_back(std::move(phase));
   return out;
@@ -97,8 +124,8 @@ TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
   std::vector<size_t> taken(chains.size(), 0), best_taken = taken;  // levels run by all lanes
 
   if (lanes > 1) {
-    const double barrier = plan.options.costs.empty() ? kBarrierModel : kBarrierUs;
-    double shared = 2 * barrier, best = -1;  // to start the other lanes, and to wait for them
+    // To start the other lanes, and to wait for them.
+    double shared = 2 * barrier_of(plan), best = -1;
     for (;;) {
       std::vector<double> rest;
       for (size_t c = 0; c < chains.size(); ++c) rest.push_back(cost_of(chains[c], taken[c]));
@@ -107,7 +134,7 @@ TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
       const auto heaviest = std::max_element(rest.begin(), rest.end()) - rest.begin();
       if (rest.empty() || rest[heaviest] <= 0) break;
       const Level& level = chains[heaviest][taken[heaviest]++];
-      shared += split_level(plan, level, lanes).second + barrier;
+      shared += split_level(plan, level, lanes).second;
     }
     if (total <= best) return on_one_lane(plan, chains);
   }
@@ -116,7 +143,7 @@ TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
   std::vector<double> rest;
   for (size_t c = 0; c < chains.size(); ++c) {
     for (size_t l = 0; l < best_taken[c]; ++l) {
-      out.phases.push_back(split_level(plan, chains[c][l], lanes).first);
+      append_phase(split_level(plan, chains[c][l], lanes).first, out.phases);
     }
     rest.push_back(cost_of(chains[c], best_taken[c]));
   }
@@ -126,13 +153,11 @@ TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
   bool any = false;
   for (size_t c = 0; c < chains.size(); ++c) {
     for (size_t l = best_taken[c]; l < chains[c].size(); ++l) {
-      for (const int i : chains[c][l].ops) {
-        last.lanes[packing.lane_of[c]].push_back({i, 0, plan.ops[i].tiles});
-        any = true;
-      }
+      append_whole(plan, chains[c][l], last.lanes[packing.lane_of[c]]);
+      any = true;
     }
   }
-  if (any) out.phases.push_back(std::move(last));
+  if (any) append_phase(std::move(last), out.phases);
   return out;
 }
 

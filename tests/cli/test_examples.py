@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from pvnet import models
-
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -19,8 +15,6 @@ def test_own_network(pvnet_process):
 
 
 def test_quickstart(pvnet_process):
-    if "par_densenet_demo_predictive" not in models.list_pretrained():
-        pytest.skip("the demo model is not part of this tree yet")
     done = pvnet_process(program=(str(EXAMPLES / "quickstart.py"),))
     assert done.code == 0, done.err
     assert len(done.out.splitlines()) > 15
