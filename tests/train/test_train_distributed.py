@@ -38,7 +38,8 @@ def free_port() -> int:
 
 def two_processes(folder: Path, options: dict[str, object]) -> None:
     here = Path(__file__).parent
-    path = [str(here), str(Path(pvnet.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    installed = Path(pvnet.__file__).parents[1]
+    path = [str(here), str(installed), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
     env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     words = [sys.executable, "-c", PROGRAM, str(folder), json.dumps(options)]

@@ -92,7 +92,8 @@ def test_killed_at_any_moment_and_resumed(tmp_path):
     config = small(run_steps=8)
     run(tmp_path / "whole", config)
     here = Path(__file__).parent
-    path = [str(here), str(Path(pvnet.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    installed = Path(pvnet.__file__).parents[1]
+    path = [str(here), str(installed), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     words = [sys.executable, "-c", PROGRAM, str(tmp_path / "killed")]
     with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True) as process:
