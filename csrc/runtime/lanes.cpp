@@ -58,6 +58,8 @@ Lanes::Lanes(int count, bool pin) : count_(count) {
     threads_.emplace_back([this, lane] { worker(lane); });
     if (pin) pin_to_cpu(threads_.back(), lane);
   }
+  // Until every worker is up: the start of a thread allocates, and a tick may not.
+  run([](void*, int) {}, nullptr);
 }
 
 Lanes::~Lanes() {
