@@ -13,8 +13,8 @@ FIGURES = ("stages", "techniques", "clocks", "latency")
 # Semi-parallel and fully parallel.
 STAGES = {"joints": (7, 14), "actions": (5, 10)}
 SCORE = {"joints": "pck@0.2_box", "actions": "top1"}
-# A student goes on from its teacher: it needs fewer steps.
-STUDENT_SHARE = 0.4
+SKIPS = (("skips", "head"),)
+FEEDBACK = (*SKIPS, ("feedback", 1))
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,36 @@ class Training:
         return "_".join(parts)
 
     @property
-    def teacher(self) -> Training | None:
-        """The sequential network it starts from; None for a sequential one.
-
-        Skips begin at stages, so a network with skips has a teacher with the same stages; without
-        skips the cut changes no weight and all students share one teacher.
-        """
+    def role(self) -> str:
+        """Which settings it takes: teacher, widened or student."""
         if self.wiring == "sequential":
+            return "teacher" if self.teacher is None else "widened"
+        return "student"
+
+    @property
+    def teacher(self) -> Training | None:
+        """The sequential network it starts from; None for one from scratch.
+
+        Skips begin at stages, so a network with skips has a teacher with the same stages, which
+        itself starts from the plain one; without skips the cut changes no weight and all students
+        share one teacher. Feedback starts at nothing: its teacher is the one without.
+        """
+        options = tuple(o for o in self.options if o[0] != "feedback")
+        skips = dict(options).get("skips", "none") != "none"
+        stages = self.stages if skips else 1
+        if self.wiring != "sequential":
+            return replace(
+                self,
+                wiring="sequential",
+                stages=stages,
+                options=options,
+                distilled=False,
+                latency=0,
+            )
+        if not skips:
             return None
-        stages = self.stages if dict(self.options).get("skips", "none") != "none" else 1
-        return replace(self, wiring="sequential", stages=stages, distilled=False, latency=0)
+        plain = tuple(o for o in options if o[0] != "skips")
+        return Training(options=plain)
 
 
 @dataclass(frozen=True)
@@ -90,38 +110,58 @@ def trained(label: str, training: Training) -> Row:
     return Row(label, training, training.wiring, training.stages, latency=training.latency)
 
 
-def rows(figure: str, task: str) -> Iterator[Row]:
-    """The rows of a figure."""
+def rows(figure: str, task: str, only: int | None = None) -> Iterator[Row]:
+    """The rows of a figure, of all numbers of stages or of `only` one beside the sequential."""
     semi, full = STAGES[task]
+    cuts = [k for k in (semi, full) if only in (None, k)]
+    yield trained("sequential", Training())
+    make = {"stages": _stages, "techniques": _techniques, "clocks": _clocks, "latency": _latency}
+    yield from make[figure](task, cuts)
+
+
+def _untrained(k: int) -> Iterator[Row]:
     teacher = Training()
-    yield trained("sequential", teacher)
-    if figure == "stages":
-        for k in (semi, full):
-            yield Row("frame skipping", teacher, "sequential", k, skipping=True)
-            yield Row("pipelined, scored with its delay", teacher, "pipelined", k)
-            yield Row("parallel at test time only", teacher, "predictive", k)
-            yield trained("predictive, trained", Training(k, "predictive"))
-    elif figure == "techniques":
-        skips = (("skips", "head"),)
-        for k in (semi, full):
-            yield Row("parallel at test time only", teacher, "predictive", k)
-            yield trained("predictive, trained", Training(k, "predictive"))
-            yield trained("+ distillation", Training(k, "predictive", distilled=True))
-            yield trained("sequential with skips", Training(k, "sequential", skips))
-            yield trained("+ skips", Training(k, "predictive", skips))
-            yield trained("+ skips, distillation", Training(k, "predictive", skips, distilled=True))
-            if task == "joints":
-                feedback = (("feedback", 1),)
-                yield trained("+ feedback", Training(k, "predictive", feedback))
-    elif figure == "clocks":
-        for clocks in ("i3d", "halving"):
-            yield trained(f"sequential, {clocks}", Training(options=(("clocks", clocks),)))
-        for clocks in ("single", "i3d", "halving"):
-            options = () if clocks == "single" else (("clocks", clocks),)
-            for k in (semi, full):
-                yield trained(f"predictive, {clocks}", Training(k, "predictive", options))
-    else:
-        for k in (semi, full):
-            for p in (0, 2):
-                label = f"predictive, trained and scored with P = {p}"
-                yield trained(label, Training(k, "predictive", latency=p))
+    yield Row("frame skipping", teacher, "sequential", k, skipping=True)
+    yield Row("pipelined, scored with its delay", teacher, "pipelined", k)
+    yield Row("parallel at test time only", teacher, "predictive", k)
+
+
+def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
+    del task
+    for k in cuts:
+        yield from _untrained(k)
+        yield trained("predictive, trained", Training(k, "predictive"))
+        both = Training(k, "predictive", SKIPS, distilled=True)
+        yield trained("+ skips, distillation", both)
+
+
+def _techniques(task: str, cuts: list[int]) -> Iterator[Row]:
+    for k in cuts[-1:]:
+        yield Row("parallel at test time only", Training(), "predictive", k)
+        yield trained("predictive, trained", Training(k, "predictive"))
+        yield trained("+ distillation", Training(k, "predictive", distilled=True))
+        yield trained("sequential with skips", Training(k, "sequential", SKIPS))
+        yield trained("+ skips", Training(k, "predictive", SKIPS))
+        both = Training(k, "predictive", SKIPS, distilled=True)
+        yield trained("+ skips, distillation", both)
+        if task == "joints":
+            everything = replace(both, options=FEEDBACK)
+            yield trained("+ skips, distillation, feedback", everything)
+
+
+def _clocks(task: str, cuts: list[int]) -> Iterator[Row]:
+    del task
+    for clocks in ("single", "i3d", "halving"):
+        options = () if clocks == "single" else (("clocks", clocks),)
+        if options:
+            yield trained(f"sequential, {clocks}", Training(options=options))
+        for k in cuts:
+            yield trained(f"predictive, {clocks}", Training(k, "predictive", options))
+
+
+def _latency(task: str, cuts: list[int]) -> Iterator[Row]:
+    del task
+    for k in cuts[-1:]:
+        for p in (0, 2):
+            training = Training(k, "predictive", SKIPS, distilled=True, latency=p)
+            yield trained(f"+ skips, distillation, P = {p}", training)

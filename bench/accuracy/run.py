@@ -11,40 +11,51 @@ from __future__ import annotations
 
 import argparse
 import json
+import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from matrix import FIGURES, STUDENT_SHARE, Row, Training, rows
+from matrix import FIGURES, Row, Training, rows
 
 from pvnet import data, runtime
 from pvnet.graph import Graph
-from pvnet.train.config import Config, load_config
+from pvnet.train.config import Config, set_override
 from pvnet.train.evaluation import Protocol, evaluate, first_scored, skipping
 from pvnet.train.loop import train
 
 HERE = Path(__file__).parent
+# lambda of the activation matching.
+WEIGHT = {"joints": 0.01, "actions": 0.05}
 
 
 def configuration(training: Training, args: argparse.Namespace, teacher: str) -> Config:
-    """The file of the task, the settings of the training, the overrides of the command line."""
-    base = load_config(HERE / f"{args.task}.toml", args.overrides)
-    steps = base.run.steps
-    document = base.to_dict()
+    """The settings of task and data for the role, those of the training, the command line's."""
+    kind = args.data.partition(":")[0].partition("?")[0]
+    settings = tomllib.loads((HERE / "settings" / f"{args.task}-{kind}.toml").read_text())
+    document: dict[str, Any] = {}
+    for part in (settings["shared"], settings.get(training.role, {})):
+        for section, values in part.items():
+            document.setdefault(section, {}).update(values)
+    options = document["model"].get("options", {}) | dict(training.options)
     document["model"] |= {"stages": training.stages, "wiring": training.wiring, "start": teacher}
-    document["model"]["options"] |= dict(training.options)
-    document["data"] |= {"train": args.data, "split": args.split}
-    document["loss"]["prediction_latency"] = training.latency
-    document["distill"]["teacher"] = teacher if training.distilled else ""
+    document["model"]["options"] = options
+    document.setdefault("data", {}).update({"train": args.data, "split": args.split})
+    document.setdefault("loss", {})["prediction_latency"] = training.latency
+    document["distill"] = {"teacher": teacher if training.distilled else ""}
+    if training.distilled:
+        document["distill"]["weight"] = WEIGHT[args.task]
     document["run"]["seed"] = args.seed
-    if teacher:
-        document["run"]["steps"] = max(1, round(STUDENT_SHARE * steps))
+    for override in args.overrides:
+        set_override(document, override)
     return Config.from_dict(document)
 
 
 def folder(args: argparse.Namespace) -> str:
     """Name of the setting: the place where the data lie is nobody's business."""
-    return f"{args.task}-{args.data.partition(':')[0]}-split{args.split}-seed{args.seed}"
+    kind = args.data.partition(":")[0].partition("?")[0]
+    split = f"-split{args.split}" if kind == "jhmdb" else ""
+    return f"{args.task}-{kind}{split}-seed{args.seed}"
 
 
 def trained_model(training: Training, args: argparse.Namespace) -> Path:
@@ -126,16 +137,20 @@ def main() -> None:
     parser.add_argument("--max-clips", type=int)
     parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs"))
     parser.add_argument("--records", type=Path, default=HERE / "records")
+    parser.add_argument("--only", type=int, metavar="K", help="of the cuts only this one")
+    parser.add_argument("--train-only", action="store_true", help="leave the scoring for later")
     parser.add_argument("--list", action="store_true", help="only say what would be done")
     args = parser.parse_intermixed_args()
     if args.figure == "clocks" and args.task == "joints":
         parser.error("clocks: only Par-Inception has them")
-    wanted = list(rows(args.figure, args.task))
+    wanted = list(rows(args.figure, args.task, args.only))
     if args.list:
         print("\n".join(f"{row.label:36s} {row.name}" for row in wanted))
         return
     for row in wanted:
         trained_model(row.training, args)
+    if args.train_only:
+        return
     first_tick = common_first_tick(wanted, args)
     any_graph = runtime.load(trained_model(wanted[0].training, args)).graph
     base = configuration(wanted[0].training, args, "")
@@ -144,8 +159,7 @@ def main() -> None:
         split=args.split,
         train=False,
         size=any_graph.nodes[0].shape[1:],
-        frames=None,
-        fps=base.data.fps or None,
+        frames=base.data.video_frames or None,
         task=args.task,
         crop=base.data.crop,
     )

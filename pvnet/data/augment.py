@@ -1,4 +1,4 @@
-"""Random changes of a training clip: zoom, shift, shape, mirror image, colour."""
+"""Random changes of a training clip: zoom, shift, shape, rotation, mirror image, colour."""
 
 from __future__ import annotations
 
@@ -12,9 +12,65 @@ from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import FLIP, flip_joints
 
 from .clips import Clip, inside
-from .resample import Box, resample
+from .resample import Box, resample, warp
 
 _GREY = np.array([0.299, 0.587, 0.114])
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one clip.
+
+    Attributes:
+        zoom: factor on the size of what is shown.
+        shape: factor on its width over height.
+        shift: (x, y) of the middle of the new picture, shares of its size from the old middle.
+        angle: rotation of the content in radians, clockwise on the screen.
+        mirrored: left and right exchanged, after everything else.
+        colour: [3, 3] matrix on RGB.
+        offset: added to every channel after it, in grey levels.
+    """
+
+    zoom: float
+    shape: float
+    shift: tuple[float, float]
+    angle: float
+    mirrored: bool
+    colour: NDArray[np.float64]
+    offset: float
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels change their place (but for mirroring)."""
+        return self.zoom != 1 or self.shape != 1 or self.shift != (0.0, 0.0) or self.angle != 0
+
+    def box(self, h: int, w: int) -> Box:
+        """What is shown, before rotation."""
+        half_w, half_h = 0.5 * w / (self.zoom * self.shape), 0.5 * h * self.shape / self.zoom
+        x, y = w * (0.5 + self.shift[0]), h * (0.5 + self.shift[1])
+        return Box(x - half_w, y - half_h, x + half_w, y + half_h)
+
+    def matrix(self, size: tuple[int, int], *, mirror: bool = True) -> NDArray[np.float64]:
+        """[2, 3]: where (x, y, 1) of the new picture lies in the old one, both of (h, w) `size`.
+
+        Edge coordinates: pixel i reaches from i to i + 1.
+
+        Args:
+            size: (h, w).
+            mirror: with the mirroring.
+        """
+        h, w = size
+        box = self.box(h, w)
+        sx, sy = (box.x1 - box.x0) / w, (box.y1 - box.y0) / h
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        turn = np.array([[cos, sin], [-sin, cos]])
+        lin = turn @ np.diag([sx, sy])
+        middle = np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
+        shift = middle - lin @ np.array([w / 2, h / 2])
+        if mirror and self.mirrored:
+            shift = shift + lin @ np.array([w, 0.0])
+            lin = lin @ np.diag([-1.0, 1.0])
+        return np.concatenate([lin, shift[:, None]], axis=1)
 
 
 @dataclass(frozen=True)
@@ -25,6 +81,7 @@ class Augment:
         zoom: the picture is made larger or smaller by up to this share (0.25: 0.8 to 1.25).
         shift: moved by up to this share of its size.
         stretch: change of its shape, width over height, by up to this share.
+        rotate: turned by up to this many degrees.
         flip: probability of the mirror image (joints and mirrored labels change with it).
         brightness: offset, share of the grey range.
         contrast: change of the slope.
@@ -36,6 +93,7 @@ class Augment:
     zoom: float = 0.25
     shift: float = 0.08
     stretch: float = 0.1
+    rotate: float = 0.0
     flip: float = 0.5
     brightness: float = 0.12
     contrast: float = 0.25
@@ -86,16 +144,17 @@ class Augment:
             rng: where the choices come from; it advances equally whatever the strengths are.
             mirror_labels: label of the mirror image of each label; empty: labels stay.
         """
-        draw = rng.uniform(-1.0, 1.0, 10)
-        mirrored = bool(rng.random() < self.flip)
+        change = self.draw(rng)
         h, w = clip.frames.shape[1:3]
         frames, joints, visible, label = clip.frames, clip.joints, clip.visible, clip.label
-        if self.zoom or self.shift or self.stretch:
-            box = self._box(draw, h, w)
-            frames = resample(frames, box, (h, w))
+        if change.moves:
+            if change.angle:
+                frames = warp(frames, change.matrix((h, w), mirror=False), (h, w))
+            else:
+                frames = resample(frames, change.box(h, w), (h, w))
             if joints is not None:
-                joints = box.points(joints, (h, w))
-        if mirrored:
+                joints = _moved(joints, change.matrix((h, w), mirror=False))
+        if change.mirrored:
             frames = frames[:, :, ::-1]
             if joints is not None:
                 joints = flip_joints(joints, w)
@@ -105,27 +164,33 @@ class Augment:
                 label = int(mirror_labels[label])
         if joints is not None and visible is not None:
             visible = visible & inside(joints, (h, w))
-        frames = self._colour(np.ascontiguousarray(frames), draw[4:], rng)
+        frames = self._colour(np.ascontiguousarray(frames), change, rng)
         return replace(clip, frames=frames, joints=joints, visible=visible, label=label)
 
-    def _box(self, draw: NDArray[np.float64], h: int, w: int) -> Box:
-        zoom = (1 + self.zoom) ** draw[0]
-        shape = (1 + self.stretch) ** (0.5 * draw[1])
-        half_w, half_h = 0.5 * w / (zoom * shape), 0.5 * h * shape / zoom
-        x, y = w * (0.5 + self.shift * draw[2]), h * (0.5 + self.shift * draw[3])
-        return Box(x - half_w, y - half_h, x + half_w, y + half_h)
+    def draw(self, rng: np.random.Generator) -> Change:
+        """The changes of one clip; `rng` advances equally whatever the strengths are."""
+        draw = rng.uniform(-1.0, 1.0, 10)
+        mirrored = bool(rng.random() < self.flip)
+        angle = float(rng.uniform(-1.0, 1.0)) * np.deg2rad(self.rotate)
+        slope = (1 + self.contrast) ** draw[4]
+        strength = max(0.0, 1 + self.saturation * draw[5])
+        matrix = strength * np.eye(3) + (1 - strength) * _GREY[None, :]
+        return Change(
+            zoom=float((1 + self.zoom) ** draw[0]),
+            shape=float((1 + self.stretch) ** (0.5 * draw[1])),
+            shift=(float(self.shift * draw[2]), float(self.shift * draw[3])),
+            angle=float(angle),
+            mirrored=mirrored,
+            colour=slope * (1 + self.tint * draw[7:10])[:, None] * matrix,
+            offset=float(255 * self.brightness * draw[6] + 127.5 * (1 - slope)),
+        )
 
     def _colour(
-        self, frames: NDArray[np.uint8], draw: NDArray[np.float64], rng: np.random.Generator
+        self, frames: NDArray[np.uint8], change: Change, rng: np.random.Generator
     ) -> NDArray[np.uint8]:
         if not (self.brightness or self.contrast or self.saturation or self.tint or self.noise):
             return frames
-        slope = (1 + self.contrast) ** draw[0]
-        strength = max(0.0, 1 + self.saturation * draw[1])
-        gains = 1 + self.tint * draw[3:6]
-        matrix = strength * np.eye(3) + (1 - strength) * _GREY[None, :]
-        matrix = (slope * gains[:, None] * matrix).astype(np.float32)
-        offset = 255 * self.brightness * draw[2] + 127.5 * (1 - slope)
+        matrix = change.colour.astype(np.float32)
         channels = [frames[..., c].astype(np.float32) for c in range(3)]
         out = np.empty_like(frames)
         noise: NDArray[np.float32] | None = None
@@ -135,9 +200,16 @@ class Augment:
             plane = channels[0] * matrix[c, 0]
             plane += channels[1] * matrix[c, 1]
             plane += channels[2] * matrix[c, 2]
-            plane += np.float32(offset + 0.5)
+            plane += np.float32(change.offset + 0.5)
             if noise is not None:  # another shift of it in every frame and channel
                 for t in range(len(plane)):
                     plane[t] += np.roll(noise, (7 * t + 3 * c, 11 * t + 5 * c), (0, 1))
             out[..., c] = np.clip(plane, 0, 255, out=plane)
         return out
+
+
+def _moved(joints: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Points [..., 2] at pixel centres of the old picture, as they lie in the new one."""
+    back = np.linalg.inv(matrix[:, :2])
+    out = (np.asarray(joints, np.float64) + 0.5 - matrix[:, 2]) @ back.T - 0.5
+    return np.asarray(out, np.float32)

@@ -120,6 +120,29 @@ def _augment(given: Augment | bool | str | None) -> Augment | None:
     return given
 
 
+class ClipPlaces:
+    """`place(number)` is (epoch, index) of clip `number` of a run over `n` clips."""
+
+    def __init__(self, n: int, seed: int, *, shuffle: bool = True) -> None:
+        self._n, self._seed, self._shuffle = n, seed, shuffle
+        self._order: tuple[int, Any] | None = None  # of the epoch asked for last
+
+    def __call__(self, number: int) -> tuple[int, int]:
+        """The place of clip `number`."""
+        epoch, position = divmod(number, self._n)
+        if not self._shuffle:
+            return epoch, position
+        if self._order is None or self._order[0] != epoch:
+            order = np.random.default_rng([_ORDER, self._seed, epoch]).permutation(self._n)
+            self._order = (epoch, order)
+        return epoch, int(self._order[1][position])
+
+
+def clip_state(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """Where the random choices of a clip come from."""
+    return np.random.default_rng([_CLIP, seed, epoch, index])
+
+
 class _Numbers:
     """Batch numbers from `first`, without end or up to `end`."""
 
@@ -143,24 +166,12 @@ class _Batches(TorchDataset[Batch]):
         self._world: int = settings["world"]
         self._augment: Augment | None = settings["augment"]
         self._mean, self._std = settings["mean"], settings["std"]
-        self._shuffle: bool = settings["shuffle"]
         self._raw: bool = settings["raw"]
-        self._order: tuple[int, Any] | None = None  # of the epoch asked for last
-
-    def _index(self, number: int) -> tuple[int, int]:
-        """(epoch, index) of clip `number` of the run."""
-        n = len(self._dataset)
-        epoch, position = divmod(number, n)
-        if not self._shuffle:
-            return epoch, position
-        if self._order is None or self._order[0] != epoch:
-            order = np.random.default_rng([_ORDER, self._seed, epoch]).permutation(n)
-            self._order = (epoch, order)
-        return epoch, int(self._order[1][position])
+        self._place = ClipPlaces(len(dataset), self._seed, shuffle=settings["shuffle"])
 
     def __getitem__(self, number: int) -> Batch:
         first = (number * self._world + self._rank) * self._batch
-        places = [self._index(first + k) for k in range(self._batch)]
+        places = [self._place(first + k) for k in range(self._batch)]
         clips = [self._clip(epoch, index) for epoch, index in places]
         shapes = {c.frames.shape for c in clips}
         if len(shapes) > 1:
@@ -179,7 +190,7 @@ class _Batches(TorchDataset[Batch]):
         }
 
     def _clip(self, epoch: int, index: int) -> Clip:
-        rng = np.random.default_rng([_CLIP, self._seed, epoch, index])
+        rng = clip_state(self._seed, epoch, index)
         clip = self._dataset.get(index, rng)
         if self._augment is None:
             return clip

@@ -136,7 +136,7 @@ def open_cache(request: Request, folder: Path | None = None) -> FrameCache:
     try:
         if not (place / "index.npz").exists():
             base.mkdir(parents=True, exist_ok=True)
-            with _lock(base / f"{place.name}.lock"):
+            with locked(base / f"{place.name}.lock"):
                 if not (place / "index.npz").exists():
                     _build(request, place)
         return FrameCache(place)
@@ -150,7 +150,7 @@ def open_cache(request: Request, folder: Path | None = None) -> FrameCache:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Only one process at a time (where the system has flock)."""
     try:
         import fcntl

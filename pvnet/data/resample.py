@@ -85,3 +85,35 @@ def resample(frames: NDArray[np.uint8], box: Box, size: tuple[int, int]) -> NDAr
     out = _along(rows, _taps(box.x0, box.x1, w, size[1]), 2)
     out += np.float32(0.5)
     return np.clip(out, 0, 255, out=out).astype(np.uint8)
+
+
+def warp(
+    frames: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Every frame under an affine map, bilinear; beyond the picture its edge is repeated.
+
+    Args:
+        frames: uint8 [t, h, w, 3].
+        matrix: [2, 3], where (x, y, 1) of the result lies in `frames`, edge coordinates.
+        size: (h, w) of the result.
+
+    Returns:
+        uint8 [t, h, w, 3].
+    """
+    h, w = frames.shape[1:3]
+    rows, columns = np.mgrid[0 : size[0], 0 : size[1]] + 0.5
+    x = matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2] - 0.5
+    y = matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2] - 0.5
+    x, y = np.clip(x, 0, w - 1), np.clip(y, 0, h - 1)
+    x0, y0 = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    x1, y1 = np.minimum(x0 + 1, w - 1), np.minimum(y0 + 1, h - 1)
+    fx, fy = (x - x0).astype(np.float32), (y - y0).astype(np.float32)
+    out = np.full((len(frames), *size, 3), 0.5, np.float32)
+    for yy, xx, weight in (
+        (y0, x0, (1 - fy) * (1 - fx)),
+        (y0, x1, (1 - fy) * fx),
+        (y1, x0, fy * (1 - fx)),
+        (y1, x1, fy * fx),
+    ):
+        out += frames[:, yy, xx].astype(np.float32) * weight[..., None]
+    return out.astype(np.uint8)

@@ -32,17 +32,33 @@ def zero_frame(step: Step, like: Tensor) -> Tensor:
     return torch.zeros((like.shape[0], c, 1, h, w), dtype=like.dtype, device=like.device)
 
 
+Windows = dict[tuple[Read, int, int, int], tuple[Tensor, int, int]]
+
+
 def run_dense(
-    step: Step, layer: NodeLayer | None, values: Mapping[str, Tensor], like: Tensor, ticks: int
+    step: Step,
+    layer: NodeLayer | None,
+    values: Mapping[str, Tensor],
+    like: Tensor,
+    ticks: int,
+    windows: Windows,
 ) -> Tensor:
-    """All firings of a node in `ticks` ticks, [b, c, J, h, w], from those of its sources."""
+    """All firings of a node in `ticks` ticks, [b, c, J, h, w], from those of its sources.
+
+    `windows` keeps what readers of one source with the same clock and delay share: in a dense block
+    that begins a stage every layer reads the same delayed maps.
+    """
     firings = step.firings(ticks)
     if firings == 0:
         return no_firings(step, like)
-    parts = [
-        window(values[r.source], r, period=step.period, origin=step.origin, firings=firings)
-        for r in step.reads
-    ]
+    parts = []
+    for r in step.reads:
+        key = (r, step.period, step.origin, firings)
+        if key not in windows:
+            windows[key] = window(
+                values[r.source], r, period=step.period, origin=step.origin, firings=firings
+            )
+        parts.append(windows[key])
     operation = OPERATIONS[step.op]
     if step.reads[0].taps > 1 or step.op == "conv3d":
         x, stride, dilation = parts[0]
@@ -108,10 +124,13 @@ def run_clip(program: Program, layers: Layers, inputs: Mapping[str, Tensor]) -> 
     values = dict(inputs)
     like = next(iter(inputs.values()))
     ticks = int(like.shape[2])
+    windows: Windows = {}
     for group in program.groups:
         if program.is_cycle(group):
             run_cycle(group, layers, values, program, like, ticks)
         elif group[0].op != "input":
             step = group[0]
-            values[step.name] = run_dense(step, layers.get(step.name), values, like, ticks)
+            values[step.name] = run_dense(
+                step, layers.get(step.name), values, like, ticks, windows
+            )
     return values

@@ -45,20 +45,45 @@ def _norm(norm: nn.Module, y: Tensor) -> Tensor:
     return cast("Tensor", z.flatten(1).view(z.shape))
 
 
+def per_frame(x: Tensor) -> Tensor:
+    """[b, c, J, h, w] as [b * J, c, h, w]; a view where x is laid out channels_last_3d."""
+    b, c, j, h, w = x.shape
+    return x.transpose(1, 2).reshape(b * j, c, h, w)
+
+
+def per_clip(y: Tensor, b: int) -> Tensor:
+    """[b * J, c, h, w] as [b, c, J, h, w]; always a view, channels_last_3d if y is channels_last."""
+    return y.reshape(b, -1, *y.shape[1:]).transpose(1, 2)
+
+
 def _conv3d(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
     assert layer is not None
-    ph, pw = attrs["padding"]
-    y = F.conv3d(
-        xs[0],
-        layer.weight,
-        layer.bias,
-        stride=(stride, *attrs["stride"][1:]),
-        padding=(0, ph, pw),
-        dilation=(dilation, *attrs["dilation"][1:]),
-        groups=attrs["groups"],
-    )
+    x, (ph, pw) = xs[0], attrs["padding"]
+    if attrs["kernel"][0] == 1:
+        # One tap: a convolution of frames. The libraries under torch have far better kernels for
+        # those than for volumes of depth 1, on CPUs and on GPUs.
+        y = F.conv2d(
+            per_frame(x if stride == 1 else x[:, :, ::stride]),
+            layer.weight.squeeze(2),
+            layer.bias,
+            stride=tuple(attrs["stride"][1:]),
+            padding=(ph, pw),
+            dilation=tuple(attrs["dilation"][1:]),
+            groups=attrs["groups"],
+        )
+        y = per_clip(y, x.shape[0])
+    else:
+        y = F.conv3d(
+            x,
+            layer.weight,
+            layer.bias,
+            stride=(stride, *attrs["stride"][1:]),
+            padding=(0, ph, pw),
+            dilation=(dilation, *attrs["dilation"][1:]),
+            groups=attrs["groups"],
+        )
     if layer.norm is not None:
         y = _norm(layer.norm, y)
     return activate(y, attrs["act"])
@@ -89,6 +114,10 @@ def _max_pool(
     del layer
     kernel = tuple(attrs["kernel"])
     x, padding = pad_for_pool(xs[0], kernel, attrs["padding"], -math.inf)
+    if kernel[0] == 1:
+        frames = per_frame(x if stride == 1 else x[:, :, ::stride])
+        y = F.max_pool2d(frames, kernel[1:], tuple(attrs["stride"][1:]), padding[1:])
+        return per_clip(y, x.shape[0])
     return F.max_pool3d(x, kernel, (stride, *attrs["stride"][1:]), padding, (dilation, 1, 1))
 
 
@@ -102,6 +131,15 @@ def _avg_pool(
     padding = (0, *attrs["padding"])
     if include:
         x, padding = pad_for_pool(x, kernel, attrs["padding"], 0.0)
+    if kernel[0] == 1:
+        y = F.avg_pool2d(
+            per_frame(x if stride == 1 else x[:, :, ::stride]),
+            kernel[1:],
+            tuple(attrs["stride"][1:]),
+            padding[1:],
+            count_include_pad=include,
+        )
+        return per_clip(y, x.shape[0])
     return F.avg_pool3d(
         x, kernel, (stride, *attrs["stride"][1:]), padding, count_include_pad=include
     )
@@ -121,7 +159,10 @@ def _concat(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
     del attrs, layer, stride, dilation
-    return torch.cat(list(xs), dim=1) if len(xs) > 1 else xs[0]
+    if len(xs) == 1:
+        return xs[0]
+    # CUDA joins tensors of more than four dimensions one by one, slowly.
+    return per_clip(torch.cat([per_frame(x) for x in xs], dim=1), xs[0].shape[0])
 
 
 def _add(
@@ -155,15 +196,12 @@ def _upsample(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
     del layer, stride, dilation
-    x = xs[0]
-    b, c, t, h, w = x.shape
-    frames = x.transpose(1, 2).reshape(b * t, c, h, w)
-    size = tuple(attrs["size"])
+    x, size = xs[0], tuple(attrs["size"])
     if attrs["mode"] == "nearest":
-        y = F.interpolate(frames, size=size, mode="nearest")
+        y = F.interpolate(per_frame(x), size=size, mode="nearest")
     else:
-        y = F.interpolate(frames, size=size, mode="bilinear", align_corners=False)
-    return y.reshape(b, t, c, *size).transpose(1, 2)
+        y = F.interpolate(per_frame(x), size=size, mode="bilinear", align_corners=False)
+    return per_clip(y, x.shape[0])
 
 
 def _linear(

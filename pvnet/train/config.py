@@ -44,6 +44,9 @@ class DataConfig:
         frames: per training clip.
         fps: frames per second of the clips; 0: as the videos are.
         workers: processes that read; 0: none.
+        resident: keep the whole data set on the training device and change its clips there; for
+            small sets of whole pictures. Rendered figures are then `n` fixed videos.
+        video_frames: length of the videos of a resident set from which clips are cut; 0: whole.
         crop: part of the picture that is shown (`pvnet.data.open_dataset`).
         augment: random changes: "default", "none", or settings (`pvnet.data.Augment.parse`).
     """
@@ -54,6 +57,8 @@ class DataConfig:
     frames: int = 16
     fps: float = 0.0
     workers: int = 0
+    resident: bool = False
+    video_frames: int = 0
     crop: str = "none"
     augment: str = "default"
 
@@ -150,6 +155,8 @@ class RunConfig:
         checkpoint_every: steps between two checkpoints.
         threads: of torch; 0: its default.
         deterministic: refuse torch's unordered sums on CUDA where it can do without.
+        cuda_graph: capture loss and gradients once and replay them, for networks so small that
+            starting kernels takes longer than running them; CUDA only.
         tensorboard: also write TensorBoard events where it is installed.
     """
 
@@ -166,6 +173,7 @@ class RunConfig:
     checkpoint_every: int = 200
     threads: int = 0
     deterministic: bool = False
+    cuda_graph: bool = False
     tensorboard: bool = False
 
 
@@ -218,14 +226,23 @@ def load_config(path: str | os.PathLike[str] | None, overrides: Sequence[str] = 
                 "expected a TOML file. Check the path and the syntax."
             ) from None
     for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key:
-            raise InvalidArgumentError(
-                f"[config] this is no override: got {override!r}, expected section.key=value. "
-                "Write for example run.steps=100."
-            )
-        _set(document, key.split("."), _value(text), override)
+        set_override(document, override)
     return Config.from_dict(document)
+
+
+def set_override(document: dict[str, Any], override: str) -> None:
+    """Puts `section.key=value` into nested tables.
+
+    Raises:
+        InvalidArgumentError: it has another form.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InvalidArgumentError(
+            f"[config] this is no override: got {override!r}, expected section.key=value. "
+            "Write for example run.steps=100."
+        )
+    _set(document, key.split("."), _value(text), override)
 
 
 def _value(text: str) -> Any:
@@ -311,6 +328,12 @@ def _check(config: Config) -> None:
     for key, (value, low) in lowest.items():
         if value < low:
             raise _wrong(key, value, f"at least {low}")
+    if config.run.cuda_graph and (config.run.carry or config.optimiser.accumulate > 1):
+        raise InvalidArgumentError(
+            f"[config] a captured step is one batch of whole clips: got run.carry = "
+            f"{config.run.carry} and optimiser.accumulate = {config.optimiser.accumulate}, expected "
+            "0 and 1. Set run.cuda_graph=false."
+        )
     if config.run.carry and config.distill.teacher:
         raise InvalidArgumentError(
             "[config] distillation looks at whole clips: got run.carry and distill.teacher, "

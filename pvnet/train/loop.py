@@ -18,6 +18,7 @@ from pvnet.errors import StateError
 from pvnet.models import MEAN, STD
 from pvnet.nn import Network
 from pvnet.train import checkpoint, distributed
+from pvnet.train.captured import CapturedGradients
 from pvnet.train.config import Config
 from pvnet.train.log import Log, draw_curve, read_log
 from pvnet.train.network import build_network, build_teacher, set_norm, task_of, to_device
@@ -60,6 +61,12 @@ class Run:
         self.objective = Objective(config, self.net, module, teacher, group.device)
         self.optimiser = make_optimiser(self.net, config.optimiser)
         self.average = Average(self.net, config.run.ema) if config.run.ema else None
+        self.captured: CapturedGradients | None = None
+        if group.device.type == "cuda":
+            # Shapes never change within a run: the search for the fastest kernels pays.
+            torch.backends.cudnn.benchmark = not config.run.deterministic
+            if config.run.cuda_graph and group.world == 1:
+                self.captured = CapturedGradients(self.objective, list(self.net.parameters()))
         self.step = 0
         self.cursors: list[list[int]] | None = None
 
@@ -226,8 +233,12 @@ def _one_step(run: Run, batches: Iterator[dict[str, Tensor]], rate: float) -> di
     """Gradients of `accumulate` batches, one move of the weights; losses over all processes."""
     config, parts = run.config.optimiser, run.config.optimiser.accumulate
     set_rate(run.optimiser, rate)
-    run.optimiser.zero_grad(set_to_none=True)
     sums: dict[str, Tensor] = {}
+    if run.captured is not None:
+        sums = run.captured(next(batches))
+        parts = 0
+    else:
+        run.optimiser.zero_grad(set_to_none=True)
     for part in range(parts):
         module = run.objective.module
         alone = part + 1 < parts and isinstance(module, nn.parallel.DistributedDataParallel)

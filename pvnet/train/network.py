@@ -12,6 +12,7 @@ from pvnet.errors import InvalidArgumentError
 from pvnet.nn import Network
 from pvnet.runtime import load
 from pvnet.train.config import Config
+from pvnet.train.graft import start_from
 
 # Most cells of a heatmap hold no joint: sigmoid(-4) = 0.018.
 _HEATMAP_BIAS = -4.0
@@ -53,7 +54,7 @@ def build_network(config: Config, *, classes: int | None = None) -> Network:
     )
     net = Network(graph)
     if config.model.start:
-        net.load_weights(load(config.model.start).weights)
+        start_from(net, load(config.model.start))
     elif task == "joints":
         bias = net.get_parameter(f"{graph.outputs[0].node}.bias")
         nn.init.constant_(bias, _HEATMAP_BIAS)
@@ -63,12 +64,14 @@ def build_network(config: Config, *, classes: int | None = None) -> Network:
 def build_teacher(student: Network, path: str) -> Network:
     """The sequential wiring of the student's architecture with the weights of a file, frozen.
 
+    A student with more than the file has (feedback) gets a teacher in which that is still 0.
+
     Raises:
         InvalidArgumentError: weights of another architecture.
     """
     graph = student.graph
     teacher = Network(graph.wire("sequential", graph.stage_lists))
-    teacher.load_weights(load(path).weights)
+    start_from(teacher, load(path))
     teacher.requires_grad_(requires_grad=False)
     return teacher.eval()
 

@@ -45,6 +45,8 @@ class Objective:
         self.output = output.name
         self.warm_up = output.warm_up_ticks if loss.warm_up < 0 else loss.warm_up
         self.task = task_of(self.config)
+        # Kept on the device: a captured step may not copy from the host.
+        self._masks: dict[int, Tensor] = {}
         self.matched = matched_stages(self.net, self.config.distill.stages) if self.teacher else []
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
@@ -78,7 +80,10 @@ class Objective:
         latency = self.config.loss.prediction_latency
         if "ages" in batch:
             return batch["ages"] >= max(self.warm_up, latency)
-        return scored_ticks(ticks, warm_up=self.warm_up, prediction_latency=latency)
+        if ticks not in self._masks:
+            mask = scored_ticks(ticks, warm_up=self.warm_up, prediction_latency=latency)
+            self._masks[ticks] = mask.to(self.device)
+        return self._masks[ticks]
 
     def _task(self, output: Tensor, batch: Batch, scored: Tensor) -> Tensor:
         loss = self.config.loss

@@ -23,7 +23,8 @@ def make_optimiser(net: nn.Module, config: OptimiserConfig) -> torch.optim.Optim
         return torch.optim.SGD(
             groups, lr=config.rate, momentum=config.momentum, nesterov=config.momentum > 0
         )
-    return torch.optim.AdamW(groups, lr=config.rate)
+    on_cuda = all(p.is_cuda for p in parameters)
+    return torch.optim.AdamW(groups, lr=config.rate, fused=True if on_cuda else None)
 
 
 def rate_factor(config: ScheduleConfig, step: int, steps: int) -> float:
@@ -63,12 +64,15 @@ class Average:
     def update(self, net: nn.Module, step: int) -> None:
         """After step `step` (from 0) of the optimiser."""
         decay = min(self.decay, (1 + step) / (10 + step))
+        means, values = [], []
         for key, value in net.state_dict().items():
             mean = self.values[key]
             if mean.is_floating_point():
-                mean.lerp_(value.detach(), 1.0 - decay)
+                means.append(mean)
+                values.append(value.detach())
             else:
                 mean.copy_(value)
+        torch._foreach_lerp_(means, values, 1.0 - decay)
 
     @torch.no_grad()
     def load(self, values: Mapping[str, Tensor]) -> None:

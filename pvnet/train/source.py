@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import Tensor
 
 from pvnet.models import MEAN, STD
 from pvnet.train.config import Config
-from pvnet.train.distributed import share
+from pvnet.train.distributed import choose_device, share
 from pvnet.train.network import frame_size, task_of
 from pvnet.video.joints import JOINTS
 
 if TYPE_CHECKING:
     from pvnet.data.clips import Dataset
+    from pvnet.data.resident import Resident
 
 Batches = Callable[[int, int, int], Iterator[dict[str, Tensor]]]
 
@@ -54,6 +58,8 @@ def data_source(config: Config) -> Source:
         "crop": config.data.crop,
         "fps": config.data.fps or None,
     }
+    if config.data.resident:
+        return _resident(config, common)
     dataset = data.open_dataset(config.data.train, frames=config.data.frames, **common)
 
     def batches(start: int, rank: int, world: int) -> Iterator[dict[str, Tensor]]:
@@ -75,3 +81,59 @@ def data_source(config: Config) -> Source:
         return data.open_dataset(config.data.train, frames=None, **common)
 
     return Source(batches, videos, tuple(dataset.classes))
+
+
+# Pictures are kept this much larger than the clips that are cut from them.
+_MARGIN = 1.25
+
+
+def _resident(config: Config, common: dict[str, Any]) -> Source:
+    """The data set whole on the device of this process."""
+    from pvnet import data
+    from pvnet.data.resident import resident_batches
+    from pvnet.data.sampling import Sampling
+
+    size = common["size"]
+    device = choose_device(config.run.device, int(os.environ.get("LOCAL_RANK", "0")))
+    keys = tuple((k, v) for k, v in common.items() if k not in ("size", "fps"))
+    length = config.data.video_frames or None
+    kept, classes = _kept(config.data.train, length, size, keys, device, config.data.workers)
+    sampling = Sampling(config.data.frames, config.data.fps or None, "random")
+
+    def batches(start: int, rank: int, world: int) -> Iterator[dict[str, Tensor]]:
+        return resident_batches(
+            kept,
+            sampling,
+            batch=share(config.run.batch, world),
+            size=size,
+            mean=MEAN,
+            std=STD,
+            seed=config.run.seed,
+            rank=rank,
+            world=world,
+            start_batch=start,
+            augment=data.Augment.parse(config.data.augment),
+        )
+
+    def videos() -> Dataset:
+        return data.open_dataset(config.data.train, frames=None, **common)
+
+    return Source(batches, videos, classes)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(
+    spec: str,
+    frames: int | None,
+    size: tuple[int, int],
+    keys: tuple[tuple[str, Any], ...],
+    device: torch.device,
+    workers: int,
+) -> tuple[Resident, tuple[str, ...]]:
+    """Runs one after the other in a process, a teacher and its students, share the data."""
+    from pvnet import data
+    from pvnet.data.resident import load_resident
+
+    larger = (round(_MARGIN * size[0]), round(_MARGIN * size[1]))
+    dataset = data.open_dataset(spec, frames=frames, size=larger, sampling="start", **dict(keys))
+    return load_resident(dataset, device, workers=workers), tuple(dataset.classes)
