@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pvnet.cli.parse import positive
+from pvnet.cli.parse import add_cluster_argument, positive
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, UsageError
 
@@ -27,7 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", type=Path, metavar="FOLDER", help="where that environment is")
     parser.add_argument("--base-python", metavar="PATH", help="Python 3.9-3.12 to make it with")
     parser.add_argument("--python", type=Path, metavar="PATH", help="a Python that has MediaPipe")
-    parser.add_argument("--workers", type=positive, default=1, help="estimators at a time")
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="estimators at a time (default 1; with --cluster all its CPUs)",
+    )
+    add_cluster_argument(parser)
     parser.add_argument("--shard", type=_shard, metavar="I/N", help="only the I-th of N shares")
     parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE", help="join label files")
 
@@ -77,6 +84,7 @@ def _python(args: argparse.Namespace) -> Path:
 
 def _label(args: argparse.Namespace, out: Path, python: Path) -> Report:
     from pvnet.data import labelling
+    from pvnet.data.cluster import Cluster
     from pvnet.data.estimator import Estimator
 
     jobs: Sequence[labelling.Job] = labelling.find_jobs(args.videos)
@@ -86,8 +94,9 @@ def _label(args: argparse.Namespace, out: Path, python: Path) -> Report:
         labels = labelling.label_videos(
             jobs,
             out,
-            lambda: Estimator(python),
-            workers=args.workers,
+            functools.partial(Estimator, python),
+            workers=args.workers or 1,
+            cluster=Cluster(args.cluster, args.workers) if args.cluster else None,
             done=lambda _: bar.step(),
         )
     return _report(out, labels)
@@ -112,11 +121,14 @@ def _report(out: Path, labels: Labels) -> Report:
         "frames_with_a_person": found,
         "found_rate": found / frames if frames else None,
         "errors": dict(labels.errors),
+        "retried": list(labels.retried),
     }
     lines = [
         f"wrote {out}: {len(labels.videos)} videos, {frames} frames, a person in "
         f"{100 * found / max(frames, 1):.1f} % of them ({labels.estimator})"
     ]
+    if labels.retried:
+        lines.append(f"{len(labels.retried)} videos went to a second worker: the first died")
     if labels.errors:
         lines.append(f"{len(labels.errors)} videos could not be labelled:")
         for name, problem in list(labels.errors.items())[:_SHOWN_ERRORS]:

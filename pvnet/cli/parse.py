@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from pvnet.errors import InvalidArgumentError
+
 
 def positive(text: str) -> int:
     """An integer of at least 1."""
@@ -38,6 +40,28 @@ def new_file(text: str) -> Path:
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"got {text}, which may not be written")
     return path
+
+
+def cluster_address(text: str) -> str:
+    """Where a Ray cluster is: local, auto or HOST:PORT."""
+    from pvnet.data.ray_connection import check_address
+
+    try:
+        return check_address(text)
+    except InvalidArgumentError:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected local, auto or HOST:PORT"
+        ) from None
+
+
+def add_cluster_argument(parser: argparse.ArgumentParser) -> None:
+    """`--cluster`."""
+    parser.add_argument(
+        "--cluster",
+        type=cluster_address,
+        metavar="local|auto|HOST:PORT",
+        help="spread the work over a Ray cluster (docs/cli.md)",
+    )
 
 
 def fraction(text: str) -> float:

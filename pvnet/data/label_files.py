@@ -52,11 +52,14 @@ class Labels:
         videos: by name, sorted.
         errors: name to what went wrong, of videos that could not be labelled.
         estimator: what made them.
+        retried: videos that another worker was given because the first had died over them; not
+            kept in the file.
     """
 
     videos: Mapping[str, VideoLabels]
     errors: Mapping[str, str] = field(default_factory=dict)
     estimator: str = ""
+    retried: tuple[str, ...] = ()
 
 
 def save_labels(path: Path, labels: Labels) -> None:

@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Lock, Thread
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from pvnet.errors import FileError, InvalidArgumentError
 
-from pvnet.errors import FileError, InvalidArgumentError, PvnetError
-from pvnet.video.source import open as open_video
-
+from .cluster import Cluster, spread
 from .decode import VIDEO_ENDINGS
-from .estimator import EstimatorError
 from .label_files import Labels, VideoLabels, load_labels, save_labels
+from .label_work import Estimates, Job, Labelled, Labeller, kept
 from .tree import Tree
 
-
-class Estimates(Protocol):
-    """What labels frames; `estimator.Estimator` is one."""
-
-    name: str
-
-    def begin(self) -> None:
-        """A new video begins."""
-        ...
-
-    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32 [13, 3] x, y, visibility of the person in a frame."""
-        ...
-
-    def close(self) -> None:
-        """End it."""
-        ...
-
-
-@dataclass(frozen=True)
-class Job:
-    """A video to label: its name in the labels file, and its file."""
-
-    name: str
-    path: Path
+__all__ = ["Estimates", "Job", "find_jobs", "label_videos", "shard"]
 
 
 def find_jobs(places: Sequence[Path]) -> list[Job]:
@@ -95,44 +67,13 @@ def shard(jobs: Sequence[Job], part: int, parts: int) -> list[Job]:
     return list(jobs[part - 1 :: parts])
 
 
-def label_video(job: Job, estimator: Estimates) -> VideoLabels:
-    """Joints of every frame of a video.
-
-    Raises:
-        FileError: if it cannot be read.
-        EstimatorError: if the estimator has ended.
-    """
-    estimator.begin()
-    rows, times = [], []
-    with open_video(str(job.path)) as source:
-        for frame in source:
-            rows.append(estimator(frame.image))
-            times.append(frame.time_s)
-        info = source.info
-        # Pictures of a video whose size changes are all shown at the size of the first.
-        h, w = frame.image.shape[:2] if rows else (0, 0)
-    if not rows:
-        raise FileError(
-            f"[data.labelling] nothing to label in {job.name}: got 0 readable frames, expected at "
-            "least one. Replace the file, or leave it out."
-        )
-    stamps = np.asarray(times, np.float64)
-    return VideoLabels(
-        job.name,
-        job.path.stat().st_size,
-        np.stack(rows).astype(np.float32),
-        stamps - stamps[0],
-        (w, h),
-        info.fps if info.fps > 0 else 25.0,
-    )
-
-
 def label_videos(
     jobs: Sequence[Job],
     out: Path,
     make: Callable[[], Estimates],
     *,
     workers: int = 1,
+    cluster: Cluster | None = None,
     done: Callable[[Job], None] | None = None,
 ) -> Labels:
     """Label videos and write the labels file.
@@ -145,28 +86,33 @@ def label_videos(
         jobs: videos.
         out: labels file.
         make: starts an estimator.
-        workers: estimators at the same time.
+        workers: estimators at the same time, in threads of this process.
+        cluster: work in its processes instead, one estimator each. They read the videos and write
+            the folder beside `out` themselves; `make` travels to them. A video that ends every
+            worker is listed in `errors`, those whose worker died over them in `retried`.
         done: called after every video.
 
     Raises:
         EstimatorError: if no estimator can be started.
         FileError: if `out` cannot be written.
+        UnsupportedError: for a cluster where Ray is not installed.
+        ClusterError: if the cluster cannot be reached or its workers do not start.
     """
-    parts = out.with_name(out.name + ".parts")
+    parts = out.absolute().with_name(out.name + ".parts")
     before = load_labels(out) if out.exists() else Labels({})
     videos = dict(before.videos)
     missing, name = [], before.estimator
     for job in jobs:
-        part = _kept(parts, job)
+        part = kept(parts, job)
         name = name or part.estimator
-        kept = part.videos.get(job.name) or videos.get(job.name)
-        if kept is not None and kept.size_bytes == job.path.stat().st_size:
-            videos[job.name] = kept
+        old = part.videos.get(job.name) or videos.get(job.name)
+        if old is not None and old.size_bytes == job.path.stat().st_size:
+            videos[job.name] = old
             if done is not None:
                 done(job)
         else:
             missing.append(job)
-    errors: dict[str, str] = {}
+    work = _Work()
     if missing:
         try:
             parts.mkdir(parents=True, exist_ok=True)
@@ -175,96 +121,109 @@ def label_videos(
                 f"[data.labelling] {parts} cannot be made: got {error}, expected a folder that "
                 "can be written. Choose another --out."
             ) from error
-        work = _Work(missing, parts, make, done)
-        work.run(max(1, min(workers, len(missing))))
-        videos.update(work.videos)
-        errors, name = work.errors, work.estimator
+        if cluster is None:
+            work = _in_threads(missing, parts, make, max(1, min(workers, len(missing))), done)
+        else:
+            work = _on_cluster(missing, parts, make, cluster, done)
+        videos.update(_collected(missing, parts, work))
     named = {job.name for job in jobs}
-    old = {k: e for k, e in before.errors.items() if k not in videos and k not in named}
-    labels = Labels(videos, {**old, **errors}, name)
+    errors = {k: e for k, e in before.errors.items() if k not in videos and k not in named}
+    labels = Labels(videos, {**errors, **work.errors}, work.estimator or name, work.retried)
     save_labels(out, labels)
     shutil.rmtree(parts, ignore_errors=True)
     return labels
 
 
+@dataclass
 class _Work:
-    """Threads that each own an estimator and take jobs from one list."""
+    """What came of the videos that were not labelled yet."""
 
-    def __init__(
-        self,
-        jobs: Iterable[Job],
-        parts: Path,
-        make: Callable[[], Estimates],
-        done: Callable[[Job], None] | None,
-    ) -> None:
-        self._jobs: Queue[Job] = Queue()
-        for job in jobs:
-            self._jobs.put(job)
-        self._parts, self._make, self._done = parts, make, done
-        self._lock = Lock()
-        self._fatal: BaseException | None = None
-        self.videos: dict[str, VideoLabels] = {}
-        self.errors: dict[str, str] = {}
-        self.estimator = ""
+    errors: dict[str, str] = field(default_factory=dict)
+    estimator: str = ""
+    retried: tuple[str, ...] = ()
 
-    def run(self, workers: int) -> None:
-        """Do all jobs."""
-        threads = [Thread(target=self._serve, daemon=True) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if self._fatal is not None:
-            raise self._fatal
+    def note(self, job: Job, labelled: Labelled) -> None:
+        """One video is through."""
+        self.estimator = labelled.estimator
+        if labelled.error is not None:
+            self.errors[job.name] = labelled.error
 
-    def _serve(self) -> None:
-        estimator: Estimates | None = None
+
+def _collected(jobs: Sequence[Job], parts: Path, work: _Work) -> dict[str, VideoLabels]:
+    """The labels that workers have left in the folder; an error for those that are not there."""
+    videos: dict[str, VideoLabels] = {}
+    for job in jobs:
+        if job.name in work.errors:
+            continue
+        part = kept(parts, job).videos.get(job.name)
+        if part is None:
+            work.errors[job.name] = (
+                f"[data.labelling] {job.name} is labelled, but not here: got nothing in {parts}, "
+                "expected what the worker wrote there. Put --out on a file system that all "
+                "machines share."
+            )
+        else:
+            videos[job.name] = part
+    return videos
+
+
+def _on_cluster(
+    jobs: Sequence[Job],
+    parts: Path,
+    make: Callable[[], Estimates],
+    cluster: Cluster,
+    done: Callable[[Job], None] | None,
+) -> _Work:
+    """Label videos in the processes of a cluster."""
+    sent = [Job(job.name, job.path.absolute()) for job in jobs]
+    outcome = spread(
+        functools.partial(Labeller, make, parts),
+        sent,
+        cluster,
+        done=None if done is None else lambda k: done(jobs[k]),
+    )
+    work = _Work(retried=tuple(jobs[k].name for k in outcome.retried))
+    for k in sorted(outcome.results):
+        work.note(jobs[k], outcome.results[k])
+    work.errors.update({jobs[k].name: text for k, text in outcome.failed.items()})
+    return work
+
+
+def _in_threads(
+    jobs: Sequence[Job],
+    parts: Path,
+    make: Callable[[], Estimates],
+    workers: int,
+    done: Callable[[Job], None] | None,
+) -> _Work:
+    """Label videos in threads that each own an estimator and take jobs from one list."""
+    work, lock, fatal = _Work(), Lock(), list[BaseException]()
+    left: Queue[Job] = Queue()
+    for job in jobs:
+        left.put(job)
+
+    def serve() -> None:
+        labeller = Labeller(make, parts)
         try:
-            while self._fatal is None:
-                try:
-                    job = self._jobs.get_nowait()
-                except Empty:
-                    return
-                if estimator is None:
-                    estimator = self._make()
-                    self.estimator = estimator.name
-                if not self._one(job, estimator):
-                    estimator.close()
-                    estimator = None
+            while not fatal:
+                job = left.get_nowait()
+                labelled = labeller(job)
+                with lock:
+                    work.note(job, labelled)
+                    if done is not None:
+                        done(job)
+        except Empty:
+            pass
         except BaseException as error:
-            self._fatal = error
+            fatal.append(error)
         finally:
-            if estimator is not None:
-                estimator.close()
+            labeller.close()
 
-    def _one(self, job: Job, estimator: Estimates) -> bool:
-        """Label a video; False if the estimator has ended over it."""
-        alive = True
-        try:
-            labels = label_video(job, estimator)
-            _keep(self._parts, labels, estimator.name)
-            with self._lock:
-                self.videos[job.name] = labels
-        except (PvnetError, OSError) as error:
-            alive = not isinstance(error, EstimatorError)
-            with self._lock:
-                self.errors[job.name] = str(error)
-        with self._lock:
-            if self._done is not None:
-                self._done(job)
-        return alive
-
-
-def _part(parts: Path, name: str) -> Path:
-    return parts / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.npz"
-
-
-def _keep(parts: Path, labels: VideoLabels, estimator: str) -> None:
-    save_labels(_part(parts, labels.name), Labels({labels.name: labels}, {}, estimator))
-
-
-def _kept(parts: Path, job: Job) -> Labels:
-    try:
-        return load_labels(_part(parts, job.name))
-    except FileError:
-        return Labels({})
+    threads = [Thread(target=serve, daemon=True) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if fatal:
+        raise fatal[0]
+    return work
