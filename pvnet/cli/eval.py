@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from dataclasses import replace
 from typing import Any
 
 from pvnet.cli.network import WIRINGS, find_model, rewire
-from pvnet.cli.parse import natural, positive
+from pvnet.cli.parse import add_cluster_argument, natural, positive
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, UsageError, table
 
@@ -38,13 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--backend", choices=("auto", "ref", "cpu", "cuda"), default="auto")
     parser.add_argument("--lanes", type=positive, metavar="N", help="CPU lanes (default: all CPUs)")
+    add_cluster_argument(parser)
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="of the cluster (default: all its CPUs)"
+    )
 
 
 def run(args: argparse.Namespace) -> Report:
     """Load, wire, run every clip, score."""
     from pvnet import data, runtime
+    from pvnet.data.cluster import Cluster
     from pvnet.train.evaluation import Protocol, evaluate, skipping
 
+    if args.workers and not args.cluster:
+        raise UsageError("--workers: only with --cluster")
     path = find_model(args.model)
     model = runtime.load(path)
     task: Any = args.task or model.metadata.get("task")
@@ -59,7 +67,8 @@ def run(args: argparse.Namespace) -> Report:
         protocol, prediction_latency=args.prediction_latency, first_tick=args.first_tick
     )
     height, width = graph.nodes[0].shape[1:]
-    dataset = data.open_dataset(
+    open_clips = functools.partial(
+        data.open_dataset,
         args.data,
         split=args.split,
         train=args.on_train,
@@ -69,16 +78,22 @@ def run(args: argparse.Namespace) -> Report:
         task=task,
         crop=args.crop,
     )
+    dataset = open_clips()
+    wired = graph is not model.graph
     total = min(len(dataset), args.max_clips or len(dataset))
     with Progress("eval", total=total, quiet=args.quiet) as bar:
         result = evaluate(
-            runtime.Model(graph, model.weights, model.metadata),
+            path,
             dataset,
             task=task,
+            wiring=graph.wiring if wired else None,
+            stages=graph.stage_lists if wired else None,
             protocol=protocol,
             max_clips=args.max_clips,
             lanes=args.lanes,
             backend=args.backend,
+            cluster=Cluster(args.cluster, args.workers) if args.cluster else None,
+            reopen=open_clips,
             on_clip=bar.step,
         )
     result |= {"model": str(path), "data": args.data, "split": args.split, "crop": args.crop}
@@ -93,4 +108,15 @@ def run(args: argparse.Namespace) -> Report:
         f"{result['scored_ticks']} ticks scored at emission time; {result['stages']} stages "
         f"{result['wiring']}"
     )
+    if args.cluster:
+        head += _of_cluster(result["cluster"])
     return Report(result, head + "\n" + table(["metric", "value", "low", "high"], rows))
+
+
+def _of_cluster(told: dict[str, Any]) -> str:
+    lines = f"\n{told['workers']} workers"
+    if told["lost_workers"]:
+        lines += f", {told['lost_workers']} lost, {len(told['retried'])} clips done again"
+    for index, why in told["failed"].items():
+        lines += f"\n  clip {index} is not scored: {why}"
+    return lines

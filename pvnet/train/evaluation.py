@@ -8,110 +8,39 @@ with its last finished result.
 
 from __future__ import annotations
 
-import math
+import functools
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from pvnet import runtime
+from pvnet.data.cluster import Cluster, Outcome, spread
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.runtime.model import to_model
-from pvnet.train.scores import Counts, action_counts, joint_counts, summary
-from pvnet.viz.heatmaps import decode_heatmaps
+from pvnet.train.emission import Protocol, emissions, emitted_at, first_scored, skipping
+from pvnet.train.scorer import Scored, Scorer, Task, decode, score_clip
+from pvnet.train.scores import summary
 
 if TYPE_CHECKING:
-    from pvnet.data.clips import Clip, Dataset
+    from pvnet.data.clips import Dataset
 
-Task = Literal["joints", "actions"]
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+__all__ = [
+    "Protocol",
+    "Task",
+    "decode",
+    "emissions",
+    "emitted_at",
+    "evaluate",
+    "first_scored",
+    "score_clip",
+    "skipping",
+]
 
-
-@dataclass(frozen=True)
-class Protocol:
-    """How an evaluation scores.
-
-    Attributes:
-        prediction_latency: P.
-        first_tick: ticks before this one do not count; at least the warm-up. Set it to the largest
-            warm-up of the networks that are compared: then all are scored on the same ticks.
-        every: 1, or S of the frame-skipping baseline: the network takes every S-th frame.
-        late: ticks after which a result of a taken frame is there; S - 1 where it computes until
-            the next one is taken.
-    """
-
-    prediction_latency: int = 0
-    first_tick: int = 0
-    every: int = 1
-    late: int = 0
-
-
-def skipping(graph: Graph) -> Protocol:
-    """Frame skipping of the sequential network at the rate that equal work per lane allows.
-
-    A tick of the depth-parallel `graph` lasts as long as its slowest stage; a sequential network
-    on one such lane is done after S = ceil(work of all stages / work of the slowest) ticks. So it
-    takes a frame every S ticks and gives the result at the end of the S-th.
-    """
-    costs = [stage.cost for stage in graph.stages]
-    every = math.ceil(sum(costs) / max(costs) - 1e-9)
-    return Protocol(every=every, late=every - 1)
-
-
-def emitted_at(tick: int, protocol: Protocol) -> int:
-    """Index of the taken frame whose result is out at the end of `tick`; negative: none yet."""
-    return (tick - protocol.late) // protocol.every
-
-
-def first_scored(protocol: Protocol, warm_up: int) -> int:
-    """The first tick that counts."""
-    filled = warm_up * protocol.every + protocol.late
-    return max(filled, protocol.prediction_latency, protocol.first_tick)
-
-
-def emissions(values: NDArray[np.float32], ticks: int, protocol: Protocol) -> NDArray[np.float32]:
-    """What is out at the end of every tick, [t, ...], of the results of taken frames."""
-    index = [max(0, emitted_at(t, protocol)) for t in range(ticks)]
-    return values[index]
-
-
-def score_clip(
-    clip: Clip, emitted: NDArray[np.float32], *, task: Task, first: int, prediction_latency: int
-) -> Counts:
-    """Counts of one clip.
-
-    Args:
-        clip: with its truth.
-        emitted: per tick, joints [t, 13, 2] in pixels or logits [t, n].
-        task: "joints" or "actions".
-        first: first tick that counts.
-        prediction_latency: P.
-    """
-    ticks = len(emitted)
-    scored = np.arange(ticks) >= first
-    if task == "actions":
-        if clip.label >= emitted.shape[1]:
-            raise InvalidArgumentError(
-                f"[train.evaluate] the model knows fewer classes than the data: got label "
-                f"{clip.label} of clip {clip.clip_id}, expected one below {emitted.shape[1]}. Use "
-                "the data it was trained for."
-            )
-        return action_counts(emitted, clip.label, scored)
-    assert clip.joints is not None
-    assert clip.visible is not None
-    of = np.maximum(np.arange(ticks) - prediction_latency, 0)
-    return joint_counts(emitted, clip.joints[of], clip.visible[of], scored)
-
-
-def decode(output: NDArray[np.float32], task: Task, size: tuple[int, int]) -> NDArray[np.float32]:
-    """One tick's output [c, h, w] as joints [13, 2] in pixels, or logits [n] as they are."""
-    if task == "joints":
-        return np.asarray(decode_heatmaps(output, size)[0], np.float32)
-    return np.asarray(output, np.float32).reshape(-1)
+_EVERY_TICK = Protocol()
+# Clips that a worker of a cluster takes at a time: handing over costs a millisecond.
+_SHARE = 16
 
 
 def evaluate(
@@ -121,11 +50,13 @@ def evaluate(
     task: Task,
     wiring: str | None = None,
     stages: int | Sequence[Sequence[str]] | None = None,
-    protocol: Protocol = Protocol(),
+    protocol: Protocol = _EVERY_TICK,
     max_clips: int | None = None,
     lanes: int | None = None,
     backend: str = "auto",
     seed: int = 0,
+    cluster: Cluster | None = None,
+    reopen: Callable[[], Dataset] | None = None,
     on_clip: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Runs a model over the clips of a data set and scores it.
@@ -141,45 +72,54 @@ def evaluate(
         lanes: of the plan; no result depends on it.
         backend: of the plan.
         seed: of the bootstrap.
+        cluster: share the clips out over its workers; the result is the same, bit for bit. Each
+            compiles a plan of `lanes` lanes (None: 1) for the backend and the instruction set that
+            this process would use. They open a source that is a path themselves.
+        reopen: how workers of a cluster open the data set; None: it travels to them whole.
         on_clip: called after every clip.
 
     Returns:
         Every metric (`pvnet.train.scores`) with its 95 % interval over clips, and what was
         evaluated: clips, frames, scored ticks, clips left out, wiring, stages, protocol, backend.
+        With a cluster also `cluster`: its workers, how many were lost, the numbers of the clips
+        that went to a second one (`retried`), and those that ended every worker, which are not
+        scored (`failed`: number to reason).
 
     Raises:
         InvalidArgumentError: no clip could be scored; the model does not read these clips.
+        UnsupportedError: for a cluster where Ray is not installed.
+        ClusterError: the cluster cannot be reached, or its workers do not start.
     """
     model = to_model(source, "train.evaluate")
     if wiring is not None or stages is not None:
         own = model.graph
         cut = own.stage_lists if stages is None or stages == own.n_stages else stages
         model = runtime.Model(own.wire(wiring or own.wiring, cut), model.weights, model.metadata)
-    plan = runtime.compile(model, lanes=lanes, backend=backend)
-    stream, name = plan.stream(), next(iter(plan.outputs))
-    size = next(iter(plan.inputs.values()))[1:]
-    warm_up = plan.warm_up_ticks[name]
-    first = first_scored(protocol, warm_up)
-
-    def predict(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        stream.reset()
-        return np.stack([decode(stream.tick(f)[name][0], task, size) for f in frames])
-
-    counts, left_out, frames, ticks = [], 0, 0, 0
     total = len(dataset) if max_clips is None else min(max_clips, len(dataset))
-    for index in range(total):
-        clip = dataset.get(index, np.random.default_rng([seed, index]))
-        usable = clip.label >= 0 if task == "actions" else clip.joints is not None
-        if usable and len(clip.frames) > first:
-            out = emissions(predict(clip.frames[:: protocol.every]), len(clip.frames), protocol)
-            latency = protocol.prediction_latency
-            counts.append(score_clip(clip, out, task=task, first=first, prediction_latency=latency))
-            frames += len(clip.frames)
-            ticks += len(clip.frames) - first
-        else:
-            left_out += 1
-        if on_clip is not None:
-            on_clip()
+    how: dict[str, Any] = {"task": task, "protocol": protocol, "seed": seed}
+    here = lanes if cluster is None else 1
+    scorer = Scorer(model, dataset, backend=backend, lanes=here, **how)
+    plan, name, first = scorer.plan, scorer.name, scorer.first
+    if cluster is None:
+        outcome = _here(scorer, total, on_clip)
+    else:
+        path = os.path.abspath(source) if isinstance(source, str | os.PathLike) else None  # noqa: PTH100
+        how |= {"backend": plan.backend, "lanes": lanes or 1}
+        if plan.backend == "cpu":
+            how["isa"] = plan.isa  # the bits depend on it
+        clips = reopen or dataset
+        make = functools.partial(_on_worker, path or model, model.graph, clips, len(dataset), how)
+        outcome = spread(
+            make,
+            range(total),
+            cluster,
+            cpus=lanes or 1,
+            gpus=int(plan.backend == "cuda"),
+            share=_SHARE,
+            done=None if on_clip is None else lambda _: on_clip(),
+        )
+    scored = [r for _, r in sorted(outcome.results.items()) if r is not None]
+    counts = [r.counts for r in scored]
     if not counts:
         raise InvalidArgumentError(
             f"[train.evaluate] nothing to score: got {total} clips, none with {task} and more than "
@@ -190,19 +130,55 @@ def evaluate(
         "task": task,
         "data": dataset.name,
         "clips": len(counts),
-        "clips_left_out": left_out,
-        "frames": frames,
-        "scored_ticks": ticks,
-        "size": list(size),
+        "clips_left_out": len(outcome.results) - len(counts),
+        "frames": sum(r.frames for r in scored),
+        "scored_ticks": sum(r.ticks for r in scored),
+        "size": list(scorer.size),
         "wiring": plan.graph.wiring,
         "stages": plan.graph.n_stages,
         "information_latency_ticks": plan.information_latency_ticks[name],
-        "warm_up_ticks": warm_up,
+        "warm_up_ticks": plan.warm_up_ticks[name],
         "first_scored_tick": first,
         "protocol": asdict(protocol),
         "backend": plan.backend,
         "isa": plan.isa,
         "model": os.fspath(source) if isinstance(source, str | os.PathLike) else None,
         "interval_level": 0.95,
+        **({} if cluster is None else {"cluster": outcome.document()}),
         **summary(counts, seed=seed),
     }
+
+
+def _here(
+    scorer: Scorer, clips: int, on_clip: Callable[[], None] | None
+) -> Outcome[Scored | None]:
+    """All clips in this process."""
+    outcome: Outcome[Scored | None] = Outcome()
+    for index in range(clips):
+        outcome.results[index] = scorer(index)
+        if on_clip is not None:
+            on_clip()
+    return outcome
+
+
+def _on_worker(
+    source: str | runtime.Model,
+    graph: Graph,
+    dataset: Dataset | Callable[[], Dataset],
+    clips: int,
+    how: dict[str, Any],
+) -> Scorer:
+    """What a worker of a cluster works with.
+
+    Raises:
+        InvalidArgumentError: it sees another number of clips.
+    """
+    model = to_model(source, "train.evaluate")
+    opened: Dataset = dataset() if callable(dataset) else dataset
+    if len(opened) != clips:
+        raise InvalidArgumentError(
+            f"[train.evaluate] a worker sees other data: got {len(opened)} clips of {opened.name}, "
+            f"expected {clips}. Put the data on a file system that all machines share."
+        )
+    # Lanes of several workers on one machine would all be pinned to its first CPUs.
+    return Scorer(runtime.Model(graph, model.weights, model.metadata), opened, pin=False, **how)

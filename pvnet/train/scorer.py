@@ -1,0 +1,127 @@
+"""One clip through the runtime and against its truth; what an evaluation does for every clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvnet import runtime
+from pvnet.errors import InvalidArgumentError
+from pvnet.train.emission import Protocol, emissions, first_scored
+from pvnet.train.scores import Counts, action_counts, joint_counts
+from pvnet.viz.heatmaps import decode_heatmaps
+
+if TYPE_CHECKING:
+    from pvnet.data.clips import Clip, Dataset
+
+Task = Literal["joints", "actions"]
+
+
+def score_clip(
+    clip: Clip, emitted: NDArray[np.float32], *, task: Task, first: int, prediction_latency: int
+) -> Counts:
+    """Counts of one clip.
+
+    Args:
+        clip: with its truth.
+        emitted: per tick, joints [t, 13, 2] in pixels or logits [t, n].
+        task: "joints" or "actions".
+        first: first tick that counts.
+        prediction_latency: P.
+    """
+    ticks = len(emitted)
+    scored = np.arange(ticks) >= first
+    if task == "actions":
+        if clip.label >= emitted.shape[1]:
+            raise InvalidArgumentError(
+                f"[train.evaluate] the model knows fewer classes than the data: got label "
+                f"{clip.label} of clip {clip.clip_id}, expected one below {emitted.shape[1]}. Use "
+                "the data it was trained for."
+            )
+        return action_counts(emitted, clip.label, scored)
+    assert clip.joints is not None
+    assert clip.visible is not None
+    of = np.maximum(np.arange(ticks) - prediction_latency, 0)
+    return joint_counts(emitted, clip.joints[of], clip.visible[of], scored)
+
+
+def decode(output: NDArray[np.float32], task: Task, size: tuple[int, int]) -> NDArray[np.float32]:
+    """One tick's output [c, h, w] as joints [13, 2] in pixels, or logits [n] as they are."""
+    if task == "joints":
+        return np.asarray(decode_heatmaps(output, size)[0], np.float32)
+    return np.asarray(output, np.float32).reshape(-1)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One clip through the runtime.
+
+    Attributes:
+        counts: of its metrics.
+        frames: it has.
+        ticks: of them that count.
+    """
+
+    counts: Counts
+    frames: int
+    ticks: int
+
+
+class Scorer:
+    """Scores the clips of a data set by their numbers, in any order, each from a fresh state.
+
+    Args:
+        model: to run.
+        dataset: clips of the size that the model reads.
+        task: "joints" or "actions".
+        protocol: what counts.
+        seed: of what the data set draws.
+        options: `backend`, `lanes`, `isa` and `pin` of `pvnet.compile`.
+
+    Attributes:
+        plan: compiled once.
+        first: the first tick that counts.
+        size: (h, w) of the frames.
+    """
+
+    def __init__(
+        self,
+        model: runtime.Model,
+        dataset: Dataset,
+        *,
+        task: Task,
+        protocol: Protocol,
+        seed: int,
+        **options: Any,
+    ) -> None:
+        self._dataset, self._task, self._protocol, self._seed = dataset, task, protocol, seed
+        self.plan = runtime.compile(model, **options)
+        self._stream, self.name = self.plan.stream(), next(iter(self.plan.outputs))
+        self.size = next(iter(self.plan.inputs.values()))[1:]
+        self.first = first_scored(protocol, self.plan.warm_up_ticks[self.name])
+
+    def __call__(self, index: int) -> Scored | None:
+        """One clip; None if it has nothing to score.
+
+        Raises:
+            InvalidArgumentError: the model does not read it, or does not know its class.
+        """
+        clip = self._dataset.get(index, np.random.default_rng([self._seed, index]))
+        usable = clip.label >= 0 if self._task == "actions" else clip.joints is not None
+        ticks = len(clip.frames)
+        if not usable or ticks <= self.first:
+            return None
+        out = emissions(self._predict(clip.frames[:: self._protocol.every]), ticks, self._protocol)
+        latency = self._protocol.prediction_latency
+        counts = score_clip(
+            clip, out, task=self._task, first=self.first, prediction_latency=latency
+        )
+        return Scored(counts, ticks, ticks - self.first)
+
+    def _predict(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._stream.reset()
+        ticked = (self._stream.tick(f)[self.name][0] for f in frames)
+        return np.stack([decode(y, self._task, self.size) for y in ticked])
