@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ import pytest
 
 needs_ray = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
+    # Some versions leave their log files and processes, ended or not, to the garbage collector.
+    pytest.mark.filterwarnings("ignore:.*/dev/null:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:(?s).*Popen.__del__:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed file .*/dev/null:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
 ]
 
 
@@ -27,6 +33,7 @@ def two_machines() -> Iterator[str]:
         yield cluster.address
     finally:
         cluster.shutdown()
+        gc.collect()  # what it leaves behind is found here, not in another test
 
 
 def children() -> set[int]:

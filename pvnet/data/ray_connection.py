@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,14 +83,17 @@ def connected(ray: Any, address: str, processors: int | None) -> Iterator[None]:
     with _undisturbed():
         before = set(threading.enumerate())
         try:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                configure_logging=False,
-                include_dashboard=False,
-                **(new if address == "local" else {}),
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # tips for other programs
+                ray.init(
+                    address=address,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    include_dashboard=False,
+                    **(new if address == "local" else {}),
+                )
         except Exception as error:
+            ray.shutdown()  # of what has been started already
             raise ClusterError(
                 f"[data.cluster] no cluster at {address!r}: got {brief(error)}, expected one of "
                 "the same versions of Ray and Python. Start it with `ray start --head`, or use "
