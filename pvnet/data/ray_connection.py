@@ -14,9 +14,11 @@ import re
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pvnet.errors import InvalidArgumentError, PvnetError, UnsupportedError
@@ -78,12 +80,12 @@ def connected(ray: Any, address: str, processors: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    answers(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
+    answers(_own_cluster() if address == "auto" else address)
     new: dict[str, Any] = {"num_cpus": processors, "object_store_memory": _STORE_BYTES}
     with _undisturbed():
         before = set(threading.enumerate())
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _without_stderr():
                 warnings.simplefilter("ignore", FutureWarning)  # tips for other programs
                 ray.init(
                     address=address,
@@ -96,8 +98,8 @@ def connected(ray: Any, address: str, processors: int | None) -> Iterator[None]:
             ray.shutdown()  # of what has been started already
             raise ClusterError(
                 f"[data.cluster] no cluster at {address!r}: got {brief(error)}, expected one of "
-                "the same versions of Ray and Python. Start it with `ray start --head`, or use "
-                "local."
+                "the same versions of Ray and Python that admits this process. Start it with `ray "
+                "start --head`; where it asks for a token, set RAY_AUTH_MODE=token; or use local."
             ) from error
         own_threads = set(threading.enumerate()) - before
         try:
@@ -107,6 +109,14 @@ def connected(ray: Any, address: str, processors: int | None) -> Iterator[None]:
             # What it has held back to join with later news, it prints in this thread.
             with _silent(own_threads | {threading.current_thread()}):
                 ray.shutdown()
+
+
+def _own_cluster() -> str:
+    """HOST:PORT of the cluster that this machine belongs to, as Ray finds it; "" if it does not."""
+    folder = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray"
+    with contextlib.suppress(OSError):  # left behind by a cluster that has crashed, as may be
+        return os.environ.get("RAY_ADDRESS") or (folder / "ray_current_cluster").read_text().strip()
+    return ""
 
 
 def answers(address: str) -> None:
@@ -152,6 +162,23 @@ def _undisturbed() -> Iterator[None]:
         logger.setLevel(level)
         if main and handler is not None:
             signal.signal(signal.SIGTERM, handler)
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Descriptor 2 leads nowhere: Ray's core writes there once a second while it is refused."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # a process without stderr
+        yield
+        return
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class _WithoutThreads:

@@ -117,7 +117,7 @@ def test_what_no_machine_has_is_refused(address):
     assert "1 GPUs" in refused(ClusterError, spread, make, range(4), Cluster(address), gpus=1)
 
 
-def test_bad_clusters_are_refused(monkeypatch):
+def test_bad_clusters_are_refused(monkeypatch, tmp_path):
     for wrong in ("", "here", "ray://host:1", "host:", "host:0", "host:99999", "a b:1"):
         refused(InvalidArgumentError, Cluster, wrong)
     refused(InvalidArgumentError, Cluster, "local", workers=0)
@@ -127,6 +127,11 @@ def test_bad_clusters_are_refused(monkeypatch):
         nobody = f"127.0.0.1:{bound.getsockname()[1]}"
         refused(ClusterError, doubled, [1], Cluster(nobody))
         monkeypatch.setenv("RAY_ADDRESS", nobody)
+        refused(ClusterError, doubled, [1], Cluster("auto"))
+        monkeypatch.delenv("RAY_ADDRESS")
+        monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(nobody)  # of one that has crashed
         refused(ClusterError, doubled, [1], Cluster("auto"))
     monkeypatch.setitem(sys.modules, "ray", None)
     assert 'pip install "pvnet[ray]"' in refused(UnsupportedError, doubled, [1], Cluster())
