@@ -138,12 +138,20 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs"))
     parser.add_argument("--records", type=Path, default=HERE / "records")
     parser.add_argument("--only", type=int, metavar="K", help="of the cuts only this one")
+    parser.add_argument(
+        "--without",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="leave out rows whose label has it; may be given several times",
+    )
     parser.add_argument("--train-only", action="store_true", help="leave the scoring for later")
     parser.add_argument("--list", action="store_true", help="only say what would be done")
     args = parser.parse_intermixed_args()
     if args.figure == "clocks" and args.task == "joints":
         parser.error("clocks: only Par-Inception has them")
     wanted = list(rows(args.figure, args.task, args.only))
+    wanted = [row for row in wanted if not any(text in row.label for text in args.without)]
     if args.list:
         print("\n".join(f"{row.label:36s} {row.name}" for row in wanted))
         return
