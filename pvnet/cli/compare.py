@@ -151,8 +151,8 @@ def _text(d: dict[str, Any]) -> str:
         "",
         table(header, rows),
         "",
-        f"ages and PCK: means over {d['scored_moments']} moments, {d['moments_per_frame']} a frame, "
-        "of the newest result that existed against the newest frame",
+        f"ages and PCK: means over {d['scored_moments']} moments, {d['moments_per_frame']} a "
+        "frame, of the newest result that existed against the newest frame",
     ]
     lines += [f"wrote {path}" for path in d["files"].values()]
     return "\n".join(lines)

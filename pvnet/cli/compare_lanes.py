@@ -1,8 +1,8 @@
 """The tick of a machine with more lanes than this one, from measured times of the stages.
 
 Whole stages are put on lanes, the heaviest first on the emptiest lane. A tick lasts as long as the
-slowest lane works, plus what a tick on one lane takes beside its stages (frame in, result out). What
-lanes cost each other (barriers, memory) is not in it, and neither is what the runtime gains by
+slowest lane works, plus what a tick on one lane takes beside its stages (frame in, result out).
+What lanes cost each other (barriers, memory) is not in it, and neither is what the runtime gains by
 sharing one stage among lanes.
 """
 
