@@ -73,7 +73,8 @@ def test_stages_go_on_the_emptiest_lane():
 
 @pytest.mark.parametrize("config", [{}, {"clocks": "i3d"}])
 def test_stage_times_come_from_the_trace(config):
-    graph = models.build("par_inception", width=0.125, size=32, stages=5, wiring="predictive", **config)
+    size = {"width": 0.125, "size": 32, "stages": 5}
+    graph = models.build("par_inception", wiring="predictive", **size, **config)
     plan = pvnet.compile((graph, random_weights(graph)), lanes=1)
     noise = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
     times = measure_stages(plan, list(noise))
