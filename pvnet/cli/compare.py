@@ -23,8 +23,8 @@ from pvnet.runtime import Plan
 from pvnet.video import Frame
 
 _PLAYED_HZ = 50.0  # pictures per second of the file at most; more is slow motion
-# Room in the time between frames over the median tick. A high percentile would let other programs on
-# the machine set the rate; a tick that they stretch costs frames instead, and that is shown.
+# Room in the time between frames over the median tick. A high percentile would let other programs
+# on the machine set the rate; a tick that they stretch costs frames instead, and that is shown.
 _ROOM = 1.05
 
 
