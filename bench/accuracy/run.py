@@ -32,11 +32,16 @@ WEIGHT = {"joints": 0.01, "actions": 0.05}
 def configuration(training: Training, args: argparse.Namespace, teacher: str) -> Config:
     """The settings of task and data for the role, those of the training, the command line's."""
     kind = args.data.partition(":")[0].partition("?")[0]
-    settings = tomllib.loads((HERE / "settings" / f"{args.task}-{kind}.toml").read_text())
+    path = HERE / "settings" / f"{args.task}-{kind}.toml"
+    if not path.exists():  # other videos of people
+        path = path.with_name(f"{args.task}-jhmdb.toml")
+    settings = tomllib.loads(path.read_text())
     document: dict[str, Any] = {}
     for part in (settings["shared"], settings.get(training.role, {})):
         for section, values in part.items():
             document.setdefault(section, {}).update(values)
+    for override in args.overrides:
+        set_override(document, override)
     options = document["model"].get("options", {}) | dict(training.options)
     document["model"] |= {"stages": training.stages, "wiring": training.wiring, "start": teacher}
     document["model"]["options"] = options
@@ -46,8 +51,6 @@ def configuration(training: Training, args: argparse.Namespace, teacher: str) ->
     if training.distilled:
         document["distill"]["weight"] = WEIGHT[args.task]
     document["run"]["seed"] = args.seed
-    for override in args.overrides:
-        set_override(document, override)
     return Config.from_dict(document)
 
 

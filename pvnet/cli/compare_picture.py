@@ -120,7 +120,7 @@ class ComparePicture:
         if index is None:
             _write(out, "warming up", 0, 0, self._big, _FAINT)
         else:
-            frame = side.results[index].frame
+            frame = side.newest_frame(index)
             behind, age_ms = moment.frame - frame, side.age_ms(moment, index, self._rate_hz)
             late = _OLD if behind > 1 else colour
             ticks = "1 tick" if behind == 1 else f"{behind} ticks"

@@ -109,7 +109,7 @@ class Side:
         """Numbers of this side; ages and PCK are means over `moments`, at which all is on show."""
         indices = [index for index in map(self.shown, moments) if index is not None]
         ages_ms = [self.age_ms(m, i, rate_hz) for m, i in zip(moments, indices)]
-        behind = [m.frame - self.results[i].frame for m, i in zip(moments, indices)]
+        behind = [m.frame - self.newest_frame(i) for m, i in zip(moments, indices)]
         return {
             "title": self.title,
             "model": self.choice.label,
@@ -128,9 +128,14 @@ class Side:
             **self._scores(frames, moments, indices),
         }
 
+    def newest_frame(self, index: int) -> int:
+        """Index of the newest frame that had a part in result `index`: the information latency."""
+        ticks = self.plan.graph.outputs[0].information_latency_ticks
+        return self.results[max(0, index - ticks)].frame
+
     def age_ms(self, moment: Moment, index: int, rate_hz: float) -> float:
-        """How long ago the frame of result `index` arrived."""
-        return 1e3 * (moment.now_s - self.results[index].frame / rate_hz)
+        """How long ago the newest frame in result `index` arrived."""
+        return 1e3 * (moment.now_s - self.newest_frame(index) / rate_hz)
 
     def _scores(
         self, frames: Sequence[Frame], moments: Sequence[Moment], indices: Sequence[int]

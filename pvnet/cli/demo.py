@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=positive, default=150, help="length (default 150)")
     parser.add_argument("--seed", type=natural, default=11, help="of the synthetic video")
     parser.add_argument(
-        "--model", metavar="NAME", default="par_densenet", help="shipped (default par_densenet)"
+        "--model",
+        metavar="NAME",
+        default="par_densenet_demo",
+        help="shipped (default par_densenet_demo, which knows the figure of the built-in video)",
     )
     parser.add_argument(
         "--stages", type=positive, metavar="K", help="of the depth-parallel one (default: the most)"

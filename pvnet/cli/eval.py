@@ -6,10 +6,12 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
+from pvnet import models, runtime
 from pvnet.cli.network import WIRINGS, find_model, rewire
 from pvnet.cli.parse import natural, positive
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, UsageError, table
+from pvnet.errors import InvalidArgumentError
 
 _SHOWN = (
     *("pck@0.2_box", "pck@0.1_box", "pck@0.2_torso", "pck@0.1_torso", "mean_error_px"),
@@ -19,13 +21,16 @@ _SHOWN = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet eval`."""
-    parser.add_argument("--model", required=True, metavar="PATH|NAME", help="file or built-in one")
+    parser.add_argument(
+        "--model", metavar="PATH|NAME", help="file or shipped one (default: shipped, by --task)"
+    )
     parser.add_argument("--data", required=True, metavar="SPEC", help="e.g. jhmdb:FOLDER")
     parser.add_argument("--task", choices=("joints", "actions"), help="default: the model's")
     parser.add_argument("--split", type=positive, default=1, help="of the data (default 1)")
     parser.add_argument("--crop", choices=("none", "center", "person"), default="none")
     parser.add_argument("--on-train", action="store_true", help="the clips for training instead")
     parser.add_argument("--fps", type=positive, help="frames per second (default: as they are)")
+    parser.add_argument("--frames", type=positive, metavar="T", help="of a clip (default: all)")
     parser.add_argument("--max-clips", type=positive, metavar="N", help="only the first N")
     parser.add_argument("--wiring", choices=WIRINGS, help="default: as it is")
     parser.add_argument("--stages", type=positive, metavar="K", help="default: as it is")
@@ -40,13 +45,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lanes", type=positive, metavar="N", help="CPU lanes (default: all CPUs)")
 
 
+def _model(args: argparse.Namespace) -> tuple[str, runtime.Model]:
+    """The model asked for, or the shipped weights of the task.
+
+    Of those, the ones trained for the wiring where there are any, else the sequential ones: they
+    can be scored in any wiring, and the result says what they were trained for.
+    """
+    if args.model is not None and args.model not in _families():
+        path = find_model(args.model)
+        return str(path), runtime.load(path)
+    if args.model is None and args.task is None:
+        raise UsageError("--task or --model: say what is to be scored")
+    by_task = {task: name for name, task in models.TASKS.items()}
+    family = args.model or by_task[args.task]
+    try:
+        model = models.pretrained(family, args.wiring, args.stages)
+    except InvalidArgumentError:
+        if args.wiring != "predictive":
+            raise
+        model = models.pretrained(family)
+    return model.metadata["pretrained"], model
+
+
+def _families() -> set[str]:
+    return {one.family for one in models.shipped()}
+
+
 def run(args: argparse.Namespace) -> Report:
     """Load, wire, run every clip, score."""
-    from pvnet import data, runtime
+    from pvnet import data
     from pvnet.train.evaluation import Protocol, evaluate, skipping
 
-    path = find_model(args.model)
-    model = runtime.load(path)
+    name, model = _model(args)
     task: Any = args.task or model.metadata.get("task")
     if task not in ("joints", "actions"):
         raise UsageError("--task: the model file does not say what its outputs mean")
@@ -64,7 +94,7 @@ def run(args: argparse.Namespace) -> Report:
         split=args.split,
         train=args.on_train,
         size=(height, width),
-        frames=None,
+        frames=args.frames,
         fps=args.fps,
         task=task,
         crop=args.crop,
@@ -81,7 +111,8 @@ def run(args: argparse.Namespace) -> Report:
             backend=args.backend,
             on_clip=bar.step,
         )
-    result |= {"model": str(path), "data": args.data, "split": args.split, "crop": args.crop}
+    result |= {"model": name, "data": args.data, "split": args.split, "crop": args.crop}
+    result["trained_wiring"] = model.graph.wiring
     result["part"] = "train" if args.on_train else "test"
     rows = [
         [name, *(f"{v:.4f}" for v in (result[name], *result[f"{name}_interval"]))]
@@ -89,7 +120,7 @@ def run(args: argparse.Namespace) -> Report:
         if result.get(name) is not None
     ]
     head = (
-        f"{path.name} on {args.data}, split {args.split}: {result['clips']} clips, "
+        f"{name.rpartition('/')[2]} on {args.data}, split {args.split}: {result['clips']} clips, "
         f"{result['scored_ticks']} ticks scored at emission time; {result['stages']} stages "
         f"{result['wiring']}"
     )
