@@ -14,7 +14,8 @@ from pvnet.cli.report import Report, UsageError, table
 from pvnet.errors import InvalidArgumentError
 
 _SHOWN = (
-    *("pck@0.2_box", "pck@0.1_box", "pck@0.2_torso", "pck@0.1_torso", "mean_error_px"),
+    *("pck@0.2_box", "pck@0.1_box", "pck@0.2_person", "pck@0.1_person"),
+    *("pck@0.2_torso", "pck@0.1_torso", "mean_error_px"),
     *("jitter_px", "truth_jitter_px", "top1", "top5", "tick_top1"),
 )
 

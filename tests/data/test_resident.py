@@ -1,4 +1,4 @@
-"""A resident set gives the loader's clips, and the affine maps of augmentation are what they say."""
+"""A resident set gives the loader's clips; the affine maps of augmentation are what they say."""
 
 from __future__ import annotations
 
