@@ -6,12 +6,12 @@ import pvnet
 from pvnet import models
 from pvnet.video.synthetic import SyntheticVideo
 
-name = "par_densenet_demo_predictive"  # trained on the synthetic source; ships with pvnet
-plan = pvnet.compile(models.pretrained(name), lanes=2)
+# Trained weights ship with pvnet: models.shipped() lists them.
+plan = pvnet.compile(models.pretrained("par_densenet", wiring="predictive"), lanes=2)
 _, height, width = plan.inputs["frame"]
 stream = plan.stream()
 
-for frame in SyntheticVideo(seed=1, height=height, width=width, n_frames=30):
+for frame in SyntheticVideo(seed=1, height=height, width=width, n_frames=40):
     out = stream.tick(frame.image)
     if out.valid.all():
         heatmaps = out["heatmaps"][0]  # [13, h, w] float32: one map per joint

@@ -17,13 +17,16 @@ def main() -> None:
     """Print the tick, its latency and the drops until the video ends or Ctrl-C."""
     parser = argparse.ArgumentParser(description="Joints from a camera.")
     parser.add_argument("source", nargs="?", default="0")
-    parser.add_argument("--model", default="par_densenet_demo_predictive")
+    parser.add_argument("--model", metavar="PATH|NAME", help="default: the shipped joints")
     parser.add_argument("--max-frames", type=int)
     args = parser.parse_args()
 
-    model = args.model
-    if model in models.list_pretrained():
-        model = models.pretrained(model)
+    if args.model is None:
+        model = models.pretrained("par_densenet", wiring="predictive")
+    elif args.model in models.list_pretrained():
+        model = models.pretrained(args.model)
+    else:
+        model = pvnet.load(args.model)
     plan = pvnet.compile(model)
     _, height, width = plan.inputs["frame"]
     source = int(args.source) if args.source.isdigit() else args.source

@@ -13,6 +13,8 @@ FIGURES = ("stages", "techniques", "clocks", "latency")
 # Semi-parallel and fully parallel.
 STAGES = {"joints": (7, 14), "actions": (5, 10)}
 SCORE = {"joints": "pck@0.2_box", "actions": "top1"}
+# Shown beside it: the usual box of a person; single ticks, where being late shows.
+BESIDE = {"joints": "pck@0.2_person", "actions": "tick_top1"}
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
 

@@ -32,11 +32,16 @@ WEIGHT = {"joints": 0.01, "actions": 0.05}
 def configuration(training: Training, args: argparse.Namespace, teacher: str) -> Config:
     """The settings of task and data for the role, those of the training, the command line's."""
     kind = args.data.partition(":")[0].partition("?")[0]
-    settings = tomllib.loads((HERE / "settings" / f"{args.task}-{kind}.toml").read_text())
+    path = HERE / "settings" / f"{args.task}-{kind}.toml"
+    if not path.exists():  # other videos of people
+        path = path.with_name(f"{args.task}-jhmdb.toml")
+    settings = tomllib.loads(path.read_text())
     document: dict[str, Any] = {}
     for part in (settings["shared"], settings.get(training.role, {})):
         for section, values in part.items():
             document.setdefault(section, {}).update(values)
+    for override in args.overrides:
+        set_override(document, override)
     options = document["model"].get("options", {}) | dict(training.options)
     document["model"] |= {"stages": training.stages, "wiring": training.wiring, "start": teacher}
     document["model"]["options"] = options
@@ -46,8 +51,6 @@ def configuration(training: Training, args: argparse.Namespace, teacher: str) ->
     if training.distilled:
         document["distill"]["weight"] = WEIGHT[args.task]
     document["run"]["seed"] = args.seed
-    for override in args.overrides:
-        set_override(document, override)
     return Config.from_dict(document)
 
 
@@ -138,12 +141,20 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs"))
     parser.add_argument("--records", type=Path, default=HERE / "records")
     parser.add_argument("--only", type=int, metavar="K", help="of the cuts only this one")
+    parser.add_argument(
+        "--without",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="leave out rows whose label has it; may be given several times",
+    )
     parser.add_argument("--train-only", action="store_true", help="leave the scoring for later")
     parser.add_argument("--list", action="store_true", help="only say what would be done")
     args = parser.parse_intermixed_args()
     if args.figure == "clocks" and args.task == "joints":
         parser.error("clocks: only Par-Inception has them")
     wanted = list(rows(args.figure, args.task, args.only))
+    wanted = [row for row in wanted if not any(text in row.label for text in args.without)]
     if args.list:
         print("\n".join(f"{row.label:36s} {row.name}" for row in wanted))
         return

@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from matrix import FIGURES, SCORE
+from matrix import BESIDE, FIGURES, SCORE
 
 Records = dict[tuple[str, str], list[dict[str, Any]]]
 
@@ -47,6 +47,7 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "label": same[0]["label"],
                 "stages": same[0]["row"]["stages"],
                 "score": sum(values) / len(values),
+                "beside": beside(results),
                 "low": min(i[0] for i in intervals),
                 "high": max(i[1] for i in intervals),
                 "spread": max(values) - min(values),
@@ -59,14 +60,27 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(lines, key=lambda line: (line["stages"], line["label"]))
 
 
-def table(lines: list[dict[str, Any]], score: str) -> str:
+def beside(results: list[dict[str, Any]]) -> str:
+    """The second metric: mean over seeds, widest interval."""
+    name = BESIDE[results[0]["task"]]
+    value = sum(r[name] for r in results) / len(results)
+    low = min(r[f"{name}_interval"][0] for r in results)
+    high = max(r[f"{name}_interval"][1] for r in results)
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def table(lines: list[dict[str, Any]], task: str) -> str:
     """A Markdown table."""
-    head = f"| stages | network | {score} | 95 % interval | over seeds | seeds | delay, ticks |"
-    out = [head, "|---|---|---|---|---|---|---|"]
+    head = (
+        f"| stages | network | {SCORE[task]} | 95 % interval | {BESIDE[task]} | over seeds | seeds "
+        "| delay, ticks |"
+    )
+    out = [head, "|---|---|---|---|---|---|---|---|"]
     for line in lines:
         out.append(
             f"| {line['stages']} | {line['label']} | {line['score']:.3f} | {line['low']:.3f} to "
-            f"{line['high']:.3f} | {line['spread']:.3f} | {line['seeds']} | {line['delay']} |"
+            f"{line['high']:.3f} | {line['beside']} | {line['spread']:.3f} | {line['seeds']} "
+            f"| {line['delay']} |"
         )
     return "\n".join(out)
 
@@ -105,7 +119,8 @@ def main() -> None:
         lines = merged(records)
         score = SCORE[records[0]["result"]["task"]]
         note = f"{lines[0]['clips']} clips, scored from tick {lines[0]['first']} on."
-        parts.append(f"## {setting}: {figure}\n\n{note}\n\n{table(lines, score)}\n")
+        text = table(lines, records[0]["result"]["task"])
+        parts.append(f"## {setting}: {figure}\n\n{note}\n\n{text}\n")
         if drawable and figure in ("stages", "techniques"):
             picture(lines, score, args.out / f"{setting}-{figure}.png")
     (args.out / "accuracy.md").write_text("\n".join(parts))

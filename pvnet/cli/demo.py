@@ -1,6 +1,6 @@
 """Sequential and depth-parallel side by side on a built-in video: a table, a video, a timeline.
 
-No arguments, no network, no camera needed.
+No arguments, no network, no camera needed. --compare puts both on one clock.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pvnet import models, runtime
+from pvnet.cli import compare
 from pvnet.cli.demo_files import write_timeline, write_video
 from pvnet.cli.demo_run import DemoRun, make_runs, shifted_difference
 from pvnet.cli.machine import cpus_allowed
-from pvnet.cli.network import Choice
-from pvnet.cli.parse import natural, positive
-from pvnet.cli.progress import Progress, note
-from pvnet.cli.report import Report, plain, table
+from pvnet.cli.network import Choice, trained
+from pvnet.cli.parse import fraction, natural, positive
+from pvnet.cli.progress import Progress
+from pvnet.cli.report import Report, UsageError, plain, table
 from pvnet.cli.sources import frame_size
 from pvnet.cli.stats import age_text
-from pvnet.cli.weights import random_weights
 from pvnet.errors import InternalError
 from pvnet.video.synthetic import SyntheticFrame, SyntheticVideo
 
-_SEQUENTIAL = "par_densenet_demo_sequential"
-_PREDICTIVE = "par_densenet_demo_predictive"
-_STAGES = 7
 _TOLERANCE = 1e-4
 _CHUNK_TICKS = 20
 
@@ -36,14 +32,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("pvnet_demo"), help="directory to write")
     parser.add_argument("--frames", type=positive, default=150, help="length (default 150)")
     parser.add_argument("--seed", type=natural, default=11, help="of the synthetic video")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        default="par_densenet_demo",
+        help="shipped (default par_densenet_demo, which knows the figure of the built-in video)",
+    )
+    parser.add_argument(
+        "--stages", type=positive, metavar="K", help="of the depth-parallel one (default: the most)"
+    )
     parser.add_argument("--lanes", type=positive, help="CPU lanes (default: all CPUs)")
     parser.add_argument("--backend", choices=("auto", "ref", "cpu", "cuda"), default="auto")
     parser.add_argument("--no-files", action="store_true", help="only the table")
+    group = parser.add_argument_group(
+        "comparison", "sequential beside depth-parallel on one clock, each result when it exists"
+    )
+    group.add_argument(
+        "--compare",
+        nargs="?",
+        const="synthetic",
+        metavar="VIDEO",
+        help="write compare.mp4, of a video or of the built-in one",
+    )
+    group.add_argument(
+        "--fps",
+        type=fraction,
+        metavar="HZ",
+        help="frames that arrive per second (default: what the depth-parallel side can keep)",
+    )
+    group.add_argument(
+        "--slowdown", type=fraction, default=1.0, metavar="X", help="a machine X times slower"
+    )
+    group.add_argument(
+        "--lanes-simulated",
+        type=positive,
+        metavar="N",
+        help="depth-parallel as on N lanes, from measured times of the stages",
+    )
+    group.add_argument(
+        "--moments", type=positive, default=4, metavar="N", help="pictures per frame (default 4)"
+    )
+    group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
 
 
 def run(args: argparse.Namespace) -> Report:
     """Run all wirings on the same frames, compare, score, write."""
-    teacher, student = _networks()
+    if args.compare is not None:
+        return compare.run(args)
+    _refuse_compare_options(args)
+    teacher, student = _networks(args)
     lanes = args.lanes or cpus_allowed()
     runs = make_runs(teacher, student, lanes=lanes, backend=args.backend)
     video = SyntheticVideo(args.seed, *frame_size(runs[0].plan))
@@ -55,7 +92,7 @@ def run(args: argparse.Namespace) -> Report:
     document: dict[str, Any] = {
         "model": teacher.label,
         "student": student.label,
-        "random_weights": teacher.random,
+        "weights": student.weights_words,
         "frames": args.frames,
         "pipelined_minus_sequential_max": difference,
         "rows": rows,
@@ -66,27 +103,21 @@ def run(args: argparse.Namespace) -> Report:
     return Report(document, _text(teacher, document))
 
 
-def _networks() -> tuple[Choice, Choice]:
-    """Teacher and student; fresh ones with random weights where the trained ones are missing."""
-    if {_SEQUENTIAL, _PREDICTIVE} <= set(models.list_pretrained()):
-        loaded = [
-            (name, runtime.load(models.pretrained(name))) for name in (_SEQUENTIAL, _PREDICTIVE)
-        ]
-        teacher, student = (
-            Choice(model.graph, model.weights, model.metadata, name, random=False)
-            for name, model in loaded
-        )
-        return teacher, student
-    note("this build has no trained demo model: random weights, the joints mean nothing")
-    graph = models.build("par_densenet", width=0.25, size=(128, 96), stages=_STAGES, skips="head")
-    weights = random_weights(graph)
-    metadata = {"task": "joints", "weights": "random"}
-    label = "par_densenet"
-    wired = graph.wire("predictive", stages=graph.stage_lists)
-    return (
-        Choice(graph, weights, metadata, label, random=True),
-        Choice(wired, weights, metadata, label, random=True),
-    )
+def _refuse_compare_options(args: argparse.Namespace) -> None:
+    alone = {"--fps": args.fps, "--lanes-simulated": args.lanes_simulated}
+    given = [name for name, value in alone.items() if value is not None]
+    given += ["--slowdown"] if args.slowdown != 1 else []
+    if given:
+        raise UsageError(f"{', '.join(given)}: only with --compare")
+
+
+def _networks(args: argparse.Namespace) -> tuple[Choice, Choice]:
+    """The shipped sequential weights, and those trained to be depth-parallel."""
+    teacher = trained(args.model, "sequential", None)
+    student = trained(args.model, "predictive", args.stages)
+    if student.metadata.get("task") != "joints":
+        raise UsageError(f"--model {args.model}: the built-in video has joints to find")
+    return teacher, student
 
 
 def _advance(runs: list[DemoRun], frames: list[SyntheticFrame], *, quiet: bool) -> None:
@@ -160,7 +191,7 @@ def _text(teacher: Choice, d: dict[str, Any]) -> str:
     ]
     stages = d["rows"][-1]["stages"]
     lines = [
-        f"{teacher.title} on {d['frames']} synthetic frames",
+        f"{teacher.label} and {d['student']} ({d['weights']}) on {d['frames']} synthetic frames",
         "",
         table(header, rows),
         "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,19 +35,25 @@ def write_video(
         panels = [_panel(frames[t], run, t) for run in runs]
         return viz.hstack_labelled(panels, captions)
 
-    path = directory / "demo.mp4"
+    return write_pictures(directory / "demo.mp4", _FPS, picture, len(frames), quiet=quiet)
+
+
+def write_pictures(
+    path: Path, fps: float, picture: Callable[[int], NDArray[np.uint8]], n: int, *, quiet: bool
+) -> Path:
+    """Write `n` pictures as a video; without PyAV a few stills of it below each other (.ppm)."""
     try:
         with (
-            VideoWriter(path, _FPS, size=picture(0).shape[:2]) as writer,
-            Progress("video", total=len(frames), quiet=quiet) as bar,
+            VideoWriter(path, fps, size=picture(0).shape[:2]) as writer,
+            Progress("video", total=n, quiet=quiet) as bar,
         ):
-            for t in range(len(frames)):
+            for t in range(n):
                 writer.write(picture(t))
                 bar.step()
     except UnsupportedError:
         note("no video: PyAV is not installed. Do pip install 'pvnet[video]'. Writing stills.")
-        path = directory / "demo_stills.ppm"
-        shown = np.linspace(0, len(frames) - 1, min(_STILLS, len(frames))).astype(int)
+        path = path.with_name(f"{path.stem}_stills.ppm")
+        shown = np.linspace(0, n - 1, min(_STILLS, n)).astype(int)
         write_ppm(path, np.concatenate([picture(int(t)) for t in shown], axis=0))
     return path
 

@@ -76,8 +76,12 @@ class DemoRun:
 
 
 def make_runs(teacher: Choice, student: Choice, *, lanes: int, backend: str) -> list[DemoRun]:
-    """Sequential on one lane and on all, pipelined with the same weights, predictive."""
-    stages = student.graph.stage_lists
+    """Sequential on one lane and on all, pipelined with the same weights, predictive.
+
+    All are cut alike where both files hold the same nodes.
+    """
+    own, other = ({n.name for n in choice.graph.nodes} for choice in (teacher, student))
+    stages = student.graph.stage_lists if own == other else student.graph.n_stages
     flat = teacher.graph.wire("sequential", stages=stages)
     shifted = teacher.graph.wire("pipelined", stages=stages)
 

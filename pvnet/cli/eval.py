@@ -5,28 +5,35 @@ from __future__ import annotations
 import argparse
 import functools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from pvnet import models, runtime
 from pvnet.cli.network import WIRINGS, find_model, rewire
 from pvnet.cli.parse import add_cluster_argument, natural, positive
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, UsageError, table
+from pvnet.errors import InvalidArgumentError
 
 _SHOWN = (
-    *("pck@0.2_box", "pck@0.1_box", "pck@0.2_torso", "pck@0.1_torso", "mean_error_px"),
+    *("pck@0.2_box", "pck@0.1_box", "pck@0.2_person", "pck@0.1_person"),
+    *("pck@0.2_torso", "pck@0.1_torso", "mean_error_px"),
     *("jitter_px", "truth_jitter_px", "top1", "top5", "tick_top1"),
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet eval`."""
-    parser.add_argument("--model", required=True, metavar="PATH|NAME", help="file or built-in one")
+    parser.add_argument(
+        "--model", metavar="PATH|NAME", help="file or shipped one (default: shipped, by --task)"
+    )
     parser.add_argument("--data", required=True, metavar="SPEC", help="e.g. jhmdb:FOLDER")
     parser.add_argument("--task", choices=("joints", "actions"), help="default: the model's")
     parser.add_argument("--split", type=positive, default=1, help="of the data (default 1)")
     parser.add_argument("--crop", choices=("none", "center", "person"), default="none")
     parser.add_argument("--on-train", action="store_true", help="the clips for training instead")
     parser.add_argument("--fps", type=positive, help="frames per second (default: as they are)")
+    parser.add_argument("--frames", type=positive, metavar="T", help="of a clip (default: all)")
     parser.add_argument("--max-clips", type=positive, metavar="N", help="only the first N")
     parser.add_argument("--wiring", choices=WIRINGS, help="default: as it is")
     parser.add_argument("--stages", type=positive, metavar="K", help="default: as it is")
@@ -45,16 +52,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _model(args: argparse.Namespace) -> tuple[str, runtime.Model]:
+    """The model asked for, or the shipped weights of the task.
+
+    Of those, the ones trained for the wiring where there are any, else the sequential ones: they
+    can be scored in any wiring, and the result says what they were trained for.
+    """
+    if args.model is not None and args.model not in _families():
+        path = find_model(args.model)
+        return str(path), runtime.load(path)
+    if args.model is None and args.task is None:
+        raise UsageError("--task or --model: say what is to be scored")
+    by_task = {task: name for name, task in models.TASKS.items()}
+    family = args.model or by_task[args.task]
+    try:
+        model = models.pretrained(family, args.wiring, args.stages)
+    except InvalidArgumentError:
+        if args.wiring != "predictive":
+            raise
+        model = models.pretrained(family)
+    return model.metadata["pretrained"], model
+
+
+def _families() -> set[str]:
+    return {one.family for one in models.shipped()}
+
+
 def run(args: argparse.Namespace) -> Report:
     """Load, wire, run every clip, score."""
-    from pvnet import data, runtime
+    from pvnet import data
     from pvnet.data.cluster import Cluster
     from pvnet.train.evaluation import Protocol, evaluate, skipping
 
     if args.workers and not args.cluster:
         raise UsageError("--workers: only with --cluster")
-    path = find_model(args.model)
-    model = runtime.load(path)
+    name, model = _model(args)
     task: Any = args.task or model.metadata.get("task")
     if task not in ("joints", "actions"):
         raise UsageError("--task: the model file does not say what its outputs mean")
@@ -73,7 +105,7 @@ def run(args: argparse.Namespace) -> Report:
         split=args.split,
         train=args.on_train,
         size=(height, width),
-        frames=None,
+        frames=args.frames,
         fps=args.fps,
         task=task,
         crop=args.crop,
@@ -83,7 +115,8 @@ def run(args: argparse.Namespace) -> Report:
     total = min(len(dataset), args.max_clips or len(dataset))
     with Progress("eval", total=total, quiet=args.quiet) as bar:
         result = evaluate(
-            path,
+            # Workers of a cluster read a file themselves; shipped weights may lie elsewhere there.
+            args.model if args.model and Path(args.model).is_file() else model,
             dataset,
             task=task,
             wiring=graph.wiring if wired else None,
@@ -96,7 +129,8 @@ def run(args: argparse.Namespace) -> Report:
             reopen=open_clips,
             on_clip=bar.step,
         )
-    result |= {"model": str(path), "data": args.data, "split": args.split, "crop": args.crop}
+    result |= {"model": name, "data": args.data, "split": args.split, "crop": args.crop}
+    result["trained_wiring"] = model.graph.wiring
     result["part"] = "train" if args.on_train else "test"
     rows = [
         [name, *(f"{v:.4f}" for v in (result[name], *result[f"{name}_interval"]))]
@@ -104,7 +138,7 @@ def run(args: argparse.Namespace) -> Report:
         if result.get(name) is not None
     ]
     head = (
-        f"{path.name} on {args.data}, split {args.split}: {result['clips']} clips, "
+        f"{name.rpartition('/')[2]} on {args.data}, split {args.split}: {result['clips']} clips, "
         f"{result['scored_ticks']} ticks scored at emission time; {result['stages']} stages "
         f"{result['wiring']}"
     )

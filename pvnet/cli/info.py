@@ -1,12 +1,18 @@
-"""Versions, build flags, backends, instruction sets and the machine: put it into every report."""
+"""Versions, backends, instruction sets, shipped weights, machine: put it into every report."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pvnet.cli.machine import machine_record
 from pvnet.cli.report import Report
+
+if TYPE_CHECKING:
+    from pvnet.models import Pretrained
+
+# The card has the rest.
+_SCORES = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Collect the facts; optional packages are looked up, not imported."""
     del args
-    document = machine_record()
+    from pvnet import models
+
+    document = machine_record() | {"trained": {o.name: _weights(o) for o in models.shipped()}}
     text = "\n".join(_lines(document, indent=0))
     return Report(document, text + "\nbackends in brackets are not available here; --json says why")
+
+
+def _weights(one: Pretrained) -> str:
+    scores = [f"{name} {score:g}" for name, score in one.accuracy.items()][:_SCORES]
+    return ", ".join(
+        [one.task, one.wiring, f"{one.stages} stages", f"trained on {one.trained_on}", *scores]
+    )
 
 
 def _backend(part: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Which network a command works on: a model file, a built-in model, or a fresh one by name."""
+"""Which network a command works on: a model file, shipped weights, or a fresh network by name."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from pvnet import runtime
 from pvnet.cli.parse import fraction, natural, positive
 from pvnet.cli.report import UsageError
 from pvnet.cli.weights import random_weights
-from pvnet.errors import FileError
+from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.graph import Graph
 
 WIRINGS = ("sequential", "pipelined", "predictive")
 ARCHITECTURES = ("par_densenet", "par_inception")
 CLOCKS = ("single", "i3d", "halving")
+WEIGHTS = ("trained", "random")
 # Options of a fresh network, and the architectures that have them.
 FRESH = {
     "width": ARCHITECTURES,
@@ -42,6 +43,7 @@ class Choice:
         metadata: free text of the model file.
         label: the name or path it was asked for by.
         random: the weights are random: speeds are right, what it says about a video is not.
+        adapted: the weights were trained for this wiring, or it needs no training.
     """
 
     graph: Graph
@@ -49,11 +51,21 @@ class Choice:
     metadata: dict[str, str]
     label: str
     random: bool
+    adapted: bool = True
 
     @property
     def title(self) -> str:
         """Label for people, which never hides that the weights are random."""
-        return f"{self.label} (random weights)" if self.random else self.label
+        return f"{self.label} ({self.weights_words})"
+
+    @property
+    def weights_words(self) -> str:
+        """Which weights these are."""
+        if self.random:
+            return "random weights"
+        trained_on = self.metadata.get("trained_on")
+        words = f"trained on {trained_on}" if trained_on else "weights of the file"
+        return words if self.adapted else f"{words}, not trained for this wiring"
 
 
 def add_network_arguments(
@@ -62,10 +74,16 @@ def add_network_arguments(
     default: str | None = "par_densenet",
     positional: bool = False,
     wiring: bool = True,
+    weights: str = "random",
 ) -> None:
-    """Arguments that choose a network; a `positional` model, or default None, must be given."""
+    """Arguments that choose a network; a `positional` model, or default None, must be given.
+
+    `weights` says what par_densenet and par_inception mean here where nothing else does: "trained"
+    (the shipped ones) or "random" (a fresh network of full size).
+    """
     group = parser.add_argument_group("network")
-    text = "model file, built-in model, or par_densenet / par_inception with random weights"
+    text = "model file, shipped model, or par_densenet / par_inception (see --weights)"
+    parser.set_defaults(usual_weights=weights)
     if positional:
         group.add_argument("model", metavar="PATH|NAME", help=text)
     else:
@@ -74,6 +92,12 @@ def add_network_arguments(
         group.add_argument(
             "--model", metavar="PATH|NAME", default=default, required=required, help=shown
         )
+    group.add_argument(
+        "--weights",
+        choices=WEIGHTS,
+        help="of par_densenet / par_inception: shipped ones, or a fresh network "
+        f"(default {weights}; random with an option of a fresh network)",
+    )
     if wiring:
         group.add_argument(
             "--stages", type=positive, metavar="K", help="cut into K stages (default: as it is)"
@@ -98,7 +122,7 @@ def add_network_arguments(
         metavar="TICKS",
         help="par_densenet: feed the heatmaps back, TICKS old (default 1)",
     )
-    fresh.add_argument("--seed", type=natural, default=0, help="of the random weights")
+    fresh.add_argument("--seed", type=natural, help="of the random weights (default 0)")
 
 
 def add_compile_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,10 +137,61 @@ def choose(args: argparse.Namespace) -> Choice:
 
     Raises:
         UsageError: if arguments of a fresh network are given for another one.
-        FileError: if there is no such file or name, or the file is damaged.
+        FileError: if there is no such file or name, the file is damaged, or nothing is shipped for
+            this wiring and number of stages.
     """
     name = str(args.model)
-    return _fresh(name, args) if name in ARCHITECTURES else _stored(name, args)
+    wiring, stages = getattr(args, "wiring", None), getattr(args, "stages", None)
+    given = [key for key in (*FRESH, "seed") if getattr(args, key) is not None]
+    if name in ARCHITECTURES:
+        kind = args.weights or ("random" if given else args.usual_weights)
+        if kind == "random":
+            return _fresh(name, args)
+        if given:
+            raise UsageError(f"{_flags(given)}: only with --weights random")
+        return trained(name, wiring, stages)
+    if given or args.weights == "random":
+        wrong = _flags(given) or "--weights random"
+        raise UsageError(f"{wrong}: only with a fresh {' or '.join(ARCHITECTURES)}")
+    return _stored(name, wiring, stages)
+
+
+def trained(name: str, wiring: str | None, stages: int | None) -> Choice:
+    """Shipped weights of a model, by the name of its family.
+
+    Args:
+        name: as `pvnet.models.pretrained` takes it.
+        wiring: None: pipelined where `stages` is given, else predictive where weights are shipped
+            for it, else sequential.
+        stages: None: as shipped.
+
+    Raises:
+        FileError: if nothing is shipped for these settings.
+    """
+    from pvnet import models
+
+    wanted: Any = wiring or (None if stages is None else _default_wiring(stages))
+    try:
+        if wanted is None:
+            model = _predictive_or_sequential(name)
+        else:
+            model = models.pretrained(name, wanted, stages)
+    except InvalidArgumentError as error:
+        raise FileError(
+            f"{error} On the command line: --weights random runs a fresh network of "
+            f"{' or '.join(ARCHITECTURES)}."
+        ) from error
+    label = model.metadata["pretrained"]
+    return Choice(model.graph, model.weights, model.metadata, label, random=False)
+
+
+def _predictive_or_sequential(name: str) -> runtime.Model:
+    from pvnet import models
+
+    try:
+        return models.pretrained(name, "predictive")
+    except InvalidArgumentError:
+        return models.pretrained(name, "sequential")
 
 
 def rewire(graph: Graph, wiring: str | None, stages: int | None) -> Graph:
@@ -144,28 +219,28 @@ def _fresh(name: str, args: argparse.Namespace) -> Choice:
     from pvnet import models
 
     options = {key: getattr(args, key) for key in FRESH if getattr(args, key) is not None}
-    foreign = [key for key in options if key in FRESH and name not in FRESH[key]]
+    foreign = [key for key in options if name not in FRESH[key]]
     if foreign:
         raise UsageError(f"{_flags(foreign)}: not an option of {name}")
     stages = getattr(args, "stages", None) or 1
     wiring = getattr(args, "wiring", None) or _default_wiring(stages)
+    seed = args.seed or 0
     graph = models.build(name, stages=stages, wiring=wiring, **options)
-    metadata = {
-        "model": name,
-        "task": models.TASKS[name],
-        "weights": f"random, seed {args.seed}",
-    }
-    return Choice(graph, random_weights(graph, seed=args.seed), metadata, name, random=True)
+    metadata = {"model": name, "task": models.TASKS[name], "weights": f"random, seed {seed}"}
+    return Choice(graph, random_weights(graph, seed=seed), metadata, name, random=True)
 
 
-def _stored(name: str, args: argparse.Namespace) -> Choice:
-    given = [key for key in FRESH if getattr(args, key) is not None]
-    if given:
-        raise UsageError(f"{_flags(given)}: only with a fresh {' or '.join(ARCHITECTURES)}")
+def _stored(name: str, wiring: str | None, stages: int | None) -> Choice:
+    from pvnet import models
+
+    if not Path(name).exists() and any(one.family == name for one in models.shipped()):
+        return trained(name, wiring, stages)
     model = runtime.load(find_model(name))
-    graph = rewire(model.graph, getattr(args, "wiring", None), getattr(args, "stages", None))
     random = model.metadata.get("weights", "").startswith("random")
-    return Choice(graph, model.weights, model.metadata, name, random)
+    graph = rewire(model.graph, wiring, stages)
+    same = (graph.wiring, graph.stage_lists) == (model.graph.wiring, model.graph.stage_lists)
+    exact = same or (model.graph.wiring != "predictive" and graph.wiring != "predictive")
+    return Choice(graph, model.weights, model.metadata, name, random, adapted=exact)
 
 
 def _flags(keys: list[str]) -> str:
@@ -173,7 +248,7 @@ def _flags(keys: list[str]) -> str:
 
 
 def find_model(name: str) -> Path:
-    """Path of a model file, or of a built-in model by its name.
+    """Path of a model file, or of a shipped one by its name.
 
     Raises:
         FileError: if it is neither.
@@ -185,9 +260,9 @@ def find_model(name: str) -> Path:
         return path
     built_in = models.list_pretrained()
     if name in built_in:
-        return models.pretrained(name)
+        return models.pretrained_path(name)
     raise FileError(
-        f"[cli] there is no such model: got {name!r}, expected a file, a built-in model "
+        f"[cli] there is no such model: got {name!r}, expected a file, a shipped model "
         f"({', '.join(built_in) or 'none in this build'}) or one of "
         f"{', '.join(ARCHITECTURES)}. Check the path, or write a model with `pvnet export`."
     )

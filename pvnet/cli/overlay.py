@@ -44,27 +44,42 @@ class Overlay:
 
     def draw(self, frame: Frame, tick: Tick) -> NDArray[np.uint8]:
         """The annotated picture, uint8 [h, w, 3]: the original where the source kept it."""
-        picture, factor = enlarged(frame.image if frame.original is None else frame.original)
+        picture, _ = enlarged(frame.image if frame.original is None else frame.original)
         output = np.asarray(tick[self._output][0], np.float32)
         if not bool(tick.valid[0]):
             status = f"tick {int(tick.tick[0])}  warming up"
         else:
             status = f"tick {int(tick.tick[0])}  {tick.latency_ms:.1f} ms"
-            if self.task == "actions":
-                viz.draw_actions(picture, self.labels, softmax(output.ravel()), top=_TOP)
-            elif len(output) == len(JOINTS):
-                joints, scores = viz.decode_heatmaps(output, self._frame_size)
-                if frame.original is not None and frame.mapping is not None:
-                    joints = frame.mapping.to_source(joints)
-                viz.draw_pose(picture, (joints + 0.5) * factor - 0.5, scores)
-            else:
-                viz.draw_heatmaps(picture, sigmoid(output))
+            self.mark(picture, frame, output)
         if self.task == "actions":  # the bars are where the caption would be
             status += f"  {self._caption}"
         else:
             viz.draw_label(picture, self._caption)
         viz.draw_status(picture, status)
         return picture
+
+    def mark(
+        self, picture: NDArray[np.uint8], frame: Frame, output: NDArray[np.float32]
+    ) -> None:
+        """Draw an output over a picture of the frame, of whatever size, in place.
+
+        Args:
+            picture: uint8 [h, w, 3], all of the frame's original (of its image without one).
+            frame: says how the network's pixels map to the original's.
+            output: [c, h, w] float32, of this or of another frame of the video.
+        """
+        if self.task == "actions":
+            viz.draw_actions(picture, self.labels, softmax(output.ravel()), top=_TOP)
+        elif len(output) == len(JOINTS):
+            joints, scores = viz.decode_heatmaps(output, self._frame_size)
+            height, width = frame.image.shape[:2]
+            if frame.original is not None and frame.mapping is not None:
+                joints = frame.mapping.to_source(joints)
+                height, width = frame.mapping.source_size
+            scale = np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
+            viz.draw_pose(picture, (joints + 0.5) * scale - 0.5, scores)
+        else:
+            viz.draw_heatmaps(picture, sigmoid(output))
 
     def words(self, tick: Tick) -> str:
         """The output of a tick in a line of text."""

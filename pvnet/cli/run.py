@@ -36,7 +36,7 @@ _SYNTHETIC_FRAMES = 100
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet run`."""
     parser.add_argument("source", metavar="VIDEO|CAMERA|synthetic", help="what to run on")
-    add_network_arguments(parser)
+    add_network_arguments(parser, weights="trained")
     add_compile_arguments(parser)
     group = parser.add_argument_group("video")
     group.add_argument(
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> Report:
     choice = choose(args)
     plan = compile_plan(choice, args)
     if choice.random and not args.quiet:
-        note(f"{args.model}: random weights, its output means nothing; see --model")
+        note(f"{args.model}: random weights, its output means nothing; see --weights")
     overlay = Overlay(plan, choice)
     stats = RunStats()
     with open_source(args.source, plan, fit=args.fit) as source:
@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> Report:
         "source": args.source,
         "model": choice.label,
         "random_weights": choice.random,
+        "weights": choice.weights_words,
         "backend": plan.backend,
         "isa": plan.isa,
         "lanes": plan.lanes,
@@ -143,7 +144,8 @@ class _Annotated:
 
 def _text(choice: Choice, d: dict[str, Any]) -> str:
     rows = [
-        ("model", f"{choice.title}, {d['stages']} stage(s), {d['wiring']}"),
+        ("model", f"{choice.label}, {d['stages']} stage(s), {d['wiring']}"),
+        ("weights", d["weights"]),
         ("backend", f"{d['backend']} {d['isa']}, {d['lanes']} lane(s)"),
         ("frames", f"{d['frames']}, {d['dropped_frames']} dropped ({d['policy']})"),
         ("throughput", f"{d['throughput_ticks_per_s']:.1f} ticks/s"),

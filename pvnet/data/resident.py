@@ -224,7 +224,7 @@ def _kept(
             arrays = _read(dataset, workers)
             part = place.with_suffix(".part")
             with part.open("wb") as file:
-                np.savez(file, **arrays)
+                np.savez(file, **arrays)  # type: ignore[arg-type]
             part.replace(place)
             return arrays
     with np.load(place) as kept:
@@ -238,7 +238,7 @@ def _read(dataset: Dataset, workers: int) -> dict[str, NDArray[Any]]:
     ):
         parts["frames"].append(np.ascontiguousarray(batch["frames"][0].permute(1, 2, 3, 0).numpy()))
         for name in ("joints", "visible"):
-            parts[name].append(batch[name][0].numpy())  # type: ignore[literal-required]
+            parts[name].append(batch[name][0].numpy())
         parts["label"].append(batch["label"].numpy())
     counts = [len(f) for f in parts["frames"]]
     fps = float(dataset.get(0, np.random.default_rng(0)).fps)

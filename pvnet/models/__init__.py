@@ -6,7 +6,13 @@ The `*_graph` functions, `build` and `pretrained` work without torch.
 from pvnet.models.common import MEAN, STD
 from pvnet.models.par_densenet import par_densenet, par_densenet_graph
 from pvnet.models.par_inception import par_inception, par_inception_graph
-from pvnet.models.pretrained import list_pretrained, pretrained
+from pvnet.models.pretrained import (
+    Pretrained,
+    list_pretrained,
+    pretrained,
+    pretrained_path,
+    shipped,
+)
 from pvnet.models.registry import TASKS, build, list_models
 from pvnet.models.registry import list_models as list
 from pvnet.models.skips import add_skips
@@ -15,6 +21,7 @@ __all__ = [
     "MEAN",
     "STD",
     "TASKS",
+    "Pretrained",
     "add_skips",
     "build",
     "list",
@@ -25,4 +32,6 @@ __all__ = [
     "par_inception",
     "par_inception_graph",
     "pretrained",
+    "pretrained_path",
+    "shipped",
 ]

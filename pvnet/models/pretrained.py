@@ -1,28 +1,200 @@
-"""The small trained models that are part of the package; weights/README.md is their card."""
+"""The small trained models that are part of the package; weights/README.md is their card.
+
+A file `<model>[_<data>]_<wiring>[<stages>].safetensors` in weights/ is shipped by lying there:
+nothing lists the files. `<model>[_<data>]` is their family, the wirings that belong together.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pvnet.models.common import check_choice
+from pvnet import runtime
+from pvnet.errors import InvalidArgumentError
+from pvnet.models.common import Wiring, check_choice, check_positive
 
 WEIGHTS = Path(__file__).parent / "weights"
+_ENDING = re.compile(r"_(sequential|predictive)\d*$")
+_WIRINGS = ("sequential", "pipelined", "predictive")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a shipped file holds.
+
+    Attributes:
+        name: of the file, without its ending.
+        family: the name without wiring and stages; files of a family belong together.
+        wiring: for which the weights were trained.
+        stages: of the cut in the file; predictive weights are good for this one only.
+        task: "joints" or "actions".
+        trained_on: the training data.
+        accuracy: measured scores by name, as far as the metadata has them.
+        size_bytes: of the file.
+    """
+
+    name: str
+    family: str
+    wiring: str
+    stages: int
+    task: str
+    trained_on: str
+    accuracy: dict[str, float]
+    size_bytes: int
+
+    @property
+    def summary(self) -> str:
+        """Name, wiring and stages in a few words, for lists of what there is."""
+        return f"{self.name} ({self.wiring}, {self.stages} stages)"
 
 
 def list_pretrained() -> list[str]:
-    """Names that `pretrained` knows, sorted."""
+    """Names of the shipped files, sorted; `pretrained` takes them, and their families."""
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
-def pretrained(name: str) -> Path:
-    """Path of a trained model file: graph, weights and metadata in one.
-
-    `pvnet.compile`, `pvnet.load` and the command line take the path. The metadata says what the
-    outputs mean: "task" ("joints" or "actions"), "labels" (JSON list of names), "mean" and "std"
-    (JSON lists, how frames were normalised), "trained_on" and the measured accuracy.
+def pretrained_path(name: str) -> Path:
+    """Path of a shipped file.
 
     Raises:
-        InvalidArgumentError: no model of that name is shipped.
+        InvalidArgumentError: no file of that name is shipped.
     """
-    check_choice("models.pretrained", "pretrained model", name, list_pretrained())
+    check_choice("models.pretrained_path", "pretrained model", name, list_pretrained())
     return WEIGHTS / f"{name}.safetensors"
+
+
+def shipped() -> list[Pretrained]:
+    """What is shipped, by name: wiring, stages, task and accuracy of every file."""
+    return [_describe(name) for name in list_pretrained()]
+
+
+def pretrained(
+    name: str, wiring: Wiring | None = None, stages: int | None = None
+) -> runtime.Model:
+    """A trained model: graph, weights and metadata, wired as asked for.
+
+    `pvnet.compile`, `pvnet.load` and `pvnet.save` take it. The metadata says what the outputs mean:
+    "task" ("joints" or "actions"), "labels" (JSON list of names), "mean" and "std" (JSON lists, how
+    frames were normalised), "trained_on", the measured accuracy, and as "pretrained" the name of
+    the file.
+
+    Args:
+        name: a family ("par_densenet") or one file of it ("par_densenet_predictive14"). A name that
+            only begins a family means that one if there is no other.
+        wiring: "sequential" (None with a family): the sequential weights; "pipelined": the same
+            weights, exact for any number of stages; "predictive": weights that were trained for
+            this number of stages. None with a file: as it is.
+        stages: K. None: as in the file; for "predictive" the largest K there is. Where the
+            sequential weights are cut anew, the cut is even in cost.
+
+    Raises:
+        InvalidArgumentError: unknown name or wiring, or no weights for these settings; the message
+            lists what there is.
+    """
+    if wiring is not None:
+        check_choice("models.pretrained", "wiring", wiring, _WIRINGS)
+    if stages is not None:
+        check_positive("models.pretrained", "stages", stages)
+    if name in list_pretrained():
+        found = [_describe(name)]
+        wiring = wiring or ("predictive" if found[0].wiring == "predictive" else "sequential")
+    else:
+        found = _family(name)
+        wiring = wiring or "sequential"
+    if wiring == "predictive":
+        return _load(_trained_for(name, stages, found))
+    sequential = [one for one in found if one.wiring == "sequential"]
+    if not sequential:
+        raise _missing(name, wiring, stages, found)
+    return _rewired(_load(sequential[0]), name, wiring, stages)
+
+
+def _describe(name: str) -> Pretrained:
+    path = pretrained_path(name)
+    model = runtime.load(path)
+    return Pretrained(
+        name=name,
+        family=_ENDING.sub("", name),
+        wiring=model.graph.wiring,
+        stages=model.graph.n_stages,
+        task=model.metadata.get("task", ""),
+        trained_on=model.metadata.get("trained_on", "unknown data"),
+        accuracy=accuracy(model.metadata),
+        size_bytes=path.stat().st_size,
+    )
+
+
+def accuracy(metadata: dict[str, str]) -> dict[str, float]:
+    """Scores in the metadata of a model file, by name: the numbers of "held_out" and "figures"."""
+    scores: dict[str, float] = {}
+    for key in ("held_out", "figures"):
+        try:
+            scores |= _numbers(json.loads(metadata.get(key, "{}")), "")
+        except json.JSONDecodeError:  # words, for people
+            continue
+    return scores
+
+
+def _numbers(value: Any, name: str) -> dict[str, float]:
+    if isinstance(value, dict):
+        parts = [_numbers(item, f"{name} {key}".strip()) for key, item in value.items()]
+        return {key: number for part in parts for key, number in part.items()}
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    return {name: float(value)} if good else {}
+
+
+def _family(name: str) -> list[Pretrained]:
+    """The files of the family `name`, or of the only one that it begins."""
+    everything = shipped()
+    families = sorted({one.family for one in everything})
+    begun = [name] if name in families else [f for f in families if f.startswith(f"{name}_")]
+    if len(begun) != 1:
+        raise InvalidArgumentError(
+            f"[models.pretrained] unknown pretrained model: got {name!r}, expected one of "
+            f"{', '.join(map(repr, begun or families))} or a file of these: "
+            f"{_listed(everything)}. Do pass one of these names."
+        )
+    return [one for one in everything if one.family == begun[0]]
+
+
+def _trained_for(name: str, stages: int | None, found: Sequence[Pretrained]) -> Pretrained:
+    fitting = [o for o in found if o.wiring == "predictive" and stages in (None, o.stages)]
+    if not fitting:
+        raise _missing(name, "predictive", stages, found)
+    return max(fitting, key=lambda one: one.stages)
+
+
+def _load(one: Pretrained) -> runtime.Model:
+    model = runtime.load(pretrained_path(one.name))
+    return runtime.Model(model.graph, model.weights, {**model.metadata, "pretrained": one.name})
+
+
+def _rewired(model: runtime.Model, name: str, wiring: str, stages: int | None) -> runtime.Model:
+    own = model.graph.n_stages
+    if wiring == "pipelined" and stages is None and own == 1:
+        raise InvalidArgumentError(
+            f"[models.pretrained] a pipeline needs its number of stages: got stages=None for "
+            f"{name!r}, expected at least 2. Do pass stages=."
+        )
+    if (wiring, stages or own) == (model.graph.wiring, own):
+        return model
+    return model.rewire(wiring, stages=None if stages in (None, own) else stages)
+
+
+def _missing(
+    name: str, wiring: str, stages: int | None, found: Sequence[Pretrained]
+) -> InvalidArgumentError:
+    wanted = f"wiring={wiring!r}" + ("" if stages is None else f", stages={stages}")
+    return InvalidArgumentError(
+        f"[models.pretrained] there are no trained weights for this: got {name!r} with {wanted}, "
+        f"expected one of {_listed(found)}. Do ask for one of these, for wiring='pipelined' (the "
+        "sequential weights in any number of stages), or train one with `pvnet distill`."
+    )
+
+
+def _listed(found: Sequence[Pretrained]) -> str:
+    return ", ".join(one.summary for one in found) or "none in this build"

@@ -52,7 +52,7 @@ def per_frame(x: Tensor) -> Tensor:
 
 
 def per_clip(y: Tensor, b: int) -> Tensor:
-    """[b * J, c, h, w] as [b, c, J, h, w]; always a view, channels_last_3d if y is channels_last."""
+    """[b * J, c, h, w] as [b, c, J, h, w]; a view, channels_last_3d where y is channels_last."""
     return y.reshape(b, -1, *y.shape[1:]).transpose(1, 2)
 
 

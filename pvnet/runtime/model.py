@@ -51,16 +51,19 @@ class Model:
         return Model(graph, self.weights, dict(self.metadata))
 
 
-def load(path: str | os.PathLike[str] | bytes) -> Model:
+def load(path: str | os.PathLike[str] | bytes | Model) -> Model:
     """Reads a model file (or its bytes).
 
     Args:
-        path: a `.safetensors` file written by `pvnet.save`, or the bytes of one.
+        path: a `.safetensors` file written by `pvnet.save`, or the bytes of one; a Model, such as
+            `pvnet.models.pretrained` gives, is handed back.
 
     Raises:
         FileError: missing, damaged, no pvnet model, or from a newer version.
 
     """
+    if isinstance(path, Model):
+        return path
     source = path if isinstance(path, bytes) else os.fspath(path)
     graph, weights, metadata = _core.load_model(source)
     return Model(Graph.from_core(graph), weights, metadata)

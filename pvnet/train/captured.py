@@ -33,7 +33,7 @@ class CapturedGradients:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._batch: dict[str, Tensor] = {}
         self._terms: Terms = {}
-        self._side = torch.cuda.Stream()
+        self._side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def __call__(self, batch: Mapping[str, Tensor]) -> Terms:
         """One batch; what is returned is overwritten by the next call."""

@@ -331,8 +331,8 @@ def _check(config: Config) -> None:
     if config.run.cuda_graph and (config.run.carry or config.optimiser.accumulate > 1):
         raise InvalidArgumentError(
             f"[config] a captured step is one batch of whole clips: got run.carry = "
-            f"{config.run.carry} and optimiser.accumulate = {config.optimiser.accumulate}, expected "
-            "0 and 1. Set run.cuda_graph=false."
+            f"{config.run.carry} and optimiser.accumulate = {config.optimiser.accumulate}, "
+            "expected 0 and 1. Set run.cuda_graph=false."
         )
     if config.run.carry and config.distill.teacher:
         raise InvalidArgumentError(

@@ -1,13 +1,13 @@
 """Weights of a network for one that has more: further nodes, further inputs of old ones.
 
 A network with temporal skips or feedback reads more channels than the plain one it grows out of.
-Input channels are matched by where they come from, never by position; new ones start at 0, so that
-the grown network computes what the old one did until training moves them.
+Nodes are matched by name, input channels by where they come from, never by position. New channels
+start at 0, so that the grown network computes what the old one did until training moves them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,94 +17,136 @@ from pvnet.graph import Graph
 from pvnet.nn import Network
 from pvnet.runtime import Model
 
-Origin = tuple[str, int]  # node and channel of it
+if TYPE_CHECKING:
+    from pvnet.graph.info import NodeInfo
+
+# Node, channel of it, and the nodes passed on the way: x beside its pooled self is not x twice.
+Origin = tuple[str, int, tuple[str, ...]]
+
+_WEIGHTED = ("conv3d", "linear")
 _PASSING = ("max_pool", "avg_pool", "global_pool", "upsample", "act", "delay")
 
 
 def origins(graph: Graph, name: str) -> list[Origin]:
-    """Where every channel of node `name` comes from.
+    """Where every channel of node `name` comes from, in order.
 
-    Joins are taken apart, and nodes that hand channels on one to one are seen through.
+    Concats are taken apart and nodes that hand channels on one to one are seen through; any other
+    node (convolutions, sums, feedback, softmax) is the origin of its own channels.
     """
     nodes = {n.name: n for n in graph.nodes}
     found: dict[str, list[Origin]] = {}
-    waiting = [name]
+    waiting = [name]  # no recursion: a network may be deeper than the interpreter's stack
     while waiting:
         node = nodes[waiting[-1]]
-        sources = [e.node for e in node.inputs]
-        opens = node.op == "concat" or node.op in _PASSING
-        missing = [s for s in sources if s not in found] if opens else []
+        passes = _passes(node)
+        sources = [e.node for e in node.inputs] if passes or node.op == "concat" else []
+        missing = [s for s in sources if s not in found]
         if missing:
             waiting += missing
             continue
         waiting.pop()
-        if opens:
-            found[node.name] = [origin for s in sources for origin in found[s]]
-        else:
-            found[node.name] = [(node.name, c) for c in range(node.shape[0])]
+        if not sources:
+            found[node.name] = [(node.name, c, ()) for c in range(node.shape[0])]
+            continue
+        by = (node.name,) if passes else ()
+        found[node.name] = [(n, c, (*via, *by)) for s in sources for n, c, via in found[s]]
     return found[name]
 
 
 def graft(net: Network, model: Model) -> list[str]:
     """Gives `net` the weights of a smaller network.
 
+    Wirings, clocks and frame sizes may differ, as in `Network.load_weights`.
+
     Args:
-        net: has every convolution and linear node of the model, of the same kernel and number of
-            output channels; nodes it has beside keep their weights.
+        net: has every node of the model, with the same kernels and output channels; nodes that it
+            has beside those keep the weights they have.
         model: a loaded model file.
 
     Returns:
-        Names of the nodes that are new or read more channels.
+        Names of the nodes with weights that are new or read more channels, in node order; empty
+        for the same architecture.
 
     Raises:
-        InvalidArgumentError: a node is missing, or has another size; nothing is copied.
+        InvalidArgumentError: a node is missing, has weights of another size, or no longer reads
+            what it read; nothing is copied.
     """
     new, old = net.graph, model.graph
-    theirs = {n.name: n for n in old.nodes if n.op in ("conv3d", "linear")}
-    ours = {n.name: n for n in new.nodes if n.op in ("conv3d", "linear")}
+    ours = {n.name: n for n in new.nodes}
     weights: dict[str, Tensor] = {k: torch.as_tensor(v) for k, v in net.export_weights().items()}
-    changed = [name for name in ours if name not in theirs]
-    for name, node in theirs.items():
-        if name not in ours:
-            raise _refused(name, "no node of this name", "one like the model's")
-        for key, value in model.weights.items():
-            if not key.startswith(f"{name}.") or key == f"{name}.weight":
-                continue
-            given = torch.as_tensor(value)
-            if key not in weights or weights[key].shape != given.shape:
-                raise _refused(name, f"another {key}", f"shape {list(given.shape)}")
-            weights[key] = given
-        given = torch.as_tensor(model.weights[f"{name}.weight"])
-        before = origins(old, node.inputs[0].node)
-        after = origins(new, ours[name].inputs[0].node)
-        if before == after and weights[f"{name}.weight"].shape == given.shape:
-            weights[f"{name}.weight"] = given
+    widened = set()
+    for theirs in old.nodes:
+        name = theirs.name
+        node = ours.get(name)
+        if node is None or node.op != theirs.op:
+            raise _refused(name, "no such node" if node is None else node.op, f"{theirs.op!r}")
+        if theirs.op == "concat" or _passes(theirs):
+            continue  # whoever reads it looks at the channels
+        before = [origins(old, e.node) for e in theirs.inputs]
+        after = [origins(new, e.node) for e in node.inputs]
+        if theirs.op not in _WEIGHTED:
+            if before != after:
+                raise _refused(name, "other inputs", "those it has in the model")
             continue
-        weights[f"{name}.weight"] = _widened(
-            name, given, before, after, weights[f"{name}.weight"], ours[name].attrs
-        )
-        changed.append(name)
+        given = _weights_of(name, model.weights)
+        _check_sizes(name, given, _weights_of(name, weights))
+        key = f"{name}.weight"
+        grouped = theirs.attrs.get("groups", 1) != 1 or node.attrs.get("groups", 1) != 1
+        if before != after or given[key].shape != weights[key].shape:
+            if grouped:
+                raise _refused(name, "other inputs of a grouped convolution", "the same inputs")
+            given[key] = _placed(name, given[key], before[0], after[0], weights[key])
+        if len(after[0]) > len(before[0]):
+            widened.add(name)
+        weights.update(given)
     net.load_weights(weights)
-    return changed
+    changed = widened | (ours.keys() - {n.name for n in old.nodes})
+    return [n.name for n in new.nodes if n.op in _WEIGHTED and n.name in changed]
 
 
-def _widened(
-    name: str,
-    given: Tensor,
-    before: list[Origin],
-    after: list[Origin],
-    fresh: Tensor,
-    attrs: Any,
+def _passes(node: NodeInfo) -> bool:
+    """Whether channel c of the value depends on channel c of the only input alone."""
+    return node.op in _PASSING and node.attrs.get("act") != "softmax"
+
+
+def _weights_of(name: str, weights: Any) -> dict[str, Tensor]:
+    """Those of one node, by their full keys."""
+    kinds = ("weight", "bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var")
+    keys = [f"{name}.{kind}" for kind in kinds]
+    return {k: torch.as_tensor(weights[k]) for k in keys if k in weights}
+
+
+def _check_sizes(name: str, given: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
+    """Refuses weights that differ in more than the number of input channels."""
+
+    def sizes(weights: dict[str, Tensor]) -> dict[str, list[int]]:
+        shapes = {k.removeprefix(f"{name}."): list(v.shape) for k, v in weights.items()}
+        if "weight" in shapes:
+            del shapes["weight"][1]
+        return shapes
+
+    got, expected = sizes(fresh), sizes(given)
+    if got != expected or "weight" not in expected:
+        raise _refused(name, f"sizes without input channels {got}", f"{expected}")
+
+
+def _placed(
+    name: str, given: Tensor, before: list[Origin], after: list[Origin], fresh: Tensor
 ) -> Tensor:
-    """The old weights [out, c, ...] at the places of their channels, 0 at the new ones."""
-    same = given.shape[0] == fresh.shape[0] and given.shape[2:] == fresh.shape[2:]
-    place = {origin: i for i, origin in enumerate(after)}
-    lost = [origin for origin in before if origin not in place]
-    if not same or lost or attrs.get("groups", 1) != 1:
-        raise _refused(name, f"weights {list(fresh.shape)}", f"room for {list(given.shape)}")
+    """The old weights [out, c, ...] where their channels are now, 0 at the new channels."""
+    places: dict[Origin, list[int]] = {}
+    for i, origin in enumerate(after):
+        places.setdefault(origin, []).append(i)
     # A linear node reads channels of h x w places each.
     each = given.shape[1] // len(before)
-    index = torch.tensor([place[o] * each + k for o in before for k in range(each)])
+    index = []
+    for origin in before:
+        if not places.get(origin):
+            raise _refused(name, "no input", f"channel {origin[1]} of {origin[0]!r} among them")
+        place = places[origin].pop(0)
+        index += [place * each + k for k in range(each)]
+    if each * len(after) != fresh.shape[1]:
+        raise _refused(name, f"maps of {fresh.shape[1] // len(after)} places", f"{each}")
     out = torch.zeros_like(fresh)
     out[:, index] = given.to(out.dtype)
     return out
@@ -120,11 +162,13 @@ def _refused(name: str, got: str, expected: str) -> InvalidArgumentError:
 def start_from(net: Network, model: Model) -> list[str]:
     """The weights of a model: all of them, or grafted where the network has more.
 
+    Returns:
+        What `graft` returns.
+
     Raises:
         InvalidArgumentError: as `graft`.
     """
-    own = {k: tuple(v.shape) for k, v in net.export_weights().items()}
-    if own == {k: tuple(v.shape) for k, v in model.weights.items()}:
+    if net.graph.expected_weights() == model.graph.expected_weights():
         net.load_weights(model.weights)
         return []
     return graft(net, model)

@@ -23,29 +23,30 @@ def joint_counts(
     """Counts of one clip of joints.
 
     `pck@A_box`: share of visible joints found within A times the longer side of the box around
-    the visible joints of their frame; `pck@A_torso`: within A times the distance from left shoulder
-    to right hip, frames with both visible only. `mean_error_px`: mean distance of visible joints.
-    `jitter_px`: mean length of the second difference of the found joints, and `truth_jitter_px`
-    that of the truth, over joints visible in three scored ticks running.
+    the visible joints of their frame; `pck@A_person`: the same with the box around all known
+    joints, those outside the picture too; `pck@A_torso`: within A times the distance from left
+    shoulder to right hip, frames with both visible only. `mean_error_px`: mean distance of visible
+    joints. `jitter_px`: mean length of the second difference of the found joints, and
+    `truth_jitter_px` that of the truth, over joints visible in three scored ticks running.
 
     Args:
         found: [t, j, 2] pixel x, y that the network emitted at each tick.
-        truth: [t, j, 2] what it is scored against; anything where invisible.
+        truth: [t, j, 2] what it is scored against; where invisible, either the place outside the
+            picture or hidden in it, or (0, 0) for unknown.
         visible: [t, j].
         scored: [t].
     """
     known = np.logical_and(visible, scored[:, None])
+    somewhere = known | (np.isfinite(truth).all(axis=-1) & (truth != 0).any(axis=-1))
+    person = _longer_side(truth, somewhere)
     truth = np.where(known[..., None], truth, 0.0).astype(np.float64)
     distance = np.linalg.norm(found - truth, axis=-1)
-    high = np.where(known[..., None], truth, -np.inf).max(axis=1)
-    low = np.where(known[..., None], truth, np.inf).min(axis=1)
-    some: NDArray[np.bool_] = np.asarray(known.any(axis=1))
     with_torso: NDArray[np.bool_] = np.asarray(known[:, list(_TORSO)].all(axis=1))
-    box = np.where(some[:, None], high - low, 0.0).max(axis=1)
     counts: Counts = {}
-    for share in SHARES:
-        hits = known & (distance <= share * box[:, None])
-        counts[f"pck@{share}_box"] = (float(hits.sum()), float(known.sum()))
+    for name, side in (("box", _longer_side(truth, known)), ("person", person)):
+        for share in SHARES:
+            hits = known & (distance <= share * side[:, None])
+            counts[f"pck@{share}_{name}"] = (float(hits.sum()), float(known.sum()))
     torso = np.linalg.norm(truth[:, _TORSO[0]] - truth[:, _TORSO[1]], axis=-1)
     there = known & with_torso[:, None]
     for share in SHARES:
@@ -57,6 +58,14 @@ def joint_counts(
         bend = np.linalg.norm(path[2:] - 2 * path[1:-1] + path[:-2], axis=-1)
         counts[name] = (float(bend[running].sum()), float(running.sum()))
     return counts
+
+
+def _longer_side(points: NDArray[Any], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Longer side [t] of the box around the chosen points [t, j, 2] of a frame; 0 around none."""
+    high = np.where(chosen[..., None], points, -np.inf).max(axis=1)
+    low = np.where(chosen[..., None], points, np.inf).min(axis=1)
+    some = np.asarray(chosen.any(axis=1))
+    return np.asarray(np.where(some[:, None], high - low, 0.0).max(axis=1), np.float64)
 
 
 def action_counts(logits: NDArray[Any], label: int, scored: NDArray[np.bool_]) -> Counts:

@@ -72,6 +72,7 @@ def test_info(pvnet_cli):
     done = pvnet_cli("info", "--json")
     assert done.code == 0
     assert done.document["pvnet"] == pvnet.__version__
+    assert list(done.document["trained"]) == models.list_pretrained()
     text = pvnet_cli("info").out
     assert "backends" in text
     assert "cpu" in text

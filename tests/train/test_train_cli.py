@@ -109,10 +109,11 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     import run
     import table
 
-    monkeypatch.setattr(matrix, "STAGES", {"joints": (2, 3), "actions": (2, 3)})
+    monkeypatch.setattr(matrix, "STAGES", {"joints": (2, 7), "actions": (2, 5)})
     words = ["run.py", "techniques", "--task", "joints", "--data", "held:/private/place"]
     words += ["--runs", str(tmp_path / "runs"), "--records", str(tmp_path / "records")]
     words += [*SMALL[1:], "model.options={size=[32, 32], width=0.125}", "run.precision=f32"]
+    words += ["data.resident=false", "data.workers=0", "data.fps=0.0", "data.frames=9"]
     monkeypatch.setattr(sys, "argv", words)
     run.main()
     assert "training" in capsys.readouterr().out

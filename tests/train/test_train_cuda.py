@@ -1,4 +1,4 @@
-"""Training on a CUDA device: captured steps are the eager ones, a resident set stays where it is."""
+"""Training on a CUDA device: captured steps are the eager ones, the data set is resident."""
 
 from __future__ import annotations
 

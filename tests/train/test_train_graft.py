@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+from small_runs import small
 
+from pvnet import save
 from pvnet.errors import InvalidArgumentError
-from pvnet.graph import Graph
+from pvnet.graph import Graph, Node
 from pvnet.models import par_densenet, par_inception
 from pvnet.nn import Network
 from pvnet.runtime import Model
 from pvnet.train.graft import graft, origins, start_from
+from pvnet.train.network import build_network, build_teacher
 
-SMALL = {"size": (32, 32), "width": 0.125}
+SMALL: dict[str, Any] = {"size": (32, 32), "width": 0.125}
 
 
-def randomised(net: Network, seed: int = 0) -> Network:
-    """Running statistics as after training, so that a mistake in copying them shows."""
+def trained(net: Network, seed: int = 0) -> Network:
+    """Weights and statistics as after training, so that a mistake in copying any of them shows."""
     generator = torch.Generator().manual_seed(seed)
     for name, value in net.state_dict().items():
-        if name.endswith("running_mean"):
-            value.copy_(0.1 * torch.randn(value.shape, generator=generator))
-        elif name.endswith("running_var"):
+        if name.endswith(("running_var", "norm.weight")):
             value.copy_(0.5 + torch.rand(value.shape, generator=generator))
+        elif value.is_floating_point() and value.dim() == 1:
+            value.copy_(0.1 * torch.randn(value.shape, generator=generator))
     return net.eval()
 
 
@@ -30,61 +36,123 @@ def model_of(net: Network) -> Model:
     return Model(net.graph, net.export_weights(), {})
 
 
-@pytest.mark.parametrize("more", [{"skips": "head"}, {"skips": "all"}, {"feedback": 1}])
-def test_grown_densenet_computes_what_the_plain_one_does(more: dict[str, object]) -> None:
+def assert_same_outputs(got: Network, want: Network, clip: torch.Tensor) -> None:
+    """In float64, where another order of a sum is far below the tolerance."""
+    (name, y), (_, x) = got.eval().double()(clip).popitem(), want.eval().double()(clip).popitem()
+    torch.testing.assert_close(y, x, rtol=1e-9, atol=1e-9)
+    assert x.std() > 0.01, f"{name} is constant: this would not show a mistake"
+
+
+@pytest.mark.parametrize(
+    ("had", "more"),
+    [
+        ({}, {"skips": "head"}),
+        ({}, {"skips": "all"}),
+        ({}, {"feedback": 1}),
+        ({}, {"skips": "all", "feedback": 2}),
+        ({"feedback": 1}, {"skips": "head", "feedback": 1}),
+    ],
+)
+def test_grown_densenet_computes_what_the_small_one_does(
+    had: dict[str, Any], more: dict[str, Any]
+) -> None:
     torch.manual_seed(0)
-    plain = randomised(par_densenet(**SMALL))
-    grown = randomised(par_densenet(**SMALL, stages=7, **more), seed=1)  # type: ignore[arg-type]
+    plain = trained(par_densenet(**SMALL, **had))
+    grown = trained(par_densenet(**SMALL, stages=7, **more), seed=1)
+    fresh = grown.export_weights()
     changed = graft(grown, model_of(plain))
-    clip = torch.randn(2, 3, 4, 32, 32)
-    want, got = plain(clip)["heatmaps"], grown.eval()(clip)["heatmaps"]
-    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
-    assert changed
-    assert want.abs().max() > 0.01
+    assert "head/conv" in changed or "skips" not in more
+    assert "block1/layer1/reduce" in changed or "feedback" in had or "feedback" not in more
+    for name in changed:
+        if name.startswith("skip"):
+            assert (grown.export_weights()[f"{name}.weight"] == fresh[f"{name}.weight"]).all()
+    clip = torch.randn(2, 3, 4, 32, 32, dtype=torch.float64)
+    assert_same_outputs(grown, plain, clip)
 
 
-def test_grown_inception_computes_what_the_plain_one_does() -> None:
+@pytest.mark.parametrize("skips", ["head", "all"])
+def test_grown_inception_computes_what_the_plain_one_does(skips: Any) -> None:
     torch.manual_seed(0)
-    plain = randomised(par_inception(classes=5, **SMALL))
-    grown = randomised(par_inception(classes=5, **SMALL, stages=5, skips="head"), seed=1)
+    plain = trained(par_inception(classes=5, **SMALL))
+    grown = trained(par_inception(classes=5, **SMALL, stages=5, skips=skips), seed=1)
     assert "logits" in graft(grown, model_of(plain))
-    clip = torch.randn(1, 3, 4, 32, 32)
-    torch.testing.assert_close(
-        grown.eval()(clip)["logits"], plain(clip)["logits"], rtol=1e-5, atol=1e-5
-    )
+    assert_same_outputs(grown, plain, torch.randn(2, 3, 4, 32, 32, dtype=torch.float64))
 
 
-def joined(names: list[str]) -> Graph:
+def network(parts: list[str], *, groups: int = 1, sum_of: int = 2) -> Network:
+    """Two branches, joined in the given order with "n" and a pooled "a", seen through a pool."""
     graph = Graph()
     x = graph.input("frame", channels=2, height=4, width=4)
-    parts = {n: graph.conv3d(x, 2, kernel=(1, 1, 1), name=n) for n in names}
-    y = graph.concat([parts[n] for n in names], name="join")
+    made: dict[str, Node] = {}
+    for n in ("a", "b", *(["n"] if "n" in parts else [])):
+        made[n] = graph.conv3d(x, 2, kernel=(1, 1, 1), act="relu", name=n)
+    made["p"] = graph.avg_pool(made["a"], kernel=(1, 3, 3), padding=(1, 1), name="p")
+    y = graph.concat([made[n] for n in parts], name="join")
     y = graph.max_pool(y, kernel=(1, 2, 2), stride=(1, 2, 2), name="pool")
-    graph.output(graph.conv3d(y, 3, kernel=(1, 1, 1), name="last"), name="y")
-    return graph
+    y = graph.conv3d(y, 4, kernel=(1, 1, 1), groups=groups, name="last")
+    z = graph.conv3d(made["b"], 4, kernel=(1, 2, 2), stride=(1, 2, 2), padding=(0, 0), name="side")
+    y = graph.add([y, z] if sum_of == 2 else [y, z, z], name="sum")
+    y = graph.global_pool(y, window=2, name="mean")
+    graph.output(graph.linear(y, 3, name="logits"), name="y")
+    return Network(graph)
 
 
-def test_channels_are_matched_by_origin_not_by_position() -> None:
+@pytest.mark.parametrize("parts", ["anpb", "nbpa", "pabn", "abnpb"])
+def test_channels_are_matched_by_origin_not_by_position(parts: str) -> None:
     torch.manual_seed(0)
-    old, new = Network(joined(["a", "b"])), Network(joined(["n", "b", "a"]))
+    old, new = network(list("apb")), network(list(parts))
     assert graft(new, model_of(old)) == ["n", "last"]
-    clip = torch.randn(1, 2, 1, 4, 4)
-    torch.testing.assert_close(new(clip)["y"], old(clip)["y"])
-    assert new.get_parameter("last.weight")[:, :2].abs().max() == 0
-    assert origins(new.graph, "pool")[2] == ("b", 0)
+    assert_same_outputs(new, old, torch.randn(1, 2, 3, 4, 4, dtype=torch.float64))
+    at = 2 * parts.index("n")
+    assert new.get_parameter("last.weight")[:, at : at + 2].abs().max() == 0
+
+
+def test_origins_say_which_nodes_were_passed() -> None:
+    graph = network(list("apb")).graph
+    assert origins(graph, "pool")[1:3] == [("a", 1, ("pool",)), ("a", 0, ("p", "pool"))]
+    assert origins(graph, "mean")[3] == ("sum", 3, ("mean",))
 
 
 def test_the_same_architecture_is_copied_whole() -> None:
-    a, b = par_densenet(**SMALL), par_densenet(**SMALL)
-    assert start_from(b, model_of(a)) == []
-    for key, value in a.export_weights().items():
-        assert (b.export_weights()[key] == value).all()
+    for take in (start_from, graft):
+        a, b = trained(par_densenet(**SMALL, skips="head")), par_densenet(**SMALL, skips="head")
+        assert take(b, model_of(a)) == []
+        for key, value in a.export_weights().items():
+            assert (b.export_weights()[key] == value).all()
 
 
-@pytest.mark.parametrize("other", [{"width": 0.25}, {"temporal": 3}])
-def test_another_size_is_refused_and_changes_nothing(other: dict[str, object]) -> None:
-    net = par_densenet(**{**SMALL, **other})  # type: ignore[arg-type]
-    before = net.export_weights()
-    with pytest.raises(InvalidArgumentError, match=r"\[train.graft\] node '.*Start from"):
-        graft(net, model_of(par_densenet(**SMALL)))
-    assert all((before[k] == v).all() for k, v in net.export_weights().items())
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (par_densenet(**SMALL), par_densenet(size=32, width=0.25), "'stem/conv' .*sizes"),
+        (par_densenet(**SMALL), par_densenet(**SMALL, temporal=3), "'block1/layer1/grow' .*sizes"),
+        (par_densenet(**SMALL), par_densenet(**SMALL, joints=5), "'heatmaps' .*sizes"),
+        (
+            par_densenet(**SMALL, stages=7, skips="head"),
+            par_densenet(**SMALL),
+            "'skip0/head/input/project' .*no such node",
+        ),
+        (network(list("apb")), network(list("ab")), "'last' .*no input.*of 'a'"),
+        (network(list("ab"), groups=2), network(list("anb"), groups=2), "'last' .*(group|sizes)"),
+        (network(list("apb"), groups=2), network(list("pab"), groups=2), "'last' .*grouped"),
+        (network(list("ab")), network(list("anb"), sum_of=3), "'sum' .*other inputs"),
+    ],
+)
+def test_what_would_compute_something_else_is_refused(
+    old: Network, new: Network, words: str
+) -> None:
+    before = new.export_weights()
+    with pytest.raises(InvalidArgumentError, match=rf"\[train.graft\] node {words}.*Start from"):
+        graft(new, model_of(old))
+    assert all((before[k] == v).all() for k, v in new.export_weights().items())
+
+
+def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> None:
+    path = str(tmp_path / "plain.safetensors")
+    plain = trained(par_densenet(**SMALL))
+    save(plain, path)
+    options = {"size": [32, 32], "width": 0.125, "skips": "head", "feedback": 1}
+    grown = build_network(small(model_start=path, model_stages=2, model_options=options))
+    clip = torch.randn(1, 3, 3, 32, 32, dtype=torch.float64)
+    assert_same_outputs(grown, plain, clip)
+    assert_same_outputs(build_teacher(grown, path), plain, clip)

@@ -140,6 +140,11 @@ def test_joint_metrics_on_a_case_done_by_hand():
     assert counts["pck@0.1_box"] == (3, 5)
     assert counts["pck@0.2_torso"] == (5, 5)
     assert counts["pck@0.1_torso"] == (3, 5)
+    # A joint outside the picture is not scored, but belongs to the person: the box is 30 x 80.
+    truth[:, 11] = (20, 80)
+    counts_outside = joint_counts(found, truth, visible, scored)
+    assert counts_outside["pck@0.1_person"] == (5, 5)
+    assert counts_outside["pck@0.1_box"] == (3, 5)
     assert counts["mean_error_px"] == (14, 5)
     assert counts["jitter_px"][1] == 0  # no three scored ticks running
     every = joint_counts(found, truth, visible, np.ones(3, bool))

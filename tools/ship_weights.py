@@ -1,0 +1,53 @@
+"""Turns a trained model file into a shipped one: 16-bit kernels, measured figures in the metadata.
+
+    python tools/ship_weights.py RUN/model.safetensors NAME --record RECORD.json [--trained-on TEXT]
+
+Kernels are written as F16, which halves the file; biases and norms stay F32. The figures are those
+of the records of bench/accuracy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+WEIGHTS = Path(__file__).parent.parent / "pvnet" / "models" / "weights"
+SHOWN = ("pck@0.2_box", "pck@0.1_box", "pck@0.2_torso", "mean_error_px", "top1", "tick_top1")
+
+
+def figures(path: Path) -> dict[str, object]:
+    """The scores of a record with their intervals, and what they were measured on."""
+    result = json.loads(path.read_text())["result"]
+    kept = {k: result[k] for k in ("data", "clips", "scored_ticks", "wiring", "stages")}
+    for name in SHOWN:
+        if result.get(name) is not None:
+            kept[name] = round(result[name], 4)
+            kept[f"{name}_interval"] = [round(v, 4) for v in result[f"{name}_interval"]]
+    return kept
+
+
+def main() -> None:
+    """Write one file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("name", help="of the shipped file, without its ending")
+    parser.add_argument("--record", type=Path, required=True, help="of bench/accuracy")
+    parser.add_argument("--trained-on", required=True, help="for people")
+    args = parser.parse_args()
+    with safe_open(args.model, "pt") as file:
+        metadata = dict(file.metadata())
+        tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no dict)
+    tensors = {k: v.half() if v.dim() > 1 else v for k, v in tensors.items()}
+    metadata["trained_on"] = args.trained_on
+    metadata["figures"] = json.dumps(figures(args.record))
+    out = WEIGHTS / f"{args.name}.safetensors"
+    save_file(tensors, out, metadata)
+    print(f"wrote {out.name}, {out.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
