@@ -85,7 +85,7 @@ def connected(ray: Any, address: str, processors: int | None) -> Iterator[None]:
     with _undisturbed():
         before = set(threading.enumerate())
         try:
-            with warnings.catch_warnings(), _without_stderr():
+            with warnings.catch_warnings(), _without_stderr(), _beside_the_package():
                 warnings.simplefilter("ignore", FutureWarning)  # tips for other programs
                 ray.init(
                     address=address,
@@ -146,6 +146,21 @@ def brief(error: BaseException) -> str:
     said = said.partition(" Some common causes")[0] or (lines[-1] if lines else "no message")
     text = f"{type(error).__name__}: {said}"
     return (text[:300] + (f" ({where})" if where else "")).rstrip(".")
+
+
+@contextlib.contextmanager
+def _beside_the_package() -> Iterator[None]:
+    """Stand where this very package lies.
+
+    Ray puts the folder it is connected from in front of its workers' module search path: a source
+    tree there, which has no compiled core, would hide the installed package.
+    """
+    before = Path.cwd()
+    os.chdir(Path(__file__).parents[2])
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @contextlib.contextmanager
