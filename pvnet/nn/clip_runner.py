@@ -6,11 +6,12 @@ between them. Only the nodes of a feedback cycle are walked tick by tick.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from pvnet.nn.frames import FRAME_OPERATIONS, is_framewise, per_clip, per_frame
 from pvnet.nn.node_layers import NodeLayer
 from pvnet.nn.operations import OPERATIONS
 from pvnet.nn.program import Program, Step
@@ -18,6 +19,7 @@ from pvnet.nn.window import Read, is_due, window
 
 Layers = Mapping[str, "NodeLayer | None"]
 ReadFiring = Callable[[Read, int], Tensor]
+_Key = tuple[Read, int, int, int]
 
 
 def no_firings(step: Step, like: Tensor) -> Tensor:
@@ -32,39 +34,76 @@ def zero_frame(step: Step, like: Tensor) -> Tensor:
     return torch.zeros((like.shape[0], c, 1, h, w), dtype=like.dtype, device=like.device)
 
 
-Windows = dict[tuple[Read, int, int, int], tuple[Tensor, int, int]]
+class Clip:
+    """Values of one clip while it is computed.
 
+    Readers of one source with the same clock and delay share what they read: in a dense block that
+    begins a stage every layer reads the same delayed maps. Values of framewise nodes are kept as
+    frames too, so that a chain of such nodes never unfolds them.
 
-def run_dense(
-    step: Step,
-    layer: NodeLayer | None,
-    values: Mapping[str, Tensor],
-    like: Tensor,
-    ticks: int,
-    windows: Windows,
-) -> Tensor:
-    """All firings of a node in `ticks` ticks, [b, c, J, h, w], from those of its sources.
-
-    `windows` keeps what readers of one source with the same clock and delay share: in a dense block
-    that begins a stage every layer reads the same delayed maps.
+    Attributes:
+        values: by node name, all firings [b, c, J, h, w].
+        batch: b.
+        ticks: t.
     """
-    firings = step.firings(ticks)
-    if firings == 0:
-        return no_firings(step, like)
-    parts = []
-    for r in step.reads:
-        key = (r, step.period, step.origin, firings)
-        if key not in windows:
-            windows[key] = window(
-                values[r.source], r, period=step.period, origin=step.origin, firings=firings
+
+    def __init__(self, inputs: Mapping[str, Tensor], kept: Collection[str]) -> None:
+        self.values = dict(inputs)
+        self.like = next(iter(inputs.values()))
+        self.batch, self.ticks = int(self.like.shape[0]), int(self.like.shape[2])
+        # What a caller gets must be what readers read, or it would have no gradient.
+        self._kept = frozenset(kept)
+        self._frames: dict[str, Tensor] = {}
+        self._windows: dict[_Key, tuple[Tensor, int, int]] = {}
+        self._window_frames: dict[_Key, Tensor] = {}
+
+    def store(self, name: str, frames: Tensor) -> None:
+        """The value of a framewise node, [b * J, c, h, w]."""
+        self.values[name] = per_clip(frames, self.batch)
+        if name not in self._kept:
+            self._frames[name] = frames
+
+    def read(self, read: Read, step: Step) -> tuple[Tensor, int, int]:
+        """What `step` reads over an edge; see `window`."""
+        firings = step.firings(self.ticks)
+        key = (read, step.period, step.origin, firings)
+        if key not in self._windows:
+            self._windows[key] = window(
+                self.values[read.source],
+                read,
+                period=step.period,
+                origin=step.origin,
+                firings=firings,
             )
-        parts.append(windows[key])
-    operation = OPERATIONS[step.op]
-    if step.reads[0].taps > 1 or step.op == "conv3d":
-        x, stride, dilation = parts[0]
-        return operation(step.attrs, layer, [x], stride, dilation)
-    aligned = [x if stride == 1 else x[:, :, ::stride] for x, stride, _ in parts]
-    return operation(step.attrs, layer, aligned, 1, 1)
+        return self._windows[key]
+
+    def read_frames(self, read: Read, step: Step) -> Tensor:
+        """The same for a framewise step, [b * J, c, h, w]."""
+        x, stride, _ = self.read(read, step)
+        if stride == 1 and x is self.values[read.source] and read.source in self._frames:
+            return self._frames[read.source]
+        key = (read, step.period, step.origin, step.firings(self.ticks))
+        if key not in self._window_frames:
+            self._window_frames[key] = per_frame(x if stride == 1 else x[:, :, ::stride])
+        return self._window_frames[key]
+
+
+def run_dense(step: Step, layer: NodeLayer | None, clip: Clip) -> None:
+    """Computes all firings of a node from those of its sources."""
+    if step.firings(clip.ticks) == 0:
+        clip.values[step.name] = no_firings(step, clip.like)
+    elif is_framewise(step.op, step.attrs):
+        maps = [clip.read_frames(r, step) for r in step.reads]
+        clip.store(step.name, FRAME_OPERATIONS[step.op](step.attrs, layer, maps))
+    else:
+        parts = [clip.read(r, step) for r in step.reads]
+        operation = OPERATIONS[step.op]
+        if step.reads[0].taps > 1 or step.op == "conv3d":
+            x, stride, dilation = parts[0]
+            clip.values[step.name] = operation(step.attrs, layer, [x], stride, dilation)
+        else:
+            aligned = [x if stride == 1 else x[:, :, ::stride] for x, stride, _ in parts]
+            clip.values[step.name] = operation(step.attrs, layer, aligned, 1, 1)
 
 
 def fire(step: Step, layer: NodeLayer | None, read_firing: ReadFiring, tick: int) -> Tensor:
@@ -110,27 +149,24 @@ def run_cycle(
         values[step.name] = torch.cat(done, dim=2) if done else no_firings(step, like)
 
 
-def run_clip(program: Program, layers: Layers, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def run_clip(
+    program: Program, layers: Layers, inputs: Mapping[str, Tensor], kept: Collection[str] = ()
+) -> dict[str, Tensor]:
     """All firings of every node.
 
     Args:
         program: of the graph in its present wiring.
         layers: parameters by node name.
         inputs: by input name, float [b, c, t, h, w] of one b and t.
+        kept: names of nodes whose values the caller may differentiate by.
 
     Returns:
         By node name, [b, c, J, h, w].
     """
-    values = dict(inputs)
-    like = next(iter(inputs.values()))
-    ticks = int(like.shape[2])
-    windows: Windows = {}
+    clip = Clip(inputs, kept)
     for group in program.groups:
         if program.is_cycle(group):
-            run_cycle(group, layers, values, program, like, ticks)
+            run_cycle(group, layers, clip.values, program, clip.like, clip.ticks)
         elif group[0].op != "input":
-            step = group[0]
-            values[step.name] = run_dense(
-                step, layers.get(step.name), values, like, ticks, windows
-            )
-    return values
+            run_dense(group[0], layers.get(group[0].name), clip)
+    return clip.values

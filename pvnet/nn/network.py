@@ -129,7 +129,8 @@ class Network(nn.Module):
         program = self._program
         inputs = check_clips(program, clip, self._dtype())
         ticks = int(next(iter(inputs.values())).shape[2])
-        values = run_clip(program, self._layers(), inputs)
+        kept = {*(return_nodes or ()), *(read.source for _, read in program.outputs)}
+        values = run_clip(program, self._layers(), inputs, kept)
 
         def at_every_tick(name: str) -> Tensor:
             step = program.step(name)

@@ -9,13 +9,21 @@ import torch
 from torch import Tensor, nn
 
 
+class Norm(nn.BatchNorm3d):
+    """Batch norm of clips [b, c, t, h, w], or of their frames folded into the batch."""
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        if x.dim() != 4:
+            super()._check_input_dim(x)
+
+
 class NodeLayer(nn.Module):
     """Holds the parameters of a conv3d or linear node; what they compute is in `operations`.
 
     Attributes:
         weight: [out, in / groups, kt, kh, kw] (conv3d) or [out, c * h * w] (linear).
         bias: [out] or None.
-        norm: batch norm over [b, c, t, h, w], or None.
+        norm: batch norm over [b, c, t, h, w] or [b * t, c, h, w], or None.
     """
 
     weight: Tensor
@@ -34,7 +42,7 @@ class NodeLayer(nn.Module):
         self.rectified = rectified
         self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.empty(shape[0])) if bias else None
-        self.norm = None if norm_eps is None else nn.BatchNorm3d(shape[0], eps=norm_eps)
+        self.norm = None if norm_eps is None else Norm(shape[0], eps=norm_eps)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

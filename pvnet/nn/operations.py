@@ -7,86 +7,51 @@ caller hands over inputs that are already padded in time, with the stride and di
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from pvnet.nn.frames import (
+    FRAME_OPERATIONS,
+    Attrs,
+    activate,
+    finish,
+    is_framewise,
+    pad_for_pool,
+    per_clip,
+    per_frame,
+)
 from pvnet.nn.node_layers import NodeLayer
 
-Attrs = Mapping[str, Any]
 Operation = Callable[[Attrs, NodeLayer | None, Sequence[Tensor], int, int], Tensor]
 
 
-def activate(x: Tensor, act: str | None) -> Tensor:
-    """The activation `act` of x [b, c, ...]; softmax is over channels."""
-    if act in (None, "none"):
-        return x
-    if act == "relu":
-        return F.relu(x)
-    if act == "silu":
-        return F.silu(x)
-    if act == "sigmoid":
-        return torch.sigmoid(x)
-    return torch.softmax(x, dim=1)
-
-
-def _norm(norm: nn.Module, y: Tensor) -> Tensor:
-    """Batch norm of y [b, c, J, h, w].
-
-    With h = w = 1 the backward of torch 2.13 on CPU silently reads a gradient in channels-last
-    order as if it were contiguous, or the other way round. The views make both contiguous there.
-    """
-    if y.shape[3] > 1 or y.shape[4] > 1:
-        return cast("Tensor", norm(y))
-    z = norm(y.contiguous())
-    return cast("Tensor", z.flatten(1).view(z.shape))
-
-
-def per_frame(x: Tensor) -> Tensor:
-    """[b, c, J, h, w] as [b * J, c, h, w]; a view where x is laid out channels_last_3d."""
-    b, c, j, h, w = x.shape
-    return x.transpose(1, 2).reshape(b * j, c, h, w)
-
-
-def per_clip(y: Tensor, b: int) -> Tensor:
-    """[b * J, c, h, w] as [b, c, J, h, w]; a view, channels_last_3d where y is channels_last."""
-    return y.reshape(b, -1, *y.shape[1:]).transpose(1, 2)
+def _framewise(
+    op: str, attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int
+) -> Tensor:
+    """An op of one tap, by its counterpart on frames."""
+    maps = [per_frame(x if stride == 1 else x[:, :, ::stride]) for x in xs]
+    return per_clip(FRAME_OPERATIONS[op](attrs, layer, maps), xs[0].shape[0])
 
 
 def _conv3d(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
+    if is_framewise("conv3d", attrs):
+        return _framewise("conv3d", attrs, layer, xs, stride)
     assert layer is not None
-    x, (ph, pw) = xs[0], attrs["padding"]
-    if attrs["kernel"][0] == 1:
-        # One tap: a convolution of frames. The libraries under torch have far better kernels for
-        # those than for volumes of depth 1, on CPUs and on GPUs.
-        y = F.conv2d(
-            per_frame(x if stride == 1 else x[:, :, ::stride]),
-            layer.weight.squeeze(2),
-            layer.bias,
-            stride=tuple(attrs["stride"][1:]),
-            padding=(ph, pw),
-            dilation=tuple(attrs["dilation"][1:]),
-            groups=attrs["groups"],
-        )
-        y = per_clip(y, x.shape[0])
-    else:
-        y = F.conv3d(
-            x,
-            layer.weight,
-            layer.bias,
-            stride=(stride, *attrs["stride"][1:]),
-            padding=(0, ph, pw),
-            dilation=(dilation, *attrs["dilation"][1:]),
-            groups=attrs["groups"],
-        )
-    if layer.norm is not None:
-        y = _norm(layer.norm, y)
-    return activate(y, attrs["act"])
+    y = F.conv3d(
+        xs[0],
+        layer.weight,
+        layer.bias,
+        stride=(stride, *attrs["stride"][1:]),
+        padding=(0, *attrs["padding"]),
+        dilation=(dilation, *attrs["dilation"][1:]),
+        groups=attrs["groups"],
+    )
+    return finish(attrs, layer, y)
 
 
 def _spread(x: Tensor, taps: int, stride: int, dilation: int) -> tuple[Tensor, int]:
@@ -98,51 +63,29 @@ def _spread(x: Tensor, taps: int, stride: int, dilation: int) -> tuple[Tensor, i
     return x[:, :, index], taps
 
 
-def pad_for_pool(
-    x: Tensor, kernel: Sequence[int], padding: Sequence[int], value: float
-) -> tuple[Tensor, tuple[int, int, int]]:
-    """Pads x; also gives the spatial padding left to torch, which takes at most half a kernel."""
-    ph, pw = padding
-    if 2 * ph <= kernel[1] and 2 * pw <= kernel[2]:
-        return x, (0, ph, pw)
-    return F.pad(x, (pw, pw, ph, ph), value=value), (0, 0, 0)
-
-
 def _max_pool(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
-    del layer
+    if is_framewise("max_pool", attrs):
+        return _framewise("max_pool", attrs, layer, xs, stride)
     kernel = tuple(attrs["kernel"])
     x, padding = pad_for_pool(xs[0], kernel, attrs["padding"], -math.inf)
-    if kernel[0] == 1:
-        frames = per_frame(x if stride == 1 else x[:, :, ::stride])
-        y = F.max_pool2d(frames, kernel[1:], tuple(attrs["stride"][1:]), padding[1:])
-        return per_clip(y, x.shape[0])
-    return F.max_pool3d(x, kernel, (stride, *attrs["stride"][1:]), padding, (dilation, 1, 1))
+    strides = (stride, *attrs["stride"][1:])
+    return F.max_pool3d(x, kernel, strides, (0, *padding), (dilation, 1, 1))
 
 
 def _avg_pool(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
-    del layer
-    kernel = tuple(attrs["kernel"])
+    if is_framewise("avg_pool", attrs):
+        return _framewise("avg_pool", attrs, layer, xs, stride)
+    kernel, include = tuple(attrs["kernel"]), bool(attrs["count_include_pad"])
     x, stride = _spread(xs[0], kernel[0], stride, dilation)
-    include = bool(attrs["count_include_pad"])
-    padding = (0, *attrs["padding"])
+    padding = tuple(attrs["padding"])
     if include:
         x, padding = pad_for_pool(x, kernel, attrs["padding"], 0.0)
-    if kernel[0] == 1:
-        y = F.avg_pool2d(
-            per_frame(x if stride == 1 else x[:, :, ::stride]),
-            kernel[1:],
-            tuple(attrs["stride"][1:]),
-            padding[1:],
-            count_include_pad=include,
-        )
-        return per_clip(y, x.shape[0])
-    return F.avg_pool3d(
-        x, kernel, (stride, *attrs["stride"][1:]), padding, count_include_pad=include
-    )
+    strides = (stride, *attrs["stride"][1:])
+    return F.avg_pool3d(x, kernel, strides, (0, *padding), count_include_pad=include)
 
 
 def _global_pool(
@@ -158,11 +101,8 @@ def _global_pool(
 def _concat(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
-    del attrs, layer, stride, dilation
-    if len(xs) == 1:
-        return xs[0]
-    # CUDA joins tensors of more than four dimensions one by one, slowly.
-    return per_clip(torch.cat([per_frame(x) for x in xs], dim=1), xs[0].shape[0])
+    del dilation
+    return xs[0] if len(xs) == 1 else _framewise("concat", attrs, layer, xs, stride)
 
 
 def _add(
@@ -195,13 +135,8 @@ def _act(
 def _upsample(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
-    del layer, stride, dilation
-    x, size = xs[0], tuple(attrs["size"])
-    if attrs["mode"] == "nearest":
-        y = F.interpolate(per_frame(x), size=size, mode="nearest")
-    else:
-        y = F.interpolate(per_frame(x), size=size, mode="bilinear", align_corners=False)
-    return per_clip(y, x.shape[0])
+    del dilation
+    return _framewise("upsample", attrs, layer, xs, stride)
 
 
 def _linear(

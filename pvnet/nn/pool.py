@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pvnet.nn.conv import Size3, triple
+from pvnet.nn.frames import pad_for_pool
 from pvnet.nn.layer_state import (
     LayerState,
     always_valid,
@@ -18,7 +19,6 @@ from pvnet.nn.layer_state import (
     new_state,
     push,
 )
-from pvnet.nn.operations import pad_for_pool
 
 
 class _CausalPool3d(nn.Module):
@@ -103,7 +103,8 @@ class CausalMaxPool3d(_CausalPool3d):
 
     def _pool(self, x: Tensor, stride: int) -> Tensor:
         x, padding = pad_for_pool(x, self.kernel_size, self.padding, -math.inf)
-        return F.max_pool3d(x, self.kernel_size, (stride, *self.stride[1:]), padding)
+        strides = (stride, *self.stride[1:])
+        return F.max_pool3d(x, self.kernel_size, strides, (0, *padding))
 
 
 class CausalAvgPool3d(_CausalPool3d):
@@ -128,13 +129,12 @@ class CausalAvgPool3d(_CausalPool3d):
         self.count_include_pad = count_include_pad
 
     def _pool(self, x: Tensor, stride: int) -> Tensor:
-        padding = (0, self.padding[0], self.padding[1])
+        padding = self.padding
         if self.count_include_pad:
             x, padding = pad_for_pool(x, self.kernel_size, self.padding, 0.0)
         strides = (stride, *self.stride[1:])
-        return F.avg_pool3d(
-            x, self.kernel_size, strides, padding, count_include_pad=self.count_include_pad
-        )
+        include = self.count_include_pad
+        return F.avg_pool3d(x, self.kernel_size, strides, (0, *padding), count_include_pad=include)
 
 
 class GlobalPool(nn.Module):

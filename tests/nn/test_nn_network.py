@@ -15,6 +15,7 @@ from oracle import Oracle
 from random_graphs import graphs, random_graph, random_stages
 
 from pvnet.errors import InvalidArgumentError
+from pvnet.graph import Graph
 from pvnet.nn import Network
 
 MESSAGE = re.compile(r"^\[.+\] .+: got .+, expected .+\. .+\.$", re.DOTALL)
@@ -208,6 +209,20 @@ def test_return_nodes_and_features():
     with pytest.raises(InvalidArgumentError) as error:
         net.features(clip, ["nobody"])
     assert MESSAGE.match(str(error.value))
+
+
+def test_returned_values_and_outputs_can_be_differentiated_by():
+    graph = Graph()
+    x = graph.input("frame", channels=2, height=4, width=4)
+    a = graph.conv3d(x, 3, kernel=(1, 3, 3), norm=True, act="relu", name="a")
+    b = graph.concat([a, graph.avg_pool(a, kernel=(1, 3, 3), padding=(1, 1))], name="b")
+    graph.output(b, name="early")
+    graph.output(graph.conv3d(b, 2, kernel=(1, 1, 1), name="c"), name="late")
+    net = Network(graph)
+    outputs, values = net(torch.randn(2, 2, 3, 4, 4), return_nodes=["a"])
+    for by in (values["a"], outputs["early"]):
+        (gradient,) = torch.autograd.grad(outputs["late"].sum(), by, retain_graph=True)
+        assert gradient.abs().max() > 0
 
 
 def test_stage_outputs_leave_their_stage():

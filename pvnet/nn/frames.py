@@ -1,0 +1,133 @@
+"""Ops that look at one firing at a time, on firings folded into the batch: [n, c, h, w], n = b * J.
+
+The libraries under torch have far better kernels for maps than for volumes of depth 1, on CPUs and
+on GPUs, and torch joins four dimensions faster than five on CUDA. `operations` has the same ops on
+clips.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pvnet.nn.node_layers import NodeLayer
+
+Attrs = Mapping[str, Any]
+FrameOperation = Callable[[Attrs, NodeLayer | None, Sequence[Tensor]], Tensor]
+
+
+def per_frame(x: Tensor) -> Tensor:
+    """[b, c, J, h, w] as [b * J, c, h, w]; a view where x is laid out channels_last_3d."""
+    return x.transpose(1, 2).flatten(0, 1)
+
+
+def per_clip(y: Tensor, b: int) -> Tensor:
+    """[b * J, c, h, w] as [b, c, J, h, w]: a view, channels_last_3d if y is channels_last."""
+    return y.reshape(b, -1, *y.shape[1:]).transpose(1, 2)
+
+
+def activate(x: Tensor, act: str | None) -> Tensor:
+    """The activation `act` of x [b, c, ...]; softmax is over channels."""
+    if act in (None, "none"):
+        return x
+    if act == "relu":
+        return F.relu(x)
+    if act == "silu":
+        return F.silu(x)
+    if act == "sigmoid":
+        return torch.sigmoid(x)
+    return torch.softmax(x, dim=1)
+
+
+def finish(attrs: Attrs, layer: NodeLayer, y: Tensor) -> Tensor:
+    """Norm and activation of what a convolution gave, y [n, c, h, w] or [b, c, J, h, w]."""
+    if layer.norm is None:
+        return activate(y, attrs["act"])
+    if y.shape[-1] == 1 and y.shape[-2] == 1:
+        return activate(_norm_of_points(layer.norm, y), attrs["act"])
+    y = cast("Tensor", layer.norm(y))
+    # Nothing else reads what a norm gives: no second map of this size.
+    return F.relu_(y) if attrs["act"] == "relu" else activate(y, attrs["act"])
+
+
+def _norm_of_points(norm: nn.Module, y: Tensor) -> Tensor:
+    """Batch norm where h = w = 1.
+
+    There the backward of torch 2.13 on CPU silently reads a gradient in channels-last order as if
+    it were contiguous, or the other way round. The views make both contiguous.
+    """
+    z = norm(y.contiguous())
+    return cast("Tensor", z.flatten(1).view(z.shape))
+
+
+def _conv(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
+    assert layer is not None
+    y = F.conv2d(
+        xs[0],
+        layer.weight.squeeze(2),
+        layer.bias,
+        stride=tuple(attrs["stride"][1:]),
+        padding=tuple(attrs["padding"]),
+        dilation=tuple(attrs["dilation"][1:]),
+        groups=attrs["groups"],
+    )
+    return finish(attrs, layer, y)
+
+
+def pad_for_pool(
+    x: Tensor, kernel: Sequence[int], padding: Sequence[int], value: float
+) -> tuple[Tensor, tuple[int, int]]:
+    """Pads x; also gives the spatial padding left to torch, which takes at most half a kernel."""
+    ph, pw = padding
+    if 2 * ph <= kernel[1] and 2 * pw <= kernel[2]:
+        return x, (ph, pw)
+    return F.pad(x, (pw, pw, ph, ph), value=value), (0, 0)
+
+
+def _max_pool(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
+    del layer
+    kernel = tuple(attrs["kernel"])
+    x, padding = pad_for_pool(xs[0], kernel, attrs["padding"], -math.inf)
+    return F.max_pool2d(x, kernel[1:], tuple(attrs["stride"][1:]), padding)
+
+
+def _avg_pool(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
+    del layer
+    kernel, include = tuple(attrs["kernel"]), bool(attrs["count_include_pad"])
+    x, padding = xs[0], tuple(attrs["padding"])
+    if include:
+        x, padding = pad_for_pool(x, kernel, attrs["padding"], 0.0)
+    stride = tuple(attrs["stride"][1:])
+    return F.avg_pool2d(x, kernel[1:], stride, padding, count_include_pad=include)
+
+
+def _concat(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
+    del attrs, layer
+    return xs[0] if len(xs) == 1 else torch.cat(list(xs), dim=1)
+
+
+def _upsample(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
+    del layer
+    size = tuple(attrs["size"])
+    if attrs["mode"] == "nearest":
+        return F.interpolate(xs[0], size=size, mode="nearest")
+    return F.interpolate(xs[0], size=size, mode="bilinear", align_corners=False)
+
+
+FRAME_OPERATIONS: dict[str, FrameOperation] = {
+    "conv3d": _conv,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "concat": _concat,
+    "upsample": _upsample,
+}
+
+
+def is_framewise(op: str, attrs: Attrs) -> bool:
+    """Whether a node reads one firing of every input and `FRAME_OPERATIONS` has it."""
+    return op in FRAME_OPERATIONS and ("kernel" not in attrs or attrs["kernel"][0] == 1)
