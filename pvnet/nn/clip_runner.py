@@ -34,34 +34,51 @@ def zero_frame(step: Step, like: Tensor) -> Tensor:
     return torch.zeros((like.shape[0], c, 1, h, w), dtype=like.dtype, device=like.device)
 
 
+class Values(dict[str, Tensor]):
+    """Firings of nodes by name, [b, c, J, h, w]; those kept as frames are unfolded when asked for.
+
+    Attributes:
+        frames: [b * J, c, h, w] by name.
+    """
+
+    def __init__(self, inputs: Mapping[str, Tensor], batch: int) -> None:
+        super().__init__(inputs)
+        self.frames: dict[str, Tensor] = {}
+        self._batch = batch
+
+    def __missing__(self, name: str) -> Tensor:
+        self[name] = per_clip(self.frames[name], self._batch)
+        return self[name]
+
+
 class Clip:
     """Values of one clip while it is computed.
 
     Readers of one source with the same clock and delay share what they read: in a dense block that
-    begins a stage every layer reads the same delayed maps. Values of framewise nodes are kept as
-    frames too, so that a chain of such nodes never unfolds them.
+    begins a stage every layer reads the same delayed maps. Values of framewise nodes stay folded
+    along chains of such nodes: views are cheap, but a small network has hundreds of them.
 
     Attributes:
-        values: by node name, all firings [b, c, J, h, w].
-        batch: b.
+        values: of the nodes so far.
+        like: an input, for its sizes, dtype and device.
         ticks: t.
     """
 
     def __init__(self, inputs: Mapping[str, Tensor], kept: Collection[str]) -> None:
-        self.values = dict(inputs)
         self.like = next(iter(inputs.values()))
-        self.batch, self.ticks = int(self.like.shape[0]), int(self.like.shape[2])
-        # What a caller gets must be what readers read, or it would have no gradient.
+        self.ticks = int(self.like.shape[2])
+        self.values = Values(inputs, int(self.like.shape[0]))
         self._kept = frozenset(kept)
-        self._frames: dict[str, Tensor] = {}
         self._windows: dict[_Key, tuple[Tensor, int, int]] = {}
         self._window_frames: dict[_Key, Tensor] = {}
 
     def store(self, name: str, frames: Tensor) -> None:
         """The value of a framewise node, [b * J, c, h, w]."""
-        self.values[name] = per_clip(frames, self.batch)
-        if name not in self._kept:
-            self._frames[name] = frames
+        if name in self._kept:
+            # What a caller gets must be what readers read, or it would have no gradient.
+            self.values[name] = per_clip(frames, int(self.like.shape[0]))
+        else:
+            self.values.frames[name] = frames
 
     def read(self, read: Read, step: Step) -> tuple[Tensor, int, int]:
         """What `step` reads over an edge; see `window`."""
@@ -79,11 +96,12 @@ class Clip:
 
     def read_frames(self, read: Read, step: Step) -> Tensor:
         """The same for a framewise step, [b * J, c, h, w]."""
-        x, stride, _ = self.read(read, step)
-        if stride == 1 and x is self.values[read.source] and read.source in self._frames:
-            return self._frames[read.source]
+        aligned = (read.delay, read.period, read.origin) == (0, step.period, step.origin)
+        if aligned and read.source in self.values.frames:
+            return self.values.frames[read.source]
         key = (read, step.period, step.origin, step.firings(self.ticks))
         if key not in self._window_frames:
+            x, stride, _ = self.read(read, step)
             self._window_frames[key] = per_frame(x if stride == 1 else x[:, :, ::stride])
         return self._window_frames[key]
 
