@@ -25,14 +25,16 @@ from pvnet.train.evaluation import Protocol, evaluate, first_scored, skipping
 from pvnet.train.loop import train
 
 HERE = Path(__file__).parent
-# lambda of the activation matching.
-WEIGHT = {"joints": 0.01, "actions": 0.05}
+
+
+def kind(args: argparse.Namespace) -> str:
+    """Of the data: the place where they lie is nobody's business."""
+    return str(args.data.partition(":")[0].partition("?")[0])
 
 
 def configuration(training: Training, args: argparse.Namespace, teacher: str) -> Config:
     """The settings of task and data for the role, those of the training, the command line's."""
-    kind = args.data.partition(":")[0].partition("?")[0]
-    path = HERE / "settings" / f"{args.task}-{kind}.toml"
+    path = HERE / "settings" / f"{args.task}-{kind(args)}.toml"
     if not path.exists():  # other videos of people
         path = path.with_name(f"{args.task}-jhmdb.toml")
     settings = tomllib.loads(path.read_text())
@@ -47,18 +49,15 @@ def configuration(training: Training, args: argparse.Namespace, teacher: str) ->
     document["model"]["options"] = options
     document.setdefault("data", {}).update({"train": args.data, "split": args.split})
     document.setdefault("loss", {})["prediction_latency"] = training.latency
-    document["distill"] = {"teacher": teacher if training.distilled else ""}
-    if training.distilled:
-        document["distill"]["weight"] = WEIGHT[args.task]
+    document.setdefault("distill", {})["teacher"] = teacher if training.distilled else ""
     document["run"]["seed"] = args.seed
     return Config.from_dict(document)
 
 
 def folder(args: argparse.Namespace) -> str:
-    """Name of the setting: the place where the data lie is nobody's business."""
-    kind = args.data.partition(":")[0].partition("?")[0]
-    split = f"-split{args.split}" if kind == "jhmdb" else ""
-    return f"{args.task}-{kind}{split}-seed{args.seed}"
+    """Name of the setting."""
+    split = f"-split{args.split}" if kind(args) == "jhmdb" else ""
+    return f"{args.task}-{kind(args)}{split}-seed{args.seed}"
 
 
 def trained_model(training: Training, args: argparse.Namespace) -> Path:

@@ -66,7 +66,9 @@ def _model(args: argparse.Namespace) -> tuple[str, runtime.Model]:
     by_task = {task: name for name, task in models.TASKS.items()}
     family = args.model or by_task[args.task]
     try:
-        model = models.pretrained(family, args.wiring, args.stages)
+        # Frame skipping is for the sequential network, whatever wiring it is compared with.
+        wiring = None if args.skip_frames else args.wiring
+        model = models.pretrained(family, wiring, args.stages)
     except InvalidArgumentError:
         if args.wiring != "predictive":
             raise
@@ -130,7 +132,9 @@ def run(args: argparse.Namespace) -> Report:
             on_clip=bar.step,
         )
     result |= {"model": name, "data": args.data, "split": args.split, "crop": args.crop}
-    result["trained_wiring"] = model.graph.wiring
+    # A pipelined network has the sequential weights.
+    own = model.graph.wiring
+    result["trained_wiring"] = "sequential" if own == "pipelined" else own
     result["part"] = "train" if args.on_train else "test"
     rows = [
         [name, *(f"{v:.4f}" for v in (result[name], *result[f"{name}_interval"]))]

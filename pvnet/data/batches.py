@@ -24,14 +24,15 @@ class Batch(TypedDict):
 
     `frames` float32 [b, 3, t, h, w] (or uint8 with raw=True); `joints` float32 [b, t, 13, 2] pixel
     x, y of the frames (0 where unknown); `visible` bool [b, t, 13]; `label` int64 [b], -1 where
-    unknown; `index` int64 [b] of the clips; `clip_id` names; `problems` lines about clips that
-    could not be read and were replaced.
+    unknown; `fps` float64 [b], frames per second of the clips; `index` int64 [b] of the clips;
+    `clip_id` names; `problems` lines about clips that could not be read and were replaced.
     """
 
     frames: torch.Tensor
     joints: torch.Tensor
     visible: torch.Tensor
     label: torch.Tensor
+    fps: torch.Tensor
     index: torch.Tensor
     clip_id: list[str]
     problems: list[str]
@@ -184,6 +185,7 @@ class _Batches(TorchDataset[Batch]):
             "joints": torch.from_numpy(np.stack([_joints(c) for c in clips])),
             "visible": torch.from_numpy(np.stack([_visible(c) for c in clips])),
             "label": torch.tensor([c.label for c in clips], dtype=torch.int64),
+            "fps": torch.tensor([c.fps for c in clips], dtype=torch.float64),
             "index": torch.tensor([index for _, index in places], dtype=torch.int64),
             "clip_id": [c.clip_id for c in clips],
             "problems": [p for c in clips for p in c.problems],

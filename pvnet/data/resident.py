@@ -9,7 +9,7 @@ little larger than the clips.
 from __future__ import annotations
 
 import hashlib
-import json
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pvnet import __version__
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import FLIP
 
@@ -29,8 +30,6 @@ from .batches import ClipPlaces, clip_state, loader
 from .cache import default_folder, locked
 from .clips import Dataset
 from .sampling import Sampling
-
-JOINTS = 13
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ def load_resident(
             "expected 'none'. Set data.crop=none, or data.resident=false."
         )
     rendered = "seed" in facts
-    arrays = _kept(dataset, facts, workers, cache) if rendered else _read(dataset, workers)
+    arrays = _kept(dataset, workers, cache) if rendered else _read(dataset, workers)
     return Resident(
         torch.from_numpy(arrays["frames"]).to(device),
         torch.from_numpy(arrays["joints"]).to(device),
@@ -212,12 +211,13 @@ def load_resident(
 
 
 def _kept(
-    dataset: Dataset, facts: dict[str, Any], workers: int, cache: Path | None
+    dataset: Dataset, workers: int, cache: Path | None
 ) -> dict[str, NDArray[Any]]:
     """Rendered videos, made once and then read from the cache."""
     folder = default_folder() if cache is None else cache
     folder.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+    # The whole data set, motion tracks and backgrounds included, not only what it tells of itself.
+    key = hashlib.sha256(pickle.dumps((__version__, dataset))).hexdigest()[:24]
     place = folder / f"rendered-{key}.npz"
     with locked(place.with_suffix(".lock")):
         if not place.exists():
@@ -232,7 +232,8 @@ def _kept(
 
 
 def _read(dataset: Dataset, workers: int) -> dict[str, NDArray[Any]]:
-    parts: dict[str, list[NDArray[Any]]] = {"frames": [], "joints": [], "visible": [], "label": []}
+    names = ("joints", "visible", "label", "fps")
+    parts: dict[str, list[NDArray[Any]]] = {"frames": [], **{name: [] for name in names}}
     for batch in loader(
         dataset, batch=1, workers=workers, shuffle=False, raw=True, batches=len(dataset)
     ):
@@ -240,12 +241,11 @@ def _read(dataset: Dataset, workers: int) -> dict[str, NDArray[Any]]:
         for name in ("joints", "visible"):
             parts[name].append(batch[name][0].numpy())
         parts["label"].append(batch["label"].numpy())
+        parts["fps"].append(batch["fps"].numpy())
     counts = [len(f) for f in parts["frames"]]
-    fps = float(dataset.get(0, np.random.default_rng(0)).fps)
     return {
         **{name: np.concatenate(values) for name, values in parts.items()},
         "offset": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        "fps": np.full(len(counts), fps),
     }
 
 

@@ -156,7 +156,8 @@ class RunConfig:
         threads: of torch; 0: its default.
         deterministic: refuse torch's unordered sums on CUDA where it can do without.
         cuda_graph: capture loss and gradients once and replay them, for networks so small that
-            starting kernels takes longer than running them; CUDA only.
+            starting kernels takes longer than running them; no effect on CPUs and with several
+            processes.
         tensorboard: also write TensorBoard events where it is installed.
     """
 

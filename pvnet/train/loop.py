@@ -229,16 +229,11 @@ def _steps(
             on_step(run.step, losses)
 
 
-def _one_step(run: Run, batches: Iterator[dict[str, Tensor]], rate: float) -> dict[str, float]:
-    """Gradients of `accumulate` batches, one move of the weights; losses over all processes."""
-    config, parts = run.config.optimiser, run.config.optimiser.accumulate
-    set_rate(run.optimiser, rate)
+def _accumulated(run: Run, batches: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Mean gradients of `accumulate` batches, left in the parameters; mean terms of their loss."""
+    parts = run.config.optimiser.accumulate
+    run.optimiser.zero_grad(set_to_none=True)
     sums: dict[str, Tensor] = {}
-    if run.captured is not None:
-        sums = run.captured(next(batches))
-        parts = 0
-    else:
-        run.optimiser.zero_grad(set_to_none=True)
     for part in range(parts):
         module = run.objective.module
         alone = part + 1 < parts and isinstance(module, nn.parallel.DistributedDataParallel)
@@ -247,6 +242,15 @@ def _one_step(run: Run, batches: Iterator[dict[str, Tensor]], rate: float) -> di
             (terms["loss"] / parts).backward()  # type: ignore[no-untyped-call]
         for name, value in terms.items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
+    return sums
+
+
+def _one_step(run: Run, batches: Iterator[dict[str, Tensor]], rate: float) -> dict[str, float]:
+    """Gradients, one move of the weights; losses over all processes."""
+    config = run.config.optimiser
+    set_rate(run.optimiser, rate)
+    captured = run.captured
+    sums = _accumulated(run, batches) if captured is None else captured(next(batches))
     limit = config.clip_norm or math.inf
     norm = nn.utils.clip_grad_norm_(run.net.parameters(), limit)
     values = run.group.mean(torch.stack([v.float() for v in sums.values()])).tolist()

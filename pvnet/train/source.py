@@ -58,8 +58,18 @@ def data_source(config: Config) -> Source:
         "crop": config.data.crop,
         "fps": config.data.fps or None,
     }
-    if config.data.resident:
-        return _resident(config, common)
+    made, classes = (_resident if config.data.resident else _loaded)(config, common)
+
+    def videos() -> Dataset:
+        return data.open_dataset(config.data.train, frames=None, **common)
+
+    return Source(made, videos, classes)
+
+
+def _loaded(config: Config, common: dict[str, Any]) -> tuple[Batches, tuple[str, ...]]:
+    """Batches that the host reads and changes, clip by clip."""
+    from pvnet import data
+
     dataset = data.open_dataset(config.data.train, frames=config.data.frames, **common)
 
     def batches(start: int, rank: int, world: int) -> Iterator[dict[str, Tensor]]:
@@ -77,18 +87,15 @@ def data_source(config: Config) -> Source:
         )
         return cast("Iterator[dict[str, Tensor]]", iter(made))
 
-    def videos() -> Dataset:
-        return data.open_dataset(config.data.train, frames=None, **common)
-
-    return Source(batches, videos, tuple(dataset.classes))
+    return batches, tuple(dataset.classes)
 
 
 # Pictures are kept this much larger than the clips that are cut from them.
 _MARGIN = 1.25
 
 
-def _resident(config: Config, common: dict[str, Any]) -> Source:
-    """The data set whole on the device of this process."""
+def _resident(config: Config, common: dict[str, Any]) -> tuple[Batches, tuple[str, ...]]:
+    """Batches from a data set that lies whole on the device of this process."""
     from pvnet import data
     from pvnet.data.resident import resident_batches
     from pvnet.data.sampling import Sampling
@@ -115,10 +122,7 @@ def _resident(config: Config, common: dict[str, Any]) -> Source:
             augment=data.Augment.parse(config.data.augment),
         )
 
-    def videos() -> Dataset:
-        return data.open_dataset(config.data.train, frames=None, **common)
-
-    return Source(batches, videos, classes)
+    return batches, classes
 
 
 @functools.lru_cache(maxsize=1)

@@ -133,3 +133,21 @@ def test_warp_with_the_identity_changes_nothing() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, 9, 7, 3), dtype=np.uint8)
     same = np.array([[1.0, 0, 0], [0, 1.0, 0]])
     np.testing.assert_array_equal(warp(frames, same, (9, 7)), frames)
+
+
+def test_every_video_keeps_its_own_rate() -> None:
+    class Rates:
+        name, classes, mirror_labels = "rates", (), ()
+        __len__ = lambda self: 2  # noqa: E731
+        describe = staticmethod(dict)
+
+        def get(self, i: int, rng: np.random.Generator) -> Clip:
+            frames = np.full((4, 16, 16, 3), i, np.uint8)
+            return Clip(frames, None, None, i, str(i), (25.0, 10.0)[i])
+
+    both: Any = Rates()
+    kept = load_resident(both, torch.device("cpu"))
+    assert kept.fps.tolist() == [25.0, 10.0]
+    # Every second at 5 fps: of the slow video every second frame, of the fast one every fifth.
+    slow = kept.rows(1, Sampling(2, 5.0, "start"), np.random.default_rng(0))
+    assert slow.tolist() == [4, 6]
