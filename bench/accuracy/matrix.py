@@ -15,6 +15,7 @@ STAGES = {"joints": (7, 14), "actions": (5, 10)}
 SCORE = {"joints": "pck@0.2_box", "actions": "top1"}
 # Shown beside it: the usual box of a person; single ticks, where being late shows.
 BESIDE = {"joints": "pck@0.2_person", "actions": "tick_top1"}
+BASE = "predictive, trained"  # what the other rows of as many stages are compared with
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
 
@@ -29,6 +30,7 @@ class Training:
         options: of the model, beside those of the configuration file.
         distilled: activation matching with its teacher.
         latency: prediction latency P in ticks.
+        groundwork: the first part of the plain teacher's training, where the settings have two.
     """
 
     stages: int = 1
@@ -36,6 +38,7 @@ class Training:
     options: tuple[tuple[str, Any], ...] = ()
     distilled: bool = False
     latency: int = 0
+    groundwork: bool = False
 
     @property
     def name(self) -> str:
@@ -44,11 +47,14 @@ class Training:
         parts += [f"{key}-{value}" for key, value in self.options]
         parts += ["distilled"] if self.distilled else []
         parts += [f"p{self.latency}"] if self.latency else []
+        parts += ["groundwork"] if self.groundwork else []
         return "_".join(parts)
 
     @property
     def role(self) -> str:
-        """Which settings it takes: teacher, widened or student."""
+        """Which settings it takes: groundwork, teacher, widened or student."""
+        if self.groundwork:
+            return "groundwork"
         if self.wiring == "sequential":
             return "teacher" if self.teacher is None else "widened"
         return "student"
@@ -132,7 +138,7 @@ def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
     del task
     for k in cuts:
         yield from _untrained(k)
-        yield trained("predictive, trained", Training(k, "predictive"))
+        yield trained(BASE, Training(k, "predictive"))
         both = Training(k, "predictive", SKIPS, distilled=True)
         yield trained("+ skips, distillation", both)
 
@@ -140,7 +146,7 @@ def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
 def _techniques(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts[-1:]:
         yield Row("parallel at test time only", Training(), "predictive", k)
-        yield trained("predictive, trained", Training(k, "predictive"))
+        yield trained(BASE, Training(k, "predictive"))
         yield trained("+ distillation", Training(k, "predictive", distilled=True))
         yield trained("sequential with skips", Training(k, "sequential", SKIPS))
         yield trained("+ skips", Training(k, "predictive", SKIPS))

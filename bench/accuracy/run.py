@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from matrix import FIGURES, Row, Training, rows
+from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
 
 from pvnet import data, runtime
 from pvnet.graph import Graph
@@ -32,12 +32,17 @@ def kind(args: argparse.Namespace) -> str:
     return str(args.data.partition(":")[0].partition("?")[0])
 
 
-def configuration(training: Training, args: argparse.Namespace, teacher: str) -> Config:
-    """The settings of task and data for the role, those of the training, the command line's."""
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of task and data, by role."""
     path = HERE / "settings" / f"{args.task}-{kind(args)}.toml"
     if not path.exists():  # other videos of people
         path = path.with_name(f"{args.task}-jhmdb.toml")
-    settings = tomllib.loads(path.read_text())
+    return tomllib.loads(path.read_text())
+
+
+def configuration(training: Training, args: argparse.Namespace, teacher: str) -> Config:
+    """The settings of task and data for the role, those of the training, the command line's."""
+    settings = settings_of(args)
     document: dict[str, Any] = {}
     for part in (settings["shared"], settings.get(training.role, {})):
         for section, values in part.items():
@@ -47,11 +52,19 @@ def configuration(training: Training, args: argparse.Namespace, teacher: str) ->
     options = document["model"].get("options", {}) | dict(training.options)
     document["model"] |= {"stages": training.stages, "wiring": training.wiring, "start": teacher}
     document["model"]["options"] = options
-    document.setdefault("data", {}).update({"train": args.data, "split": args.split})
+    train = training_data(args, document.pop("collage", {}))
+    document.setdefault("data", {}).update({"train": train, "split": args.split})
     document.setdefault("loss", {})["prediction_latency"] = training.latency
     document.setdefault("distill", {})["teacher"] = teacher if training.distilled else ""
     document["run"]["seed"] = args.seed
     return Config.from_dict(document)
+
+
+def training_data(args: argparse.Namespace, collage: dict[str, Any]) -> str:
+    """The data with the settings' collages; recorded motion for them is named by the caller."""
+    options = [f"{key}={value}" for key, value in collage.items()]
+    options += [f"motion={args.motion}"] if options and args.motion else []
+    return "?".join([args.data, "&".join(options)]) if options else str(args.data)
 
 
 def folder(args: argparse.Namespace) -> str:
@@ -62,7 +75,10 @@ def folder(args: argparse.Namespace) -> str:
 
 def trained_model(training: Training, args: argparse.Namespace) -> Path:
     """The model file of a training, made if it is not there; its teacher first."""
-    teacher = "" if training.teacher is None else str(trained_model(training.teacher, args))
+    before = training.teacher
+    if training.role == "teacher" and "groundwork" in settings_of(args):
+        before = replace(training, groundwork=True)
+    teacher = "" if before is None else str(trained_model(before, args))
     out = args.runs / folder(args) / training.name
     if not (out / "result.json").exists():
         print(f"training {training.name}", flush=True)
@@ -103,7 +119,11 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
         task=args.task,
         protocol=replace(protocol, first_tick=first_tick),
         max_clips=args.max_clips,
+        per_clip=True,
     )
+    # The table compares rows clip by clip.
+    kept = (SCORE[args.task], BESIDE[args.task])
+    result["per_clip"] = {k: v for k, v in result["per_clip"].items() if k in kept}
     return {
         "figure": args.figure,
         "label": row.label,
@@ -115,6 +135,15 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
         | {"stages": row.stages, "model": path.parent.name, "data": args.data.partition(":")[0]},
         "machine": {k: v for k, v in runtime.info().items() if k != "environment"},
     }
+
+
+def document(record: dict[str, Any]) -> str:
+    """JSON for people, with the long lists of the clips on a line each."""
+    lists = record["result"].pop("per_clip")
+    text = json.dumps(record | {"per_clip": {k: k for k in lists}}, indent=1) + "\n"
+    for name, pairs in lists.items():
+        text = text.replace(f'"{name}": "{name}"', f'"{name}": {json.dumps(pairs)}')
+    return text
 
 
 def common_first_tick(wanted: list[Row], args: argparse.Namespace) -> int:
@@ -135,6 +164,9 @@ def main() -> None:
     parser.add_argument("--task", choices=("joints", "actions"), required=True)
     parser.add_argument("--data", required=True, metavar="SPEC")
     parser.add_argument("--split", type=int, default=1)
+    parser.add_argument(
+        "--motion", type=Path, metavar="TRACKS", help="recorded motion for puppets (docs/data.md)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-clips", type=int)
     parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs"))
@@ -178,7 +210,7 @@ def main() -> None:
     for row in wanted:
         record = records / f"{row.name}.json"
         if not record.exists():
-            text = json.dumps(score(row, args, dataset, first_tick), indent=1) + "\n"
+            text = document(score(row, args, dataset, first_tick))
             record.with_suffix(".part").write_text(text)
             record.with_suffix(".part").replace(record)
     print(f"records of {args.figure} are in {records}")

@@ -16,7 +16,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from matrix import BESIDE, FIGURES, SCORE
+from matrix import BASE, BESIDE, FIGURES, SCORE
+
+from pvnet.train.scores import difference
 
 Records = dict[tuple[str, str], list[dict[str, Any]]]
 
@@ -55,9 +57,25 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "clips": results[0]["clips"],
                 "first": results[0]["first_scored_tick"],
                 "delay": results[0]["information_latency_ticks"] + results[0]["protocol"]["late"],
+                "per_clip": [r["per_clip"][name] for r in same if "per_clip" in r],
             }
         )
+    for line in lines:
+        line["against"] = against(line, lines)
     return sorted(lines, key=lambda line: (line["stages"], line["label"]))
+
+
+def against(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
+    """How much better than the plainly trained student of as many stages, over the same clips."""
+    same = [other for other in lines if other["stages"] == line["stages"]]
+    base = next((o for o in same if o["label"] == BASE), None)
+    if base is None or base is line or not (line["per_clip"] and base["per_clip"]):
+        return ""
+    found = difference(line["per_clip"], base["per_clip"])
+    if found is None:
+        return ""
+    value, (low, high) = found
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def beside(results: list[dict[str, Any]]) -> str:
@@ -72,14 +90,15 @@ def beside(results: list[dict[str, Any]]) -> str:
 def table(lines: list[dict[str, Any]], task: str) -> str:
     """A Markdown table."""
     head = (
-        f"| stages | network | {SCORE[task]} | 95 % interval | {BESIDE[task]} | over seeds | seeds "
-        "| delay, ticks |"
+        f'| stages | network | {SCORE[task]} | 95 % interval | against "{BASE}" | {BESIDE[task]} '
+        "| over seeds | seeds | delay, ticks |"
     )
-    out = [head, "|---|---|---|---|---|---|---|---|"]
+    out = [head, "|---|---|---|---|---|---|---|---|---|"]
     for line in lines:
         out.append(
             f"| {line['stages']} | {line['label']} | {line['score']:.3f} | {line['low']:.3f} to "
-            f"{line['high']:.3f} | {line['beside']} | {line['spread']:.3f} | {line['seeds']} "
+            f"{line['high']:.3f} | {line['against']} | {line['beside']} | {line['spread']:.3f} "
+            f"| {line['seeds']} "
             f"| {line['delay']} |"
         )
     return "\n".join(out)

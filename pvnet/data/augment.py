@@ -12,7 +12,7 @@ from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import FLIP, flip_joints
 
 from .clips import Clip, inside
-from .resample import Box, resample, warp
+from .resample import Box, moved, resample, warp
 
 _GREY = np.array([0.299, 0.587, 0.114])
 
@@ -153,7 +153,7 @@ class Augment:
             else:
                 frames = resample(frames, change.box(h, w), (h, w))
             if joints is not None:
-                joints = _moved(joints, change.matrix((h, w), mirror=False))
+                joints = moved(joints, change.matrix((h, w), mirror=False))
         if change.mirrored:
             frames = frames[:, :, ::-1]
             if joints is not None:
@@ -206,10 +206,3 @@ class Augment:
                     plane[t] += np.roll(noise, (7 * t + 3 * c, 11 * t + 5 * c), (0, 1))
             out[..., c] = np.clip(plane, 0, 255, out=plane)
         return out
-
-
-def _moved(joints: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Points [..., 2] at pixel centres of the old picture, as they lie in the new one."""
-    back = np.linalg.inv(matrix[:, :2])
-    out = (np.asarray(joints, np.float64) + 0.5 - matrix[:, 2]) @ back.T - 0.5
-    return np.asarray(out, np.float32)

@@ -22,6 +22,9 @@ from pvnet.errors import InvalidArgumentError
 
 from .ray_connection import ClusterError, brief, check_address, connected, load_ray
 
+# Seconds without an answer after which the machines are counted again.
+_PATIENCE_S = 30.0
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -110,8 +113,8 @@ def spread(
 
     Raises:
         UnsupportedError: Ray is not installed.
-        ClusterError: no cluster answers, it has no room, or `cluster.attempts` workers running
-            died while they started.
+        ClusterError: no cluster answers, it has no room (any more), or `cluster.attempts` workers
+            running died while they started.
         Exception: what `make` or an item raised; other items are not waited for.
     """
     ray = load_ray()
@@ -194,6 +197,7 @@ class _Force:
         options = {**needs, "max_restarts": 0, "max_task_retries": 0}
         self._ray, self._kind = ray, ray.remote(**options)(_Worker)
         self._start = (_surroundings(), ray.put(ray.cloudpickle.dumps(make)))
+        self._cpus, self._gpus = needs["num_cpus"], needs["num_gpus"]
         self._attempts, self._lost_starts = attempts, 0
         self._busy: dict[Any, tuple[Any, list[int] | None]] = {}  # call -> worker, its items
         self._idle: list[Any] = []
@@ -233,7 +237,12 @@ class _Force:
         self, outcome: Outcome[Any], todo: deque[list[int]], deaths: Counter[int]
     ) -> list[int]:
         """Wait for one worker; the items that are settled by what it says."""
-        (call,), _ = self._ray.wait(list(self._busy), num_returns=1)
+        ready: list[Any] = []
+        while not ready:
+            ready, _ = self._ray.wait(list(self._busy), num_returns=1, timeout=_PATIENCE_S)
+            if not ready:  # somebody works, or others fill the cluster, or it has shrunk
+                _room(self._ray, self._cpus, self._gpus)
+        (call,) = ready
         worker, part = self._busy.pop(call)
         try:
             answer = self._ray.get(call)

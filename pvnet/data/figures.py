@@ -15,7 +15,7 @@ from pvnet.video.synthetic.background import Camera
 from .backdrops import Backdrops
 from .clips import Clip, check_index, inside
 from .sampling import Sampling
-from .tracks import Tracks, placed, window
+from .tracks import Tracks, facing_depth, placed, window
 
 OWN_FPS = 25.0
 WHOLE_FRAMES = 64  # of a clip where no length is asked for
@@ -184,7 +184,7 @@ class TrackedFigures(_Rendered):
         style = Style.sample(own, float(np.clip(own.normal(1.0, 0.14), 0.75, 1.4)))
         behind = self.backdrops.frames(own, self.frames, self.size, self.fps)
         camera = Camera(own, *self.size, noise=float(own.uniform(0, 5)), drift=0.0, even=False)
-        near = _depth(facing)
+        near = facing_depth(facing)
         images = np.empty((self.frames, *self.size, 3), np.uint8)
         for t in range(self.frames):
             image = render(
@@ -215,14 +215,6 @@ class TrackedFigures(_Rendered):
             "sequences_left_out": self.tracks.left_out,
             "backgrounds": self.backdrops.describe(),
         }
-
-
-def _depth(facing: tuple[float, float]) -> NDArray[np.float32]:
-    """Of a body seen from the side, the arm and leg on the camera's side are in front."""
-    near = np.zeros(13, np.float32)
-    side = 1.0 if facing[0] >= 0 else -1.0  # facing right, the right side is the nearer one
-    near[[4, 6, 10, 12]], near[[3, 5, 9, 11]] = side, -side
-    return near
 
 
 def _describe(dataset: _Rendered, name: str, classes: tuple[str, ...]) -> dict[str, Any]:

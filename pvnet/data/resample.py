@@ -88,27 +88,33 @@ def resample(frames: NDArray[np.uint8], box: Box, size: tuple[int, int]) -> NDAr
 
 
 def warp(
-    frames: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int]
+    frames: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    *,
+    outside: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Every frame under an affine map, bilinear; beyond the picture its edge is repeated.
+    """Every frame under an affine map, bilinear.
 
     Args:
-        frames: uint8 [t, h, w, 3].
+        frames: uint8 [t, h, w, c].
         matrix: [2, 3], where (x, y, 1) of the result lies in `frames`, edge coordinates.
         size: (h, w) of the result.
+        outside: value beyond the picture; None: its edge is repeated.
 
     Returns:
-        uint8 [t, h, w, 3].
+        uint8 [t, h, w, c].
     """
     h, w = frames.shape[1:3]
     rows, columns = np.mgrid[0 : size[0], 0 : size[1]] + 0.5
     x = matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2] - 0.5
     y = matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2] - 0.5
+    beyond = (x < -0.5) | (y < -0.5) | (x > w - 0.5) | (y > h - 0.5)
     x, y = np.clip(x, 0, w - 1), np.clip(y, 0, h - 1)
     x0, y0 = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     x1, y1 = np.minimum(x0 + 1, w - 1), np.minimum(y0 + 1, h - 1)
     fx, fy = (x - x0).astype(np.float32), (y - y0).astype(np.float32)
-    out = np.full((len(frames), *size, 3), 0.5, np.float32)
+    out = np.full((len(frames), *size, frames.shape[-1]), 0.5, np.float32)
     for yy, xx, weight in (
         (y0, x0, (1 - fy) * (1 - fx)),
         (y0, x1, (1 - fy) * fx),
@@ -116,4 +122,13 @@ def warp(
         (y1, x1, fy * fx),
     ):
         out += frames[:, yy, xx].astype(np.float32) * weight[..., None]
+    if outside is not None:
+        out[:, beyond] = outside
     return out.astype(np.uint8)
+
+
+def moved(joints: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Points [..., 2] at pixel centres of the old picture, as they lie in the new one."""
+    back = np.linalg.inv(matrix[:, :2])
+    out = (np.asarray(joints, np.float64) + 0.5 - matrix[:, 2]) @ back.T - 0.5
+    return np.asarray(out, np.float32)

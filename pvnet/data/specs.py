@@ -11,6 +11,7 @@ from pvnet.errors import InvalidArgumentError
 
 from .backdrops import Backdrops, ProceduralBackdrops, VideoBackdrops
 from .clips import Dataset, check_size
+from .collage import Collage
 from .figures import ProceduralFigures, TrackedFigures
 from .folder import open_folder
 from .jhmdb import open_jhmdb
@@ -41,6 +42,16 @@ class Spec:
         """A path among the options, relative to the working folder."""
         return Path(self.options[key]).expanduser() if key in self.options else None
 
+    def share(self, key: str) -> float:
+        """A number among the options, 0 without."""
+        try:
+            return float(self.options.get(key, 0.0))
+        except ValueError as error:
+            raise InvalidArgumentError(
+                f"[data] option {key} of {self.kind}: got {self.options[key]!r}, expected a number "
+                f"from 0 to 1. Write for example {key}=0.3."
+            ) from error
+
     def number(self, key: str, usual: int) -> int:
         """A whole number among the options."""
         try:
@@ -52,10 +63,11 @@ class Spec:
             ) from error
 
 
+_COLLAGE = ("cutouts", "puppets", "motion")
 _KEYS = {
-    "jhmdb": ("labels", "cache"),
+    "jhmdb": ("labels", "cache", *_COLLAGE),
     "kinetics": ("csv", "labels", "cache"),
-    "folder": ("csv", "joints", "labels", "cache"),
+    "folder": ("csv", "joints", "labels", "cache", *_COLLAGE),
     "figures": ("n", "seed", "backgrounds", "reversed", "cache"),
 }
 
@@ -143,7 +155,17 @@ def open_dataset(
         folder,
         usual if use_cache is None else use_cache,
     )
-    return _OPENERS[parsed.kind](parsed, options)
+    return _with_collages(parsed, _OPENERS[parsed.kind](parsed, options), options)
+
+
+def _with_collages(spec: Spec, dataset: Dataset, options: Options) -> Dataset:
+    """Training clips partly as collages, where the specification asks for them."""
+    cutouts, puppets, motion = spec.share("cutouts"), spec.share("puppets"), spec.path("motion")
+    if not any(key in spec.options for key in _COLLAGE):
+        return dataset
+    tracks = None if motion is None else Tracks(motion, train=True)
+    collage = Collage(dataset, cutouts, puppets, tracks)
+    return collage if options.train else dataset
 
 
 def _jhmdb(spec: Spec, options: Options) -> Dataset:

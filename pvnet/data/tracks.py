@@ -157,3 +157,11 @@ def placed(
     out = (joints - (low + high) / 2) * np.float32(scale) + shift.astype(np.float32)
     heights = [body_height(frame, known) for frame in out]
     return np.asarray(out, np.float32), known, float(np.percentile(heights, 90))
+
+
+def facing_depth(facing: tuple[float, float]) -> NDArray[np.float32]:
+    """Of a body seen from the side, the arm and leg on the camera's side are in front."""
+    near = np.zeros(13, np.float32)
+    side = 1.0 if facing[0] >= 0 else -1.0  # facing right, the right side is the nearer one
+    near[[4, 6, 10, 12]], near[[3, 5, 9, 11]] = side, -side
+    return near

@@ -21,7 +21,7 @@ from pvnet.graph import Graph
 from pvnet.runtime.model import to_model
 from pvnet.train.emission import Protocol, emissions, emitted_at, first_scored, skipping
 from pvnet.train.scorer import Scored, Scorer, Task, decode, score_clip
-from pvnet.train.scores import summary
+from pvnet.train.scores import Counts, summary
 
 if TYPE_CHECKING:
     from pvnet.data.clips import Dataset
@@ -58,6 +58,7 @@ def evaluate(
     cluster: Cluster | None = None,
     reopen: Callable[[], Dataset] | None = None,
     on_clip: Callable[[], None] | None = None,
+    per_clip: bool = False,
 ) -> dict[str, Any]:
     """Runs a model over the clips of a data set and scores it.
 
@@ -77,10 +78,13 @@ def evaluate(
             this process would use. They open a source that is a path themselves.
         reopen: how workers of a cluster open the data set; None: it travels to them whole.
         on_clip: called after every clip.
+        per_clip: give the counts of every clip too.
 
     Returns:
         Every metric (`pvnet.train.scores`) with its 95 % interval over clips, and what was
         evaluated: clips, frames, scored ticks, clips left out, wiring, stages, protocol, backend.
+        With `per_clip` also `per_clip`: metric to [sum, count] of every scored clip, in order
+        (`pvnet.train.scores.difference` compares two of them).
         With a cluster also `cluster`: its workers, how many were lost, the numbers of the clips
         that went to a second one (`retried`), and those that ended every worker, which are not
         scored (`failed`: number to reason).
@@ -145,13 +149,17 @@ def evaluate(
         "model": os.fspath(source) if isinstance(source, str | os.PathLike) else None,
         "interval_level": 0.95,
         **({} if cluster is None else {"cluster": outcome.document()}),
+        **({"per_clip": _per_clip(counts)} if per_clip else {}),
         **summary(counts, seed=seed),
     }
 
 
-def _here(
-    scorer: Scorer, clips: int, on_clip: Callable[[], None] | None
-) -> Outcome[Scored | None]:
+def _per_clip(counts: Sequence[Counts]) -> dict[str, list[list[float]]]:
+    """Metric to [sum, count] of every clip."""
+    return {name: [list(clip[name]) for clip in counts] for name in counts[0]}
+
+
+def _here(scorer: Scorer, clips: int, on_clip: Callable[[], None] | None) -> Outcome[Scored | None]:
     """All clips in this process."""
     outcome: Outcome[Scored | None] = Outcome()
     for index in range(clips):

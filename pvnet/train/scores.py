@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.errors import InvalidArgumentError
+
 Counts = dict[str, tuple[float, float]]
 SHARES = (0.1, 0.2)
 _TORSO = (1, 8)  # left shoulder, right hip
@@ -127,3 +129,46 @@ def summary(
         out[name] = float(total / count)
         out[f"{name}_interval"] = [float(v) for v in np.percentile(values, [tail, 100 - tail])]
     return out
+
+
+Pairs = Sequence[tuple[float, float]]
+
+
+def difference(
+    ours: Sequence[Pairs],
+    theirs: Sequence[Pairs],
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, list[float]] | None:
+    """By how much one metric is higher here than there, over the same clips.
+
+    Clips are drawn once for both, so that what makes a clip hard for both cancels out.
+
+    Args:
+        ours: per repetition (seeds of a training), (sum, count) of every clip.
+        theirs: the same clips in the same order, in any number of repetitions.
+        samples: bootstrap resamplings.
+        seed: of the resampling.
+        level: share of resamplings inside the interval.
+
+    Returns:
+        The difference and its interval [low, high]; None where nothing was scored.
+    """
+    a, b = (np.sum(np.array(side, np.float64), axis=0) for side in (ours, theirs))
+    if a.shape != b.shape:
+        raise InvalidArgumentError(
+            f"[train.scores] two lists of other clips: got {len(a)} and {len(b)}, expected the "
+            "same clips. Score both on the same data."
+        )
+    if a[:, 1].sum() == 0 or b[:, 1].sum() == 0:
+        return None
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(a), np.full(len(a), 1 / len(a)), samples)
+    there = ((draws @ a[:, 1]) > 0) & ((draws @ b[:, 1]) > 0)
+    drawn = draws[there]
+    values = (drawn @ a[:, 0]) / (drawn @ a[:, 1]) - (drawn @ b[:, 0]) / (drawn @ b[:, 1])
+    tail = 100 * (1 - level) / 2
+    whole = a[:, 0].sum() / a[:, 1].sum() - b[:, 0].sum() / b[:, 1].sum()
+    return float(whole), [float(v) for v in np.percentile(values, [tail, 100 - tail])]

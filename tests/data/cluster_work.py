@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,15 @@ class Levels:
 
     def close(self):
         pass
+
+
+class Sleeping:
+    """Says that it has begun, and takes long over every item."""
+
+    def __init__(self, mark, seconds):
+        self.mark, self.seconds = mark, seconds
+
+    def __call__(self, item):
+        self.mark.touch()
+        time.sleep(self.seconds)
+        return item

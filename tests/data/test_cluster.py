@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import signal
 import socket
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
-from cluster_work import MARKS, Doubling, Levels, bad_start, die
+from cluster_work import MARKS, Doubling, Levels, Sleeping, bad_start, die
 from data_helpers import refused, write_video
 from test_labelling import WORKER
 from two_machines import children, needs_ray, two_machines
 
 from pvnet.cli.__main__ import main
-from pvnet.data import labelling
+from pvnet.data import cluster, labelling
 from pvnet.data.cluster import Cluster, spread
 from pvnet.data.estimator import Estimator, EstimatorError
 from pvnet.data.label_files import load_labels
@@ -115,6 +118,32 @@ def test_what_no_machine_has_is_refused(address):
     make = functools.partial(Doubling)
     assert "1 CPUs" in refused(ClusterError, spread, make, range(4), Cluster(address), cpus=2)
     assert "1 GPUs" in refused(ClusterError, spread, make, range(4), Cluster(address), gpus=1)
+
+
+def test_a_cluster_that_loses_all_its_room_is_an_error(tmp_path, monkeypatch):
+    from ray.cluster_utils import Cluster as Machines
+
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 0.5)
+    memory = 100 * 2**20
+    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": memory}
+    machines = Machines(initialize_head=True, head_node_args=head)
+    try:
+        only = machines.add_node(num_cpus=1, object_store_memory=memory)
+
+        def leave():
+            while not (tmp_path / "started").exists():
+                time.sleep(0.05)
+            machines.remove_node(only, allow_graceful=False)
+
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        make = functools.partial(Sleeping, tmp_path / "started", 120.0)
+        at = Cluster(machines.address)
+        assert "no machine has room" in refused(ClusterError, spread, make, [1, 2], at)
+        leaving.join()
+    finally:
+        machines.shutdown()
+        gc.collect()
 
 
 def test_bad_clusters_are_refused(monkeypatch, tmp_path):

@@ -109,6 +109,16 @@ def test_the_rate_of_frame_skipping_follows_from_the_stages():
     assert protocol.late == protocol.every - 1
 
 
+def test_counts_of_every_clip_add_up_to_the_metric(trained):
+    dataset = figures(3, 6)
+    out = evaluate(trained, dataset, task="joints", per_clip=True)
+    pairs = out["per_clip"]["pck@0.2_box"]
+    assert len(pairs) == out["clips"] == 3
+    hits, known = (sum(p[k] for p in pairs) for k in (0, 1))
+    assert hits / known == out["pck@0.2_box"]
+    assert "per_clip" not in evaluate(trained, dataset, task="joints")
+
+
 def test_clips_too_short_are_counted_and_none_at_all_is_an_error(trained):
     dataset = figures(3, 4, ragged=True)  # 4, 5, 6 frames
     out = evaluate(trained, dataset, task="joints", protocol=Protocol(first_tick=4))

@@ -15,7 +15,7 @@ from pvnet.train.losses import (
     joint_targets,
     scored_ticks,
 )
-from pvnet.train.scores import action_counts, joint_counts, summary
+from pvnet.train.scores import action_counts, difference, joint_counts, summary
 
 RNG = np.random.default_rng(0)
 
@@ -176,3 +176,29 @@ def test_bootstrap_interval_agrees_with_the_binomial_one():
     assert low == pytest.approx(0.25 - half, abs=0.01)
     assert high == pytest.approx(0.25 + half, abs=0.01)
     assert summary([{"top1": (0.0, 0.0)}])["top1"] is None
+
+
+def test_difference_of_two_rows_cancels_what_clips_share():
+    rng = np.random.default_rng(0)
+    easy = rng.integers(0, 90, 60)  # of 100: clips differ much
+    ours = [[(float(h + 5), 100.0) for h in easy]]
+    theirs = [[(float(h), 100.0) for h in easy]]
+    value, (low, high) = difference(ours, theirs)
+    assert value == pytest.approx(0.05)
+    assert low == pytest.approx(0.05)
+    assert high == pytest.approx(0.05)
+    alone = summary([{"top1": pair} for pair in ours[0]])["top1_interval"]
+    assert alone[1] - alone[0] > 0.1
+    # Noise of its own stays, and the sign follows.
+    noisy = [[(float(h + rng.integers(-30, 10)), 100.0) for h in easy]]
+    value, (low, high) = difference(noisy, theirs)
+    assert low < value < high < 0
+
+
+def test_difference_over_seeds_and_of_other_clips():
+    first, second = [(1.0, 1.0), (0.0, 1.0)], [(1.0, 1.0), (1.0, 1.0)]
+    value, _ = difference([first, second], [first])
+    assert value == pytest.approx(0.25)
+    assert difference([[(0.0, 0.0)]], [[(0.0, 0.0)]]) is None
+    with pytest.raises(InvalidArgumentError, match="same clips"):
+        difference([first], [first[:1]])
