@@ -64,7 +64,8 @@ def training_data(args: argparse.Namespace, collage: dict[str, Any]) -> str:
     """The data with the settings' collages; recorded motion for them is named by the caller."""
     options = [f"{key}={value}" for key, value in collage.items()]
     options += [f"motion={args.motion}"] if options and args.motion else []
-    return "?".join([args.data, "&".join(options)]) if options else str(args.data)
+    joint = "&" if "?" in args.data else "?"
+    return joint.join([args.data, "&".join(options)]) if options else str(args.data)
 
 
 def folder(args: argparse.Namespace) -> str:

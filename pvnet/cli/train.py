@@ -33,7 +33,9 @@ def run_with(args: argparse.Namespace, overrides: list[str]) -> Report:
     """Train with these overrides; in all but the first process of several the report is empty."""
     from pvnet.train.config import load_config
     from pvnet.train.loop import train
+    from pvnet.train.memory import keep_freed_memory
 
+    keep_freed_memory()
     config = load_config(args.config, overrides)
     with Progress(args.command, total=config.run.steps, quiet=args.quiet) as bar:
         done = 0

@@ -106,12 +106,35 @@ class Clip:
         return self._window_frames[key]
 
 
-def run_dense(step: Step, layer: NodeLayer | None, clip: Clip) -> None:
-    """Computes all firings of a node from those of its sources."""
+def _maps(step: Step, begun: Step | None, clip: Clip) -> list[Tensor]:
+    """What a framewise step reads.
+
+    A concat takes a shorter one that is there for its first inputs. In a dense block the gradient
+    of a map is then added up once per layer in one piece, not once per later layer in strips of a
+    few channels, which on CPUs costs as much as the norms.
+    """
+    reads = step.reads
+    if begun is not None and begun.name in clip.values.frames:
+        rest = [clip.read_frames(r, step) for r in reads[len(begun.reads) :]]
+        return [clip.values.frames[begun.name], *rest]
+    return [clip.read_frames(r, step) for r in reads]
+
+
+def run_dense(
+    step: Step, layer: NodeLayer | None, clip: Clip, begun: Step | None = None
+) -> None:
+    """Computes all firings of a node from those of its sources.
+
+    Args:
+        step: of the node.
+        layer: its parameters.
+        clip: gets the value.
+        begun: for a concat, another one with its first inputs (`Program.longer`).
+    """
     if step.firings(clip.ticks) == 0:
         clip.values[step.name] = no_firings(step, clip.like)
     elif is_framewise(step.op, step.attrs):
-        maps = [clip.read_frames(r, step) for r in step.reads]
+        maps = _maps(step, begun, clip)
         clip.store(step.name, FRAME_OPERATIONS[step.op](step.attrs, layer, maps))
     else:
         parts = [clip.read(r, step) for r in step.reads]
@@ -186,5 +209,6 @@ def run_clip(
         if program.is_cycle(group):
             run_cycle(group, layers, clip.values, program, clip.like, clip.ticks)
         elif group[0].op != "input":
-            run_dense(group[0], layers.get(group[0].name), clip)
+            step = group[0]
+            run_dense(step, layers.get(step.name), clip, program.longer.get(step.name))
     return clip.values

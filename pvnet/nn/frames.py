@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from pvnet.nn.node_layers import NodeLayer
 
 Attrs = Mapping[str, Any]
+# Channels side by side from which on a strip is as good as a map of its own.
+_LONG_RUN = 128
 FrameOperation = Callable[[Attrs, NodeLayer | None, Sequence[Tensor]], Tensor]
 
 
@@ -106,9 +108,37 @@ def _avg_pool(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Te
     return F.avg_pool2d(x, kernel[1:], stride, padding, count_include_pad=include)
 
 
+class _Join(torch.autograd.Function):
+    """`torch.cat` over channels whose gradients are maps of their own, not strips of a larger one.
+
+    On CPUs torch walks a strip of few channels that lies channels last run by run: the backward of
+    the ReLU that reads it takes many times as long as on a map of its own, copy included. Strips of
+    many channels are left as they are.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *xs: Tensor) -> Tensor:
+        ctx.channels = [x.shape[1] for x in xs]
+        return torch.cat(xs, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
+        (grad,) = grads
+        last = grad.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
+        return tuple(
+            strip if strip.shape[1] >= _LONG_RUN else strip.contiguous(memory_format=layout)
+            for strip in torch.split(grad, ctx.channels, dim=1)
+        )
+
+
 def _concat(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
     del attrs, layer
-    return xs[0] if len(xs) == 1 else torch.cat(list(xs), dim=1)
+    if len(xs) == 1:
+        return xs[0]
+    if xs[0].device.type == "cpu" and torch.is_grad_enabled():
+        return cast("Tensor", _Join.apply(*xs))  # type: ignore[no-untyped-call]
+    return torch.cat(list(xs), dim=1)
 
 
 def _upsample(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:

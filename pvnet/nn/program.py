@@ -53,12 +53,15 @@ class Program:
             groups before it.
         inputs: names of the input nodes.
         outputs: (output name, how its node is read at every tick).
+        longer: per concat, the longest other one whose inputs are the first of its own (in a dense
+            block, that of the layer before).
     """
 
     steps: tuple[Step, ...]
     groups: tuple[tuple[Step, ...], ...]
     inputs: tuple[str, ...]
     outputs: tuple[tuple[str, Read], ...]
+    longer: Mapping[str, Step]
 
     def step(self, name: str) -> Step | None:
         """The step of node `name`, or None."""
@@ -113,7 +116,24 @@ def build_program(graph: Graph) -> Program:
         groups=tuple(tuple(steps[k] for k in sorted(c, key=order.__getitem__)) for c in components),
         inputs=tuple(n.name for n in graph.nodes if n.op == "input"),
         outputs=outputs,
+        longer=_longer([steps[k] for c in components for k in c]),
     )
+
+
+def _longer(steps: Sequence[Step]) -> dict[str, Step]:
+    """Per concat, the longest earlier one that it only makes longer, at the same firings."""
+    seen: dict[tuple[tuple[Read, ...], int, int], Step] = {}
+    found = {}
+    for step in steps:
+        if step.op != "concat":
+            continue
+        for n in range(len(step.reads) - 1, 1, -1):
+            begun = seen.get((step.reads[:n], step.period, step.origin))
+            if begun is not None:
+                found[step.name] = begun
+                break
+        seen.setdefault((step.reads, step.period, step.origin), step)
+    return found
 
 
 def strongly_connected(sources: Mapping[str, Iterable[str]]) -> list[list[str]]:
