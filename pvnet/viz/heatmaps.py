@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,25 +13,35 @@ from pvnet.video.joints import SIDE
 
 from .pose import side_color
 
+# Standard deviation, in cells, of the bumps that the joint networks learn to draw.
+BUMP = 1.2
+
 
 def decode_heatmaps(
-    heat: ArrayLike, image_size: tuple[int, int], *, logits: bool = True
+    heat: ArrayLike, image_size: tuple[int, int], *, logits: bool = True, smooth: float = BUMP
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The most probable place of every joint, finer than the heatmap's grid.
 
-    Around the highest value a parabola through it and its neighbours gives the sub-pixel offset
-    on each axis (of the logits: exact for a Gaussian bump of probability, whose logarithm is one).
+    The probabilities are first smoothed by a Gaussian (as Zhang et al., CVPR 2020, with the width
+    of the training's bumps): where a network hesitates between places close to each other its map
+    is broad and rough, and the highest cell says less than the hill around it. A parabola through
+    the logarithms of the top and its neighbours then gives the sub-pixel offset on each axis, exact
+    for a Gaussian bump that lies inside; one cut off by the border is drawn inwards, by about half
+    a cell at most.
 
     Args:
         heat: [j, h, w] logits or probabilities; not finite values count as lowest.
         image_size: (h, w) in pixels of the picture the heatmaps cover.
-        logits: whether a sigmoid has still to be taken for the score.
+        logits: whether a sigmoid has still to be taken.
+        smooth: standard deviation of the smoothing in cells; 0: none.
 
     Returns:
-        Joints float32 [j, 2], pixel x, y of the picture; scores float32 [j] in 0..1.
+        Joints float32 [j, 2], pixel x, y of the picture; scores float32 [j] in 0..1, the highest
+        probabilities.
 
     Raises:
-        InvalidArgumentError: if heat is not [j, h, w] with at least one pixel.
+        InvalidArgumentError: if heat is not [j, h, w] with at least one pixel, or smooth is
+            negative or not finite.
     """
     maps = np.asarray(heat, np.float32)
     if maps.ndim != 3 or maps.size == 0:
@@ -38,8 +49,17 @@ def decode_heatmaps(
             f"[viz.decode_heatmaps] shape of heat: got {maps.shape}, expected [joints, h, w]. "
             "Pass the heatmaps of one frame."
         )
+    if not (np.isfinite(smooth) and smooth >= 0):
+        raise InvalidArgumentError(
+            f"[viz.decode_heatmaps] smooth: got {smooth!r}, expected a number of at least 0. Pass "
+            "0 for no smoothing."
+        )
     j, h, w = maps.shape
     maps = np.where(np.isfinite(maps), maps, np.float32(-1e30))
+    top = np.clip(maps.reshape(j, -1).max(axis=1), -60, 60)
+    scores = 1 / (1 + np.exp(-top)) if logits else np.clip(top, 0, 1)
+    if smooth:
+        maps = _smoothed(maps, smooth, logits=logits)
     best = maps.reshape(j, -1).argmax(axis=1)
     y, x = np.divmod(best, w)
     rows = np.arange(j)
@@ -50,9 +70,21 @@ def decode_heatmaps(
     joints = np.stack(
         [(fine_x + 0.5) * (image_size[1] / w) - 0.5, (fine_y + 0.5) * (image_size[0] / h) - 0.5], -1
     )
-    safe = np.clip(peak, -60, 60)
-    scores = 1 / (1 + np.exp(-safe)) if logits else np.clip(peak, 0, 1)
     return joints.astype(np.float32), scores.astype(np.float32)
+
+
+def _smoothed(maps: NDArray[np.float32], smooth: float, *, logits: bool) -> NDArray[np.float32]:
+    """Logarithms of smoothed probabilities; beyond the picture there is none."""
+    p = 1 / (1 + np.exp(-np.clip(maps, -60, 60))) if logits else np.clip(maps, 0, None)
+    rows, columns = _gaussian(maps.shape[1], smooth), _gaussian(maps.shape[2], smooth)
+    return np.asarray(np.log(np.maximum(rows @ p @ columns, 1e-30)), np.float32)
+
+
+@functools.lru_cache(maxsize=32)
+def _gaussian(n: int, sigma: float) -> NDArray[np.float32]:
+    """[n, n] weights of a Gaussian around every cell."""
+    distance = np.subtract.outer(np.arange(n), np.arange(n))
+    return np.asarray(np.exp(-0.5 * (distance / sigma) ** 2), np.float32)
 
 
 Index = NDArray[np.int64]

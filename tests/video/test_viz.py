@@ -136,18 +136,43 @@ def test_side_by_side():
 @pytest.mark.parametrize("stride", [1, 4, 8])
 def test_decoding_finds_gaussian_bumps_below_a_pixel(stride):
     rng = np.random.default_rng(0)
-    size = (96, 128)
-    truth = np.stack([rng.uniform(12, 115, 13), rng.uniform(12, 84, 13)], -1)
+    size, margin = (96, 128), 12 + 4 * stride
+    truth = rng.uniform((margin, margin), (127 - margin, 95 - margin), (13, 2))
     y, x = np.mgrid[: size[0] // stride, : size[1] // stride]
     place = (truth + 0.5) / stride - 0.5
     d2 = (x - place[:, :1, None]) ** 2 + (y - place[:, 1:, None]) ** 2
     joints, scores = viz.decode_heatmaps(3 - d2 / (2 * 1.5**2), size)
-    assert np.abs(joints - truth).max() < 0.02
+    assert np.abs(joints - truth).max() < 0.015 * stride  # a sigmoid is no Gaussian
     assert scores.shape == (13,)
     assert (scores > 0.9).all()
-    plain, value = viz.decode_heatmaps(np.exp(-d2 / (2 * 1.5**2)), size, logits=False)
-    assert np.abs(plain - truth).max() < 0.25 * stride
+    bumps = np.exp(-d2 / (2 * 1.5**2))
+    plain, value = viz.decode_heatmaps(bumps, size, logits=False)
+    assert np.abs(plain - truth).max() < 0.02
     assert (value <= 1).all()
+    rough, _ = viz.decode_heatmaps(3 - d2 / (2 * 1.5**2), size, smooth=0)
+    assert np.abs(rough - truth).max() < 0.02
+
+
+def test_decoding_takes_the_hill_and_not_the_highest_cell():
+    y, x = np.mgrid[:24, :32]
+    hill = 0.5 * np.exp(-((x - 20) ** 2 + (y - 12) ** 2) / (2 * 3.0**2))
+    heat = hill[None].copy()
+    heat[0, 5, 6] = 0.7  # alone
+    found, score = viz.decode_heatmaps(heat, (24, 32), logits=False)
+    np.testing.assert_allclose(found, [[20, 12]], atol=0.05)
+    assert score[0] == pytest.approx(0.7)
+    alone, _ = viz.decode_heatmaps(heat, (24, 32), logits=False, smooth=0)
+    np.testing.assert_allclose(alone, [[6, 5]], atol=1e-4)
+    for smooth in (-1, np.nan):
+        refused(InvalidArgumentError, viz.decode_heatmaps, heat, (24, 32), smooth=smooth)
+
+
+def test_decoding_at_the_border_is_drawn_inwards_by_about_half_a_cell():
+    y, x = np.mgrid[:24, :32]
+    for at in np.arange(0, 3, 0.1):
+        bump = np.exp(-((x - at) ** 2 + (y - 12) ** 2) / (2 * 1.2**2))
+        found, _ = viz.decode_heatmaps(bump[None], (24, 32), logits=False)
+        assert -0.01 < found[0, 0] - at < 0.6
 
 
 def test_decoding_edges():
