@@ -156,6 +156,16 @@ def common_first_tick(wanted: list[Row], args: argparse.Namespace) -> int:
     return first
 
 
+def kept_rows(wanted: list[Row], without: list[str]) -> list[Row]:
+    """The rows that are not left out."""
+    labels = {row.label for row in wanted}
+
+    def left_out(row: Row) -> bool:
+        return any(t == row.label if t in labels else t in row.label for t in without)
+
+    return [row for row in wanted if not left_out(row)]
+
+
 def main() -> None:
     """Train what is missing, score what is missing."""
     style = argparse.RawTextHelpFormatter
@@ -178,7 +188,11 @@ def main() -> None:
         metavar="TEXT",
         action="append",
         default=[],
-        help="leave out rows whose label has it; may be given several times",
+        help="leave out the row of this label, or all whose labels have it; may be given several "
+        "times",
+    )
+    parser.add_argument(
+        "--from-tick", type=int, default=0, metavar="T", help="score no earlier ticks than T"
     )
     parser.add_argument("--train-only", action="store_true", help="leave the scoring for later")
     parser.add_argument("--list", action="store_true", help="only say what would be done")
@@ -186,7 +200,7 @@ def main() -> None:
     if args.figure == "clocks" and args.task == "joints":
         parser.error("clocks: only Par-Inception has them")
     wanted = list(rows(args.figure, args.task, args.only))
-    wanted = [row for row in wanted if not any(text in row.label for text in args.without)]
+    wanted = kept_rows(wanted, args.without)
     if args.list:
         print("\n".join(f"{row.label:36s} {row.name}" for row in wanted))
         return
@@ -194,7 +208,7 @@ def main() -> None:
         trained_model(row.training, args)
     if args.train_only:
         return
-    first_tick = common_first_tick(wanted, args)
+    first_tick = max(args.from_tick, common_first_tick(wanted, args))
     any_graph = runtime.load(trained_model(wanted[0].training, args)).graph
     base = configuration(wanted[0].training, args, "")
     dataset = data.open_dataset(

@@ -133,3 +133,37 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     text = (tmp_path / "out" / "accuracy.md").read_text()
     assert "+ skips, distillation" in text
     assert text.count("\n|") == 2 + len(records)
+
+
+def test_rows_are_left_out_by_their_label_or_by_a_part_of_it(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import matrix
+    import run
+
+    def left(*without):
+        rows = run.kept_rows(list(matrix.rows("techniques", "joints")), list(without))
+        return [row.label for row in rows]
+
+    assert "+ skips" in left()
+    assert [r for r in left() if r not in left("+ skips")] == ["+ skips"]
+    assert not [r for r in left("skips") if "skips" in r]
+    assert "predictive, trained" in left("skips")
+
+
+def test_the_teacher_has_a_groundwork_and_collages_where_the_settings_say(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import argparse
+
+    import matrix
+    import run
+
+    args = argparse.Namespace(
+        task="joints", data="jhmdb:F?labels=truth", split=1, seed=3, motion="T", overrides=[]
+    )
+    ground = run.configuration(matrix.Training(groundwork=True), args, "")
+    teacher = run.configuration(matrix.Training(), args, "ground.safetensors")
+    assert ground.data.train == "jhmdb:F?labels=truth"
+    assert ground.data.resident
+    assert teacher.data.train == "jhmdb:F?labels=truth&cutouts=0.35&puppets=0.25&motion=T"
+    assert teacher.model.start == "ground.safetensors"
+    assert matrix.Training(groundwork=True).name != matrix.Training().name
