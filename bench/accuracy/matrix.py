@@ -15,6 +15,8 @@ STAGES = {"joints": (7, 14), "actions": (5, 10)}
 SCORE = {"joints": "pck@0.2_box", "actions": "top1"}
 # Shown beside it: the usual box of a person; single ticks, where being late shows.
 BESIDE = {"joints": "pck@0.2_person", "actions": "tick_top1"}
+# Compared row by row: where being late shows.
+COMPARED = {"joints": "pck@0.2_box", "actions": "tick_top1"}
 BASE = "predictive, trained"  # what the other rows of as many stages are compared with
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
@@ -31,6 +33,7 @@ class Training:
         distilled: activation matching with its teacher.
         latency: prediction latency P in ticks.
         groundwork: the first part of the plain teacher's training, where the settings have two.
+        longer: goes on where the same training without it has ended, with other clips.
     """
 
     stages: int = 1
@@ -39,6 +42,7 @@ class Training:
     distilled: bool = False
     latency: int = 0
     groundwork: bool = False
+    longer: bool = False
 
     @property
     def name(self) -> str:
@@ -48,25 +52,28 @@ class Training:
         parts += ["distilled"] if self.distilled else []
         parts += [f"p{self.latency}"] if self.latency else []
         parts += ["groundwork"] if self.groundwork else []
+        parts += ["longer"] if self.longer else []
         return "_".join(parts)
 
     @property
     def role(self) -> str:
-        """Which settings it takes: groundwork, teacher, widened or student."""
-        if self.groundwork:
-            return "groundwork"
+        """Which settings it takes: groundwork, teacher, widened, student or longer."""
+        if self.groundwork or self.longer:
+            return "groundwork" if self.groundwork else "longer"
         if self.wiring == "sequential":
             return "teacher" if self.teacher is None else "widened"
         return "student"
 
     @property
     def teacher(self) -> Training | None:
-        """The sequential network it starts from; None for one from scratch.
+        """The network it starts from, a sequential one; None for one from scratch.
 
         Skips begin at stages, so a network with skips has a teacher with the same stages, which
         itself starts from the plain one; without skips the cut changes no weight and all students
         share one teacher. Feedback starts at nothing: its teacher is the one without.
         """
+        if self.longer:
+            return replace(self, longer=False)
         options = tuple(o for o in self.options if o[0] != "feedback")
         skips = dict(options).get("skips", "none") != "none"
         stages = self.stages if skips else 1
@@ -139,6 +146,7 @@ def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts:
         yield from _untrained(k)
         yield trained(BASE, Training(k, "predictive"))
+        yield trained("predictive, trained longer", Training(k, "predictive", longer=True))
         both = Training(k, "predictive", SKIPS, distilled=True)
         yield trained("+ skips, distillation", both)
 

@@ -25,6 +25,7 @@ from pvnet.train.evaluation import Protocol, evaluate, first_scored, skipping
 from pvnet.train.loop import train
 
 HERE = Path(__file__).parent
+_OTHER_CLIPS = 1000
 
 
 def kind(args: argparse.Namespace) -> str:
@@ -44,7 +45,8 @@ def configuration(training: Training, args: argparse.Namespace, teacher: str) ->
     """The settings of task and data for the role, those of the training, the command line's."""
     settings = settings_of(args)
     document: dict[str, Any] = {}
-    for part in (settings["shared"], settings.get(training.role, {})):
+    before = settings["student"] if training.longer else {}
+    for part in (settings["shared"], before, settings.get(training.role, {})):
         for section, values in part.items():
             document.setdefault(section, {}).update(values)
     for override in args.overrides:
@@ -56,7 +58,7 @@ def configuration(training: Training, args: argparse.Namespace, teacher: str) ->
     document.setdefault("data", {}).update({"train": train, "split": args.split})
     document.setdefault("loss", {})["prediction_latency"] = training.latency
     document.setdefault("distill", {})["teacher"] = teacher if training.distilled else ""
-    document["run"]["seed"] = args.seed
+    document["run"]["seed"] = args.seed + _OTHER_CLIPS * training.longer
     return Config.from_dict(document)
 
 

@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from matrix import BASE, BESIDE, FIGURES, SCORE
+from matrix import BASE, BESIDE, COMPARED, FIGURES, SCORE
 
 from pvnet.train.scores import difference
 
@@ -57,7 +57,9 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "clips": results[0]["clips"],
                 "first": results[0]["first_scored_tick"],
                 "delay": results[0]["information_latency_ticks"] + results[0]["protocol"]["late"],
-                "per_clip": [r["per_clip"][name] for r in same if "per_clip" in r],
+                "per_clip": [
+                    r["per_clip"][COMPARED[results[0]["task"]]] for r in same if "per_clip" in r
+                ],
             }
         )
     for line in lines:
@@ -90,8 +92,8 @@ def beside(results: list[dict[str, Any]]) -> str:
 def table(lines: list[dict[str, Any]], task: str) -> str:
     """A Markdown table."""
     head = (
-        f'| stages | network | {SCORE[task]} | 95 % interval | against "{BASE}" | {BESIDE[task]} '
-        "| over seeds | seeds | delay, ticks |"
+        f"| stages | network | {SCORE[task]} | 95 % interval | {COMPARED[task]} against {BASE} "
+        f"| {BESIDE[task]} | over seeds | seeds | delay, ticks |"
     )
     out = [head, "|---|---|---|---|---|---|---|---|---|"]
     for line in lines:
