@@ -33,7 +33,8 @@ class Training:
         distilled: activation matching with its teacher.
         latency: prediction latency P in ticks.
         groundwork: the first part of the plain teacher's training, where the settings have two.
-        longer: goes on where the same training without it has ended, with other clips.
+        longer: goes on where the same training without it has ended, with other clips; not
+            distilled, for what it starts from is no teacher.
     """
 
     stages: int = 1
@@ -43,6 +44,10 @@ class Training:
     latency: int = 0
     groundwork: bool = False
     longer: bool = False
+
+    def __post_init__(self) -> None:
+        if self.longer and self.distilled:
+            raise ValueError("a training that goes on has no teacher to be distilled from")
 
     @property
     def name(self) -> str:
@@ -66,7 +71,7 @@ class Training:
 
     @property
     def teacher(self) -> Training | None:
-        """The network it starts from, a sequential one; None for one from scratch.
+        """The network it starts from: a sequential one, or the same shorter; None: from scratch.
 
         Skips begin at stages, so a network with skips has a teacher with the same stages, which
         itself starts from the plain one; without skips the cut changes no weight and all students

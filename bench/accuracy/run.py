@@ -25,7 +25,7 @@ from pvnet.train.evaluation import Protocol, evaluate, first_scored, skipping
 from pvnet.train.loop import train
 
 HERE = Path(__file__).parent
-_OTHER_CLIPS = 1000
+_OTHER_CLIPS = 1000  # added to the seed of a training that goes on
 
 
 def kind(args: argparse.Namespace) -> str:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pvnet.video.raster import Box, blend, capsule_box, capsule_distance, coverage, grid
 from pvnet.video.synthetic import body_height
 
+from .resample import bilinear
+
 Array = NDArray[np.float32]
 Seen = NDArray[np.bool_]
 
@@ -162,17 +164,6 @@ class Skin:
         """Where a part begins and ends, and its signed width (1 for round parts)."""
         return _axis(self.joints, self.limb(part) if isinstance(part, int) else part, self.height)
 
-    def at(self, x: Array, y: Array) -> Array:
-        """Bilinear colours [h, w, 3] at points; beyond the picture its edge is repeated."""
-        h, w = self.image.shape[:2]
-        x, y = np.clip(x, 0, w - 1), np.clip(y, 0, h - 1)
-        left, top = x.astype(np.int64), y.astype(np.int64)
-        right, low = np.minimum(left + 1, w - 1), np.minimum(top + 1, h - 1)
-        fx, fy = (x - left)[..., None], (y - top)[..., None]
-        upper = self.image[top, left] * (1 - fx) + self.image[top, right] * fx
-        lower = self.image[low, left] * (1 - fx) + self.image[low, right] * fx
-        return np.asarray(upper * (1 - fy) + lower * fy, np.float32)
-
 
 def _axis(joints: Array, part: int | str, height: float) -> tuple[Array, Array, float]:
     if isinstance(part, int):
@@ -261,5 +252,5 @@ def _draw(
     on = np.clip(along, 0, length)
     u = on * (own_length / length) + (along - on) * scale
     v = across * (own_width / width if part == "torso" else scale)
-    colours = skin.at(own_a[0] + u * sx - v * sy, own_a[1] + u * sy + v * sx)
+    colours = bilinear(skin.image, own_a[0] + u * sx - v * sy, own_a[1] + u * sy + v * sx)
     blend(image, box, coverage(distance), colours)

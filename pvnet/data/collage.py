@@ -8,7 +8,6 @@ that moves as yet another one does (a puppet).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,15 +22,13 @@ from .bodies import LIMBS, Skin, bend, silhouette
 from .clips import Clip, Dataset, inside
 from .fill import filled
 from .resample import moved, warp
-from .tracks import Motion, Tracks, facing_depth, placed, window
+from .tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 
 Array = NDArray[np.float32]
 
 _TRIES = 4
 _WHOLE = 9  # joints of a person who is taken out whole
 _LARGEST_HOLE = 0.4  # share of the picture
-_SPEEDS = (0.65, 1.55)
-_RECORDED_FPS = 25.0  # frames per second of recorded motion
 
 
 @dataclass(frozen=True)
@@ -123,8 +120,10 @@ class Collage:
         assert clip.visible is not None
         best = int(np.argmax(clip.visible.sum(axis=1) + rng.random(len(clip.frames))))
         skin = Skin.of(clip.frames[best], clip.joints[best], clip.visible[best])
+        if skin is None:
+            return None
         moves = self._motion(rng, len(clip.frames), clip.fps)
-        if skin is None or moves is None:
+        if moves is None:
             return None
         size = (behind.shape[1], behind.shape[2])
         path, known, facing = moves
@@ -133,8 +132,7 @@ class Collage:
         if mirrored:
             facing = (-facing[0], facing[1])
         near = _order(facing, rng)
-        gain = _tint(rng)
-        dyed = replace(skin, image=np.clip(skin.image * gain, 0, 255))
+        dyed = replace(skin, image=np.clip(skin.image * _tint(rng), 0, 255))
         images = np.array(behind, np.float32)
         visible = np.zeros(path.shape[:2], np.bool_)
         for t, joints in enumerate(path):
@@ -146,18 +144,18 @@ class Collage:
         self, rng: np.random.Generator, frames: int, fps: float
     ) -> tuple[Array, NDArray[np.bool_], tuple[float, float]] | None:
         """A path [t, 13, 2], its known joints [13] and the way the body faces."""
-        speed, start = float(np.exp(rng.uniform(*np.log(_SPEEDS)))), float(rng.random())
+        speed, start = float(np.exp(rng.uniform(*np.log(SPEEDS)))), float(rng.random())
         # Half of the poses are those of the set itself, which are what it is about.
         if self.motion is not None and rng.random() < 0.5:
-            motions: Sequence[Motion] = self.motion.motions
+            motions = self.motion.motions
             own = motions[int(rng.integers(len(motions)))]
-            rate = speed * _RECORDED_FPS / fps
+            rate = speed * OWN_FPS / fps
             return window(own, frames, rate, start), own.known, own.facing
         other = self.dataset.get(int(rng.integers(len(self))), rng)
         if other.joints is None or other.visible is None or len(other.frames) != frames:
             return None
         known = np.asarray(other.visible.all(axis=0), np.bool_)
-        if known.sum() < 9 or body_height(other.joints[0], known) < 8:
+        if known.sum() < _WHOLE or body_height(other.joints[0], known) < 8:
             return None
         path = np.where(known[None, :, None], other.joints, np.float32(np.nan))
         return path, known, (float(rng.choice([-1.0, 1.0])), 0.0)

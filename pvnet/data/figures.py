@@ -15,11 +15,9 @@ from pvnet.video.synthetic.background import Camera
 from .backdrops import Backdrops
 from .clips import Clip, check_index, inside
 from .sampling import Sampling
-from .tracks import Tracks, facing_depth, placed, window
+from .tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 
-OWN_FPS = 25.0
 WHOLE_FRAMES = 64  # of a clip where no length is asked for
-_SPEEDS = (0.65, 1.55)
 
 
 def mirror_labels() -> tuple[int, ...]:
@@ -104,7 +102,7 @@ class ProceduralFigures(_Rendered):
         label = index % len(ACTIONS)
         t, (h, w) = self.frames, self.size
         # At another rate of the performer's clock the same clip goes faster or slower.
-        speed = float(np.exp(own.uniform(*np.log(_SPEEDS)))) if self.train else 1.0
+        speed = float(np.exp(own.uniform(*np.log(SPEEDS)))) if self.train else 1.0
         behind: NDArray[np.float32] | None = None
         if self.backdrops is not None:
             behind = self.backdrops.frames(own, t, self.size, self.fps)
@@ -173,7 +171,7 @@ class TrackedFigures(_Rendered):
         """
         own = self.drawn(index, rng)
         motion = self.tracks.motions[index % len(self.tracks.motions)]
-        speed = float(np.exp(own.uniform(*np.log(_SPEEDS)))) if self.train else 1.0
+        speed = float(np.exp(own.uniform(*np.log(SPEEDS)))) if self.train else 1.0
         start, mirror = own.random(2)
         if self.sampling.place != "random":
             start = 0.5 if self.sampling.place == "center" else 0.0

@@ -87,6 +87,26 @@ def resample(frames: NDArray[np.uint8], box: Box, size: tuple[int, int]) -> NDAr
     return np.clip(out, 0, 255, out=out).astype(np.uint8)
 
 
+def bilinear(
+    images: NDArray[Any], x: NDArray[Any], y: NDArray[Any]
+) -> NDArray[np.float32]:
+    """Pictures [..., h, w, c] at points x, y [h', w'] (pixel centres); beyond them their edge."""
+    h, w = images.shape[-3:-1]
+    x, y = np.clip(x, 0, w - 1), np.clip(y, 0, h - 1)
+    x0, y0 = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    x1, y1 = np.minimum(x0 + 1, w - 1), np.minimum(y0 + 1, h - 1)
+    fx, fy = (x - x0).astype(np.float32), (y - y0).astype(np.float32)
+    out = np.zeros((*images.shape[:-3], *x.shape, images.shape[-1]), np.float32)
+    for yy, xx, weight in (
+        (y0, x0, (1 - fy) * (1 - fx)),
+        (y0, x1, (1 - fy) * fx),
+        (y1, x0, fy * (1 - fx)),
+        (y1, x1, fy * fx),
+    ):
+        out += images[..., yy, xx, :].astype(np.float32) * weight[..., None]
+    return out
+
+
 def warp(
     frames: NDArray[np.uint8],
     matrix: NDArray[np.float64],
@@ -109,21 +129,9 @@ def warp(
     rows, columns = np.mgrid[0 : size[0], 0 : size[1]] + 0.5
     x = matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2] - 0.5
     y = matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2] - 0.5
-    beyond = (x < -0.5) | (y < -0.5) | (x > w - 0.5) | (y > h - 0.5)
-    x, y = np.clip(x, 0, w - 1), np.clip(y, 0, h - 1)
-    x0, y0 = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    x1, y1 = np.minimum(x0 + 1, w - 1), np.minimum(y0 + 1, h - 1)
-    fx, fy = (x - x0).astype(np.float32), (y - y0).astype(np.float32)
-    out = np.full((len(frames), *size, frames.shape[-1]), 0.5, np.float32)
-    for yy, xx, weight in (
-        (y0, x0, (1 - fy) * (1 - fx)),
-        (y0, x1, (1 - fy) * fx),
-        (y1, x0, fy * (1 - fx)),
-        (y1, x1, fy * fx),
-    ):
-        out += frames[:, yy, xx].astype(np.float32) * weight[..., None]
+    out = bilinear(frames, x, y) + np.float32(0.5)
     if outside is not None:
-        out[:, beyond] = outside
+        out[:, (x < -0.5) | (y < -0.5) | (x > w - 0.5) | (y > h - 0.5)] = outside
     return out.astype(np.uint8)
 
 

@@ -23,6 +23,8 @@ DIRECTED = (
     "tennis_serve",
 )
 REVERSED = "_reversed"
+OWN_FPS = 25.0  # rate of figures and of recorded motion
+SPEEDS = (0.65, 1.55)  # of training clips
 _SHORTEST = 8
 _LEAST_JOINTS = 9
 _FACING = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "front": (0.0, 1.0), "back": (0.0, -1.0)}
