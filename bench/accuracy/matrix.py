@@ -20,6 +20,8 @@ COMPARED = {"joints": "pck@0.2_box", "actions": "tick_top1"}
 BASE = "predictive, trained"  # what the other rows of as many stages are compared with
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
+NEW = ("skips", "feedback")  # options that add kernels to the plain network
+Options = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,17 @@ class Training:
         distilled: activation matching with its teacher.
         latency: prediction latency P in ticks.
         groundwork: the first part of the plain teacher's training, where the settings have two.
-        longer: goes on where the same training without it has ended, with other clips; not
-            distilled, for what it starts from is no teacher.
+        longer: goes on with other clips where the plain training in the same timing has ended;
+            what it has beyond that (skips, feedback, matching the plain teacher) is new to it.
     """
 
     stages: int = 1
     wiring: str = "sequential"
-    options: tuple[tuple[str, Any], ...] = ()
+    options: Options = ()
     distilled: bool = False
     latency: int = 0
     groundwork: bool = False
     longer: bool = False
-
-    def __post_init__(self) -> None:
-        if self.longer and self.distilled:
-            raise ValueError("a training that goes on has no teacher to be distilled from")
 
     @property
     def name(self) -> str:
@@ -70,16 +68,25 @@ class Training:
         return "student"
 
     @property
+    def start(self) -> Training | None:
+        """The network whose weights it starts from: its teacher's, or the student's it goes on
+        with; None: from scratch."""
+        if self.longer:
+            return replace(self, options=_without(self.options, NEW), distilled=False, longer=False)
+        return self.teacher
+
+    @property
     def teacher(self) -> Training | None:
-        """The network it starts from: a sequential one, or the same shorter; None: from scratch.
+        """The sequential network it is a student of; None: from scratch.
 
         Skips begin at stages, so a network with skips has a teacher with the same stages, which
         itself starts from the plain one; without skips the cut changes no weight and all students
-        share one teacher. Feedback starts at nothing: its teacher is the one without.
+        share one teacher. Feedback starts at nothing: its teacher is the one without. A student
+        that goes on keeps the plain teacher.
         """
         if self.longer:
-            return replace(self, longer=False)
-        options = tuple(o for o in self.options if o[0] != "feedback")
+            return Training(options=_without(self.options, NEW))
+        options = _without(self.options, ("feedback",))
         skips = dict(options).get("skips", "none") != "none"
         stages = self.stages if skips else 1
         if self.wiring != "sequential":
@@ -93,8 +100,11 @@ class Training:
             )
         if not skips:
             return None
-        plain = tuple(o for o in options if o[0] != "skips")
-        return Training(options=plain)
+        return Training(options=_without(options, NEW))
+
+
+def _without(options: Options, names: tuple[str, ...]) -> Options:
+    return tuple(o for o in options if o[0] not in names)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     return tomllib.loads(path.read_text())
 
 
-def configuration(training: Training, args: argparse.Namespace, teacher: str) -> Config:
+def configuration(
+    training: Training, args: argparse.Namespace, start: str = "", teacher: str = ""
+) -> Config:
     """The settings of task and data for the role, those of the training, the command line's."""
     settings = settings_of(args)
     document: dict[str, Any] = {}
@@ -52,12 +54,12 @@ def configuration(training: Training, args: argparse.Namespace, teacher: str) ->
     for override in args.overrides:
         set_override(document, override)
     options = document["model"].get("options", {}) | dict(training.options)
-    document["model"] |= {"stages": training.stages, "wiring": training.wiring, "start": teacher}
+    document["model"] |= {"stages": training.stages, "wiring": training.wiring, "start": start}
     document["model"]["options"] = options
     train = training_data(args, document.pop("collage", {}))
     document.setdefault("data", {}).update({"train": train, "split": args.split})
     document.setdefault("loss", {})["prediction_latency"] = training.latency
-    document.setdefault("distill", {})["teacher"] = teacher if training.distilled else ""
+    document.setdefault("distill", {})["teacher"] = teacher
     document["run"]["seed"] = args.seed + _OTHER_CLIPS * training.longer
     return Config.from_dict(document)
 
@@ -77,15 +79,17 @@ def folder(args: argparse.Namespace) -> str:
 
 
 def trained_model(training: Training, args: argparse.Namespace) -> Path:
-    """The model file of a training, made if it is not there; its teacher first."""
-    before = training.teacher
+    """The model file of a training, made if it is not there; what it starts from first."""
+    before = training.start
     if training.role == "teacher" and "groundwork" in settings_of(args):
         before = replace(training, groundwork=True)
-    teacher = "" if before is None else str(trained_model(before, args))
+    start = "" if before is None else str(trained_model(before, args))
+    distilled = training.teacher if training.distilled else None
+    teacher = "" if distilled is None else str(trained_model(distilled, args))
     out = args.runs / folder(args) / training.name
     if not (out / "result.json").exists():
         print(f"training {training.name}", flush=True)
-        train(configuration(training, args, teacher), out)
+        train(configuration(training, args, start, teacher), out)
     return Path(out / "model.safetensors")
 
 
@@ -212,7 +216,7 @@ def main() -> None:
         return
     first_tick = max(args.from_tick, common_first_tick(wanted, args))
     any_graph = runtime.load(trained_model(wanted[0].training, args)).graph
-    base = configuration(wanted[0].training, args, "")
+    base = configuration(wanted[0].training, args)
     dataset = data.open_dataset(
         args.data,
         split=args.split,

@@ -53,7 +53,7 @@ class Run:
         net = build_network(config, classes=len(self.source.classes) or None)
         teacher = build_teacher(net, config.distill.teacher) if config.distill.teacher else None
         if teacher is not None:
-            to_device(teacher, group.device, channels_last=config.run.channels_last)
+            to_device(teacher.net, group.device, channels_last=config.run.channels_last)
         to_device(net, group.device, channels_last=config.run.channels_last)
         self.net = cast("Network", set_norm(net, config.run.norm))
         self.carried = Carried(self.net) if config.run.carry else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -61,28 +62,47 @@ def build_network(config: Config, *, classes: int | None = None) -> Network:
     return net
 
 
-def build_teacher(student: Network, path: str) -> Network:
-    """The sequential wiring of the student's architecture with the weights of a file, frozen.
+@dataclass(frozen=True)
+class Teacher:
+    """What a student is matched with.
 
-    A student with more than the file has (feedback) gets a teacher in which that is still 0.
+    Attributes:
+        net: the sequential wiring of the student's architecture, frozen.
+        learned: the nodes that the teacher's file has, with as many channels as the student's.
+            What a student has beside them (skips, feedback) teaches nothing: nobody trained it.
+    """
+
+    net: Network
+    learned: frozenset[str]
+
+
+def build_teacher(student: Network, path: str) -> Teacher:
+    """The teacher of a file, in the architecture of the student.
+
+    A student with more than the file has (skips, feedback) gets a teacher in which that is still
+    0.
 
     Raises:
         InvalidArgumentError: weights of another architecture.
     """
-    graph = student.graph
-    teacher = Network(graph.wire("sequential", graph.stage_lists))
-    start_from(teacher, load(path))
-    teacher.requires_grad_(requires_grad=False)
-    return teacher.eval()
+    graph, model = student.graph, load(path)
+    net = Network(graph.wire("sequential", graph.stage_lists))
+    start_from(net, model)
+    net.requires_grad_(requires_grad=False)
+    channels = {n.name: n.shape[0] for n in model.graph.nodes}
+    learned = frozenset(n.name for n in graph.nodes if channels.get(n.name) == n.shape[0])
+    return Teacher(cast("Network", net.eval()), learned)
 
 
-def matched_stages(net: Network, chosen: tuple[int, ...]) -> list[tuple[str, ...]]:
+def matched_stages(
+    net: Network, teacher: Teacher, chosen: tuple[int, ...]
+) -> list[tuple[str, ...]]:
     """The nodes that activation matching compares, per chosen stage; empty: of all stages.
 
     Raises:
         InvalidArgumentError: there is no such stage.
     """
-    stages = net.stage_outputs()
+    stages = [tuple(n for n in nodes if n in teacher.learned) for nodes in net.stage_outputs()]
     wrong = [i for i in chosen if not 0 <= i < len(stages)]
     if wrong:
         raise InvalidArgumentError(

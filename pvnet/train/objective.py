@@ -17,7 +17,7 @@ from pvnet.train.losses import (
     joint_loss,
     scored_ticks,
 )
-from pvnet.train.network import matched_stages, task_of
+from pvnet.train.network import Teacher, matched_stages, task_of
 
 Batch = Mapping[str, Tensor]
 
@@ -37,7 +37,7 @@ class Objective:
     config: Config
     net: Network
     module: nn.Module
-    teacher: Network | None
+    teacher: Teacher | None
     device: torch.device
 
     def __post_init__(self) -> None:
@@ -47,7 +47,11 @@ class Objective:
         self.task = task_of(self.config)
         # Kept on the device: a captured step may not copy from the host.
         self._masks: dict[int, Tensor] = {}
-        self.matched = matched_stages(self.net, self.config.distill.stages) if self.teacher else []
+        self.matched = (
+            matched_stages(self.net, self.teacher, self.config.distill.stages)
+            if self.teacher
+            else []
+        )
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """Task loss, activation matching where there is a teacher, and their sum "loss"."""
@@ -67,7 +71,7 @@ class Objective:
             else:
                 outputs, student = self.module(frames, return_nodes=names)
                 with torch.no_grad():
-                    teacher = self.teacher.features(frames, names)
+                    teacher = self.teacher.net.features(frames, names)
         scored = self._scored(batch, int(frames.shape[2]))
         terms = {"task": self._task(outputs[self.output], batch, scored)}
         terms["loss"] = terms["task"]

@@ -16,7 +16,7 @@ from pvnet.models import par_densenet, par_inception
 from pvnet.nn import Network
 from pvnet.runtime import Model
 from pvnet.train.graft import graft, origins, start_from
-from pvnet.train.network import build_network, build_teacher
+from pvnet.train.network import build_network, build_teacher, matched_stages
 
 SMALL: dict[str, Any] = {"size": (32, 32), "width": 0.125}
 
@@ -155,4 +155,9 @@ def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> Non
     grown = build_network(small(model_start=path, model_stages=2, model_options=options))
     clip = torch.randn(1, 3, 3, 32, 32, dtype=torch.float64)
     assert_same_outputs(grown, plain, clip)
-    assert_same_outputs(build_teacher(grown, path), plain, clip)
+    teacher = build_teacher(grown, path)
+    assert_same_outputs(teacher.net, plain, clip)
+    matched = {name for stage in matched_stages(grown, teacher, ()) for name in stage}
+    # Its skips were drawn, not learned, and the head's input holds them too.
+    assert matched
+    assert matched < {n.name for n in plain.graph.nodes} - {"head/input"}
