@@ -17,7 +17,9 @@ SCORE = {"joints": "pck@0.2_box", "actions": "top1"}
 BESIDE = {"joints": "pck@0.2_person", "actions": "tick_top1"}
 # Compared row by row: where being late shows.
 COMPARED = {"joints": "pck@0.2_box", "actions": "tick_top1"}
-BASE = "predictive, trained"  # what the other rows of as many stages are compared with
+# What the other rows of as many stages, and as long a training, are compared with.
+BASE = "predictive, trained"
+LONGER = f"{BASE} longer"
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
 NEW = ("skips", "feedback")  # options that add kernels to the plain network
@@ -34,9 +36,9 @@ class Training:
         options: of the model, beside those of the configuration file.
         distilled: activation matching with its teacher.
         latency: prediction latency P in ticks.
-        groundwork: the first part of the plain teacher's training, where the settings have two.
+        groundwork: the first part of the teacher's training, where the settings have two.
         longer: goes on with other clips where the plain training in the same timing has ended;
-            what it has beyond that (skips, feedback, matching the plain teacher) is new to it.
+            what it has beyond that (skips, feedback, matching the teacher, P) is new to it.
     """
 
     stages: int = 1
@@ -60,51 +62,27 @@ class Training:
 
     @property
     def role(self) -> str:
-        """Which settings it takes: groundwork, teacher, widened, student or longer."""
+        """Which settings it takes: groundwork, teacher, student or longer."""
         if self.groundwork or self.longer:
             return "groundwork" if self.groundwork else "longer"
-        if self.wiring == "sequential":
-            return "teacher" if self.teacher is None else "widened"
-        return "student"
+        return "teacher" if self.wiring == "sequential" else "student"
+
+    @property
+    def plain(self) -> Options:
+        """The options without those that add kernels."""
+        return tuple(o for o in self.options if o[0] not in NEW)
+
+    @property
+    def teacher(self) -> Training | None:
+        """The sequential network it is a student of: the plain one, for the cut changes no weight
+        and skips and feedback start at nothing; None: from scratch."""
+        return None if self.wiring == "sequential" else Training(options=self.plain)
 
     @property
     def start(self) -> Training | None:
         """The network whose weights it starts from: its teacher's, or the student's it goes on
         with; None: from scratch."""
-        if self.longer:
-            return replace(self, options=_without(self.options, NEW), distilled=False, longer=False)
-        return self.teacher
-
-    @property
-    def teacher(self) -> Training | None:
-        """The sequential network it is a student of; None: from scratch.
-
-        Skips begin at stages, so a network with skips has a teacher with the same stages, which
-        itself starts from the plain one; without skips the cut changes no weight and all students
-        share one teacher. Feedback starts at nothing: its teacher is the one without. A student
-        that goes on keeps the plain teacher.
-        """
-        if self.longer:
-            return Training(options=_without(self.options, NEW))
-        options = _without(self.options, ("feedback",))
-        skips = dict(options).get("skips", "none") != "none"
-        stages = self.stages if skips else 1
-        if self.wiring != "sequential":
-            return replace(
-                self,
-                wiring="sequential",
-                stages=stages,
-                options=options,
-                distilled=False,
-                latency=0,
-            )
-        if not skips:
-            return None
-        return Training(options=_without(options, NEW))
-
-
-def _without(options: Options, names: tuple[str, ...]) -> Options:
-    return tuple(o for o in options if o[0] not in names)
+        return Training(self.stages, self.wiring, self.plain) if self.longer else self.teacher
 
 
 @dataclass(frozen=True)
@@ -161,23 +139,21 @@ def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts:
         yield from _untrained(k)
         yield trained(BASE, Training(k, "predictive"))
-        yield trained("predictive, trained longer", Training(k, "predictive", longer=True))
-        both = Training(k, "predictive", SKIPS, distilled=True)
+        yield trained(LONGER, Training(k, "predictive", longer=True))
+        both = Training(k, "predictive", SKIPS, distilled=True, longer=True)
         yield trained("+ skips, distillation", both)
 
 
 def _techniques(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts[-1:]:
-        yield Row("parallel at test time only", Training(), "predictive", k)
-        yield trained(BASE, Training(k, "predictive"))
-        yield trained("+ distillation", Training(k, "predictive", distilled=True))
-        yield trained("sequential with skips", Training(k, "sequential", SKIPS))
-        yield trained("+ skips", Training(k, "predictive", SKIPS))
-        both = Training(k, "predictive", SKIPS, distilled=True)
-        yield trained("+ skips, distillation", both)
+        plain = Training(k, "predictive", longer=True)
+        yield trained(BASE, replace(plain, longer=False))
+        yield trained(LONGER, plain)
+        yield trained("+ distillation", replace(plain, distilled=True))
+        yield trained("+ skips", replace(plain, options=SKIPS))
+        yield trained("+ skips, distillation", replace(plain, options=SKIPS, distilled=True))
         if task == "joints":
-            everything = replace(both, options=FEEDBACK)
-            yield trained("+ skips, distillation, feedback", everything)
+            yield trained("+ skips, feedback", replace(plain, options=FEEDBACK))
 
 
 def _clocks(task: str, cuts: list[int]) -> Iterator[Row]:
@@ -194,5 +170,5 @@ def _latency(task: str, cuts: list[int]) -> Iterator[Row]:
     del task
     for k in cuts[-1:]:
         for p in (0, 2):
-            training = Training(k, "predictive", SKIPS, distilled=True, latency=p)
-            yield trained(f"+ skips, distillation, P = {p}", training)
+            training = Training(k, "predictive", latency=p, longer=True)
+            yield trained(f"{LONGER}, P = {p}", training)

@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from matrix import BASE, BESIDE, COMPARED, FIGURES, SCORE
+from matrix import BASE, BESIDE, COMPARED, FIGURES, LONGER, SCORE
 
 from pvnet.train.scores import difference
 
@@ -48,6 +48,7 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             {
                 "label": same[0]["label"],
                 "stages": same[0]["row"]["stages"],
+                "longer": same[0]["row"]["training"].get("longer", False),
                 "score": sum(values) / len(values),
                 "beside": beside(results),
                 "low": min(i[0] for i in intervals),
@@ -68,9 +69,11 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def against(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
-    """How much better than the plainly trained student of as many stages, over the same clips."""
+    """How much better than the plainly trained student of as many stages, over the same clips:
+    the one that was trained as long, where the line's was trained longer."""
     same = [other for other in lines if other["stages"] == line["stages"]]
-    base = next((o for o in same if o["label"] == BASE), None)
+    label = LONGER if line["longer"] and line["label"] != LONGER else BASE
+    base = next((o for o in same if o["label"] == label), None)
     if base is None or base is line or not (line["per_clip"] and base["per_clip"]):
         return ""
     found = difference(line["per_clip"], base["per_clip"])
@@ -92,7 +95,7 @@ def beside(results: list[dict[str, Any]]) -> str:
 def table(lines: list[dict[str, Any]], task: str) -> str:
     """A Markdown table."""
     head = (
-        f"| stages | network | {SCORE[task]} | 95 % interval | {COMPARED[task]} against {BASE} "
+        f"| stages | network | {SCORE[task]} | 95 % interval | {COMPARED[task]} against plain "
         f"| {BESIDE[task]} | over seeds | seeds | delay, ticks |"
     )
     out = [head, "|---|---|---|---|---|---|---|---|---|"]

@@ -91,7 +91,7 @@ def build_teacher(student: Network, path: str) -> Teacher:
     net.requires_grad_(requires_grad=False)
     channels = {n.name: n.shape[0] for n in model.graph.nodes}
     learned = frozenset(n.name for n in graph.nodes if channels.get(n.name) == n.shape[0])
-    return Teacher(cast("Network", net.eval()), learned)
+    return Teacher(net.eval(), learned)
 
 
 def matched_stages(
