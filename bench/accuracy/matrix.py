@@ -36,6 +36,8 @@ class Training:
         options: of the model, beside those of the configuration file.
         distilled: activation matching with its teacher.
         latency: prediction latency P in ticks.
+        skipping: the sequential network goes on at the rate of frame skipping (actions: motion
+            looks different to a network that sees every S-th frame).
         groundwork: the first part of the teacher's training, where the settings have two.
         longer: goes on with other clips where the plain training in the same timing has ended;
             what it has beyond that (skips, feedback, matching the teacher, P) is new to it.
@@ -46,6 +48,7 @@ class Training:
     options: Options = ()
     distilled: bool = False
     latency: int = 0
+    skipping: bool = False
     groundwork: bool = False
     longer: bool = False
 
@@ -56,15 +59,17 @@ class Training:
         parts += [f"{key}-{value}" for key, value in self.options]
         parts += ["distilled"] if self.distilled else []
         parts += [f"p{self.latency}"] if self.latency else []
+        parts += ["skipping"] if self.skipping else []
         parts += ["groundwork"] if self.groundwork else []
         parts += ["longer"] if self.longer else []
         return "_".join(parts)
 
     @property
     def role(self) -> str:
-        """Which settings it takes: groundwork, teacher, student or longer."""
-        if self.groundwork or self.longer:
-            return "groundwork" if self.groundwork else "longer"
+        """Which settings it takes: groundwork, teacher, skipping, student or longer."""
+        for special in ("groundwork", "skipping", "longer"):
+            if getattr(self, special):
+                return special
         return "teacher" if self.wiring == "sequential" else "student"
 
     @property
@@ -76,7 +81,9 @@ class Training:
     def teacher(self) -> Training | None:
         """The sequential network it is a student of: the plain one, for the cut changes no weight
         and skips and feedback start at nothing; None: from scratch."""
-        return None if self.wiring == "sequential" else Training(options=self.plain)
+        if self.wiring == "sequential" and not self.skipping:
+            return None
+        return Training(options=self.plain)
 
     @property
     def start(self) -> Training | None:
@@ -127,17 +134,19 @@ def rows(figure: str, task: str, only: int | None = None) -> Iterator[Row]:
     yield from make[figure](task, cuts)
 
 
-def _untrained(k: int) -> Iterator[Row]:
+def _before_training(task: str, k: int) -> Iterator[Row]:
     teacher = Training()
     yield Row("frame skipping", teacher, "sequential", k, skipping=True)
+    if task == "actions":
+        at_its_rate = Training(skipping=True)
+        yield Row("frame skipping, trained so", at_its_rate, "sequential", k, skipping=True)
     yield Row("pipelined, scored with its delay", teacher, "pipelined", k)
     yield Row("parallel at test time only", teacher, "predictive", k)
 
 
 def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
-    del task
     for k in cuts:
-        yield from _untrained(k)
+        yield from _before_training(task, k)
         yield trained(BASE, Training(k, "predictive"))
         yield trained(LONGER, Training(k, "predictive", longer=True))
         both = Training(k, "predictive", SKIPS, distilled=True, longer=True)

@@ -63,8 +63,7 @@ def _model(args: argparse.Namespace) -> tuple[str, runtime.Model]:
         return str(path), runtime.load(path)
     if args.model is None and args.task is None:
         raise UsageError("--task or --model: say what is to be scored")
-    by_task = {task: name for name, task in models.TASKS.items()}
-    family = args.model or by_task[args.task]
+    family = args.model or _family(args.task, args.data)
     try:
         # Frame skipping is for the sequential network, whatever wiring it is compared with.
         wiring = None if args.skip_frames else args.wiring
@@ -74,6 +73,13 @@ def _model(args: argparse.Namespace) -> tuple[str, runtime.Model]:
             raise
         model = models.pretrained(family)
     return model.metadata["pretrained"], model
+
+
+def _family(task: str, data: str) -> str:
+    """The shipped family for a task: actions have names of their own in every data set."""
+    name = {task: name for name, task in models.TASKS.items()}[task]
+    own = f"{name}_{data.partition(':')[0].partition('?')[0]}"
+    return own if own in _families() else name
 
 
 def _families() -> set[str]:
