@@ -30,6 +30,16 @@ def figures(path: Path) -> dict[str, object]:
     return kept
 
 
+def write(source: Path, out: Path, more: dict[str, str]) -> None:
+    """The model of `source` with 16-bit kernels, its metadata and `more`."""
+    with safe_open(source, "pt") as file:
+        metadata = dict(file.metadata())
+        tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no dict)
+    tensors = {k: v.half() if v.dim() > 1 else v for k, v in tensors.items()}
+    save_file(tensors, out, metadata | more)
+    print(f"wrote {out.name}, {out.stat().st_size / 1e6:.2f} MB")
+
+
 def main() -> None:
     """Write one file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -38,15 +48,8 @@ def main() -> None:
     parser.add_argument("--record", type=Path, required=True, help="of bench/accuracy")
     parser.add_argument("--trained-on", required=True, help="for people")
     args = parser.parse_args()
-    with safe_open(args.model, "pt") as file:
-        metadata = dict(file.metadata())
-        tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no dict)
-    tensors = {k: v.half() if v.dim() > 1 else v for k, v in tensors.items()}
-    metadata["trained_on"] = args.trained_on
-    metadata["figures"] = json.dumps(figures(args.record))
-    out = WEIGHTS / f"{args.name}.safetensors"
-    save_file(tensors, out, metadata)
-    print(f"wrote {out.name}, {out.stat().st_size / 1e6:.2f} MB")
+    more = {"trained_on": args.trained_on, "figures": json.dumps(figures(args.record))}
+    write(args.model, WEIGHTS / f"{args.name}.safetensors", more)
 
 
 if __name__ == "__main__":

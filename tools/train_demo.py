@@ -2,6 +2,7 @@
 
     python tools/train_demo.py [--out pvnet/models/weights] [--steps N] [--student-steps N]
     python tools/train_demo.py --student-only   # from the sequential model that lies in --out
+    python tools/train_demo.py --score-only     # the files that lie in --out
 
 Two models of the same weights' shapes: a sequential Par-DenseNet, trained frame by frame, then a
 predictive one of seven stages with skips to the head, started from it and trained on clips to give
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import ship_weights
 import torch
 from torch.nn import functional as F
 
@@ -164,7 +166,7 @@ def evaluate(net: pvnet.nn.Network, *, clips: int, frames: int = 40) -> dict[str
 
 
 def save(net: pvnet.nn.Network, path: Path, scores: dict[str, float], command: str) -> None:
-    """The model file, with what its outputs mean and how good they are."""
+    """The model file with 16-bit kernels, what its outputs mean and how good they are."""
     metadata = {
         "model": "par_densenet",
         "task": "joints",
@@ -176,7 +178,7 @@ def save(net: pvnet.nn.Network, path: Path, scores: dict[str, float], command: s
         "command": command,
     }
     pvnet.save(net, path, metadata=metadata)
-    print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
+    ship_weights.write(path, path, {})
 
 
 def main() -> None:
@@ -186,6 +188,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--student-steps", type=int, default=1000)
     parser.add_argument("--student-only", action="store_true", help="keep the sequential model")
+    parser.add_argument("--score-only", action="store_true", help="train nothing, write nothing")
     parser.add_argument("--clips", type=int, default=400, help="rendered clips kept in memory")
     parser.add_argument("--held-out", type=int, default=40, help="held-out videos")
     parser.add_argument("--seed", type=int, default=0)
@@ -202,19 +205,23 @@ def main() -> None:
         return scores
 
     net = par_densenet(wiring="sequential", **MODEL)
-    if args.student_only:
+    if args.student_only or args.score_only:
         net.load_weights(pvnet.load(teacher_path).weights)
     else:
         torch.nn.init.constant_(net.get_parameter("heatmaps.bias"), -4.0)  # few cells hold a joint
         pool = Pool(args.clips, args.seed)
         train(net, pool, steps=args.steps, clips=40, rate=4e-3, clip=False)
     scores = report("sequential")
-    if not args.student_only:
+    if not (args.student_only or args.score_only):
         save(net, teacher_path, scores, f"python tools/train_demo.py --steps {args.steps}")
     net.rewire("pipelined")
     report("the same weights, pipelined")
     net.rewire("predictive")
     report("the same weights, predictive, not trained so")
+    if args.score_only:
+        net.load_weights(pvnet.load(student_path).weights)
+        report("predictive, trained")
+        return
     pool = Pool(args.clips, args.seed + 1)
     train(net, pool, steps=args.student_steps, clips=4, rate=3e-3, clip=True)
     scores = report("predictive, trained")
