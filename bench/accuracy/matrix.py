@@ -39,8 +39,9 @@ class Training:
         skipping: the sequential network goes on at the rate of frame skipping (actions: motion
             looks different to a network that sees every S-th frame).
         groundwork: the first part of the teacher's training, where the settings have two.
-        longer: goes on with other clips where the plain training in the same timing has ended;
-            what it has beyond that (skips, feedback, matching the teacher, P) is new to it.
+        longer: 1 goes on with other clips where the plain training in the same timing has ended;
+            what it has beyond that (skips, feedback, matching the teacher, P) is new to it. 2
+            goes on where 1 has ended.
     """
 
     stages: int = 1
@@ -50,7 +51,7 @@ class Training:
     latency: int = 0
     skipping: bool = False
     groundwork: bool = False
-    longer: bool = False
+    longer: int = 0
 
     @property
     def name(self) -> str:
@@ -61,15 +62,16 @@ class Training:
         parts += [f"p{self.latency}"] if self.latency else []
         parts += ["skipping"] if self.skipping else []
         parts += ["groundwork"] if self.groundwork else []
-        parts += ["longer"] if self.longer else []
+        parts += [*([] if not self.longer else ["longer"]), *["again"] * (self.longer - 1)]
         return "_".join(parts)
 
     @property
     def role(self) -> str:
-        """Which settings it takes: groundwork, teacher, skipping, student or longer."""
-        for special in ("groundwork", "skipping", "longer"):
-            if getattr(self, special):
-                return special
+        """Which settings it takes: groundwork, teacher, skipping, student, longer or again."""
+        if self.groundwork or self.skipping:
+            return "groundwork" if self.groundwork else "skipping"
+        if self.longer:
+            return "longer" if self.longer == 1 else "again"
         return "teacher" if self.wiring == "sequential" else "student"
 
     @property
@@ -89,6 +91,8 @@ class Training:
     def start(self) -> Training | None:
         """The network whose weights it starts from: its teacher's, or the student's it goes on
         with; None: from scratch."""
+        if self.longer > 1:
+            return replace(self, longer=self.longer - 1)
         return Training(self.stages, self.wiring, self.plain) if self.longer else self.teacher
 
 
@@ -148,15 +152,18 @@ def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts:
         yield from _before_training(task, k)
         yield trained(BASE, Training(k, "predictive"))
-        yield trained(LONGER, Training(k, "predictive", longer=True))
-        both = Training(k, "predictive", SKIPS, distilled=True, longer=True)
-        yield trained("+ skips, distillation", both)
+        yield trained(LONGER, Training(k, "predictive", longer=1))
+        skips = Training(k, "predictive", SKIPS, longer=1)
+        yield trained("+ skips", skips)
+        yield trained("+ skips, distillation", replace(skips, distilled=True))
+        if task == "joints" and k == STAGES[task][-1]:
+            yield trained("+ skips, trained longer again", replace(skips, longer=2))
 
 
 def _techniques(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts[-1:]:
-        plain = Training(k, "predictive", longer=True)
-        yield trained(BASE, replace(plain, longer=False))
+        plain = Training(k, "predictive", longer=1)
+        yield trained(BASE, replace(plain, longer=0))
         yield trained(LONGER, plain)
         yield trained("+ distillation", replace(plain, distilled=True))
         yield trained("+ skips", replace(plain, options=SKIPS))
@@ -179,5 +186,5 @@ def _latency(task: str, cuts: list[int]) -> Iterator[Row]:
     del task
     for k in cuts[-1:]:
         for p in (0, 2):
-            training = Training(k, "predictive", latency=p, longer=True)
+            training = Training(k, "predictive", latency=p, longer=1)
             yield trained(f"{LONGER}, P = {p}", training)

@@ -47,7 +47,7 @@ def configuration(
     """The settings of task and data for the role, those of the training, the command line's."""
     settings = settings_of(args)
     document: dict[str, Any] = {}
-    before = settings["student"] if training.longer else {}
+    before = settings["student"] if training.longer else {}  # [longer] and [again] add to it
     for part in (settings["shared"], before, settings.get(training.role, {})):
         for section, values in part.items():
             document.setdefault(section, {}).update(values)

@@ -22,7 +22,8 @@ class ModelConfig:
         name: of `pvnet.models`.
         wiring: timing in which it is trained.
         stages: number of stages.
-        start: model file whose weights it starts from; empty: fresh weights.
+        start: model file (or shipped model) whose weights it starts from; empty: fresh weights.
+        fresh: nodes that keep fresh weights nevertheless: ["logits"] for other classes.
         options: further arguments of the model (width, size, skips, ...).
     """
 
@@ -30,6 +31,7 @@ class ModelConfig:
     wiring: Literal["sequential", "pipelined", "predictive"] = "sequential"
     stages: int = 1
     start: str = ""
+    fresh: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
 

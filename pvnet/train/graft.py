@@ -7,6 +7,7 @@ start at 0, so that the grown network computes what the old one did until traini
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -53,7 +54,7 @@ def origins(graph: Graph, name: str) -> list[Origin]:
     return found[name]
 
 
-def graft(net: Network, model: Model) -> list[str]:
+def graft(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
     """Gives `net` the weights of a smaller network.
 
     Wirings, clocks and frame sizes may differ, as in `Network.load_weights`.
@@ -62,21 +63,31 @@ def graft(net: Network, model: Model) -> list[str]:
         net: has every node of the model, with the same kernels and output channels; nodes that it
             has beside those keep the weights they have.
         model: a loaded model file.
+        fresh: nodes that keep the weights they have, whatever the model says of them: the last
+            layer of a network for other classes.
 
     Returns:
-        Names of the nodes with weights that are new or read more channels, in node order; empty
-        for the same architecture.
+        Names of the nodes with weights that are new, fresh or read more channels, in node order;
+        empty for the same architecture.
 
     Raises:
         InvalidArgumentError: a node is missing, has weights of another size, or no longer reads
-            what it read; nothing is copied.
+            what it read, or there is no node with weights of a name in `fresh`; nothing is copied.
     """
     new, old = net.graph, model.graph
     ours = {n.name: n for n in new.nodes}
+    for name in fresh:
+        if name not in ours or ours[name].op not in _WEIGHTED:
+            raise InvalidArgumentError(
+                f"[train.graft] no fresh weights for {name!r}: got no such convolution or linear "
+                f"node, expected one like {new.outputs[0].node!r}. Correct the name."
+            )
     weights: dict[str, Tensor] = {k: torch.as_tensor(v) for k, v in net.export_weights().items()}
     widened = set()
     for theirs in old.nodes:
         name = theirs.name
+        if name in fresh:
+            continue
         node = ours.get(name)
         if node is None or node.op != theirs.op:
             raise _refused(name, "no such node" if node is None else node.op, f"{theirs.op!r}")
@@ -100,7 +111,7 @@ def graft(net: Network, model: Model) -> list[str]:
             widened.add(name)
         weights.update(given)
     net.load_weights(weights)
-    changed = widened | (ours.keys() - {n.name for n in old.nodes})
+    changed = widened | set(fresh) | (ours.keys() - {n.name for n in old.nodes})
     return [n.name for n in new.nodes if n.op in _WEIGHTED and n.name in changed]
 
 
@@ -159,8 +170,13 @@ def _refused(name: str, got: str, expected: str) -> InvalidArgumentError:
     )
 
 
-def start_from(net: Network, model: Model) -> list[str]:
+def start_from(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
     """The weights of a model: all of them, or grafted where the network has more.
+
+    Args:
+        net: takes them.
+        model: a loaded model file.
+        fresh: as for `graft`.
 
     Returns:
         What `graft` returns.
@@ -168,7 +184,7 @@ def start_from(net: Network, model: Model) -> list[str]:
     Raises:
         InvalidArgumentError: as `graft`.
     """
-    if net.graph.expected_weights() == model.graph.expected_weights():
+    if not fresh and net.graph.expected_weights() == model.graph.expected_weights():
         net.load_weights(model.weights)
         return []
-    return graft(net, model)
+    return graft(net, model, fresh)

@@ -11,7 +11,7 @@ from torch import nn
 from pvnet import models
 from pvnet.errors import InvalidArgumentError
 from pvnet.nn import Network
-from pvnet.runtime import load
+from pvnet.runtime import Model, load
 from pvnet.train.config import Config
 from pvnet.train.graft import start_from
 
@@ -39,6 +39,11 @@ def frame_size(options: dict[str, Any]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
+def model_file(path: str) -> Model:
+    """A model file, or a shipped one by its name."""
+    return load(models.pretrained_path(path) if path in models.list_pretrained() else path)
+
+
 def build_network(config: Config, *, classes: int | None = None) -> Network:
     """The network of a configuration, with fresh weights or those of `model.start`.
 
@@ -55,7 +60,7 @@ def build_network(config: Config, *, classes: int | None = None) -> Network:
     )
     net = Network(graph)
     if config.model.start:
-        start_from(net, load(config.model.start))
+        start_from(net, model_file(config.model.start), config.model.fresh)
     elif task == "joints":
         bias = net.get_parameter(f"{graph.outputs[0].node}.bias")
         nn.init.constant_(bias, _HEATMAP_BIAS)
@@ -85,7 +90,7 @@ def build_teacher(student: Network, path: str) -> Teacher:
     Raises:
         InvalidArgumentError: weights of another architecture.
     """
-    graph, model = student.graph, load(path)
+    graph, model = student.graph, model_file(path)
     net = Network(graph.wire("sequential", graph.stage_lists))
     start_from(net, model)
     net.requires_grad_(requires_grad=False)

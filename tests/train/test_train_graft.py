@@ -12,9 +12,9 @@ from small_runs import small
 from pvnet import save
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph, Node
-from pvnet.models import par_densenet, par_inception
+from pvnet.models import par_densenet, par_inception, pretrained_path
 from pvnet.nn import Network
-from pvnet.runtime import Model
+from pvnet.runtime import Model, load
 from pvnet.train.graft import graft, origins, start_from
 from pvnet.train.network import build_network, build_teacher, matched_stages
 
@@ -161,3 +161,49 @@ def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> Non
     # Its skips were drawn, not learned, and the head's input holds them too.
     assert matched
     assert matched < {n.name for n in plain.graph.nodes} - {"head/input"}
+
+
+def test_a_network_for_other_classes_keeps_its_own_last_layer(tmp_path: Path) -> None:
+    path = str(tmp_path / "five.safetensors")
+    five = trained(par_inception(size=32, width=0.125, classes=5))
+    save(five, path)
+    options = {"size": 32, "width": 0.125, "classes": 3}
+    few = build_network(
+        small(
+            model_name="par_inception",
+            model_start=path,
+            model_fresh=("logits",),
+            model_options=options,
+        )
+    )
+    old, new = five.export_weights(), few.export_weights()
+    assert new["logits.weight"].shape[0] == 3
+    same = [k for k in old if not k.startswith("logits.")]
+    assert same
+    assert all((old[k] == new[k]).all() for k in same)
+    # As many classes, but other ones.
+    torch.manual_seed(1)
+    other = par_inception(size=32, width=0.125, classes=5)
+    own = other.export_weights()["logits.weight"]
+    assert "logits" in start_from(other, model_of(five), ("logits",))
+    assert (other.export_weights()["logits.weight"] == own).all()
+    with pytest.raises(InvalidArgumentError, match=r"no fresh weights for 'logitz'"):
+        start_from(other, model_of(five), ("logitz",))
+    with pytest.raises(InvalidArgumentError, match=r"'logits' .*sizes"):
+        start_from(par_inception(size=32, width=0.125, classes=3), model_of(five))
+
+
+def test_a_shipped_model_is_a_start_by_its_name() -> None:
+    name = "par_inception_sequential"
+    options = {"size": [64, 64], "width": 0.25, "classes": 4}
+    net = build_network(
+        small(
+            model_name="par_inception",
+            model_start=name,
+            model_fresh=("logits",),
+            model_options=options,
+        )
+    )
+    shipped = load(pretrained_path(name)).weights
+    kernel = next(k for k in shipped if k.endswith(".weight") and "logits" not in k)
+    assert (net.export_weights()[kernel] == shipped[kernel]).all()
