@@ -54,7 +54,9 @@ def configuration(
     for override in args.overrides:
         set_override(document, override)
     options = document["model"].get("options", {}) | dict(training.options)
-    document["model"] |= {"stages": training.stages, "wiring": training.wiring, "start": start}
+    document["model"] |= {"stages": training.stages, "wiring": training.wiring}
+    if start:  # else as the settings say
+        document["model"] |= {"start": start, "fresh": []}
     document["model"]["options"] = options
     train = training_data(args, document.pop("collage", {}))
     document.setdefault("data", {}).update({"train": train, "split": args.split})
