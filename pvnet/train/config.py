@@ -92,11 +92,13 @@ class DistillConfig:
         teacher: model file; empty: no distillation.
         weight: lambda.
         stages: indices of the stages whose outputs are matched; empty: all.
+        outputs: match the outputs of the network too, which the task's loss looks at anyway.
     """
 
     teacher: str = ""
     weight: float = 1.0
     stages: tuple[int, ...] = ()
+    outputs: bool = True
 
 
 @dataclass(frozen=True)

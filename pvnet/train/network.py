@@ -100,14 +100,21 @@ def build_teacher(student: Network, path: str) -> Teacher:
 
 
 def matched_stages(
-    net: Network, teacher: Teacher, chosen: tuple[int, ...]
+    net: Network, teacher: Teacher, chosen: tuple[int, ...] = (), *, outputs: bool = True
 ) -> list[tuple[str, ...]]:
     """The nodes that activation matching compares, per chosen stage; empty: of all stages.
+
+    Args:
+        net: the student.
+        teacher: of the student.
+        chosen: indices of stages.
+        outputs: with the nodes whose values are outputs of the network.
 
     Raises:
         InvalidArgumentError: there is no such stage.
     """
-    stages = [tuple(n for n in nodes if n in teacher.learned) for nodes in net.stage_outputs()]
+    kept = teacher.learned - (set() if outputs else {o.node for o in net.graph.outputs})
+    stages = [tuple(n for n in nodes if n in kept) for nodes in net.stage_outputs()]
     wrong = [i for i in chosen if not 0 <= i < len(stages)]
     if wrong:
         raise InvalidArgumentError(

@@ -47,8 +47,9 @@ class Objective:
         self.task = task_of(self.config)
         # Kept on the device: a captured step may not copy from the host.
         self._masks: dict[int, Tensor] = {}
+        distill = self.config.distill
         self.matched = (
-            matched_stages(self.net, self.teacher, self.config.distill.stages)
+            matched_stages(self.net, self.teacher, distill.stages, outputs=distill.outputs)
             if self.teacher
             else []
         )

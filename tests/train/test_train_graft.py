@@ -157,10 +157,13 @@ def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> Non
     assert_same_outputs(grown, plain, clip)
     teacher = build_teacher(grown, path)
     assert_same_outputs(teacher.net, plain, clip)
-    matched = {name for stage in matched_stages(grown, teacher, ()) for name in stage}
+    matched = {name for stage in matched_stages(grown, teacher) for name in stage}
     # Its skips were drawn, not learned, and the head's input holds them too.
-    assert matched
+    assert "heatmaps" in matched
     assert matched < {n.name for n in plain.graph.nodes} - {"head/input"}
+    inner = {name for stage in matched_stages(grown, teacher, outputs=False) for name in stage}
+    assert inner == matched - {"heatmaps"}
+    assert inner
 
 
 def test_a_network_for_other_classes_keeps_its_own_last_layer(tmp_path: Path) -> None:
