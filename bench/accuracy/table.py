@@ -27,7 +27,7 @@ def read(folder: Path) -> Records:
     """Records by (setting without its seed, figure), in the order of their files."""
     found: Records = defaultdict(list)
     for path in sorted(folder.glob("*/*/*.json")):
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text()) | {"name": path.stem}
         setting = re.sub(r"-seed\d+$", "", path.parts[-3])
         found[setting, record["figure"]].append(record)
     return found
@@ -37,7 +37,7 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One line per row: the mean over seeds, and the widest of the intervals of the seeds."""
     by_row: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in records:
-        by_row[json.dumps(record["row"], sort_keys=True)].append(record)
+        by_row[record["name"]].append(record)
     lines = []
     for same in by_row.values():
         results = [r["result"] for r in same]
