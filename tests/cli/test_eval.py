@@ -34,3 +34,19 @@ def test_what_is_to_be_scored_must_be_said(pvnet_cli):
     done = pvnet_cli(*WORDS)
     assert done.code == 2
     assert "--task or --model" in done.document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("task", "data", "family"),
+    [
+        ("actions", "jhmdb:/videos", "par_inception_jhmdb"),
+        ("actions", "jhmdb", "par_inception_jhmdb"),
+        ("actions", "figures?n=2", "par_inception"),
+        ("actions", "folder:/jhmdb", "par_inception"),
+        ("joints", "jhmdb:/videos?labels=truth", "par_densenet"),
+    ],
+)
+def test_actions_have_weights_of_their_data(task, data, family):
+    from pvnet.cli.eval import _family
+
+    assert _family(task, data) == family
