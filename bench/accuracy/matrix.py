@@ -62,7 +62,7 @@ class Training:
         parts += [f"p{self.latency}"] if self.latency else []
         parts += ["skipping"] if self.skipping else []
         parts += ["groundwork"] if self.groundwork else []
-        parts += [*([] if not self.longer else ["longer"]), *["again"] * (self.longer - 1)]
+        parts += ["longer", "again"][: self.longer]
         return "_".join(parts)
 
     @property

@@ -167,3 +167,29 @@ def test_the_teacher_has_a_groundwork_and_collages_where_the_settings_say(monkey
     assert teacher.data.train == "jhmdb:F?labels=truth&cutouts=0.35&puppets=0.25&motion=T"
     assert teacher.model.start == "ground.safetensors"
     assert matrix.Training(groundwork=True).name != matrix.Training().name
+
+
+def test_techniques_differ_in_nothing_but_the_technique(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import matrix
+
+    by_label = {r.label: r.training for r in matrix.rows("techniques", "joints")}
+    student = by_label[matrix.BASE]
+    assert student.start == student.teacher == matrix.Training()
+    longer = [t for t in by_label.values() if t.longer]
+    assert len(longer) == 5
+    assert {t.start for t in longer} == {student}
+    assert {t.teacher for t in longer} == {matrix.Training()}
+    assert len({t.name for t in longer}) == 5
+    (again,) = (r.training for r in matrix.rows("stages", "joints") if r.training.longer == 2)
+    assert again.start == by_label["+ skips"]
+    assert again.name == by_label["+ skips"].name + "_again"
+    (skipping,) = {r.training for r in matrix.rows("stages", "actions") if r.training.skipping}
+    assert (skipping.start, skipping.role) == (matrix.Training(), "skipping")
+    # Both cuts of Par-Inception skip at the rate of the settings.
+    from pvnet import models
+    from pvnet.train.emission import skipping as protocol
+
+    for k in matrix.STAGES["actions"]:
+        graph = models.build("par_inception", stages=k, wiring="sequential", width=0.25, size=64)
+        assert protocol(graph).every == 3
