@@ -166,19 +166,22 @@ def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> Non
     assert inner
 
 
-def test_a_network_for_other_classes_keeps_its_own_last_layer(tmp_path: Path) -> None:
-    path = str(tmp_path / "five.safetensors")
-    five = trained(par_inception(size=32, width=0.125, classes=5))
-    save(five, path)
-    options = {"size": 32, "width": 0.125, "classes": 3}
-    few = build_network(
+def for_other_classes(start: str, options: dict[str, Any]) -> Network:
+    return build_network(
         small(
             model_name="par_inception",
-            model_start=path,
+            model_start=start,
             model_fresh=("logits",),
             model_options=options,
         )
     )
+
+
+def test_a_network_for_other_classes_keeps_its_own_last_layer(tmp_path: Path) -> None:
+    path = str(tmp_path / "five.safetensors")
+    five = trained(par_inception(size=32, width=0.125, classes=5))
+    save(five, path)
+    few = for_other_classes(path, {"size": 32, "width": 0.125, "classes": 3})
     old, new = five.export_weights(), few.export_weights()
     assert new["logits.weight"].shape[0] == 3
     same = [k for k in old if not k.startswith("logits.")]
@@ -198,15 +201,7 @@ def test_a_network_for_other_classes_keeps_its_own_last_layer(tmp_path: Path) ->
 
 def test_a_shipped_model_is_a_start_by_its_name() -> None:
     name = "par_inception_sequential"
-    options = {"size": [64, 64], "width": 0.25, "classes": 4}
-    net = build_network(
-        small(
-            model_name="par_inception",
-            model_start=name,
-            model_fresh=("logits",),
-            model_options=options,
-        )
-    )
+    net = for_other_classes(name, {"size": [64, 64], "width": 0.25, "classes": 4})
     shipped = load(pretrained_path(name)).weights
     kernel = next(k for k in shipped if k.endswith(".weight") and "logits" not in k)
     assert (net.export_weights()[kernel] == shipped[kernel]).all()
