@@ -83,17 +83,17 @@ class Training:
     def teacher(self) -> Training | None:
         """The sequential network it is a student of: the plain one, for the cut changes no weight
         and skips and feedback start at nothing; None: from scratch."""
-        if self.wiring == "sequential" and not self.skipping:
-            return None
-        return Training(options=self.plain)
+        return None if self.wiring == "sequential" else Training(options=self.plain)
 
     @property
     def start(self) -> Training | None:
-        """The network whose weights it starts from: its teacher's, or the student's it goes on
-        with; None: from scratch."""
+        """The network whose weights it starts from: its teacher's, or those it goes on with; None:
+        from scratch."""
         if self.longer > 1:
             return replace(self, longer=self.longer - 1)
-        return Training(self.stages, self.wiring, self.plain) if self.longer else self.teacher
+        if self.longer or self.skipping:
+            return Training(self.stages, self.wiring, self.plain)
+        return self.teacher
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def rows(figure: str, task: str, only: int | None = None) -> Iterator[Row]:
     yield from make[figure](task, cuts)
 
 
-def _before_training(task: str, k: int) -> Iterator[Row]:
+def _rivals(task: str, k: int) -> Iterator[Row]:
     teacher = Training()
     yield Row("frame skipping", teacher, "sequential", k, skipping=True)
     if task == "actions":
@@ -150,7 +150,7 @@ def _before_training(task: str, k: int) -> Iterator[Row]:
 
 def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts:
-        yield from _before_training(task, k)
+        yield from _rivals(task, k)
         yield trained(BASE, Training(k, "predictive"))
         yield trained(LONGER, Training(k, "predictive", longer=1))
         skips = Training(k, "predictive", SKIPS, longer=1)

@@ -1,6 +1,7 @@
 """Tables and pictures of the records.
 
     python bench/accuracy/table.py [--records bench/accuracy/records] [--out tables]
+    python bench/accuracy/table.py --against "+ skips" --score top1   # rows less this one
 
 Writes accuracy.md (one table per setting and figure, mean over seeds) and one picture of accuracy
 over the number of stages per setting, where matplotlib is installed.
@@ -48,7 +49,7 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             {
                 "label": same[0]["label"],
                 "stages": same[0]["row"]["stages"],
-                "longer": same[0]["row"]["training"].get("longer", False),
+                "longer": same[0]["row"]["training"].get("longer", 0),
                 "score": sum(values) / len(values),
                 "beside": beside(results),
                 "low": min(i[0] for i in intervals),
@@ -58,29 +59,34 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "clips": results[0]["clips"],
                 "first": results[0]["first_scored_tick"],
                 "delay": results[0]["information_latency_ticks"] + results[0]["protocol"]["late"],
-                "per_clip": [
-                    r["per_clip"][COMPARED[results[0]["task"]]] for r in same if "per_clip" in r
-                ],
+                "per_clip": [r["per_clip"] for r in same if "per_clip" in r],
             }
         )
-    for line in lines:
-        line["against"] = against(line, lines)
     return sorted(lines, key=lambda line: (line["stages"], line["label"]))
 
 
-def against(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
-    """How much better than the plainly trained student of as many stages, over the same clips:
-    the one that was trained as long, where the line's was trained longer."""
-    same = [other for other in lines if other["stages"] == line["stages"]]
-    label = LONGER if line["longer"] and line["label"] != LONGER else BASE
-    base = next((o for o in same if o["label"] == label), None)
+def against(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label: str) -> str:
+    """How much better than the row of this label, over the same clips.
+
+    Of several rows it is the one with as many stages.
+    """
+    found = [o for o in lines if o["label"] == label]
+    base = next((o for o in found if o["stages"] == line["stages"]), found[0] if found else None)
     if base is None or base is line or not (line["per_clip"] and base["per_clip"]):
         return ""
-    found = difference(line["per_clip"], base["per_clip"])
-    if found is None:
+    mine, its = ([clip[score] for clip in o["per_clip"]] for o in (line, base))
+    apart = difference(mine, its)
+    if apart is None:
         return ""
-    value, (low, high) = found
+    value, (low, high) = apart
     return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def plain(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
+    """Label of the plainly trained student with as many stages and, where there is one, steps."""
+    wanted = LONGER if line["longer"] == 1 and line["label"] != LONGER else BASE
+    labels = {o["label"] for o in lines if o["stages"] == line["stages"]}
+    return wanted if wanted in labels else ""
 
 
 def beside(results: list[dict[str, Any]]) -> str:
@@ -92,17 +98,20 @@ def beside(results: list[dict[str, Any]]) -> str:
     return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
-def table(lines: list[dict[str, Any]], task: str) -> str:
+def table(lines: list[dict[str, Any]], task: str, args: argparse.Namespace) -> str:
     """A Markdown table."""
+    score = args.score or COMPARED[task]
     head = (
-        f"| stages | network | {SCORE[task]} | 95 % interval | {COMPARED[task]} against plain "
+        f"| stages | network | {SCORE[task]} | 95 % interval | {score} against {args.against} "
         f"| {BESIDE[task]} | over seeds | seeds | delay, ticks |"
     )
     out = [head, "|---|---|---|---|---|---|---|---|---|"]
     for line in lines:
+        label = plain(line, lines) if args.against == "plain" else args.against
+        apart = against(line, lines, score, label)
         out.append(
             f"| {line['stages']} | {line['label']} | {line['score']:.3f} | {line['low']:.3f} to "
-            f"{line['high']:.3f} | {line['against']} | {line['beside']} | {line['spread']:.3f} "
+            f"{line['high']:.3f} | {apart} | {line['beside']} | {line['spread']:.3f} "
             f"| {line['seeds']} "
             f"| {line['delay']} |"
         )
@@ -133,6 +142,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=Path, default=Path(__file__).parent / "records")
     parser.add_argument("--out", type=Path, default=Path("build/accuracy"))
+    parser.add_argument(
+        "--against",
+        default="plain",
+        metavar="LABEL",
+        help="the row that others are compared with (default: the plainly trained student with as "
+        "many stages and steps)",
+    )
+    parser.add_argument(
+        "--score", metavar="NAME", help="that is compared (default: where being late shows)"
+    )
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     parts = []
@@ -143,7 +162,7 @@ def main() -> None:
         lines = merged(records)
         score = SCORE[records[0]["result"]["task"]]
         note = f"{lines[0]['clips']} clips, scored from tick {lines[0]['first']} on."
-        text = table(lines, records[0]["result"]["task"])
+        text = table(lines, records[0]["result"]["task"], args)
         parts.append(f"## {setting}: {figure}\n\n{note}\n\n{text}\n")
         if drawable and figure in ("stages", "techniques"):
             picture(lines, score, args.out / f"{setting}-{figure}.png")

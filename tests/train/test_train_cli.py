@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -133,6 +134,13 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     text = (tmp_path / "out" / "accuracy.md").read_text()
     assert "+ skips, distillation" in text
     assert text.count("\n|") == 2 + len(records)
+    argv = [*sys.argv, "--against", "sequential", "--score", "pck@0.2_person"]
+    monkeypatch.setattr(sys, "argv", argv)
+    table.main()
+    apart = (tmp_path / "out" / "accuracy.md").read_text()
+    assert "pck@0.2_person against sequential" in apart
+    # Everything but that row itself has a difference to it.
+    assert len(re.findall(r"\| [+-]0\.\d+ \([+-]", apart)) == len(records) - 1
 
 
 def test_rows_are_left_out_by_their_label_or_by_a_part_of_it(monkeypatch):
