@@ -25,6 +25,7 @@ from pvnet.train.evaluation import Protocol, evaluate, first_scored, skipping
 from pvnet.train.loop import train
 
 HERE = Path(__file__).parent
+TEACHERS = ("groundwork", "teacher")  # roles
 _OTHER_CLIPS = 1000  # added to the seed of a training that goes on
 
 
@@ -80,6 +81,13 @@ def folder(args: argparse.Namespace) -> str:
     return f"{args.task}-{kind(args)}{split}-seed{args.seed}"
 
 
+def own_seed(training: Training, args: argparse.Namespace) -> argparse.Namespace:
+    """The arguments with the seed of this training: teachers may have one of their own."""
+    if args.teacher_seed is None or training.role not in TEACHERS:
+        return args
+    return argparse.Namespace(**(vars(args) | {"seed": args.teacher_seed}))
+
+
 def trained_model(training: Training, args: argparse.Namespace) -> Path:
     """The model file of a training, made if it is not there; what it starts from first."""
     before = training.start
@@ -88,10 +96,11 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
     start = "" if before is None else str(trained_model(before, args))
     distilled = training.teacher if training.distilled else None
     teacher = "" if distilled is None else str(trained_model(distilled, args))
-    out = args.runs / folder(args) / training.name
+    seeded = own_seed(training, args)
+    out = args.runs / folder(seeded) / training.name
     if not (out / "result.json").exists():
         print(f"training {training.name}", flush=True)
-        train(configuration(training, args, start, teacher), out)
+        train(configuration(training, seeded, start, teacher), out)
     return Path(out / "model.safetensors")
 
 
@@ -138,6 +147,7 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
         "label": row.label,
         "row": asdict(row),
         "seed": args.seed,
+        "teacher_seed": args.seed if args.teacher_seed is None else args.teacher_seed,
         "split": args.split,
         "data": args.data.partition(":")[0],
         "result": result
@@ -187,6 +197,12 @@ def main() -> None:
         "--motion", type=Path, metavar="TRACKS", help="recorded motion for puppets (docs/data.md)"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--teacher-seed",
+        type=int,
+        metavar="N",
+        help="students of --seed have the teacher of seed N, whose own rows are not scored again",
+    )
     parser.add_argument("--max-clips", type=int)
     parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs"))
     parser.add_argument("--records", type=Path, default=HERE / "records")
@@ -231,6 +247,8 @@ def main() -> None:
     records = args.records / folder(args) / args.figure
     records.mkdir(parents=True, exist_ok=True)
     for row in wanted:
+        if own_seed(row.training, args).seed != args.seed:
+            continue
         record = records / f"{row.name}.json"
         if not record.exists():
             text = document(score(row, args, dataset, first_tick))

@@ -59,7 +59,7 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "clips": results[0]["clips"],
                 "first": results[0]["first_scored_tick"],
                 "delay": results[0]["information_latency_ticks"] + results[0]["protocol"]["late"],
-                "per_clip": [r["per_clip"] for r in same if "per_clip" in r],
+                "per_clip": {r["seed"]: r["per_clip"] for r in same if "per_clip" in r},
             }
         )
     return sorted(lines, key=lambda line: (line["stages"], line["label"]))
@@ -68,18 +68,21 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def against(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label: str) -> str:
     """How much better than the row of this label, over the same clips.
 
-    Of several rows it is the one with as many stages.
+    Of several rows it is the one with as many stages. With several seeds their differences follow
+    in brackets: each seed's own two rows, where both rows have it.
     """
     found = [o for o in lines if o["label"] == label]
     base = next((o for o in found if o["stages"] == line["stages"]), found[0] if found else None)
     if base is None or base is line or not (line["per_clip"] and base["per_clip"]):
         return ""
-    mine, its = ([clip[score] for clip in o["per_clip"]] for o in (line, base))
-    apart = difference(mine, its)
+    mine, its = ({s: c[score] for s, c in o["per_clip"].items()} for o in (line, base))
+    apart = difference(list(mine.values()), list(its.values()))
     if apart is None:
         return ""
     value, (low, high) = apart
-    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+    both = [difference([mine[s]], [its[s]]) for s in mine if s in its and len(mine) > 1]
+    of_seeds = ", ".join(f"{pair[0]:+.3f}" for pair in both if pair)
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})" + (f" [{of_seeds}]" if of_seeds else "")
 
 
 def plain(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:

@@ -119,6 +119,7 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     run.main()
     assert "training" in capsys.readouterr().out
     records = list((tmp_path / "records").glob("*/*/*.json"))
+    at_seed_0 = {r.name for r in records}
     assert len(records) == len({r.name for r in matrix.rows("techniques", "joints")})
     firsts = {json.loads(r.read_text())["result"]["first_scored_tick"] for r in records}
     assert len(firsts) == 1
@@ -141,6 +142,24 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     assert "pck@0.2_person against sequential" in apart
     # Everything but that row itself has a difference to it.
     assert len(re.findall(r"\| [+-]0\.\d+ \([+-]", apart)) == len(records) - 1
+
+    # Another seed of the students alone: the teacher is neither trained nor scored again.
+    seeded = [*words, "--seed", "3", "--teacher-seed", "0"]
+    monkeypatch.setattr(sys, "argv", [*seeded, "--without", "+ distillation"])
+    run.main()
+    assert "training sequential" not in capsys.readouterr().out
+    fresh = [r for r in (tmp_path / "records").glob("*-seed3/*/*.json")]
+    assert {r.name for r in fresh} < at_seed_0
+    for record in map(json.loads, (r.read_text() for r in fresh)):
+        assert (record["seed"], record["teacher_seed"]) == (3, 0)
+        assert record["row"]["training"]["wiring"] == "predictive"
+    argv = ["table.py", "--records", str(tmp_path / "records"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", argv)
+    table.main()
+    both = (tmp_path / "out" / "accuracy.md").read_text()
+    skips = next(line for line in both.splitlines() if "| + skips |" in line)
+    assert re.search(r"\) \[[+-]0\.\d+, [+-]0\.\d+\] \|", skips)  # both seeds' own differences
+    assert "[" not in next(line for line in both.splitlines() if "| + distillation |" in line)
 
 
 def test_rows_are_left_out_by_their_label_or_by_a_part_of_it(monkeypatch):
