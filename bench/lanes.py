@@ -43,7 +43,9 @@ def main() -> None:
         )
         weights = random_weights(graph, seed=0)
         streams = [
-            pvnet.compile((graph, weights), backend=args.backend, lanes=n).stream()
+            pvnet.compile(
+                (graph, weights), backend=args.backend, lanes=n, fixed_lanes=True
+            ).stream()
             for n in (1, args.lanes)
         ]
         name = next(iter(streams[0].plan.outputs))

@@ -22,7 +22,7 @@ static Status read_options(const pvnet_options* given, pvnet_options* options) {
   const size_t known = std::min(size, sizeof(pvnet_options));
   const bool unused = std::all_of(bytes + known, bytes + size, [](auto b) { return b == 0; });
   std::memcpy(static_cast<void*>(options), given, known);
-  if (!unused || options->reserved != 0) {
+  if (!unused) {
     return refuse("pvnet_plan_compile", "options set a member this library does not know",
                   "a struct of " + std::to_string(size) + " bytes",
                   "zeros beyond " + std::to_string(sizeof(pvnet_options)),
@@ -40,6 +40,7 @@ static Status to_compile_options(const pvnet_options* given, pvnet::CompileOptio
   to->lanes = o.lanes;
   to->batch = o.batch == 0 ? 1 : o.batch;
   to->pin = o.pin != 0;
+  to->fixed_lanes = o.fixed_lanes != 0;
   return {};
 }
 

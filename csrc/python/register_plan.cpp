@@ -110,11 +110,13 @@ void register_plan(py::module_& m) {
           "compile",
           [](const Graph& graph, const py::dict& weights, const std::string& backend,
              const std::string& isa, const std::string& dtype, int lanes, int batch, bool pin,
-             const std::map<std::string, double>& costs) {
-            return compile(graph, weights, {backend, isa, dtype, lanes, batch, pin, costs});
+             bool fixed_lanes, const std::map<std::string, double>& costs) {
+            return compile(graph, weights,
+                           {backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs});
           },
           py::arg("graph"), py::arg("weights"), py::kw_only(), py::arg("backend"), py::arg("isa"),
-          py::arg("dtype"), py::arg("lanes"), py::arg("batch"), py::arg("pin"), py::arg("costs"))
+          py::arg("dtype"), py::arg("lanes"), py::arg("batch"), py::arg("pin"),
+          py::arg("fixed_lanes"), py::arg("costs"))
       .def("to_json", &Plan::to_json)
       .def("ops", &ops_of)
       .def("inputs", &inputs_of)

@@ -180,6 +180,8 @@ void register_stream(py::module_& m) {
       .def(py::init([](const std::shared_ptr<Plan>& plan) { return unwrap(Stream::create(plan)); }))
       .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none())
       .def("outputs", &read)
+      .def_property_readonly("lanes_used", &Stream::lanes_used)
+      .def("make_alone", &Stream::make_alone)
       .def("age_ticks", [](const Stream& s, int output, int row,
                            int stage) { return s.age_ticks(output, row, stage); })
       .def("reset",

@@ -4,6 +4,9 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <chrono>
+#include <utility>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -21,6 +24,12 @@ void relax() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 void wait_while_equal(const std::atomic<uint32_t>& a, uint32_t old) {
@@ -79,8 +88,10 @@ void Lanes::run(Work work, void* context) {
   start_.fetch_add(1, std::memory_order_release);
   start_.notify_all();
   work(context, 0);
-  barrier();
+  barrier(0);
 }
+
+int64_t Lanes::take_waited_ns() { return std::exchange(waited_ns_, 0); }
 
 void Lanes::worker(int lane) {
   uint32_t seen = 0;
@@ -89,19 +100,23 @@ void Lanes::worker(int lane) {
     ++seen;
     if (stop_.load(std::memory_order_relaxed)) return;
     work_(context_, lane);
-    barrier();
+    barrier(lane);
   }
 }
 
-void Lanes::barrier() {
+void Lanes::barrier(int lane) {
   if (count_ == 1) return;
   const uint32_t generation = generation_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<uint32_t>(count_)) {
     arrived_.store(0, std::memory_order_relaxed);
     generation_.store(generation + 1, std::memory_order_release);
     generation_.notify_all();
-  } else {
+  } else if (lane > 0) {
     wait_while_equal(generation_, generation);
+  } else {
+    const int64_t begin = now_ns();
+    wait_while_equal(generation_, generation);
+    waited_ns_ += now_ns() - begin;
   }
 }
 

@@ -25,7 +25,9 @@ class Lanes {
   // Runs work(context, lane) on every lane; returns when all have finished.
   void run(Work work, void* context);
   // Called by every lane from inside run(): returns when all lanes have called it.
-  void barrier();
+  void barrier(int lane);
+  // How long the caller of run() has waited at barriers since the last call of this.
+  int64_t take_waited_ns();
 
  private:
   void worker(int lane);
@@ -34,6 +36,7 @@ class Lanes {
   std::vector<std::thread> threads_;
   Work work_ = nullptr;
   void* context_ = nullptr;
+  int64_t waited_ns_ = 0;  // the caller's own
   // Each on a cache line of its own: they are spun on.
   alignas(64) std::atomic<uint32_t> start_{0};
   alignas(64) std::atomic<uint32_t> arrived_{0};

@@ -45,7 +45,9 @@ bool all_finite(const FrameView& f) {
 
 }  // namespace
 
-Stream::Impl::Impl(std::shared_ptr<const Plan> p) : plan(std::move(p)) {
+Stream::Impl::Impl(std::shared_ptr<const Plan> p)
+    : plan(std::move(p)),
+      policy(plan->options.lanes, plan->hyper_period, plan->options.fixed_lanes) {
   const int batch = plan->options.batch;
   rows.resize(static_cast<size_t>(batch));
   for (RowMemory& row : rows) {
@@ -76,8 +78,23 @@ void Stream::Impl::run_lane(int lane) {
   for (size_t p = 0; p < phases.size(); ++p) {
     for (const TileRange& range : phases[p].lanes[lane]) run_range(range, lane);
     // The end of run() is the barrier after the last phase.
-    if (p + 1 < phases.size()) lanes->barrier();
+    if (p + 1 < phases.size()) lanes->barrier(lane);
   }
+}
+
+// The lists of one phase need nothing of each other, so one thread may do them one by one.
+void Stream::Impl::run_alone() {
+  for (const Phase& phase : schedule->phases) {
+    for (const auto& list : phase.lanes) {
+      for (const TileRange& range : list) run_range(range, 0);
+    }
+  }
+}
+
+void Stream::Impl::run_active() {
+  if (schedule->solo || policy.alone() || always_alone) return run_alone();
+  lanes_used = plan->options.lanes;
+  lanes->run([](void* c, int lane) { static_cast<Impl*>(c)->run_lane(lane); }, this);
 }
 
 Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) const {
@@ -200,6 +217,8 @@ Status Stream::tick(const FrameView* frames, const uint8_t* mask, const TickResu
   PVNET_TRY(s.check_frames(frames, mask));
   s.load_frames(frames, mask);
 
+  const int64_t begin = now_ns();
+  s.lanes_used = 1;
   // Rows at the same place in the hyper-period share a schedule; normally there is one such group.
   const int64_t hyper = s.plan->hyper_period;
   const int batch = s.plan->options.batch;
@@ -211,12 +230,9 @@ Status Stream::tick(const FrameView* frames, const uint8_t* mask, const TickResu
     }
     if (s.active.empty()) continue;
     s.schedule = &s.plan->schedule[phase];
-    if (s.schedule->solo) {
-      s.run_lane(0);
-    } else {
-      s.lanes->run([](void* c, int lane) { static_cast<Impl*>(c)->run_lane(lane); }, &s);
-    }
+    s.run_active();
   }
+  s.policy.record(now_ns() - begin, s.lanes->take_waited_ns());
   for (int r = 0; r < batch; ++r) {
     if (mask == nullptr || mask[r] != 0) ++s.ticks[r];
   }
@@ -250,6 +266,10 @@ bool Stream::valid(int index, int row) const {
 }
 
 int64_t Stream::ticks_done(int row) const { return impl_->ticks[row]; }
+
+int Stream::lanes_used() const { return impl_->lanes_used; }
+
+void Stream::make_alone(bool alone) { impl_->always_alone = alone; }
 
 int64_t Stream::age_ticks(int index, int row, int stage) const {
   const auto& table = impl_->plan->outputs[index].age_ticks;

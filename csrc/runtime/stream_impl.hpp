@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/execute.hpp"
+#include "runtime/lane_policy.hpp"
 #include "runtime/lanes.hpp"
 #include "runtime/row_memory.hpp"
 
@@ -21,6 +22,9 @@ struct Stream::Impl {
   std::vector<int64_t> ticks;       // made by each row
   std::vector<Executor> executors;  // by lane
   std::unique_ptr<Lanes> lanes;
+  LanePolicy policy;
+  bool always_alone = false;  // tests only
+  int lanes_used = 0;         // of the last tick
   mutable std::atomic_flag busy = ATOMIC_FLAG_INIT;
 
   // The work of one tick, read by every lane.
@@ -36,6 +40,8 @@ struct Stream::Impl {
   bool tracing = false;
 
   void run_lane(int lane);
+  void run_alone();
+  void run_active();
   void run_range(const TileRange& range, int lane);
   void load_frames(const FrameView* frames, const uint8_t* mask);
   Status check_frames(const FrameView* frames, const uint8_t* mask) const;

@@ -124,6 +124,7 @@ def _case(kind: str, graph: Graph, lanes: int, choice: Choice, *, backend: str) 
         (graph, choice.weights),
         backend=backend,
         lanes=1 if replicas else lanes,
+        fixed_lanes=True,
         pin=not replicas,  # pinned replicas would share the first CPU
     )
     return Case(kind, graph, lanes, plan)

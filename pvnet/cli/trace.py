@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Warm up, record, write the file, and sum up lanes and stages."""
     choice = choose(args)
-    plan = compile_plan(choice, args)
+    plan = compile_plan(choice, args, fixed_lanes=True)  # so that all lanes are seen
     stream = plan.stream()
     warm = len(choice.graph.stages) + plan.hyper_period + 2
     frames = probe_frames(plan, n=8)

@@ -20,6 +20,7 @@ def compile(
     batch: int = 1,
     isa: str | None = None,
     pin: bool = True,
+    fixed_lanes: bool = False,
     costs: dict[str, float] | None = None,
 ) -> Plan:
     """Compiles a model into an immutable Plan that any number of Streams share.
@@ -35,6 +36,9 @@ def compile(
         isa: CPU instruction set to force ("avx512", "avx2", "neon", "scalar"); None = the best
             here, or the environment variable PVNET_CPU_ISA.
         pin: pin worker lanes to CPUs.
+        fixed_lanes: False = while other programs keep the CPUs so busy that lanes wait for each
+            other longer than sharing a tick saves, the calling thread makes ticks alone (see
+            `Stream.lanes_used`); True = lanes always share, for measurements of them.
         costs: measured microseconds per firing by node (see `measure_costs`), used to level the
             lanes; None = the cost model.
 
@@ -59,6 +63,7 @@ def compile(
         lanes=lanes or 0,
         batch=batch,
         pin=pin,
+        fixed_lanes=fixed_lanes,
         costs=costs or {},
     )
     return Plan(core, model.graph, model.metadata)

@@ -134,6 +134,16 @@ class Stream:
         """The held outputs, without a tick; zeros before the first one."""
         return self._tick(self._core.outputs(), 0.0)
 
+    @property
+    def lanes_used(self) -> int:
+        """Lanes that shared the last tick; 0 before the first.
+
+        Those of the plan, or 1 where the calling thread made it alone: it was too short to share,
+        or other programs keep the CPUs so busy that sharing takes longer (unless the plan has
+        `fixed_lanes`). The results are the same.
+        """
+        return self._core.lanes_used
+
     def reset(self, rows: Sequence[bool] | None = None) -> None:
         """Puts rows (None = all) back before their first tick; the others are untouched."""
         self._core.reset(None if rows is None else [bool(r) for r in rows])

@@ -92,6 +92,31 @@ TEST(any_number_of_lanes_gives_the_same_bits) {
   }
 }
 
+TEST(a_tick_made_alone_gives_the_same_bits) {
+  for (const Wiring w : {Wiring::sequential, Wiring::predictive}) {
+    const auto one = run(plan_of(wired(w, 3), 1), 20);
+    const auto s = nets::must(Stream::create(plan_of(wired(w, 3), 3)));
+    CHECK_EQ(s->lanes_used(), 0);
+    for (int t = 0; t < 20; ++t) {
+      s->make_alone(t % 3 == 1);
+      CHECK(tick(*s, 7, t) == one[t]);
+      if (t % 3 == 1) CHECK_EQ(s->lanes_used(), 1);
+    }
+  }
+}
+
+TEST(fixed_lanes_always_share) {
+  pvnet::CompileOptions o;
+  const Graph g = wired(Wiring::sequential, 1);
+  o.backend = "cpu", o.lanes = 2, o.costs = nets::heavy(g), o.fixed_lanes = true;
+  const auto s =
+      nets::must(Stream::create(nets::must(Plan::compile(g, nets::random_weights(g), o))));
+  for (int t = 0; t < 200; ++t) {
+    tick(*s, 7, t);
+    CHECK_EQ(s->lanes_used(), s->plan().schedule[t % s->plan().hyper_period].solo ? 1 : 2);
+  }
+}
+
 TEST(pipelined_is_sequential_shifted) {
   // Without the feedback edge, whose loop is as long as one frame.
   const Graph g = nets::make(

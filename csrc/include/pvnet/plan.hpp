@@ -43,6 +43,9 @@ struct CompileOptions {
   int lanes = 0;    // 0 = number of CPUs this process may use, at most the useful number
   int batch = 1;    // batch rows: independent videos
   bool pin = true;  // pin worker lanes to CPUs
+  // false: while other programs keep the CPUs busy, so that lanes wait for each other longer than
+  // sharing a tick saves, the caller makes ticks alone. The results are the same.
+  bool fixed_lanes = false;
   std::map<std::string, double>
       costs;  // measured microseconds per firing by node; else the model's
 };

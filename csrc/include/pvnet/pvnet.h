@@ -116,7 +116,8 @@ typedef struct pvnet_options {
   int32_t lanes;       /* 0 = as many as are useful on the CPUs of this process */
   int32_t batch;       /* batch rows: independent videos; 0 = 1 */
   int32_t pin;         /* 1 = pin worker lanes to CPUs */
-  int32_t reserved;    /* 0 */
+  int32_t fixed_lanes; /* 0 = the caller makes ticks alone while other programs keep the CPUs so
+                          busy that sharing them takes longer; 1 = always share */
 } pvnet_options;
 
 static inline pvnet_options pvnet_options_default(void) {
@@ -128,7 +129,7 @@ static inline pvnet_options pvnet_options_default(void) {
   options.lanes = 0;
   options.batch = 1;
   options.pin = 1;
-  options.reserved = 0;
+  options.fixed_lanes = 0;
   return options;
 }
 

@@ -61,6 +61,9 @@ class Stream {
   bool valid(int index, int row) const;
   // Ticks row `row` has made; its last tick index is this minus 1.
   int64_t ticks_done(int row) const;
+  // Lanes that shared the last tick: those of the plan, or 1 where the caller made it alone (it was
+  // too short to share, or other programs keep the CPUs busy); 0 before the first.
+  int lanes_used() const;
   // Age of stage `stage` in output `index` at the row's last tick; -1: nothing contributed yet.
   int64_t age_ticks(int index, int row, int stage) const;
 
@@ -77,6 +80,8 @@ class Stream {
 
   // Tests only: overwrites every slot that holds no live firing, and all scratch, with NaN.
   void poison_unwritten();
+  // Tests only: the caller makes every tick, as where other programs keep the CPUs busy.
+  void make_alone(bool alone);
 
   const Plan& plan() const;
   std::shared_ptr<const Plan> plan_ptr() const;

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/lane_policy.hpp"
+
+#include <algorithm>
+
+namespace pvnet {
+namespace {
+
+constexpr int64_t kTicks = 8;
+// Longer than a time slice that the system gives another program.
+constexpr int64_t kWindowNs = 10'000'000;
+// A caller that waits less than this share of a tick has lanes that keep up.
+constexpr double kSuspicious = 0.4;
+// What is tried must be this much faster: changing to and fro costs more than a tie.
+constexpr double kBetter = 0.95;
+constexpr int64_t kShortest = 16, kLongest = 128;  // windows between trials
+
+}  // namespace
+
+LanePolicy::LanePolicy(int lanes, int64_t hyper_period_ticks, bool fixed)
+    : fixed_(fixed || lanes == 1),
+      ticks_in_window_((kTicks + hyper_period_ticks - 1) / hyper_period_ticks * hyper_period_ticks),
+      next_patience_(kShortest) {}
+
+void LanePolicy::enter(Mode mode) {
+  mode_ = mode;
+  ticks_ = total_ns_ = waited_ns_ = 0;
+}
+
+void LanePolicy::record(int64_t total_ns, int64_t waited_ns) {
+  if (fixed_) return;
+  ++ticks_;
+  total_ns_ += total_ns;
+  waited_ns_ += waited_ns;
+  const bool trial = mode_ == Mode::try_alone || mode_ == Mode::try_shared;
+  const double limit = rival_ns_ * kBetter * static_cast<double>(ticks_in_window_);
+  if (trial && static_cast<double>(total_ns_) > limit) {
+    end_trial(false);  // whatever the rest of the window would take
+  } else if (trial && ticks_ >= ticks_in_window_) {
+    end_trial(true);
+  } else if (ticks_ >= ticks_in_window_ && total_ns_ >= kWindowNs &&
+             ticks_ % ticks_in_window_ == 0) {
+    end_window();
+  }
+}
+
+void LanePolicy::end_trial(bool better) {
+  const bool stay_alone = better == (mode_ == Mode::try_alone);
+  next_patience_ = better ? kShortest : std::min(2 * next_patience_, kLongest);
+  patience_ = better && !stay_alone ? 0 : next_patience_;
+  enter(stay_alone ? Mode::alone : Mode::shared);
+}
+
+void LanePolicy::end_window() {
+  patience_ = std::max<int64_t>(0, patience_ - 1);
+  const bool doubt = mode_ == Mode::alone ||
+                     static_cast<double>(waited_ns_) > kSuspicious * static_cast<double>(total_ns_);
+  rival_ns_ = static_cast<double>(total_ns_) / static_cast<double>(ticks_);
+  const bool trial = doubt && patience_ == 0;
+  if (!trial) return enter(mode_);
+  enter(mode_ == Mode::alone ? Mode::try_shared : Mode::try_alone);
+}
+
+}  // namespace pvnet

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// LanePolicy on simulated machines: how long a tick takes when shared and when made alone.
+#include "runtime/lane_policy.hpp"
+
+#include <functional>
+
+#include "check.hpp"
+
+using pvnet::LanePolicy;
+
+namespace {
+
+struct Tick {
+  double shared_ms, waited_ms, alone_ms;
+};
+
+struct Run {
+  double ms = 0;
+  int alone = 0;
+};
+
+// Ticks `from` to `to` - 1 of a machine.
+Run run(LanePolicy& policy, int from, int to, const std::function<Tick(int)>& machine) {
+  Run r;
+  for (int t = from; t < to; ++t) {
+    const Tick tick = machine(t);
+    const bool alone = policy.alone();
+    const double ms = alone ? tick.alone_ms : tick.shared_ms;
+    policy.record(static_cast<int64_t>(ms * 1e6),
+                  alone ? 0 : static_cast<int64_t>(tick.waited_ms * 1e6));
+    r.ms += ms;
+    r.alone += alone;
+  }
+  return r;
+}
+
+Tick quiet(int) { return {1.0, 0.1, 1.9}; }
+Tick busy(int) { return {8.0, 6.0, 2.0}; }
+
+}  // namespace
+
+TEST(lanes_that_keep_up_always_share) {
+  LanePolicy policy(2, 1, false);
+  CHECK_EQ(run(policy, 0, 10000, quiet).alone, 0);
+}
+
+TEST(a_busy_machine_is_left_to_others_and_taken_back) {
+  LanePolicy policy(2, 1, false);
+  run(policy, 0, 100, quiet);
+  CHECK(run(policy, 100, 140, busy).alone > 0);
+  const Run settled = run(policy, 140, 2140, busy);
+  CHECK(settled.alone > 1900);
+  CHECK(settled.ms < 1.1 * 2000 * busy(0).alone_ms);
+  run(policy, 2140, 4140, quiet);  // the next trial finds the lanes back
+  CHECK(!policy.alone());
+  CHECK_EQ(run(policy, 4140, 9000, quiet).alone, 0);
+}
+
+TEST(waiting_that_saves_time_all_the_same_is_kept) {
+  // Most of the work of a tick is one that cannot be shared.
+  const auto machine = [](int) { return Tick{1.0, 0.6, 1.4}; };
+  LanePolicy policy(4, 1, false);
+  const Run r = run(policy, 0, 20000, machine);
+  CHECK(r.ms < 1.01 * 20000);
+  CHECK(r.alone < 20000 / 100);
+}
+
+TEST(uneven_ticks_are_judged_by_whole_hyper_periods) {
+  // Every sixteenth tick is a hundred times as long as the others; alone takes 1.2 times as long.
+  const auto machine = [](int t) {
+    const double ms = t % 16 == 0 ? 10.0 : 0.1;
+    return Tick{ms, 0.5 * ms, 1.2 * ms};
+  };
+  LanePolicy policy(2, 16, false);
+  const Run r = run(policy, 5, 16005, machine);
+  CHECK(r.ms < 1.02 * 1000 * (10.0 + 15 * 0.1));
+}
+
+TEST(a_tie_is_not_worth_a_change) {
+  const auto machine = [](int) { return Tick{1.0, 0.5, 0.98}; };
+  LanePolicy policy(2, 1, false);
+  CHECK(run(policy, 0, 10000, machine).alone < 100);
+}
+
+TEST(fixed_or_single_lanes_are_never_judged) {
+  LanePolicy fixed(2, 1, true), single(1, 1, false);
+  CHECK_EQ(run(fixed, 0, 1000, busy).alone, 0);
+  CHECK_EQ(run(single, 0, 1000, busy).alone, 0);
+}
