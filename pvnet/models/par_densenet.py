@@ -92,9 +92,13 @@ class _Builder:
         """The states so far, side by side."""
         return xs[0] if len(xs) == 1 else self.graph.concat(xs, name=name)
 
-    def block(self, x: Node, layers: int, *, name: str) -> list[Node]:
-        """Dense layers, each reading the block's input and every layer before it."""
-        states = [x]
+    def block(self, inputs: list[Node], layers: int, *, name: str) -> list[Node]:
+        """Dense layers, each reading the block's inputs and every layer before it.
+
+        Several inputs are not joined first: a join has a stage, and to every later stage all that
+        goes through it would come a tick later.
+        """
+        states = list(inputs)
         for i in range(1, layers + 1):
             layer = f"{name}/layer{i}"
             y = self.join(states, name=f"{layer}/input")
@@ -130,9 +134,9 @@ def par_densenet_graph(
         width: scales all channels (rounded to multiples of 8, at least 8).
         size: frame (height, width) in pixels or the side of a square; multiples of 16, >= 32.
         skips: which later stages get every stage's output directly (pvnet.models.add_skips).
-        feedback: the age in ticks (True = 1) of the heatmap scores that are concatenated to the
-            input of the first dense layer; False = no feedback. "pipelined" needs at least as
-            many ticks as there are stages between the two.
+        feedback: the age in ticks (True = 1) of the heatmap scores that are a further input of the
+            first dense block (to its layers in a later stage they come a tick later); False = no
+            feedback. "pipelined" needs at least as many ticks as there are stages between the two.
         stages: preset 1, 2, 7, 14, any other number (cost-balanced), or lists of node names.
         wiring: "sequential", "pipelined" or "predictive".
 
@@ -157,6 +161,7 @@ def par_densenet_graph(
     x = graph.input("frame", channels=3, height=height, width=width_px, mean=MEAN, std=STD)
     x = build.conv(x, STEM, 7, stride=2, name="stem/conv")
     x = graph.max_pool(x, kernel=(1, 3, 3), stride=(1, 2, 2), name="stem/pool")
+    inputs = [x]
     if feedback:
         scores = graph.feedback(
             "scores",
@@ -164,17 +169,17 @@ def par_densenet_graph(
             ticks=int(feedback),
             name="block1/feedback",
         )
-        x = graph.concat([x, scores], name="block1/input")
+        inputs.append(scores)
 
     last_states = []
     channels = STEM
     for index, layers in enumerate(BLOCKS, start=1):
-        states = build.block(x, layers, name=f"block{index}")
+        states = build.block(inputs, layers, name=f"block{index}")
         last_states.append(states[-1])
         channels += layers * GROWTH
         if index < len(BLOCKS):
             channels //= 2
-            x = build.transition(states, channels, name=f"transition{index}")
+            inputs = [build.transition(states, channels, name=f"transition{index}")]
 
     out_size = (height // OUTPUT_STRIDE, width_px // OUTPUT_STRIDE)
     maps = [last_states[0]] + [

@@ -98,7 +98,12 @@ def test_feedback_returns_the_last_scores(facts):
     f = facts(par_densenet_graph(wiring="predictive", **config))
     (edge,) = f.nodes["block1/feedback"].inputs
     assert (edge.node, edge.delay, edge.feedback) == ("scores", 1, True)
-    assert f.shape("block1/input") == (8 + 5, 8, 12)
+    # An input of the block beside the stem, not behind a node that would hand on the stem later.
+    assert f.shape("block1/layer1/input") == (8 + 5, 8, 12)
+    assert [e.node for e in f.nodes["block1/layer3/input"].inputs][:2] == [
+        "stem/pool",
+        "block1/feedback",
+    ]
     assert f.output().receptive_field_frames is None
     with pytest.raises(PvnetError, match="feedback"):
         par_densenet_graph(wiring="pipelined", **config)

@@ -70,6 +70,19 @@ def test_grown_densenet_computes_what_the_small_one_does(
     assert_same_outputs(grown, plain, clip)
 
 
+@pytest.mark.parametrize("stages", [7, 14])
+@pytest.mark.parametrize("more", [{"skips": "head"}, {"skips": "head", "feedback": 1}])
+def test_grown_and_predictive_no_path_is_later_than_before(
+    more: dict[str, Any], stages: int
+) -> None:
+    torch.manual_seed(0)
+    cut: dict[str, Any] = {"stages": stages, "wiring": "predictive"}
+    plain = trained(par_densenet(**SMALL, **cut))
+    grown = trained(par_densenet(**SMALL, **cut, **more), seed=1)
+    graft(grown, model_of(plain))
+    assert_same_outputs(grown, plain, torch.randn(2, 3, 18, 32, 32, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("skips", ["head", "all"])
 def test_grown_inception_computes_what_the_plain_one_does(skips: Any) -> None:
     torch.manual_seed(0)
