@@ -19,6 +19,7 @@ from typing import Any
 from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
 
 from pvnet import data, runtime
+from pvnet.data.cache import locked
 from pvnet.graph import Graph
 from pvnet.train.config import Config, set_override
 from pvnet.train.evaluation import Protocol, evaluate, first_scored, skipping
@@ -98,9 +99,11 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
     teacher = "" if distilled is None else str(trained_model(distilled, args))
     seeded = own_seed(training, args)
     out = args.runs / folder(seeded) / training.name
-    if not (out / "result.json").exists():
-        print(f"training {training.name}", flush=True)
-        train(configuration(training, seeded, start, teacher), out)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out.with_suffix(".lock")):  # another figure may be training it: wait for that
+        if not (out / "result.json").exists():
+            print(f"training {training.name}", flush=True)
+            train(configuration(training, seeded, start, teacher), out)
     return Path(out / "model.safetensors")
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,33 @@ from pvnet.errors import FileError, StateError
 
 FORMAT = "pvnet-training-state"
 VERSION = 1
+
+
+@contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """No second run in this folder for as long as the first lives (where the system has flock).
+
+    Raises:
+        StateError: there is one.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    # The folder itself is locked: no file stays behind, and a killed process holds nothing.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(
+                f"[train] the folder is in use: got {str(folder)!r}, in which another process "
+                "trains, expected one run at a time. Do wait for it, or pass another folder."
+            ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

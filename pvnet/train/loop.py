@@ -186,29 +186,34 @@ def train(
 
     Raises:
         InvalidArgumentError: a configuration that makes no sense.
-        StateError: the folder holds a run of another configuration, or the loss is not finite.
+        StateError: the folder holds a run of another configuration or another process trains in
+            it, or the loss is not finite.
         FileError: a file cannot be read.
     """
     path = Path(folder)
     with distributed.join(config.run.device) as group:
         path.mkdir(parents=True, exist_ok=True)
-        run = Run(config, path, source, group)
-        run.resume()
-        group.wait()
-        batches = run.batches()
-        log = Log(path, step=run.step, tensorboard=config.run.tensorboard) if group.first else None
-        if group.first:
-            text = json.dumps(config.to_dict(), indent=1) + "\n"
-            checkpoint.write_atomic(path / "config.json", text.encode())
-        try:
-            _steps(run, batches, log, on_step)
-        finally:
-            if log is not None:
-                log.close()
-        group.wait()
-        if log is None:
-            return {}
-        return _finish(run, path)
+        with checkpoint.only_run(path) if group.first else contextlib.nullcontext():
+            return _train(Run(config, path, source, group), path, on_step)
+
+
+def _train(run: Run, path: Path, on_step: OnStep | None) -> dict[str, Any]:
+    """From the last checkpoint, if there is one, to the result; {} but in the first process."""
+    config, group = run.config, run.group
+    run.resume()
+    group.wait()
+    batches = run.batches()
+    log = Log(path, step=run.step, tensorboard=config.run.tensorboard) if group.first else None
+    if group.first:
+        text = json.dumps(config.to_dict(), indent=1) + "\n"
+        checkpoint.write_atomic(path / "config.json", text.encode())
+    try:
+        _steps(run, batches, log, on_step)
+    finally:
+        if log is not None:
+            log.close()
+    group.wait()
+    return {} if log is None else _finish(run, path)
 
 
 def _steps(

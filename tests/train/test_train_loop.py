@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,23 @@ def test_killed_at_any_moment_and_resumed(tmp_path):
     assert len(before) >= 4
     run(tmp_path / "killed", config)
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+def test_one_run_at_a_time_in_a_folder(tmp_path):
+    config = small(run_steps=2)
+
+    def second(step: int, values: dict[str, float]) -> None:
+        with pytest.raises(StateError, match="in use") as caught:
+            run(tmp_path / "a", config)
+        assert re.match(MESSAGE, str(caught.value))
+        if step == 1:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run(tmp_path / "a", config, on_step=second)
+    run(tmp_path / "a", config)  # what has ended, in whatever way, holds nothing
+    run(tmp_path / "whole", config)
+    assert losses(tmp_path / "a") == losses(tmp_path / "whole")
 
 
 def test_distillation_pulls_the_student_towards_the_teacher(tmp_path):
