@@ -75,7 +75,11 @@ def against(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label
     base = next((o for o in found if o["stages"] == line["stages"]), found[0] if found else None)
     if base is None or base is line or not (line["per_clip"] and base["per_clip"]):
         return ""
-    mine, its = ({s: c[score] for s, c in o["per_clip"].items()} for o in (line, base))
+    mine, its = (
+        {s: c[score] for s, c in o["per_clip"].items() if score in c} for o in (line, base)
+    )
+    if not (mine and its):  # a metric of the other task
+        return ""
     apart = difference(list(mine.values()), list(its.values()))
     if apart is None:
         return ""
@@ -156,11 +160,15 @@ def main() -> None:
         "--score", metavar="NAME", help="that is compared (default: where being late shows)"
     )
     args = parser.parse_args()
+    found = read(args.records)
+    known = {k for records in found.values() for r in records for k in r.get("per_clip", {})}
+    if args.score and args.score not in known:
+        parser.error(f"--score: got {args.score!r}, expected one of {', '.join(sorted(known))}")
     args.out.mkdir(parents=True, exist_ok=True)
     parts = []
     drawable = importlib.util.find_spec("matplotlib") is not None
     for (setting, figure), records in sorted(
-        read(args.records).items(), key=lambda item: (item[0][0], FIGURES.index(item[0][1]))
+        found.items(), key=lambda item: (item[0][0], FIGURES.index(item[0][1]))
     ):
         lines = merged(records)
         score = SCORE[records[0]["result"]["task"]]

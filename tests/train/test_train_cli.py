@@ -143,6 +143,11 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     # Everything but that row itself has a difference to it.
     assert len(re.findall(r"\| [+-]0\.\d+ \([+-]", apart)) == len(records) - 1
 
+    monkeypatch.setattr(sys, "argv", [*sys.argv[:5], "--score", "pck@2"])
+    with pytest.raises(SystemExit):
+        table.main()
+    assert "pck@0.2_box, pck@0.2_person" in capsys.readouterr().err
+
     # Another seed of the students alone: the teacher is neither trained nor scored again.
     seeded = [*words, "--seed", "3", "--teacher-seed", "0"]
     monkeypatch.setattr(sys, "argv", [*seeded, "--without", "+ distillation"])
