@@ -4,8 +4,9 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include <chrono>
 #include <utility>
+
+#include "runtime/clock.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -24,12 +25,6 @@ void relax() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
-}
-
-int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
 }
 
 void wait_while_equal(const std::atomic<uint32_t>& a, uint32_t old) {

@@ -2,7 +2,6 @@
 #include <pvnet/stream.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -11,16 +10,11 @@
 
 #include "graph/firing.hpp"
 #include "plan/op_params.hpp"
+#include "runtime/clock.hpp"
 #include "runtime/stream_impl.hpp"
 
 namespace pvnet {
 namespace {
-
-int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 std::string shape_text(int c, int h, int w) {
   return "[" + std::to_string(c) + ", " + std::to_string(h) + ", " + std::to_string(w) + "]";
