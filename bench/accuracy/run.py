@@ -226,6 +226,8 @@ def main() -> None:
     args = parser.parse_intermixed_args()
     if args.figure == "clocks" and args.task == "joints":
         parser.error("clocks: only Par-Inception has them")
+    if args.figure == "latency" and args.task == "actions":
+        parser.error("latency: a clip has one label, whichever of its frames is asked for")
     wanted = list(rows(args.figure, args.task, args.only))
     wanted = kept_rows(wanted, args.without)
     if args.list:

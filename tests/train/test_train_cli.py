@@ -99,6 +99,17 @@ def test_bad_usage_and_unknown_keys(tmp_path):
     assert pvnet("info", "run.steps=1")[0] == 2
 
 
+@pytest.mark.parametrize(("figure", "task"), [("clocks", "joints"), ("latency", "actions")])
+def test_figures_that_say_nothing_are_refused(figure, task, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import run
+
+    monkeypatch.setattr(sys, "argv", ["run.py", figure, "--task", task, "--data", "held", "--list"])
+    with pytest.raises(SystemExit):
+        run.main()
+    assert f"{figure}: " in capsys.readouterr().err
+
+
 def test_evaluation_needs_no_torch():
     program = "import sys, pvnet.train.evaluation, pvnet.cli.eval; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
