@@ -49,6 +49,7 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             {
                 "label": same[0]["label"],
                 "stages": same[0]["row"]["stages"],
+                "teacher": same[0]["row"]["training"]["wiring"] == "sequential",
                 "longer": same[0]["row"]["training"].get("longer", 0),
                 "score": sum(values) / len(values),
                 "beside": beside(results),
@@ -68,8 +69,8 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def against(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label: str) -> str:
     """How much better than the row of this label, over the same clips.
 
-    Of several rows it is the one with as many stages. With several seeds their differences follow
-    in brackets: each seed's own two rows, where both rows have it.
+    Of several rows it is the one with as many stages. Over the seeds that both have; with several,
+    each seed's own difference follows in brackets.
     """
     found = [o for o in lines if o["label"] == label]
     base = next((o for o in found if o["stages"] == line["stages"]), found[0] if found else None)
@@ -80,6 +81,9 @@ def against(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label
     )
     if not (mine and its):  # a metric of the other task
         return ""
+    common = mine.keys() & its.keys()
+    if common and not (line["teacher"] or base["teacher"]):  # a teacher may serve many seeds
+        mine, its = ({s: side[s] for s in sorted(common)} for side in (mine, its))
     apart = difference(list(mine.values()), list(its.values()))
     if apart is None:
         return ""
