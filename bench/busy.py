@@ -20,7 +20,7 @@ import numpy as np
 
 import pvnet
 from pvnet import models
-from pvnet.cli.machine import machine_record
+from pvnet.cli.machine import machine_record, peak_gflops
 from pvnet.cli.report import plain, table
 from pvnet.cli.weights import random_weights
 
@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    peak = peak_gflops()  # of a core that nobody else keeps busy
     context = multiprocessing.get_context("spawn")
     others = [context.Process(target=count, daemon=True) for _ in range(args.busy)]
     for other in others:
@@ -100,11 +101,12 @@ def main() -> None:
         for other in others:
             other.kill()
     settings = {k: v for k, v in vars(args).items() if k != "json"}
-    record = {"command": "bench/busy.py", **settings, "rows": rows}
+    record = {"command": "bench/busy.py", **settings, "peak": peak, "rows": rows}
     if args.json:
         print(json.dumps(plain({**record, "machine": machine_record()}), indent=1))
         return
     print(f"{args.model}, {args.wiring}, {args.stages} stages beside {args.busy} busy processes")
+    print(f"FMA peak of one core {peak['gflops']:.0f} GFLOP/s")
     header = ("plan", "mean ms", "p50 ms", "p99 ms", "ticks alone")
     print(table(header, [tuple(row.values()) for row in rows]))
 
