@@ -3,8 +3,8 @@
     python bench/accuracy/average.py A.safetensors B.safetensors ... --out MEAN.safetensors
 
 Trainings that start from one network and differ in their clips or length end near each other: the
-mean of their weights is a network as well, and its errors are smaller than those of most of them
-("model soups", Wortsman et al., ICML 2022). Graph and metadata are the first file's.
+mean of their weights is a network as well, often a better one than any of them ("model soups",
+Wortsman et al., ICML 2022). Graph and metadata are the first file's.
 """
 
 from __future__ import annotations

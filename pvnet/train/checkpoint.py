@@ -27,7 +27,9 @@ VERSION = 1
 
 @contextmanager
 def only_run(folder: Path) -> Iterator[None]:
-    """No second run in this folder for as long as the first lives (where the system has flock).
+    """No second run in this folder for as long as the first lives.
+
+    Where the system has no flock, or a network file system refuses it, nothing is held.
 
     Raises:
         StateError: there is one.
@@ -47,6 +49,8 @@ def only_run(folder: Path) -> Iterator[None]:
                 f"[train] the folder is in use: got {str(folder)!r}, in which another process "
                 "trains, expected one run at a time. Do wait for it, or pass another folder."
             ) from None
+        except OSError:
+            pass  # NFS takes no exclusive lock of what is open for reading
         yield
     finally:
         os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -126,6 +127,15 @@ def test_one_run_at_a_time_in_a_folder(tmp_path):
     run(tmp_path / "a", config)  # what has ended, in whatever way, holds nothing
     run(tmp_path / "whole", config)
     assert losses(tmp_path / "a") == losses(tmp_path / "whole")
+
+
+def test_a_file_system_without_locks_is_trained_on_all_the_same(tmp_path, monkeypatch):
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(errno.EBADF, "as NFS says of a folder")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    run(tmp_path / "a", small(run_steps=1))
+    assert len(losses(tmp_path / "a")) == 1
 
 
 def test_distillation_pulls_the_student_towards_the_teacher(tmp_path):

@@ -120,6 +120,12 @@ static void plan_facts(const pvnet_model* model, const pvnet_plan* plan) {
   options.batch = -1;
   CHECK(pvnet_plan_compile(model, &options, &other) != PVNET_OK && message_is_complete());
   options = pvnet_options_default();
+  options.lanes = 2;
+  options.fixed_lanes = 1;
+  OK(pvnet_plan_compile(model, &options, &other));
+  pvnet_plan_destroy(other);
+  other = NULL;
+  options = pvnet_options_default();
   options.struct_size = 0;
   FAILS(PVNET_INVALID_ARGUMENT, pvnet_plan_compile(model, &options, &other));
   options = pvnet_options_default();
