@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.errors import FileError
-from pvnet.video.av_import import load_av
+from pvnet.video.av_import import broken, load_av
 from pvnet.video.frame import SourceStats
 from pvnet.video.reader import Fitter
 from pvnet.video.source import open as open_video
@@ -78,7 +77,7 @@ def probe(path: Path) -> VideoFacts:
             h, w = frame.height, frame.width
             if round(float(getattr(frame, "rotation", 0)) / 90) % 2:
                 h, w = w, h
-    except (OSError, ValueError) as error:
+    except broken(av) as error:
         if isinstance(error, ClipError):
             raise
         raise _unusable(path, str(error)) from error
@@ -115,6 +114,7 @@ def decode_all(
         ClipError: if nothing can be read.
     """
     frames, times = [], []
+    av = load_av()
     try:
         with open_video(str(path), size=size) as source:
             for frame in source:
@@ -124,7 +124,7 @@ def decode_all(
                     break
             info, damaged = source.info, source.stats.corrupt
             mapping = frame.mapping if frames else None
-    except (FileError, OSError) as error:
+    except broken(av) as error:
         raise _unusable(path, str(error)) from error
     if not frames:
         raise _unusable(path, "no frame can be decoded")
@@ -156,7 +156,7 @@ def decode_at(path: Path, times_s: NDArray[np.float64], *, size: tuple[int, int]
         shots = reader.pick(wanted, seek=wanted[0] > 1.0)
         if shots is None:  # the seek went too far: from the beginning, then
             shots = _Window(av, path, size).pick(wanted, seek=False)
-    except (OSError, ValueError) as error:
+    except broken(av) as error:
         if isinstance(error, ClipError):
             raise
         raise _unusable(path, str(error)) from error
@@ -235,7 +235,7 @@ class _Window:
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
-            except self._av.FFmpegError as error:
+            except broken(self._av) as error:
                 self.stats.corrupt += 1
                 self.stats.note(str(error))
                 continue

@@ -50,20 +50,21 @@ def open_actions(
             "train" are for training and all others for evaluation, if the list has several.
         name: of the data set.
         csv: list file, see `lists.read_list`; None: every video of the tree.
-        labels: file of class names, one per line; None: the names that occur, sorted. Lists with
-            numbers need it, or keep the numbers as names.
+        labels: file of class names, one per line; None: the names that occur, sorted: in the whole
+            list, whatever split is asked for and whichever videos are there, so that a class has
+            one number in all of them. Lists with numbers need it, or keep the numbers as names.
         tracks: joints by the path of the video relative to the folder, or by its stem.
 
     Raises:
         FileError: if the folder or the list is missing, or no video is usable.
     """
     tree, skipped = Tree(folder), Skipped()
-    found = _listed(tree, csv, options, skipped) if csv else _all_of(tree)
+    found, names = _listed(tree, csv, options, skipped) if csv else _all_of(tree)
     if options.task == "actions":
         for one in [f for f in found if f.label is None]:
             skipped.add("no label", one.path.name)
         found = [f for f in found if f.label is not None]
-    classes, numbers = _classes(found, labels)
+    classes, numbers = _classes(names, labels)
     usable, known = [], []
     for one in found:
         label = -1 if one.label is None else numbers.get(normal(one.label), -1)
@@ -116,8 +117,9 @@ def _track(tracks: dict[str, Track], path: Path, folder: Path) -> Track | None:
     return None
 
 
-def _all_of(tree: Tree) -> list[Found]:
-    return [Found(path, tree.label_of(path)) for path in tree.files]
+def _all_of(tree: Tree) -> tuple[list[Found], set[str]]:
+    found = [Found(path, tree.label_of(path)) for path in tree.files]
+    return found, {f.label for f in found if f.label is not None}
 
 
 def _in_split(entries: Sequence[Entry], options: Options) -> list[Entry]:
@@ -128,7 +130,10 @@ def _in_split(entries: Sequence[Entry], options: Options) -> list[Entry]:
     return [e for e in entries if (e.split == "train") == options.train]
 
 
-def _listed(tree: Tree, csv: Path, options: Options, skipped: Skipped) -> list[Found]:
+def _listed(
+    tree: Tree, csv: Path, options: Options, skipped: Skipped
+) -> tuple[list[Found], set[str]]:
+    """The videos of the split that are there, and the names of all classes of the list."""
     everything = read_list(csv)
     entries = _in_split(everything, options)
     if not entries:
@@ -148,16 +153,20 @@ def _listed(tree: Tree, csv: Path, options: Options, skipped: Skipped) -> list[F
         else:
             taken.add(path)
             found.append(Found(path, entry.label or tree.label_of(path)))
-    return found
+    names = {e.label for e in everything if e.label is not None}
+    for entry in (e for e in everything if e.label is None):  # the tree says it
+        path = tree.find(entry, times_listed)
+        label = None if path is None else tree.label_of(path)
+        names |= set() if label is None else {label}
+    return found, names
 
 
-def _classes(found: Sequence[Found], labels: Path | None) -> tuple[tuple[str, ...], dict[str, int]]:
+def _classes(names: set[str], labels: Path | None) -> tuple[tuple[str, ...], dict[str, int]]:
     """Class names, and the number of each normalised name (and of each number as text)."""
     if labels is not None:
         classes = read_classes(labels)
         numbers = {str(k): k for k in range(len(classes))}
     else:
-        names = {f.label for f in found if f.label is not None}
         digits = all(n.isdigit() for n in names)
         classes = (
             tuple(str(k) for k in range(max((int(n) for n in names), default=-1) + 1))

@@ -20,7 +20,7 @@ from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.runtime.model import to_model
 from pvnet.train.emission import Protocol, emissions, emitted_at, first_scored, skipping
-from pvnet.train.scorer import Scored, Scorer, Task, decode, score_clip
+from pvnet.train.scorer import Problems, Scored, Scorer, Task, Told, decode, score_clip
 from pvnet.train.scores import Counts, summary
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def evaluate(
 
     Returns:
         Every metric (`pvnet.train.scores`) with its 95 % interval over clips, and what was
-        evaluated: clips, frames, scored ticks, clips left out, wiring, stages, protocol, backend.
+        evaluated: clips, frames, scored ticks, clips left out, wiring, stages, protocol, backend;
+        `problems` of clips that cannot be read, which are left out; `skipped` videos of the data
+        set (its `describe()`), if it tells of any.
         With `per_clip` also `per_clip`: metric to [sum, count] of every scored clip, in order
         (`pvnet.train.scores.difference` compares two of them).
         With a cluster also `cluster`: its workers, how many were lost, the numbers of the clips
@@ -90,7 +92,8 @@ def evaluate(
         scored (`failed`: number to reason).
 
     Raises:
-        InvalidArgumentError: no clip could be scored; the model does not read these clips.
+        InvalidArgumentError: no clip could be scored; the model does not read these clips, or was
+            trained for other classes.
         UnsupportedError: for a cluster where Ray is not installed.
         ClusterError: the cluster cannot be reached, or its workers do not start.
     """
@@ -122,19 +125,22 @@ def evaluate(
             share=_SHARE,
             done=None if on_clip is None else lambda _: on_clip(),
         )
-    scored = [r for _, r in sorted(outcome.results.items()) if r is not None]
+    results = [r for _, r in sorted(outcome.results.items())]
+    scored = [r for r in results if isinstance(r, Scored)]
     counts = [r.counts for r in scored]
     if not counts:
         raise InvalidArgumentError(
-            f"[train.evaluate] nothing to score: got {total} clips, none with {task} and more than "
-            f"{first} frames (the first tick that counts), expected at least 1. Do use other clips "
-            "or fewer stages."
+            f"[train.evaluate] nothing to score: got {total} clips, none readable with {task} and "
+            f"more than {first} frames (the first tick that counts), expected at least 1. Do use "
+            "other clips or fewer stages."
         )
     return {
         "task": task,
         "data": dataset.name,
         "clips": len(counts),
-        "clips_left_out": len(outcome.results) - len(counts),
+        "clips_left_out": len(results) - len(counts),
+        "problems": [line for r in results if isinstance(r, Problems) for line in r.lines],
+        **_left_out_before(dataset),
         "frames": sum(r.frames for r in scored),
         "scored_ticks": sum(r.ticks for r in scored),
         "size": list(scorer.size),
@@ -154,14 +160,20 @@ def evaluate(
     }
 
 
+def _left_out_before(dataset: Dataset) -> dict[str, Any]:
+    """What the data set left out when it was opened."""
+    skipped = dataset.describe().get("skipped")
+    return {} if skipped is None else {"skipped": skipped}
+
+
 def _per_clip(counts: Sequence[Counts]) -> dict[str, list[list[float]]]:
     """Metric to [sum, count] of every clip."""
     return {name: [list(clip[name]) for clip in counts] for name in counts[0]}
 
 
-def _here(scorer: Scorer, clips: int, on_clip: Callable[[], None] | None) -> Outcome[Scored | None]:
+def _here(scorer: Scorer, clips: int, on_clip: Callable[[], None] | None) -> Outcome[Told]:
     """All clips in this process."""
-    outcome: Outcome[Scored | None] = Outcome()
+    outcome: Outcome[Told] = Outcome()
     for index in range(clips):
         outcome.results[index] = scorer(index)
         if on_clip is not None:

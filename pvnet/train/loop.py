@@ -51,7 +51,10 @@ class Run:
         torch.manual_seed(config.run.seed)
         self.source = source or data_source(config)
         net = build_network(config, classes=len(self.source.classes) or None)
-        teacher = build_teacher(net, config.distill.teacher) if config.distill.teacher else None
+        teacher = None
+        if config.distill.teacher:
+            meant = self.source.labels(task_of(config)) if config.distill.outputs else ()
+            teacher = build_teacher(net, config.distill.teacher, meant)
         if teacher is not None:
             to_device(teacher.net, group.device, channels_last=config.run.channels_last)
         to_device(net, group.device, channels_last=config.run.channels_last)

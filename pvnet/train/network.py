@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from pvnet import models
 from pvnet.errors import InvalidArgumentError
 from pvnet.nn import Network
 from pvnet.runtime import Model, load
+from pvnet.train.class_names import check_teacher, labels_of
 from pvnet.train.config import Config
 from pvnet.train.graft import start_from
 
@@ -81,16 +83,22 @@ class Teacher:
     learned: frozenset[str]
 
 
-def build_teacher(student: Network, path: str) -> Teacher:
+def build_teacher(student: Network, path: str, labels: Sequence[str] = ()) -> Teacher:
     """The teacher of a file, in the architecture of the student.
+
+    Args:
+        student: with its graph.
+        path: model file, or a shipped one's name.
+        labels: what the outputs of the student mean; (): not compared.
 
     A student with more than the file has (skips, feedback) gets a teacher in which that is still
     0.
 
     Raises:
-        InvalidArgumentError: weights of another architecture.
+        InvalidArgumentError: weights of another architecture, or outputs of another meaning.
     """
     graph, model = student.graph, model_file(path)
+    check_teacher(labels_of(model.metadata), labels)
     net = Network(graph.wire("sequential", graph.stage_lists))
     start_from(net, model)
     net.requires_grad_(requires_grad=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
+from pvnet.train.class_names import class_numbers, labels_of
 from pvnet.train.emission import Protocol, emissions, first_scored
 from pvnet.train.scores import Counts, action_counts, joint_counts
 from pvnet.viz.heatmaps import decode_heatmaps
@@ -70,6 +71,16 @@ class Scored:
     ticks: int
 
 
+@dataclass(frozen=True)
+class Problems:
+    """A clip that cannot be read, and why."""
+
+    lines: tuple[str, ...]
+
+
+Told = Scored | Problems | None  # of a clip; None: nothing to score
+
+
 class Scorer:
     """Scores the clips of a data set by their numbers, in any order, each from a fresh state.
 
@@ -80,6 +91,9 @@ class Scorer:
         protocol: what counts.
         seed: of what the data set draws.
         options: `backend`, `lanes`, `isa` and `pin` of `pvnet.compile`.
+
+    Raises:
+        InvalidArgumentError: the model does not know a class of the data set by its name.
 
     Attributes:
         plan: compiled once.
@@ -102,14 +116,22 @@ class Scorer:
         self._stream, self.name = self.plan.stream(), next(iter(self.plan.outputs))
         self.size = next(iter(self.plan.inputs.values()))[1:]
         self.first = first_scored(protocol, self.plan.warm_up_ticks[self.name])
+        self._numbers: list[int] | None = None
+        if task == "actions":
+            labels = labels_of(model.metadata)
+            self._numbers = class_numbers(labels, dataset.classes, dataset.name)
 
-    def __call__(self, index: int) -> Scored | None:
-        """One clip; None if it has nothing to score.
+    def __call__(self, index: int) -> Told:
+        """One clip; None if it has nothing to score, what is wrong with it if it cannot be read.
 
         Raises:
             InvalidArgumentError: the model does not read it, or does not know its class.
         """
         clip = self._dataset.get(index, np.random.default_rng([self._seed, index]))
+        if clip.problems:  # another one in its place: that one has a turn of its own
+            return Problems(clip.problems[:1])
+        if self._numbers is not None and clip.label >= 0:
+            clip = replace(clip, label=self._numbers[clip.label])
         usable = clip.label >= 0 if self._task == "actions" else clip.joints is not None
         ticks = len(clip.frames)
         if not usable or ticks <= self.first:

@@ -21,3 +21,13 @@ def load_av() -> Any:
             f"[video] reading and writing video needs PyAV: got {error}, expected the package av. "
             'Run pip install "pvnet[video]".'
         ) from error
+
+
+def broken(av: Any) -> tuple[type[Exception], ...]:
+    """What reading a damaged file may raise.
+
+    Most of FFmpeg's errors are also one of Python's, by their number: not always `OSError`. A
+    stream that no decoder knows has no `width` (AttributeError); a header may ask for more memory
+    than there is.
+    """
+    return (av.FFmpegError, OSError, ValueError, EOFError, LookupError, AttributeError, MemoryError)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pvnet.errors import FileError, UnsupportedError
 
-from .av_import import load_av
+from .av_import import broken, load_av
 from .frame import SourceInfo, SourceStats
 from .mapping import Fit
 from .reader import Fitter, Picture
@@ -74,7 +74,7 @@ class ContainerReader:
     def _open(self) -> Any:
         try:
             container = self._av.open(self._path, **self._args)
-        except (OSError, ValueError) as error:
+        except broken(self._av) as error:
             raise FileError(
                 f"[video.open] cannot read {self._name!r} as a video: got {error}, expected a "
                 "format that FFmpeg reads. Check that it is complete and is a video."
@@ -88,6 +88,12 @@ class ContainerReader:
                 f"{', '.join(kinds)}, expected a video stream. Pass another file."
             )
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            container.close()
+            raise FileError(
+                f"[video.open] no decoder for the video stream of {self._name!r}: got a codec that "
+                "FFmpeg does not know, expected one that it decodes. Convert the file."
+            )
         # Frame threads hold frames back, and lose good ones together with a damaged one.
         stream.thread_type = "SLICE"
         return container
@@ -126,7 +132,12 @@ class ContainerReader:
         try:
             for frame in self._decode(container, stats):
                 time_s = None if frame.time is None else float(frame.time)
-                yield fitter(frame, time_s, stats)
+                try:
+                    picture = fitter(frame, time_s, stats)
+                except broken(self._av) as error:
+                    self._skip(stats, f"frame at {frame.pts}: {error}")
+                    continue
+                yield picture
         finally:
             container.close()
 
@@ -138,7 +149,7 @@ class ContainerReader:
                 packet = next(packets)
             except StopIteration:
                 return
-            except self._av.FFmpegError as error:
+            except broken(self._av) as error:
                 errors += 1
                 self._skip(stats, f"read error: {error}")
                 if errors >= _MAX_READ_ERRORS or self._live:
@@ -147,7 +158,7 @@ class ContainerReader:
                 continue
             try:
                 frames = packet.decode()
-            except self._av.FFmpegError as error:
+            except broken(self._av) as error:
                 self._skip(stats, f"packet at {packet.pts}: {error}")
                 continue
             for frame in frames:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pvnet.errors import FileError
 
-from .av_import import load_av
+from .av_import import broken, load_av
 from .frame import SourceInfo, SourceStats
 from .mapping import Fit
 from .reader import Fitter, Picture
@@ -84,7 +84,7 @@ class FolderReader:
                     return None
                 frame = next(container.decode(video=0), None)
                 return None if frame is None or frame.is_corrupt else frame
-        except (OSError, ValueError):
+        except broken(self._av):
             return None
 
     def pictures(self, stats: SourceStats) -> Iterator[Picture]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from data_helpers import numbers, refused, write_video
 
-from pvnet.data import decode
+from pvnet.data import decode, open_dataset
 from pvnet.data.clips import ClipError
 from pvnet.data.decode import decode_all, decode_at, probe
 from pvnet.data.sampling import Sampling
@@ -76,6 +76,51 @@ def test_what_is_no_video_is_refused(tmp_path):
         refused(ClipError, decode_at, path, np.zeros(2), size=(48, 64))
     whole = write_video(tmp_path / "whole.mp4", 10, fps=10)
     refused(ClipError, decode_at, whole, np.arange(30) / 10, size=(48, 64))
+
+
+def without_a_decoder(path):
+    """The video with the name of a codec that nobody knows."""
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    return path
+
+
+def test_odd_files_do_not_stop_the_others(tmp_path):
+    """FFmpeg's errors are of many kinds (LookupError, EOFError, AttributeError, ...)."""
+    good = write_video(tmp_path / "good" / "good.mp4", 10)
+    write_video(tmp_path / "good" / "unknown.mp4", 10)
+    without_a_decoder(tmp_path / "good" / "unknown.mp4")
+    ended = write_video(tmp_path / "good" / "ended.ts", 10)
+    ended.write_bytes(ended.read_bytes()[:400])
+    for path in (tmp_path / "good" / "unknown.mp4", ended):
+        refused(ClipError, probe, path)
+        refused(ClipError, decode_all, path)
+        refused(ClipError, decode_at, path, np.zeros(2), size=(48, 64))
+    dataset = open_dataset(f"folder:{tmp_path}", frames=4, size=(48, 64))
+    assert len(dataset) == 1
+    assert dataset.describe()["skipped"]["counts"] == {"corrupt": 2}
+    assert good.exists()
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".ts", ".avi"])
+def test_fuzzed_files_are_read_or_refused(tmp_path, ending):
+    rng = np.random.default_rng(7)
+    raw = write_video(tmp_path / f"whole{ending}", 8, size=(32, 32)).read_bytes()
+    path = tmp_path / f"fuzzed{ending}"
+    refusals = 0
+    for k in range(24):
+        data = bytearray(raw)
+        if k % 4 == 0:
+            data = data[: int(rng.integers(len(data)))]
+        else:
+            for place in rng.integers(len(data), size=int(rng.choice([1, 3, 10, 60]))):
+                data[int(place)] = int(rng.integers(256))
+        path.write_bytes(data)
+        for read in (probe, decode_all, lambda p: decode_at(p, np.arange(3) / 10, size=(16, 16))):
+            try:
+                read(path)
+            except ClipError:
+                refusals += 1
+    assert refusals > 5
 
 
 def test_odd_sizes_are_read(tmp_path):

@@ -166,6 +166,26 @@ def test_splits_of_an_own_list_and_a_tree_without_a_list(tmp_path):
     assert [i.label for i in bare.items] == [0, 0, 1, 1]
 
 
+def test_a_class_has_one_number_in_every_split_whatever_videos_are_there(tmp_path):
+    root = tmp_path / "v"
+    rows = []
+    for name, split in (("a", "train"), ("b", "train"), ("c", "train"), ("b", "val"), ("c", "val")):
+        path = f"{name}/{split}.mp4"
+        write_video(root / path, 12)
+        rows.append([path, name, split])
+    rows.append(["0/gone.mp4", "0_gone", "train"])
+    csv = write_csv(tmp_path / "l.csv", ["path", "label", "split"], rows)
+    spec = f"folder:{root}?csv={csv}"
+    for train, want in ((True, "abc"), (False, "bc")):
+        d = data.open_dataset(spec, train=train, frames=8, size=(24, 32), task="actions")
+        assert d.classes == ("0_gone", "a", "b", "c")
+        assert "".join(d.classes[i.label] for i in d.items) == want
+    # A list of paths alone: the folders that it names, not all there are.
+    bare = write_csv(tmp_path / "bare.csv", ["path", "split"], [r[::2] for r in rows[1:5]])
+    d = data.open_dataset(f"folder:{root}?csv={bare}", train=False, frames=8, size=(24, 32))
+    assert d.classes == ("b", "c")
+
+
 def test_bad_specifications_are_refused(tmp_path):
     for spec in ("kinetics", "imagenet:x", "figures?x=1", "jhmdb:x?labels=", "figures?n=many"):
         refused(InvalidArgumentError, data.open_dataset, spec)

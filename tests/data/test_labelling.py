@@ -54,11 +54,13 @@ def test_a_python_without_the_estimator_says_what_to_do(tmp_path):
 
 def test_every_video_is_labelled_and_what_cannot_be_is_listed(folder, tmp_path):
     out = tmp_path / "labels.npz"
+    odd = write_video(folder / "unknown.mp4", 3)
+    odd.write_bytes(odd.read_bytes().replace(b"avc1", b"zzzz"))  # a codec nobody knows
     jobs = labelling.find_jobs([folder])
     done = []
     labels = labelling.label_videos(jobs, out, start, workers=2, done=lambda j: done.append(j.name))
     assert sorted(labels.videos) == ["c0/0.mp4", "c0/2.mp4", "c1/1.mp4", "c1/3.mp4"]
-    assert list(labels.errors) == ["broken.mp4"]
+    assert sorted(labels.errors) == ["broken.mp4", "unknown.mp4"]
     assert sorted(done) == [j.name for j in jobs]
     kept = load_labels(out)
     assert kept.estimator == "fake 1"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from small_runs import SIZE, figures, small, source_of
 
 import pvnet
+from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.models import par_densenet, par_inception
 from pvnet.train import evaluation as ev
@@ -117,6 +121,45 @@ def test_counts_of_every_clip_add_up_to_the_metric(trained):
     hits, known = (sum(p[k] for p in pairs) for k in (0, 1))
     assert hits / known == out["pck@0.2_box"]
     assert "per_clip" not in evaluate(trained, dataset, task="joints")
+
+
+def named(model, *labels):
+    return runtime.Model(model.graph, model.weights, {"labels": json.dumps(labels)})
+
+
+def test_classes_are_compared_by_name():
+    torch.manual_seed(1)
+    net = par_inception(classes=4, size=SIZE, width=0.125, stages=2, wiring="predictive").eval()
+    model = runtime.Model(net.graph, net.export_weights(), {})
+    dataset = figures(6, 12)
+    for k, clip in enumerate(dataset.clips):
+        dataset.clips[k] = replace(clip, label=k % 3)
+    dataset.classes = ("sit", "air drumming", "walk")
+    how = {"task": "actions", "per_clip": True}
+    plain = evaluate(named(model, "sit", "air_drumming", "walk", "more"), dataset, **how)
+    assert plain == evaluate(model, dataset, **how)
+    # The same network, whose outputs are said to mean something else: labels 0, 1, 2 are 2, 0, 1.
+    for k, clip in enumerate(dataset.clips):
+        dataset.clips[k] = replace(clip, label=(2, 0, 1)[k % 3])
+    want = evaluate(model, dataset, **how)
+    for k, clip in enumerate(dataset.clips):
+        dataset.clips[k] = replace(clip, label=k % 3)
+    found = evaluate(named(model, "air_drumming", "walk", "sit"), dataset, **how)
+    assert found == want
+    with pytest.raises(InvalidArgumentError, match=r"^\[.+: got walk, expected .+\. .+\.$"):
+        evaluate(named(model, "sit", "air drumming", "run"), dataset, **how)
+
+
+def test_a_clip_that_cannot_be_read_is_left_out_and_named(trained):
+    """The data set hands out another clip in its place, which has a turn of its own."""
+    dataset = figures(4, 6)
+    whole = evaluate(trained, figures(4, 6), task="joints", per_clip=True)
+    dataset.clips[2] = replace(dataset.clips[0], problems=("figure-2: no frame can be decoded",))
+    out = evaluate(trained, dataset, task="joints", per_clip=True)
+    assert (out["clips"], out["clips_left_out"]) == (3, 1)
+    assert out["problems"] == ["figure-2: no frame can be decoded"]
+    pairs = whole["per_clip"]["pck@0.2_box"]
+    assert out["per_clip"]["pck@0.2_box"] == [pairs[k] for k in (0, 1, 3)]
 
 
 def test_clips_too_short_are_counted_and_none_at_all_is_an_error(trained):

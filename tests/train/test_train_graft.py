@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,14 @@ def trained(net: Network, seed: int = 0) -> Network:
 
 def model_of(net: Network) -> Model:
     return Model(net.graph, net.export_weights(), {})
+
+
+def runtime_model(path: str, labels: list[str]) -> str:
+    """The same file with names of its outputs."""
+    model = load(path)
+    named = path.replace(".safetensors", "_named.safetensors")
+    save(Model(model.graph, model.weights, {"labels": json.dumps(labels)}), named)
+    return named
 
 
 def assert_same_outputs(got: Network, want: Network, clip: torch.Tensor) -> None:
@@ -174,6 +183,11 @@ def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> Non
     # Its skips were drawn, not learned, and the head's input holds them too.
     assert "heatmaps" in matched
     assert matched < {n.name for n in plain.graph.nodes} - {"head/input"}
+    kept = runtime_model(path, labels=["a", "b"])
+    assert build_teacher(grown, kept, ["A", "b"]).learned == teacher.learned
+    assert build_teacher(grown, kept).learned == teacher.learned
+    with pytest.raises(InvalidArgumentError, match=r"^\[train\] .+: got a, b, expected b, a as"):
+        build_teacher(grown, kept, ["b", "a"])
     inner = {name for stage in matched_stages(grown, teacher, outputs=False) for name in stage}
     assert inner == matched - {"heatmaps"}
     assert inner
