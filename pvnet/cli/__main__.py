@@ -106,6 +106,11 @@ def _run(args: argparse.Namespace) -> int:
         return EXIT_FAILED
     except (PvnetError, OSError, ModuleNotFoundError) as error:
         return _fail(args, error, EXIT_FAILED)
+    except Exception as error:
+        # No user is meant to see this; who asked for JSON gets JSON all the same.
+        traceback.print_exception(error)
+        args.debug = False
+        return _fail(args, error, EXIT_FAILED)
     return EXIT_OK
 
 
@@ -113,6 +118,11 @@ def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:
     if args.debug:
         traceback.print_exception(error)
     message = str(error)
+    if not isinstance(error, PvnetError | UsageError | OSError | ModuleNotFoundError):
+        message = (
+            f"[{args.command}] this should not happen: got {type(error).__name__}: {error}, "
+            "expected a result or a clear error. Please report it with the trace above."
+        )
     if isinstance(error, OSError) and not isinstance(error, PvnetError):
         message = (
             f"[{args.command}] a file cannot be read or written: got {message}, expected a path "

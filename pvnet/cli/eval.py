@@ -11,7 +11,7 @@ from typing import Any
 from pvnet import models, runtime
 from pvnet.cli.network import WIRINGS, find_model, rewire
 from pvnet.cli.parse import add_cluster_argument, natural, positive
-from pvnet.cli.progress import Progress
+from pvnet.cli.progress import Progress, left_out
 from pvnet.cli.report import Report, UsageError, table
 from pvnet.errors import InvalidArgumentError
 
@@ -119,6 +119,8 @@ def run(args: argparse.Namespace) -> Report:
         crop=args.crop,
     )
     dataset = open_clips()
+    if not args.quiet:
+        left_out(dataset.describe(), "--json lists them")
     wired = graph is not model.graph
     total = min(len(dataset), args.max_clips or len(dataset))
     with Progress("eval", total=total, quiet=args.quiet) as bar:
@@ -152,6 +154,8 @@ def run(args: argparse.Namespace) -> Report:
         f"{result['scored_ticks']} ticks scored at emission time; {result['stages']} stages "
         f"{result['wiring']}"
     )
+    if result["problems"]:
+        head += f"\n{len(result['problems'])} clips cannot be read: {result['problems'][0]}"
     if args.cluster:
         head += _of_cluster(result["cluster"])
     return Report(result, head + "\n" + table(["metric", "value", "low", "high"], rows))

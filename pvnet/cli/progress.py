@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
 _BAR_CELLS = 28
 _REDRAW_EVERY_S = 0.1
@@ -83,3 +85,16 @@ def _time_left(seconds: float) -> str:
 def note(text: str) -> None:
     """Tell people something on stderr; stdout belongs to the result."""
     print(text, file=sys.stderr)
+
+
+def left_out(about: Mapping[str, Any], where: str) -> None:
+    """Tell how many videos a data set has left out, if any.
+
+    Args:
+        about: its `describe()`.
+        where: which ones are listed.
+    """
+    skipped = about.get("skipped", {})
+    if skipped.get("total"):
+        reasons = ", ".join(f"{n} {why}" for why, n in skipped["counts"].items())
+        note(f"{skipped['total']} videos of {about.get('name')} left out ({reasons}); {where}")

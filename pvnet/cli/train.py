@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pvnet.cli.progress import Progress, note
-from pvnet.cli.report import Report
+from pvnet.cli.progress import Progress, left_out, note
+from pvnet.cli.report import Report, plain
+
+if TYPE_CHECKING:
+    from pvnet.data.clips import Dataset
+    from pvnet.train.config import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +36,22 @@ def run(args: argparse.Namespace) -> Report:
 
 def run_with(args: argparse.Namespace, overrides: list[str]) -> Report:
     """Train with these overrides; in all but the first process of several the report is empty."""
+    from pvnet.train.checkpoint import write_json
     from pvnet.train.config import load_config
     from pvnet.train.loop import train
     from pvnet.train.memory import keep_freed_memory
 
     keep_freed_memory()
     config = load_config(args.config, overrides)
+    held_out = _held_out_data(config)  # what is wrong with it is said before the training
+
+    def on_start(done: int, about: Mapping[str, Any]) -> None:
+        if args.quiet:
+            return
+        left_out(about, f"{args.out / 'data.json'} lists them")
+        if done:
+            note(f"going on at step {done}")
+
     with Progress(args.command, total=config.run.steps, quiet=args.quiet) as bar:
         done = 0
 
@@ -47,10 +62,14 @@ def run_with(args: argparse.Namespace, overrides: list[str]) -> Report:
             done = step
             bar.say(f"loss {losses['loss']:.4g}")
 
-        result = train(config, args.out, on_step=on_step)
+        result = train(config, args.out, on_start=on_start, on_step=on_step)
     if not result:
         return Report({}, "")
-    result |= _held_out(args, config, result)
+    if held_out is not None:
+        if not args.quiet:
+            note(f"evaluating on {config.data.held_out}")
+        result |= _score(config, held_out, result["model"])
+        write_json(args.out / "result.json", plain(result))
     last = result["last"]
     text = (
         f"{result['steps']} steps, loss {last['loss']:.4g}; wrote {result['model']}, the log "
@@ -59,18 +78,15 @@ def run_with(args: argparse.Namespace, overrides: list[str]) -> Report:
     return Report(result, text)
 
 
-def _held_out(args: argparse.Namespace, config: Any, result: dict[str, Any]) -> dict[str, Any]:
-    """The score on `data.held_out`, through the runtime."""
+def _held_out_data(config: Config) -> Dataset | None:
+    """The clips of `data.held_out`."""
     if not config.data.held_out:
-        return {}
+        return None
     from pvnet import data
-    from pvnet.train.evaluation import Protocol, evaluate
     from pvnet.train.network import frame_size, task_of
 
-    if not args.quiet:
-        note(f"evaluating on {config.data.held_out}")
     task: Any = task_of(config)
-    dataset = data.open_dataset(
+    return data.open_dataset(
         config.data.held_out,
         split=config.data.split,
         train=False,
@@ -80,5 +96,13 @@ def _held_out(args: argparse.Namespace, config: Any, result: dict[str, Any]) -> 
         task=task,
         crop=config.data.crop,
     )
+
+
+def _score(config: Config, held_out: Dataset, model: str) -> dict[str, Any]:
+    """The score on it, through the runtime."""
+    from pvnet.train.evaluation import Protocol, evaluate
+    from pvnet.train.network import task_of
+
+    task: Any = task_of(config)
     protocol = Protocol(prediction_latency=config.loss.prediction_latency)
-    return {"held_out": evaluate(result["model"], dataset, task=task, protocol=protocol)}
+    return {"held_out": evaluate(model, held_out, task=task, protocol=protocol)}

@@ -15,6 +15,7 @@ from pvnet.errors import InvalidArgumentError
 
 from .augment import Augment
 from .clips import Clip, Dataset
+from .worker_errors import plain_errors
 
 _ORDER, _CLIP = 0x0D, 0xC1  # what a random state is for, so that no two meet
 
@@ -78,6 +79,7 @@ def loader(
 
     Raises:
         InvalidArgumentError: for numbers out of range.
+        StateError: while it is read, if a process that prepares batches has ended.
     """
     good = batch >= 1 and workers >= 0 and 0 <= rank < world and start_batch >= 0 and seed >= 0
     if not good:
@@ -108,9 +110,14 @@ def loader(
     numbers = _Numbers(start_batch, None if batches is None else start_batch + batches)
     if workers == 0:
         return (made[n] for n in numbers)
-    return iter(
+    return _from_workers(
         DataLoader(made, batch_size=None, sampler=numbers, num_workers=workers, prefetch_factor=2)
     )
+
+
+def _from_workers(made: DataLoader[Batch]) -> Iterator[Batch]:
+    with plain_errors():
+        yield from made
 
 
 def _augment(given: Augment | bool | str | None) -> Augment | None:

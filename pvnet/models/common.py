@@ -29,7 +29,8 @@ def check_width(where: str, width: float) -> None:
     Raises:
         InvalidArgumentError: width not in (0, 16].
     """
-    if not 0.0 < width <= 16.0:
+    number = isinstance(width, int | float) and not isinstance(width, bool)
+    if not number or not 0.0 < width <= 16.0:
         raise InvalidArgumentError(
             f"[{where}] width scales the channels: got {width!r}, expected a number in (0, 16]. "
             "Do pass e.g. width=0.25 for a small network."
@@ -69,12 +70,10 @@ def check_size(where: str, size: int | Sequence[int], *, multiple: int) -> tuple
     Raises:
         InvalidArgumentError: below 32 pixels, or not a multiple of `multiple`.
     """
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    good = len(pair) == 2 and all(
-        isinstance(v, int) and v >= 32 and v % multiple == 0 for v in pair
-    )
-    if not good:
-        nearest = [max(32, round(v / multiple) * multiple) for v in pair][:2]
+    pair = [size, size] if isinstance(size, int) else size
+    numbers = not isinstance(pair, str) and len(pair) == 2 and all(isinstance(v, int) for v in pair)
+    if not numbers or not all(v >= 32 and v % multiple == 0 for v in pair):
+        nearest = [max(32, round(v / multiple) * multiple) for v in pair] if numbers else [96, 128]
         raise InvalidArgumentError(
             f"[{where}] the frame size does not fit the network: got {size!r}, expected (height, "
             f"width) of at least 32 pixels, each a multiple of {multiple}. "

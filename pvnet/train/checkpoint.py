@@ -20,6 +20,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from pvnet.errors import FileError, StateError
+from pvnet.train.config import Config
 
 FORMAT = "pvnet-training-state"
 VERSION = 1
@@ -71,11 +72,26 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """A JSON document, atomically."""
+    write_atomic(path, (json.dumps(document, indent=1) + "\n").encode())
+
+
 def save_state(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
     """Writes tensors by name and a JSON document, atomically."""
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     text = json.dumps({"format": FORMAT, "version": VERSION, **document})
     write_atomic(path, to_bytes(plain, metadata={"state": text}))
+
+
+def document_of(path: Path) -> dict[str, Any]:
+    """The JSON document of what `save_state` wrote, without its tensors.
+
+    Raises:
+        FileError: damaged, or no checkpoint of this version.
+    """
+    with _opened(path) as file:
+        return _document(file, path)
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -84,16 +100,27 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         FileError: missing, damaged, or no checkpoint of this version.
     """
+    with _opened(path) as file:
+        document = _document(file, path)
+        return {key: file.get_tensor(key) for key in file.keys()}, document  # noqa: SIM118
+
+
+def _document(file: Any, path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((file.metadata() or {}).get("state", "{}"))
+    if document.get("format") != FORMAT or document.get("version") != VERSION:
+        raise FileError(
+            f"[train.checkpoint] {path} is no training state: got format "
+            f"{document.get('format')!r} version {document.get('version')!r}, expected "
+            f"{FORMAT!r} version {VERSION}. Start the run in an empty folder."
+        )
+    return document
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(str(path), framework="pt") as file:
-            document = json.loads((file.metadata() or {}).get("state", "{}"))
-            if document.get("format") != FORMAT or document.get("version") != VERSION:
-                raise FileError(
-                    f"[train.checkpoint] {path} is no training state: got format "
-                    f"{document.get('format')!r} version {document.get('version')!r}, expected "
-                    f"{FORMAT!r} version {VERSION}. Start the run in an empty folder."
-                )
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            yield file
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         if isinstance(error, FileError):
             raise
@@ -101,7 +128,6 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"[train.checkpoint] {path} cannot be read: got {error}, expected a training state. "
             "Remove it to start over."
         ) from None
-    return tensors, document
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -169,9 +195,11 @@ def check_same_run(then: Mapping[str, Any], now: Mapping[str, Any], folder: Path
     Raises:
         StateError: which key differs.
     """
+    defaults = Config().to_dict()
     for section, values in now.items():
         for key, value in values.items():
-            before = then.get(section, {}).get(key)
+            # What an older version did not write had the value that it has by default now.
+            before = then.get(section, {}).get(key, defaults[section][key])
             if before != value and (section, key) not in FREE:
                 raise StateError(
                     f"[train] {folder} holds another run: got {section}.{key} = {value!r}, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 import typing
@@ -317,22 +318,48 @@ def _wrong(key: str, given: Any, expected: str) -> InvalidArgumentError:
     )
 
 
+# section.key: (smallest, largest) value; None: no limit.
+_RANGES: dict[str, tuple[float, float | None]] = {
+    "run.steps": (1, None),
+    "run.batch": (1, None),
+    "run.seed": (0, None),
+    "run.carry": (0, None),
+    "run.ema": (0, 0.999999),
+    "run.threads": (0, None),
+    "run.log_every": (1, None),
+    "run.checkpoint_every": (1, None),
+    "model.stages": (1, None),
+    "data.split": (1, None),
+    "data.frames": (1, None),
+    "data.fps": (0, None),
+    "data.workers": (0, None),
+    "data.video_frames": (0, None),
+    "loss.warm_up": (-1, None),
+    "loss.prediction_latency": (0, None),
+    "loss.sigma": (1e-3, None),
+    "loss.positive_weight": (0, None),
+    "loss.smoothing": (0, 0.999999),
+    "distill.weight": (0, None),
+    "optimiser.rate": (0, None),
+    "optimiser.weight_decay": (0, None),
+    "optimiser.momentum": (0, 0.999999),
+    "optimiser.clip_norm": (0, None),
+    "optimiser.accumulate": (1, None),
+    "schedule.warm_up_steps": (0, None),
+    "schedule.factor": (0, 1),
+    "schedule.floor": (0, 1),
+}
+
+
 def _check(config: Config) -> None:
-    lowest = {
-        "run.steps": (config.run.steps, 1),
-        "run.batch": (config.run.batch, 1),
-        "run.carry": (config.run.carry, 0),
-        "run.log_every": (config.run.log_every, 1),
-        "run.checkpoint_every": (config.run.checkpoint_every, 1),
-        "model.stages": (config.model.stages, 1),
-        "data.frames": (config.data.frames, 1),
-        "loss.warm_up": (config.loss.warm_up, -1),
-        "loss.prediction_latency": (config.loss.prediction_latency, 0),
-        "optimiser.accumulate": (config.optimiser.accumulate, 1),
-    }
-    for key, (value, low) in lowest.items():
-        if value < low:
-            raise _wrong(key, value, f"at least {low}")
+    for key, (low, high) in _RANGES.items():
+        section, name = key.split(".")
+        value = getattr(getattr(config, section), name)
+        if not low <= value <= (math.inf if high is None else high):  # NaN is neither
+            limits = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+            raise _wrong(key, value, limits)
+    if not all(0 <= m <= 1 for m in config.schedule.milestones):
+        raise _wrong("schedule.milestones", config.schedule.milestones, "shares of the run, 0 to 1")
     if config.run.cuda_graph and (config.run.carry or config.optimiser.accumulate > 1):
         raise InvalidArgumentError(
             f"[config] a captured step is one batch of whole clips: got run.carry = "

@@ -40,6 +40,14 @@ class Group:
             values = values / self.world
         return values
 
+    def extremes(self, value: int) -> tuple[int, int]:
+        """The smallest and the largest value of all processes, the same in all of them."""
+        if self.world == 1:
+            return value, value
+        both = torch.tensor([value, -value], device=self.device)
+        dist.all_reduce(both, op=dist.ReduceOp.MIN)
+        return int(both[0]), -int(both[1])
+
     def wait(self) -> None:
         """Until every process is here."""
         if self.world > 1:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pvnet.errors import UnsupportedError
 from pvnet.train.checkpoint import write_atomic
 
 
@@ -18,23 +19,32 @@ class Log:
     Args:
         folder: of the run.
         step: first step that will be logged.
-        tensorboard: also write events, where tensorboard is installed.
+        tensorboard: also write events.
+
+    Raises:
+        UnsupportedError: for those where TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, *, step: int, tensorboard: bool = False) -> None:
+        self._events: Any = None
+        if tensorboard:
+            if importlib.util.find_spec("tensorboard") is None:
+                raise UnsupportedError(
+                    "[train] run.tensorboard needs TensorBoard: got no package tensorboard, "
+                    'expected it. Run pip install "pvnet[train]", or leave it out.'
+                )
+            writer = importlib.import_module("torch.utils.tensorboard")
+            self._events = writer.SummaryWriter(str(folder), purge_step=step)
         self.path = folder / "log.jsonl"
         kept = [line for line in read_log(self.path) if line["step"] < step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         write_atomic(self.path, text.encode())
         self._file = self.path.open("a", encoding="utf-8")
-        self._events: Any = None
-        if tensorboard and importlib.util.find_spec("tensorboard") is not None:
-            writer = importlib.import_module("torch.utils.tensorboard")
-            self._events = writer.SummaryWriter(str(folder), purge_step=step)
 
-    def add(self, step: int, values: Mapping[str, float]) -> None:
-        """One line."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
+    def add(self, step: int, values: Mapping[str, float], problems: Sequence[str] = ()) -> None:
+        """One line; `problems` of clips that were read since the last one, if there are any."""
+        more = {"problems": list(problems)} if problems else {}
+        self._file.write(json.dumps({"step": step, **values, **more}) + "\n")
         self._file.flush()
         if self._events is not None:
             for name, value in values.items():

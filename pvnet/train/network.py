@@ -36,9 +36,19 @@ def task_of(config: Config) -> str:
 
 
 def frame_size(options: dict[str, Any]) -> tuple[int, int]:
-    """(h, w) in pixels that the model options ask for."""
+    """(h, w) in pixels that the model options ask for.
+
+    Raises:
+        InvalidArgumentError: they are no size.
+    """
     size = options.get("size", 224)
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    pair = (size, size) if isinstance(size, int) else size
+    if not isinstance(pair, list | tuple) or [type(v) for v in pair] != [int, int]:
+        raise InvalidArgumentError(
+            f"[train] wrong value of model.options.size: got {size!r}, expected one whole number "
+            "or [height, width] in pixels. Write for example size = [96, 128]."
+        )
+    return pair[0], pair[1]
 
 
 def model_file(path: str) -> Model:

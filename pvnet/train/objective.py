@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pvnet.errors import InvalidArgumentError
 from pvnet.nn import Network
 from pvnet.train.config import Config
 from pvnet.train.losses import (
@@ -55,8 +56,19 @@ class Objective:
         )
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """Task loss, activation matching where there is a teacher, and their sum "loss"."""
+        """Task loss, activation matching where there is a teacher, and their sum "loss".
+
+        Raises:
+            InvalidArgumentError: pieces of carried videos have ages, and whole clips none.
+        """
         config = self.config
+        if ("ages" in batch) != bool(config.run.carry):
+            raise InvalidArgumentError(
+                f"[train] run.carry and the batches do not fit together: got run.carry = "
+                f"{config.run.carry} and batches {'with' if 'ages' in batch else 'without'} ages, "
+                "expected ages with carried state and none without. Correct run.carry or the "
+                "source."
+            )
         frames = batch["frames"].to(self.device)
         if config.run.channels_last:
             frames = frames.contiguous(memory_format=torch.channels_last_3d)

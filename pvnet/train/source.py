@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pvnet.data.resident import Resident
 
 Batches = Callable[[int, int, int], Iterator[dict[str, Tensor]]]
+_Made = tuple[Batches, tuple[str, ...], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,18 @@ class Source:
         batches: (first batch, rank, world) -> endless batches of this process: dict of frames
             float32 [b, 3, t, h, w], joints [b, t, j, 2], visible [b, t, j], label [b]. The same
             arguments give the same batches, and the shares of all ranks together the whole batch.
-        videos: the data set of whole videos, for carried state.
+        videos: the data set of whole videos, for carried state; None: `batches` gives pieces of
+            carried videos itself, as a live stream does, with `ages` int64 [b, t] beside them:
+            the index of each frame in the video of its row, 0 where that row begins anew. The
+            truth is then that of frame t - P already.
         classes: names of the actions.
+        about: what the data set tells of itself (`describe()`), for the run's folder.
     """
 
     batches: Batches
-    videos: Callable[[], Dataset]
+    videos: Callable[[], Dataset] | None
     classes: Sequence[str] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def labels(self, task: str) -> Sequence[str]:
         """What the outputs mean."""
@@ -58,15 +64,16 @@ def data_source(config: Config) -> Source:
         "crop": config.data.crop,
         "fps": config.data.fps or None,
     }
-    made, classes = (_resident if config.data.resident else _loaded)(config, common)
+    make = _resident if config.data.resident else _loaded
+    made, classes, about = make(config, common)
 
     def videos() -> Dataset:
         return data.open_dataset(config.data.train, frames=None, **common)
 
-    return Source(made, videos, classes)
+    return Source(made, videos, classes, about)
 
 
-def _loaded(config: Config, common: dict[str, Any]) -> tuple[Batches, tuple[str, ...]]:
+def _loaded(config: Config, common: dict[str, Any]) -> _Made:
     """Batches that the host reads and changes, clip by clip."""
     from pvnet import data
 
@@ -87,14 +94,14 @@ def _loaded(config: Config, common: dict[str, Any]) -> tuple[Batches, tuple[str,
         )
         return cast("Iterator[dict[str, Tensor]]", iter(made))
 
-    return batches, tuple(dataset.classes)
+    return batches, tuple(dataset.classes), dataset.describe()
 
 
 # Pictures are kept this much larger than the clips that are cut from them.
 _MARGIN = 1.25
 
 
-def _resident(config: Config, common: dict[str, Any]) -> tuple[Batches, tuple[str, ...]]:
+def _resident(config: Config, common: dict[str, Any]) -> _Made:
     """Batches from a data set that lies whole on the device of this process."""
     from pvnet import data
     from pvnet.data.resident import resident_batches
@@ -104,7 +111,7 @@ def _resident(config: Config, common: dict[str, Any]) -> tuple[Batches, tuple[st
     device = choose_device(config.run.device, int(os.environ.get("LOCAL_RANK", "0")))
     keys = tuple((k, v) for k, v in common.items() if k not in ("size", "fps"))
     length = config.data.video_frames or None
-    kept, classes = _kept(config.data.train, length, size, keys, device, config.data.workers)
+    kept, classes, about = _kept(config.data.train, length, size, keys, device, config.data.workers)
     sampling = Sampling(config.data.frames, config.data.fps or None, "random")
 
     def batches(start: int, rank: int, world: int) -> Iterator[dict[str, Tensor]]:
@@ -122,7 +129,7 @@ def _resident(config: Config, common: dict[str, Any]) -> tuple[Batches, tuple[st
             augment=data.Augment.parse(config.data.augment),
         )
 
-    return batches, classes
+    return batches, classes, about
 
 
 @functools.lru_cache(maxsize=1)
@@ -133,11 +140,14 @@ def _kept(
     keys: tuple[tuple[str, Any], ...],
     device: torch.device,
     workers: int,
-) -> tuple[Resident, tuple[str, ...]]:
+) -> tuple[Resident, tuple[str, ...], dict[str, Any]]:
     """Runs one after the other in a process, a teacher and its students, share the data."""
     from pvnet import data
     from pvnet.data.resident import load_resident
+    from pvnet.data.specs import parse_spec
 
     larger = (round(_MARGIN * size[0]), round(_MARGIN * size[1]))
     dataset = data.open_dataset(spec, frames=frames, size=larger, sampling="start", **dict(keys))
-    return load_resident(dataset, device, workers=workers), tuple(dataset.classes)
+    cache = parse_spec(spec).path("cache")
+    kept = load_resident(dataset, device, workers=workers, cache=cache)
+    return kept, tuple(dataset.classes), dataset.describe()

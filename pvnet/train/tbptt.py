@@ -7,7 +7,7 @@ other rows do not notice.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -97,7 +97,8 @@ class VideoRows:
     """Endless batches of pieces: every row plays one video after another.
 
     Each piece is a dict as `pvnet.data.loader` gives it, the truth already that of frame t - P, and
-    `ages` int64 [b, t]. Row r of all rows of all processes has random numbers of its own.
+    `ages` int64 [b, t]; it has `problems` only where a video could not be read. Row r of all rows
+    of all processes has random numbers of its own.
 
     Args:
         dataset: of whole videos.
@@ -131,6 +132,7 @@ class VideoRows:
         self.seed, self.first_row, self.latency = seed, first_row, prediction_latency
         # Per row: how many videos it has begun before this one, and the next frame of this one.
         self.cursors = [list(c) for c in cursors] if cursors else [[0, 0] for _ in range(rows)]
+        self._problems: list[str] = []  # of videos that could not be read, until they are told
         self._videos: list[dict[str, np.ndarray[Any, Any]] | None] = [None] * rows
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
@@ -141,6 +143,8 @@ class VideoRows:
         batch = {k: torch.from_numpy(np.stack([row[k] for row in rows])) for k in rows[0]}
         mean, std = (torch.tensor(v).view(1, -1, 1, 1, 1) for v in (MEAN, STD))
         batch["frames"] = (batch["frames"].permute(0, 4, 1, 2, 3).float() / 255 - mean) / std
+        if self._problems:
+            batch["problems"], self._problems = cast("Any", self._problems), []
         return batch
 
     def _row(self, r: int) -> dict[str, np.ndarray[Any, Any]]:
@@ -170,6 +174,7 @@ class VideoRows:
     def _draw(self, rng: np.random.Generator) -> dict[str, np.ndarray[Any, Any]]:
         for _ in range(100):
             clip = self.dataset.get(int(rng.integers(len(self.dataset))), rng)
+            self._problems += clip.problems
             n = len(clip.frames) // self.hyper_period * self.hyper_period
             if n:
                 break

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from itertools import islice
 
 import numpy as np
@@ -9,7 +11,7 @@ from data_helpers import refused
 
 from pvnet import data
 from pvnet.data.clips import Clip
-from pvnet.errors import InvalidArgumentError
+from pvnet.errors import FileError, InvalidArgumentError, StateError
 
 
 class Numbers:
@@ -157,3 +159,37 @@ def test_numbers_out_of_range_are_refused():
             return Clip(np.zeros((1 + index, 8, 8, 3), np.uint8), None, None, 0, "x", 25.0)
 
     refused(InvalidArgumentError, next, data.loader(Ragged(4), batch=2))
+
+
+class Faulty(Numbers):
+    """Reading clip 2 fails, or ends the process."""
+
+    def __init__(self, n, fault):
+        super().__init__(n)
+        self.fault, self.home = fault, os.getpid()
+
+    def get(self, index, rng):
+        if index == 2 and os.getpid() != self.home:
+            self.fault()
+        return super().get(index, rng)
+
+
+def no_such_file():
+    raise FileError("[data] a: got b, expected c. Do d.")
+
+
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_errors_of_workers_are_those_of_one_process():
+    with pytest.raises(FileError) as caught:
+        take(3, Faulty(4, no_such_file), batch=2, workers=1)
+    assert str(caught.value) == "[data] a: got b, expected c. Do d."
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_worker_that_was_killed_is_said_so():
+    message = refused(StateError, take, 3, Faulty(4, killed), batch=2, workers=1)
+    assert "data.workers" in message

@@ -16,6 +16,7 @@ from small_runs import SIZE, figures, source_of
 from pvnet import data
 from pvnet.cli.__main__ import main
 
+SKIPPED = {"total": 3, "counts": {"missing": 2, "short": 1}, "listed": ["missing: a", "..."]}
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "accuracy"
 SMALL = [
     "model.options={size = [32, 32], width = 0.125}",
@@ -35,7 +36,11 @@ def data_in_memory(monkeypatch):
     def open_dataset(spec, **options):
         asked.append((spec, options))
         assert options["size"] == SIZE
-        return figures(3, options["frames"] or 20)
+        made = figures(3, options["frames"] or 20)
+        if spec == "skips":
+            about = {**made.describe(), "name": made.name, "skipped": SKIPPED}
+            monkeypatch.setattr(type(made), "describe", lambda _: about)
+        return made
 
     def loader(dataset, *, batch, rank, world, start_batch, **_):
         return source_of(dataset, batch).batches(start_batch, rank, world)
@@ -60,8 +65,11 @@ def test_train_distill_eval(tmp_path, data_in_memory):
     assert (code, err) == (0, "evaluating on held\n")
     assert document["steps"] == 2
     assert document["held_out"]["clips"] == 3
-    assert [spec for spec, _ in data_in_memory] == ["somewhere:/private/place", "held"]
-    assert [options["train"] for _, options in data_in_memory] == [True, False]
+    # Opened before the training: a mistake in its name is not found out hours later.
+    assert [spec for spec, _ in data_in_memory] == ["held", "somewhere:/private/place"]
+    assert [options["train"] for _, options in data_in_memory] == [False, True]
+    kept = json.loads((teacher / "result.json").read_text())
+    assert kept["held_out"] == document["held_out"]
 
     model = teacher / "model.safetensors"
     assert b"/private/place" not in model.read_bytes()
@@ -85,6 +93,38 @@ def test_train_distill_eval(tmp_path, data_in_memory):
     assert document["wiring"] == "sequential"
     assert document["protocol"]["every"] > 1
     assert document["first_scored_tick"] == 9
+
+
+def test_people_are_told_what_was_left_out_and_that_a_run_goes_on(tmp_path, data_in_memory):
+    (tmp_path / "a.toml").write_text('[data]\ntrain = "skips"\n')
+    words = ("train", tmp_path / "a.toml", *SMALL, "--out", tmp_path / "run")
+    code, document, err = pvnet(*words)
+    assert code == 0
+    assert err.startswith("3 videos of figures in memory left out (2 missing, 1 short); ")
+    assert "data.json lists them" in err
+    listed = json.loads((tmp_path / "run" / "data.json").read_text())["skipped"]["listed"]
+    assert listed == SKIPPED["listed"]
+    assert pvnet(*words)[2].endswith("going on at step 2\n")
+    assert pvnet(*words, "--quiet")[2] == ""
+    words = ("eval", "--data", "skips", "--model", document["model"])
+    code, document, err = pvnet(*words)
+    assert code == 0
+    assert err.startswith("3 videos of figures in memory left out")
+    assert document["skipped"] == SKIPPED
+    assert document["problems"] == []
+
+
+def test_what_should_not_happen_is_still_one_document(tmp_path, monkeypatch):
+    def broken(spec, **options):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(data, "open_dataset", broken)
+    (tmp_path / "a.toml").write_text("[run]\n")
+    code, document, err = pvnet("train", tmp_path / "a.toml", *SMALL)
+    assert code == 1
+    assert document["error"]["type"] == "ZeroDivisionError"
+    assert re.match(r"^\[train\] .+: got .+ oh, expected .+\. .+\.$", document["error"]["message"])
+    assert "Traceback" in err
 
 
 def test_bad_usage_and_unknown_keys(tmp_path):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import get_type_hints
+
 import pytest
 
 from pvnet.errors import FileError, InvalidArgumentError
-from pvnet.train.config import Config, load_config
+from pvnet.models import build
+from pvnet.train.config import _RANGES, Config, load_config
+from pvnet.train.network import frame_size
 
 MESSAGE = r"(?s)^\[.+\] .+: got .+, expected .+\. .+\.$"
 
@@ -35,6 +40,13 @@ def test_file_and_overrides(tmp_path):
         ("model.wiring=parallel", "'predictive'"),
         ("distill.stages=[0.5]", "distill.stages"),
         ("run=3", "run"),
+        ("optimiser.rate=-1", "optimiser.rate"),
+        ("optimiser.rate=nan", "optimiser.rate"),
+        ("optimiser.momentum=-1", "optimiser.momentum"),
+        ("run.threads=-2", "run.threads"),
+        ("run.ema=1.5", "0 to 0.999999"),
+        ("loss.sigma=0", "loss.sigma"),
+        ("schedule.milestones=[0.5, 2]", "schedule.milestones"),
         ("steps", "section.key=value"),
     ],
 )
@@ -42,6 +54,28 @@ def test_mistakes_are_named(override, words):
     with pytest.raises(InvalidArgumentError, match=MESSAGE) as error:
         load_config(None, [override])
     assert words in str(error.value)
+
+
+def test_every_number_has_a_range():
+    """A new key that is a number says what it may be, or why it may be anything here."""
+    free = {"distill.stages", "schedule.milestones"}
+    for section in fields(Config):
+        kind = get_type_hints(Config)[section.name]
+        for name, wanted in get_type_hints(kind).items():
+            key = f"{section.name}.{name}"
+            assert wanted not in (int, float) or key in _RANGES or key in free, key
+
+
+@pytest.mark.parametrize("size", ["[32]", "96x128", "[32, 32, 32]", "[32.5, 32]", "true"])
+def test_a_size_that_is_none_is_said_so(size):
+    config = load_config(None, [f"model.options.size={size}"])
+    with pytest.raises(InvalidArgumentError, match=MESSAGE) as error:
+        frame_size(config.model.options)
+    assert "model.options.size" in str(error.value)
+    with pytest.raises(InvalidArgumentError, match=MESSAGE):
+        build(config.model.name, **config.model.options)
+    with pytest.raises(InvalidArgumentError, match=MESSAGE):
+        build(config.model.name, size=32, width="small")
 
 
 def test_a_file_that_is_not_there_or_no_toml(tmp_path):

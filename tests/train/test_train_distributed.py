@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,18 +16,27 @@ from small_runs import figures, losses, small, source_of
 
 import pvnet
 from pvnet.errors import InvalidArgumentError
+from pvnet.train import checkpoint
 from pvnet.train.distributed import share
 from pvnet.train.loop import train
 
 # Batch norm of a half batch is another function: its statistics are frozen for the comparison.
 SHARED = {"run_norm": "frozen", "run_batch": 4, "run_steps": 3, "optimiser_accumulate": 2}
 PROGRAM = """
-import json, sys
+import json, os, signal, sys
 from pathlib import Path
 from small_runs import figures, small, source_of
 from pvnet.train.loop import train
-config = small(**json.loads(sys.argv[2]))
-train(config, Path(sys.argv[1]), source=source_of(figures(6, 5), config.run.batch))
+from pvnet.train.run import Run
+folder, options, dies_at = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+save = Run.save
+def killed(run, batches):
+    if run.group.rank == 1 and run.step == dies_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(run, batches)
+Run.save = killed
+config = small(**options)
+train(config, folder, source=source_of(figures(6, 5), config.run.batch))
 """
 
 
@@ -36,18 +46,28 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def two_processes(folder: Path, options: dict[str, object]) -> None:
+def two_processes(
+    folders: tuple[Path, Path], options: dict[str, object], *, dies_at: int = -1
+) -> tuple[list[int], str]:
+    """Exit codes of both, and what they said; the second may die when it should save."""
     here = Path(__file__).parent
     installed = Path(pvnet.__file__).parents[1]
     path = [str(here), str(installed), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
     env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
-    words = [sys.executable, "-c", PROGRAM, str(folder), json.dumps(options)]
+    words = [json.dumps(options), str(dies_at)]
     started = [
-        subprocess.Popen(words, env={**env, "RANK": str(r), "LOCAL_RANK": str(r)}) for r in (0, 1)
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(folders[r]), *words],
+            env={**env, "RANK": str(r), "LOCAL_RANK": str(r)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for r in (0, 1)
     ]
     try:
-        assert [p.wait(timeout=240) for p in started] == [0, 0]
+        said = [p.communicate(timeout=240)[1] for p in started]
+        return [p.returncode for p in started], "".join(said)
     finally:
         for p in started:
             p.kill()
@@ -64,12 +84,49 @@ def two_processes(folder: Path, options: dict[str, object]) -> None:
 def test_two_processes_are_one_process_with_the_same_batch(options, tmp_path):
     config = small(**options)
     train(config, tmp_path / "one", source=source_of(figures(6, 5), config.run.batch))
-    two_processes(tmp_path / "two", options)
+    codes, said = two_processes((tmp_path / "two", tmp_path / "two"), options)
+    assert codes == [0, 0], said
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
     one, two = (pvnet.load(tmp_path / d / "model.safetensors") for d in ("one", "two"))
     for key, value in one.weights.items():
         assert np.abs(two.weights[key] - value).max() < 1e-3, key
     assert json.loads((tmp_path / "two" / "result.json").read_text())["processes"] == 2
+
+
+def test_a_kill_between_the_checkpoints_of_two_processes_loses_nothing(tmp_path):
+    """One has written its rows after step 4, the other has not: both go on from step 2."""
+    options = {**SHARED, "run_carry": 3, "optimiser_accumulate": 1, "run_steps": 6}
+    two = (tmp_path / "two", tmp_path / "two")
+    codes, said = two_processes(two, options, dies_at=4)
+    assert codes[1] == -signal.SIGKILL, said
+    steps = {p.name: checkpoint.document_of(p)["step"] for p in two[0].glob("state*")}
+    assert steps == {
+        "state.safetensors": 4,
+        "state.previous.safetensors": 2,
+        "state.1.safetensors": 2,
+    }
+    codes, said = two_processes(two, options)
+    assert codes == [0, 0], said
+    config = small(**options)
+    train(config, tmp_path / "one", source=source_of(figures(6, 5), config.run.batch))
+    assert losses(two[0]) == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
+
+
+def test_processes_that_do_not_see_one_folder_end_with_a_message(tmp_path):
+    """They used to wait for each other for ever."""
+    config = small(**SHARED, run_checkpoint_every=1)
+    source = source_of(figures(6, 5), config.run.batch)
+
+    def stop(step: int, values: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "a", source=source, on_step=stop)
+    options = {**SHARED, "run_checkpoint_every": 1}
+    codes, said = two_processes((tmp_path / "a", tmp_path / "b"), options)
+    assert codes == [1, 1]
+    assert said.count("no checkpoint in common: got steps [1] here, 0 to 1 over all") == 1
+    assert said.count("no checkpoint in common: got steps [0] here, 0 to 1 over all") == 1
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
