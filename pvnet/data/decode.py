@@ -67,22 +67,22 @@ def probe(path: Path) -> VideoFacts:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise _unusable(path, "no video stream")
+                raise unusable(path, "no video stream")
             stream = container.streams.video[0]
             fps = float(stream.average_rate or stream.guessed_rate or 0)
             length = _duration(av, container, stream)
             frame = next(container.decode(stream), None)
             if frame is None:
-                raise _unusable(path, "no frame can be decoded")
+                raise unusable(path, "no frame can be decoded")
             h, w = frame.height, frame.width
             if round(float(getattr(frame, "rotation", 0)) / 90) % 2:
                 h, w = w, h
     except broken(av) as error:
         if isinstance(error, ClipError):
             raise
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
     if not (0 < fps < 1e4) or not 0 < length < 1e6:
-        raise _unusable(path, f"{fps:g} frames per second and {length:g} s")
+        raise unusable(path, f"{fps:g} frames per second and {length:g} s")
     return VideoFacts((h, w), fps, length)
 
 
@@ -125,9 +125,9 @@ def decode_all(
             info, damaged = source.info, source.stats.corrupt
             mapping = frame.mapping if frames else None
     except broken(av) as error:
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
     if not frames:
-        raise _unusable(path, "no frame can be decoded")
+        raise unusable(path, "no frame can be decoded")
     shown = mapping.source_size if mapping is not None else (info.height, info.width)
     stamps = np.asarray(times, np.float64)
     fps = info.fps if info.fps > 0 else 25.0
@@ -159,12 +159,12 @@ def decode_at(path: Path, times_s: NDArray[np.float64], *, size: tuple[int, int]
     except broken(av) as error:
         if isinstance(error, ClipError):
             raise
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
     if not shots:
-        raise _unusable(path, f"no frame at {wanted[0]:.2f} s")
+        raise unusable(path, f"no frame at {wanted[0]:.2f} s")
     if len(shots) < len(wanted):
         if len(shots) < 0.75 * len(wanted):
-            raise _unusable(path, f"{len(shots)} of {len(wanted)} wanted frames")
+            raise unusable(path, f"{len(shots)} of {len(wanted)} wanted frames")
         shots += [shots[-1]] * (len(wanted) - len(shots))
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
@@ -190,7 +190,7 @@ class _Window:
         out: list[tuple[NDArray[np.uint8], float]] = []
         with self._av.open(str(self._path)) as container:
             if not container.streams.video:
-                raise _unusable(self._path, "no video stream")
+                raise unusable(self._path, "no video stream")
             stream = container.streams.video[0]
             stream.thread_type = "SLICE"
             self.fps = float(stream.average_rate or stream.guessed_rate or 25)
@@ -246,7 +246,8 @@ class _Window:
                     yield frame, time_s
 
 
-def _unusable(path: Path, detail: str) -> ClipError:
+def unusable(path: Path, detail: str) -> ClipError:
+    """The error of a video that cannot be used."""
     return ClipError(
         f"[data] {path.name} cannot be used: got {detail}, expected a video that decodes. "
         "Replace it, or leave it out."

@@ -13,6 +13,7 @@ from pvnet.errors import FileError
 from .cache import default_folder
 from .clips import ClipError
 from .decode import VideoFacts, probe
+from .frame_folders import probe_folder
 
 _THREADS = 4
 _KEEP_FROM = 200  # fewer videos are quicker looked at than kept
@@ -22,7 +23,7 @@ def probe_all(paths: Sequence[Path], cache: Path | None) -> list[VideoFacts | st
     """Facts of every video, or what is wrong with it.
 
     Args:
-        paths: of video files.
+        paths: of video files, or folders of images.
         cache: folder where results are kept; None: the default one.
     """
     if len(paths) < _KEEP_FROM:
@@ -43,7 +44,7 @@ def probe_all(paths: Sequence[Path], cache: Path | None) -> list[VideoFacts | st
 def _probe(paths: Sequence[Path]) -> list[VideoFacts | str]:
     def one(path: Path) -> VideoFacts | str:
         try:
-            return probe(path)
+            return probe_folder(path) if path.is_dir() else probe(path)
         except (ClipError, FileError) as error:
             return str(error)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .cache import FrameCache
 from .clips import ClipError
 from .decode import VideoFacts, decode_at
+from .frame_folders import decode_folder_at
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class FileStore:
     """Videos decoded where they lie, a window at a time.
 
     Args:
-        paths: video files.
+        paths: video files, or folders of images.
         facts: what `probe` said of each.
         size: (h, w) of the frames to hand out; None: each video's own times `scale`.
         scale: factor on the own size.
@@ -119,5 +120,6 @@ class FileStore:
         """The newest frame not after each time."""
         h, w = self._facts[i].size
         size = self._size or (max(8, round(h * self._scale)), max(8, round(w * self._scale)))
-        got = decode_at(self._paths[i], times_s, size=size)
+        read = decode_folder_at if self._paths[i].is_dir() else decode_at
+        got = read(self._paths[i], times_s, size=size)
         return Shot(got.frames, got.times_s, None, got.source_size)

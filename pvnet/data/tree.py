@@ -1,4 +1,4 @@
-"""The video files under a folder, found by path or by the YouTube id their names begin with."""
+"""The videos under a folder, found by path or by the YouTube id their names begin with."""
 
 from __future__ import annotations
 
@@ -33,15 +33,19 @@ class Tree:
             )
         self.folder = folder
         self.files: list[Path] = []
+        inner: list[Path] = []  # a list may name folders of images
         for place, folders, names in os.walk(folder, followlinks=True):
             folders.sort()
             here = Path(place)
             found = (n for n in sorted(names) if Path(n).suffix.lower() in VIDEO_ENDINGS)
             self.files += [here / n for n in found]
+            inner += [here / n for n in folders]
         self._by_id: dict[str, list[Path]] = {}
         self._by_name: dict[str, list[Path]] = {}
         for path in self.files:
             self._by_id.setdefault(path.stem[:ID_LENGTH], []).append(path)
+            self._by_name.setdefault(path.name, []).append(path)
+        for path in inner:
             self._by_name.setdefault(path.name, []).append(path)
 
     def label_of(self, path: Path) -> str | None:

@@ -25,6 +25,18 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in parts if p]
 
 
+def read_image(av: Any, path: Path) -> Any | None:
+    """The decoded image as a frame of PyAV, or None if it is damaged."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                return None
+            frame = next(container.decode(video=0), None)
+            return None if frame is None or frame.is_corrupt else frame
+    except broken(av):
+        return None
+
+
 class FolderReader:
     """Reads the images of a folder in natural order.
 
@@ -62,7 +74,8 @@ class FolderReader:
                 f"expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}. "
                 "Pass the folder that holds the frames."
             )
-        first = next((f for f in map(self._try, self._paths) if f is not None), None)
+        found = (read_image(self._av, path) for path in self._paths)
+        first = next((f for f in found if f is not None), None)
         if first is None:
             raise FileError(
                 f"[video.open] no readable image in the folder {str(folder)!r}: got "
@@ -76,23 +89,12 @@ class FolderReader:
             duration_s=len(self._paths) / fps,
         )
 
-    def _try(self, path: Path) -> Any | None:
-        """The decoded image, or None if it is damaged."""
-        try:
-            with self._av.open(str(path)) as container:
-                if not container.streams.video:
-                    return None
-                frame = next(container.decode(video=0), None)
-                return None if frame is None or frame.is_corrupt else frame
-        except broken(self._av):
-            return None
-
     def pictures(self, stats: SourceStats) -> Iterator[Picture]:
         """One pass over the images."""
         size, how, keep = self._fit
         fitter = Fitter(self._av, size, fit=how, keep_original=keep)
         for i, path in enumerate(self._paths):
-            frame = self._try(path)
+            frame = read_image(self._av, path)
             if frame is None:
                 stats.corrupt += 1
                 stats.note(f"damaged image {path.name}")

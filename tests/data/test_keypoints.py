@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 
-import av
 import numpy as np
 import pytest
 from data_helpers import numbers, refused, write_video
+from pictures import save_png
 
 from pvnet import data
 from pvnet.data.keypoints import MEDIAPIPE, from_coco, read_joints, to_13
@@ -146,14 +145,7 @@ def test_coco_of_folders_of_images(tmp_path):
     images, notes = [], []
     for t in range(5):
         image = np.full((48, 64, 3), 16 + 6 * t, np.uint8)
-        codec = av.CodecContext.create("png", "w")
-        codec.height, codec.width, codec.pix_fmt = 48, 64, "rgb24"
-        codec.time_base = Fraction(1, 25)
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-        packets = [*codec.encode(frame), *codec.encode(None)]
-        path = tmp_path / "p" / "one" / f"img_{10 * t + 3}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"".join(bytes(p) for p in packets))
+        save_png(tmp_path / "p" / "one" / f"img_{10 * t + 3}.png", image)
         images.append({"id": t, "file_name": f"one/img_{10 * t + 3}.png"})
         if t != 2:
             points = coco_points(x=t).ravel().tolist()

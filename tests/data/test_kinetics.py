@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from data_helpers import DATA, needs_data, numbers, refused, write_csv, write_video
+from data_helpers import DATA, level, needs_data, numbers, refused, write_csv, write_video
+from pictures import save_png
 
 from pvnet import data
 from pvnet.data import lists, tree
@@ -144,6 +145,43 @@ def test_mmaction2_list_with_a_label_map_and_another_root(tmp_path):
     assert d.classes == ("abseiling", "bowling")
     assert [(i.clip_id, i.label) for i in d.items] == [("b/clip0.mp4", 1), ("a/clip1.mp4", 0)]
     assert d.skipped.counts == {"missing": 1}
+
+
+def write_frames(folder, n, *, damaged=()):
+    for k in range(n):
+        path = folder / f"img_{k + 1:05d}.png"
+        save_png(path, np.full((48, 64, 3), level(k), np.uint8))
+        if k in damaged:
+            path.write_bytes(b"no picture")
+    return folder
+
+
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_mmaction2_lists_of_folders_of_images(tmp_path, use_cache):
+    root = tmp_path / "rawframes"
+    write_frames(root / "b" / "clip0", 12)
+    write_frames(root / "a" / "clip1", 12, damaged=(6,))
+    write_frames(root / "a" / "clip2", 12, damaged=(0,))
+    write_frames(root / "a" / "clip3", 2)
+    (root / "a" / "clip4").mkdir()
+    mm = tmp_path / "list.txt"
+    mm.write_text("old/b/clip0 12 1\n" + "".join(f"a/clip{k} 12 0\n" for k in range(1, 6)))
+    d = data.open_dataset(
+        f"kinetics:{root}?csv={mm}", frames=8, size=(24, 32), sampling="start", use_cache=use_cache
+    )
+    told = d.describe()["skipped"]["counts"]
+    assert told == {"corrupt": 2, "short": 1, "missing": 1}
+    assert [i.clip_id for i in d.items] == ["b/clip0", "a/clip1"]
+    assert [d.classes[i.label] for i in d.items] == ["1", "0"]
+    clips = [d.get(k, np.random.default_rng(0)) for k in range(2)]
+    assert numbers(clips[0].frames) == list(range(8))
+    # Its own frames one after the other: the cache knows which ones can be read.
+    assert numbers(clips[1].frames) == [0, 1, 2, 3, 4, 5, *((7, 8) if use_cache else (5, 7))]
+    assert clips[0].fps == 25
+    half = data.open_dataset(
+        f"kinetics:{root}?csv={mm}", frames=5, fps=12.5, size=(24, 32), sampling="start"
+    )
+    assert numbers(half.get(0, np.random.default_rng(0)).frames) == [0, 2, 4, 6, 8]
 
 
 def test_splits_of_an_own_list_and_a_tree_without_a_list(tmp_path):

@@ -13,7 +13,8 @@ from pvnet import video
 from pvnet.errors import FileError, InvalidArgumentError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from video_helpers import grey_frames, refused, save_png
+from pictures import save_png
+from video_helpers import grey_frames, refused
 
 
 @pytest.fixture

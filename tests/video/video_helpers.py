@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
-from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -17,15 +14,6 @@ def refused(kind, function, *args, **kwargs):
         function(*args, **kwargs)
     assert MESSAGE.match(str(caught.value)), str(caught.value)
     return str(caught.value)
-
-
-def save_png(path: Path, image: np.ndarray) -> None:
-    codec = av.CodecContext.create("png", "w")
-    codec.height, codec.width = image.shape[:2]
-    codec.pix_fmt, codec.time_base = "rgb24", Fraction(1, 25)
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-    packets = [*codec.encode(frame), *codec.encode(None)]
-    path.write_bytes(b"".join(bytes(p) for p in packets))
 
 
 def grey_frames(n: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
