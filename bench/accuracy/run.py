@@ -19,7 +19,7 @@ from typing import Any
 from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
 
 from pvnet import data, runtime
-from pvnet.data.cache import locked
+from pvnet.data.locks import locked
 from pvnet.graph import Graph
 from pvnet.train.config import Config, set_override
 from pvnet.train.evaluation import Protocol, evaluate, first_scored, skipping

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pvnet.errors import FileError
 
 from .clips import ClipError
 from .decode import Decoded, decode_all
+from .locks import locked
 
 FORMAT = 1
 _THREADS = 2
@@ -147,19 +147,6 @@ def open_cache(request: Request, folder: Path | None = None) -> FrameCache:
             f"[data.cache] {base} cannot be used: got {error}, expected a folder that can be "
             "written, with room for the frames. Set PVNET_CACHE to another folder."
         ) from error
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Only one process at a time (where the system has flock)."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _target(request: Request, path: Path) -> tuple[int, int] | None:

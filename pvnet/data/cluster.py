@@ -113,8 +113,8 @@ def spread(
 
     Raises:
         UnsupportedError: Ray is not installed.
-        ClusterError: no cluster answers, it has no room (any more), or `cluster.attempts` workers
-            running died while they started.
+        ClusterError: no cluster answers, it has no room (any more), `cluster.attempts` workers
+            running died while they started, or what one gave back cannot travel.
         Exception: what `make` or an item raised; other items are not waited for.
     """
     ray = load_ray()
@@ -246,6 +246,11 @@ class _Force:
         worker, part = self._busy.pop(call)
         try:
             answer = self._ray.get(call)
+        except self._ray.exceptions.RayTaskError as error:  # the worker lives
+            raise ClusterError(
+                f"[data.cluster] what a worker gave back cannot travel: got {brief(error)}, "
+                "expected results and errors that can be pickled. Do give back plain data."
+            ) from error
         except self._ray.exceptions.RayError as error:
             self._ray.kill(worker)  # it may only have been out of reach
             outcome.lost_workers += 1

@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +25,7 @@ from .keypoints import MEDIAPIPE
 PACKAGE = "mediapipe==0.10.21"
 _END, _VIDEO, _FRAME = 0, 1, 2
 _WAIT_S = 10.0
+ANSWER_S = 120.0  # a frame takes a fraction of a second; the first start loads libraries and models
 
 
 class EstimatorError(PvnetError, RuntimeError):
@@ -122,7 +125,9 @@ class Estimator:
                 f"[data.estimator] {python} does not start: got {error}, expected a Python with "
                 f"{PACKAGE}. Run pvnet label --setup, or pass --python."
             ) from error
-        hello = self._hello()
+        self._late = False
+        with self._watched():
+            hello = self._hello()
         if "error" in hello:
             said = hello["error"]
             self.close()
@@ -145,12 +150,13 @@ class Estimator:
         try:
             hello = json.loads(line)
         except ValueError:
-            return {"error": self._said() or f"no greeting but {line[:200]!r}"}
+            return {"error": self._complaint() or f"no greeting but {line[:200]!r}"}
         return hello if isinstance(hello, dict) else {"error": f"greeting {hello!r}"}
 
     def begin(self) -> None:
         """A new video begins: forget where the person was."""
-        self._send(pose_worker.HEAD.pack(_VIDEO, 0, 0))
+        with self._watched():
+            self._send(pose_worker.HEAD.pack(_VIDEO, 0, 0))
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Joints of a frame.
@@ -162,17 +168,33 @@ class Estimator:
             float32 [13, 3] pixel x, y, visibility; NaN where nobody was found.
 
         Raises:
-            EstimatorError: if the worker has ended.
+            EstimatorError: if the worker has ended, or takes minutes over a frame.
         """
         h, w, _ = image.shape
-        self._send(pose_worker.HEAD.pack(_FRAME, h, w) + np.ascontiguousarray(image).tobytes())
-        assert self._process.stdout is not None
         size = self._landmarks * 12
-        answer = self._process.stdout.read(size)
+        assert self._process.stdout is not None
+        with self._watched():
+            self._send(pose_worker.HEAD.pack(_FRAME, h, w) + np.ascontiguousarray(image).tobytes())
+            answer = self._process.stdout.read(size)
         if len(answer) != size:
             raise self._gone()
         points = np.frombuffer(answer, "<f4").reshape(self._landmarks, 3)
         return np.array(points[list(MEDIAPIPE)] if self._landmarks == 33 else points, np.float32)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Ends a worker that hangs, whatever is waited for: to write, or to read."""
+        timer = Timer(ANSWER_S, self._stop_waiting)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _stop_waiting(self) -> None:
+        self._late = True
+        self._process.kill()
 
     def _send(self, data: bytes) -> None:
         assert self._process.stdin is not None
@@ -183,10 +205,14 @@ class Estimator:
             raise self._gone() from error
 
     def _gone(self) -> EstimatorError:
+        said = self._complaint() or "no message"
         return EstimatorError(
-            f"[data.estimator] the worker has ended: got {self._said() or 'no message'}, expected "
-            "an answer to a frame. Start it again."
+            f"[data.estimator] the worker has ended: got {said}, expected an answer to a frame. "
+            "Start it again."
         )
+
+    def _complaint(self) -> str:
+        return f"no answer in {ANSWER_S:g} s" if self._late else self._said()
 
     def _said(self) -> str:
         """The end of what the worker wrote to stderr."""

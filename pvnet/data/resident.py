@@ -27,8 +27,9 @@ from pvnet.video.joints import FLIP
 
 from .augment import Augment, Change
 from .batches import ClipPlaces, clip_state, loader
-from .cache import default_folder, locked
+from .cache import default_folder
 from .clips import Dataset
+from .locks import locked
 from .sampling import Sampling
 
 

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from pvnet.data.locks import lock_if_free
 from pvnet.errors import FileError, StateError
 from pvnet.train.config import Config
 
@@ -28,33 +29,18 @@ VERSION = 1
 
 @contextmanager
 def only_run(folder: Path) -> Iterator[None]:
-    """No second run in this folder for as long as the first lives.
-
-    Where the system has no flock, or a network file system refuses it, nothing is held.
+    """No second run in this folder for as long as the first lives, where the system can tell.
 
     Raises:
         StateError: there is one.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    # The folder itself is locked: no file stays behind, and a killed process holds nothing.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with lock_if_free(folder) as free:
+        if not free:
             raise StateError(
                 f"[train] the folder is in use: got {str(folder)!r}, in which another process "
                 "trains, expected one run at a time. Do wait for it, or pass another folder."
-            ) from None
-        except OSError:
-            pass  # NFS takes no exclusive lock of what is open for reading
+            )
         yield
-    finally:
-        os.close(handle)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

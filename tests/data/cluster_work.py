@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -78,3 +79,16 @@ class Sleeping:
         self.mark.touch()
         time.sleep(self.seconds)
         return item
+
+
+class Stuck:
+    """Gives back, or raises, what cannot be pickled."""
+
+    def __init__(self, result):
+        self.result = result
+
+    def __call__(self, item):
+        lock = threading.Lock()
+        if self.result:
+            return lock
+        raise ValueError(lock)

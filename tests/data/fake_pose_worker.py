@@ -1,11 +1,13 @@
 """Speaks the protocol of pvnet/data/pose_worker.py; joint j of a frame lies at (level + j, j).
 
-Frames darker than 10 have nobody in them; a frame brighter than 250 ends the process.
+Frames darker than 10 have nobody in them; a frame brighter than 250 ends the process, over one
+of about 245 it falls asleep.
 """
 
 import json
 import struct
 import sys
+import time
 
 import numpy as np
 
@@ -25,6 +27,8 @@ while True:
     level = float(image.mean())
     if level > 250:
         sys.exit("too bright for me")
+    if 242 < level < 248:
+        time.sleep(1000)
     out = np.full((33, 3), np.nan, "<f4")
     if level >= 10:
         out[:] = np.stack([level + np.arange(33), np.arange(33), np.full(33, 0.9)], 1)

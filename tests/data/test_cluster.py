@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from cluster_work import MARKS, Doubling, Levels, Sleeping, bad_start, die
+from cluster_work import MARKS, Doubling, Levels, Sleeping, Stuck, bad_start, die
 from data_helpers import refused, write_video
 from test_labelling import WORKER
 from two_machines import children, needs_ray, two_machines
@@ -107,6 +107,14 @@ def test_what_the_work_raises_is_raised_here(address):
     message = refused(InvalidArgumentError, doubled, range(4), Cluster(address), refused=(2,))
     assert "got 2" in message
     refused(InvalidArgumentError, spread, bad_start, range(4), Cluster(address))
+
+
+def test_what_cannot_travel_is_said_so_and_is_no_death(address):
+    for result in (False, True):
+        message = refused(
+            ClusterError, spread, functools.partial(Stuck, result), range(4), Cluster(address)
+        )
+        assert "cannot travel" in message
 
 
 def test_workers_that_die_while_they_start_are_an_error(address):

@@ -16,6 +16,7 @@ from pvnet.data.keypoints import MEDIAPIPE
 from pvnet.data.label_files import Labels, VideoLabels, load_labels, merge_labels, save_labels
 from pvnet.data.label_scores import score_labels
 from pvnet.errors import FileError, InvalidArgumentError, UnsupportedError
+from pvnet.video import VideoWriter
 
 WORKER = Path(__file__).with_name("fake_pose_worker.py")
 PYTHON = sys.executable
@@ -43,6 +44,19 @@ def test_frames_go_out_and_joints_come_back():
         assert np.isnan(estimator(np.zeros((20, 30, 3), np.uint8))).all()
         message = refused(EstimatorError, estimator, np.full((20, 30, 3), 255, np.uint8))
         assert "too bright for me" in message
+
+
+def test_a_worker_that_hangs_is_ended_and_the_others_go_on(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("pvnet.data.estimator.ANSWER_S", 5.0)
+    with start() as estimator:
+        message = refused(EstimatorError, estimator, np.full((20, 30, 3), 245, np.uint8))
+        assert "no answer in 5 s" in message
+    with VideoWriter(folder / "a_slow.mp4", 25, size=(48, 64)) as writer:
+        writer.write(np.full((48, 64, 3), 245, np.uint8))
+    out = tmp_path / "labels.npz"
+    labels = labelling.label_videos(labelling.find_jobs([folder]), out, start)
+    assert len(labels.videos) == 4
+    assert "no answer" in labels.errors["a_slow.mp4"]
 
 
 def test_a_python_without_the_estimator_says_what_to_do(tmp_path):

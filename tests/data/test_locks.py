@@ -1,0 +1,48 @@
+"""A lock is its holder's, and nobody's when that has ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from pvnet.data.locks import lock_if_free, locked
+
+# The child lives on when the parent has given the lock back, as workers that read data do.
+FORKED = """
+import os, signal, sys, time
+from pathlib import Path
+from pvnet.data.locks import lock_if_free, locked
+place = Path(sys.argv[1])
+with locked(place / "a"), lock_if_free(place) as free:
+    assert free
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+        os._exit(0)
+    time.sleep(0.2)
+    with lock_if_free(place) as again:
+        assert not again
+try:
+    with lock_if_free(place) as again:
+        assert again
+    signal.alarm(20)
+    with locked(place / "a"):
+        print("taken again")
+finally:
+    os.kill(child, signal.SIGKILL)
+"""
+
+
+def test_a_lock_does_not_live_on_in_forked_children(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "taken again\n"), done.stderr
+
+
+def test_one_after_the_other(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path / "a"):
+            pass
+        with lock_if_free(tmp_path) as free, lock_if_free(tmp_path) as second:
+            assert (free, second) == (True, False)
