@@ -1,0 +1,46 @@
+"""Shipped weights score what their files (and the model card) say, through the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from contextlib import redirect_stdout
+
+import pytest
+
+from pvnet import models, runtime
+from pvnet.cli.__main__ import main
+
+DATA = os.environ.get("PVNET_TEST_DATA")
+NAMED = {name: runtime.load(models.pretrained_path(name)) for name in models.list_pretrained()}
+TOLD = {
+    name: json.loads(model.metadata["figures"])
+    for name, model in NAMED.items()
+    if "figures" in model.metadata
+}
+
+
+def place(told):
+    return f"jhmdb:{DATA}/jhmdb" if told["data"] == "jhmdb" else told["data"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOLD)
+def test_the_score_is_the_one_that_is_told(name):
+    told = TOLD[name]
+    if told["data"] == "jhmdb" and DATA is None:
+        pytest.skip("PVNET_TEST_DATA names no folder")
+    words = ["eval", "--model", name, "--data", place(told), "--split", "1", "--json", "--quiet"]
+    words += [] if told["data"] == "jhmdb" else ["--frames", "32"]
+    first = 13 if NAMED[name].metadata["task"] == "joints" else 9
+    out = io.StringIO()
+    with redirect_stdout(out):
+        assert main([*words, "--first-tick", str(first)]) == 0
+    found = json.loads(out.getvalue())
+    for key in ("clips", "scored_ticks", "wiring", "stages"):
+        assert found[key] == told[key], key
+    metrics = [k for k, v in told.items() if isinstance(v, float)]
+    assert metrics
+    for key in metrics:
+        assert found[key] == pytest.approx(told[key], abs=1e-3), key
