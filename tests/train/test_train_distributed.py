@@ -88,12 +88,11 @@ def test_two_processes_are_one_process_with_the_same_batch(options, tmp_path):
     assert codes == [0, 0], said
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
     one, two = (pvnet.load(tmp_path / d / "model.safetensors") for d in ("one", "two"))
-    for key, value in one.weights.items():
-        # AdamW divides by the size of a gradient: where that is next to nothing, so is what it
-        # was rounded to, and a weight may go the other way, by 3e-3 a step at most.
-        apart = np.abs(two.weights[key] - value)
-        assert apart.max() < 6e-3, key
-        assert np.mean(apart > 1e-4) < 0.01, key
+    # AdamW divides by the size of a gradient: where there is next to none, its rounding decides
+    # which way a weight goes, by the rate of 3e-3 a step at most.
+    apart = np.concatenate([np.abs(two.weights[k] - v).ravel() for k, v in one.weights.items()])
+    assert apart.max() < 6e-3
+    assert np.mean(apart > 1e-4) < 0.005
     assert json.loads((tmp_path / "two" / "result.json").read_text())["processes"] == 2
 
 
