@@ -118,7 +118,12 @@ def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:
     if args.debug:
         traceback.print_exception(error)
     message = str(error)
-    if not isinstance(error, PvnetError | UsageError | OSError | ModuleNotFoundError):
+    if _is_memory(error):
+        message = (
+            f"[{args.command}] memory ran out: got {message}, expected it to suffice. Use a "
+            "smaller batch, shorter clips or smaller pictures."
+        )
+    elif not isinstance(error, PvnetError | UsageError | OSError | ModuleNotFoundError):
         message = (
             f"[{args.command}] this should not happen: got {type(error).__name__}: {error}, "
             "expected a result or a clear error. Please report it with the trace above."
@@ -132,6 +137,12 @@ def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:
     if args.json:
         _print_json({"error": {"type": type(error).__name__, "message": message}})
     return code
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Python's, CUDA's and the CPU allocator's way of saying so."""
+    kind = type(error).__name__
+    return kind in ("MemoryError", "OutOfMemoryError") or "allocate memory" in str(error)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -37,15 +37,19 @@ def run(args: argparse.Namespace) -> Report:
 def run_with(args: argparse.Namespace, overrides: list[str]) -> Report:
     """Train with these overrides; in all but the first process of several the report is empty."""
     from pvnet.train.checkpoint import write_json
+    from pvnet.train.class_names import class_numbers
     from pvnet.train.config import load_config
     from pvnet.train.loop import train
     from pvnet.train.memory import keep_freed_memory
+    from pvnet.train.network import task_of
 
     keep_freed_memory()
     config = load_config(args.config, overrides)
     held_out = _held_out_data(config)  # what is wrong with it is said before the training
 
     def on_start(done: int, about: Mapping[str, Any]) -> None:
+        if held_out is not None and task_of(config) == "actions":
+            class_numbers(about.get("class_names", ()), held_out.classes, held_out.name)
         if args.quiet:
             return
         left_out(about, f"{args.out / 'data.json'} lists them")

@@ -69,13 +69,13 @@ def _train(
     config, group = run.config, run.group
     run.resume()
     group.wait()
-    batches = run.batches()
-    log = Log(path, step=run.step, tensorboard=config.run.tensorboard) if group.first else None
     if group.first:
         checkpoint.write_json(path / "config.json", config.to_dict())
         checkpoint.write_json(path / "data.json", run.source.about)
         if on_start is not None:
             on_start(run.step, run.source.about)
+    batches = run.batches()
+    log = Log(path, step=run.step, tensorboard=config.run.tensorboard) if group.first else None
     try:
         with plain_errors():
             _steps(run, batches, log, on_step)

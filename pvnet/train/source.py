@@ -38,7 +38,8 @@ class Source:
             the index of each frame in the video of its row, 0 where that row begins anew. The
             truth is then that of frame t - P already.
         classes: names of the actions.
-        about: what the data set tells of itself (`describe()`), for the run's folder.
+        about: what the data set tells of itself (`describe()`, `class_names`), for the run's
+            folder.
     """
 
     batches: Batches
@@ -94,7 +95,12 @@ def _loaded(config: Config, common: dict[str, Any]) -> _Made:
         )
         return cast("Iterator[dict[str, Tensor]]", iter(made))
 
-    return batches, tuple(dataset.classes), dataset.describe()
+    return batches, tuple(dataset.classes), _about(dataset)
+
+
+def _about(dataset: Dataset) -> dict[str, Any]:
+    """What it tells of itself, and the names of its classes in the order of their numbers."""
+    return {**dataset.describe(), "class_names": list(dataset.classes)}
 
 
 # Pictures are kept this much larger than the clips that are cut from them.
@@ -150,4 +156,4 @@ def _kept(
     dataset = data.open_dataset(spec, frames=frames, size=larger, sampling="start", **dict(keys))
     cache = parse_spec(spec).path("cache")
     kept = load_resident(dataset, device, workers=workers, cache=cache)
-    return kept, tuple(dataset.classes), dataset.describe()
+    return kept, tuple(dataset.classes), _about(dataset)

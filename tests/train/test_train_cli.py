@@ -114,6 +114,31 @@ def test_people_are_told_what_was_left_out_and_that_a_run_goes_on(tmp_path, data
     assert document["problems"] == []
 
 
+def test_other_classes_of_the_held_out_clips_are_said_before_the_training(tmp_path, monkeypatch):
+    def open_dataset(spec, **options):
+        made = figures(3, options["frames"] or 20)
+        made.classes = tuple("abcdefghijklmnopqr") if spec == "held" else made.classes
+        return made
+
+    monkeypatch.setattr(data, "open_dataset", open_dataset)
+    (tmp_path / "a.toml").write_text('[model]\nname = "par_inception"\n[data]\nheld_out = "held"\n')
+    code, document, _ = pvnet("train", tmp_path / "a.toml", *SMALL, "--out", tmp_path / "run")
+    assert code == 1
+    assert "was trained for other classes" in document["error"]["message"]
+    assert not (tmp_path / "run" / "state.safetensors").exists()
+
+
+def test_memory_that_ran_out_is_no_fault_to_report(tmp_path, monkeypatch):
+    def full(spec, **options):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
+
+    monkeypatch.setattr(data, "open_dataset", full)
+    (tmp_path / "a.toml").write_text("[run]\n")
+    code, document, _ = pvnet("train", tmp_path / "a.toml", *SMALL)
+    assert code == 1
+    assert document["error"]["message"].startswith("[train] memory ran out: got ")
+
+
 def test_what_should_not_happen_is_still_one_document(tmp_path, monkeypatch):
     def broken(spec, **options):
         raise ZeroDivisionError("oh")
