@@ -91,9 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     try:
         report: Report = args.run(args)
-        if args.json:
+        if args.json and report.document:  # of several processes only the first has a result
             _print_json(report.document)
-        else:
+        elif not args.json and report.text:
             print(report.text)
         sys.stdout.flush()
     except BrokenPipeError:  # `pvnet ... | head`: the reader has seen enough

@@ -46,14 +46,19 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+def surroundings() -> dict[str, str]:
+    """Programs find this folder's helpers and the pvnet of this process."""
+    here = Path(__file__).parent
+    installed = Path(pvnet.__file__).parents[1]
+    path = [str(here), str(installed), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
+
+
 def two_processes(
     folders: tuple[Path, Path], options: dict[str, object], *, dies_at: int = -1
 ) -> tuple[list[int], str]:
     """Exit codes of both, and what they said; the second may die when it should save."""
-    here = Path(__file__).parent
-    installed = Path(pvnet.__file__).parents[1]
-    path = [str(here), str(installed), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
+    env = surroundings()
     env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     words = [json.dumps(options), str(dies_at)]
     started = [
@@ -130,6 +135,23 @@ def test_processes_that_do_not_see_one_folder_end_with_a_message(tmp_path):
     assert codes == [1, 1]
     assert said.count("no checkpoint in common: got steps [1] here, 0 to 1 over all") == 1
     assert said.count("no checkpoint in common: got steps [0] here, 0 to 1 over all") == 1
+
+
+def test_the_documented_command_trains_on_two_processes(tmp_path):
+    (tmp_path / "a.toml").write_text(
+        '[model]\noptions = {size = [32, 32], width = 0.125}\n'
+        '[data]\ntrain = "figures?n=4"\nframes = 4\nheld_out = "figures?n=2"\n'
+        '[run]\nsteps = 2\nbatch = 2\nthreads = 1\ndevice = "cpu"\n'
+    )
+    words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    words += ["--master-port", str(free_port()), "-m", "pvnet.cli"]
+    words += ["train", str(tmp_path / "a.toml"), "--out", str(tmp_path / "run"), "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=surroundings())
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (told["steps"], told["processes"]) == (2, 2)
+    assert told["held_out"]["clips"] == 2
+    assert json.loads(done.stdout)["steps"] == 2  # one document, of the first process
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
