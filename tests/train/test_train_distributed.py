@@ -83,10 +83,14 @@ def two_processes(
     [
         {**SHARED, "run_ema": 0.9},
         {**SHARED, "run_carry": 3, "optimiser_accumulate": 1},
+        {**SHARED, "model_stages": 3, "model_wiring": "predictive", "distill_teacher": "a"},
     ],
-    ids=["clips", "carried state"],
+    ids=["clips", "carried state", "with a teacher"],
 )
 def test_two_processes_are_one_process_with_the_same_batch(options, tmp_path):
+    if "distill_teacher" in options:
+        teacher = train(small(run_steps=1), tmp_path / "a", source=source_of(figures(6, 5), 2))
+        options = {**options, "distill_teacher": teacher["model"]}
     config = small(**options)
     train(config, tmp_path / "one", source=source_of(figures(6, 5), config.run.batch))
     codes, said = two_processes((tmp_path / "two", tmp_path / "two"), options)

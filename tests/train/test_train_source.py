@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_runs import SIZE, small
+from small_runs import SIZE, losses, small
 
 from pvnet.errors import InvalidArgumentError
 from pvnet.models import MEAN, STD
+from pvnet.train.loop import train
 from pvnet.train.source import data_source
 
 CONFIG = small(data_train="figures?n=6", data_frames=3, data_augment="none", run_batch=4)
@@ -39,3 +40,19 @@ def test_frames_are_normalised_as_the_network_does_it_with_pictures():
     assert float(pictures.min()) > -1e-3
     assert float(pictures.max()) < 255.001
     assert float(pictures.std()) > 5
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_run_on_real_batches_goes_on_bit_for_bit_whatever_its_workers(tmp_path):
+    def config(workers: int):
+        return small(data_train="figures?n=6", data_frames=3, run_batch=2, data_workers=workers)
+
+    def stop(step: int, said: dict[str, float]) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    train(config(0), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):  # after the checkpoint of step 2
+        train(config(1), tmp_path / "parts", on_step=stop)
+    train(config(1), tmp_path / "parts")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
