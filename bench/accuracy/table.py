@@ -42,19 +42,21 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     lines = []
     for same in by_row.values():
         results = [r["result"] for r in same]
-        name = SCORE[results[0]["task"]]
-        values = [r[name] for r in results]
-        intervals = [r[f"{name}_interval"] for r in results]
+        task = results[0]["task"]
+        values = [r[SCORE[task]] for r in results]
+        score, low, high = over_seeds(results, SCORE[task])
+        beside = over_seeds(results, BESIDE[task])
         lines.append(
             {
                 "label": same[0]["label"],
                 "stages": same[0]["row"]["stages"],
                 "teacher": same[0]["row"]["training"]["wiring"] == "sequential",
                 "longer": same[0]["row"]["training"].get("longer", 0),
-                "score": sum(values) / len(values),
-                "beside": beside(results),
-                "low": min(i[0] for i in intervals),
-                "high": max(i[1] for i in intervals),
+                "score": score,
+                "low": low,
+                "high": high,
+                "beside": f"{beside[0]:.3f} ({beside[1]:.3f} to {beside[2]:.3f})",
+                "drawn": over_seeds(results, COMPARED[task]),
                 "spread": max(values) - min(values),
                 "seeds": len(values),
                 "clips": results[0]["clips"],
@@ -100,13 +102,11 @@ def plain(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
     return wanted if wanted in labels else ""
 
 
-def beside(results: list[dict[str, Any]]) -> str:
-    """The second metric: mean over seeds, widest interval."""
-    name = BESIDE[results[0]["task"]]
-    value = sum(r[name] for r in results) / len(results)
-    low = min(r[f"{name}_interval"][0] for r in results)
-    high = max(r[f"{name}_interval"][1] for r in results)
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+def over_seeds(results: list[dict[str, Any]], metric: str) -> tuple[float, float, float]:
+    """Mean over seeds, and the widest of their intervals: low, high."""
+    value = sum(r[metric] for r in results) / len(results)
+    intervals = [r[f"{metric}_interval"] for r in results]
+    return value, min(i[0] for i in intervals), max(i[1] for i in intervals)
 
 
 def table(lines: list[dict[str, Any]], task: str, args: argparse.Namespace) -> str:
@@ -129,7 +129,7 @@ def table(lines: list[dict[str, Any]], task: str, args: argparse.Namespace) -> s
     return "\n".join(out)
 
 
-def picture(lines: list[dict[str, Any]], score: str, out: Path) -> None:
+def picture(lines: list[dict[str, Any]], metric: str, out: Path) -> None:
     """Accuracy over stages, a line per kind of network."""
     from matplotlib.figure import Figure
 
@@ -138,11 +138,12 @@ def picture(lines: list[dict[str, Any]], score: str, out: Path) -> None:
     ceiling = [line for line in lines if line["stages"] == 1]
     for label in dict.fromkeys(line["label"] for line in lines if line["stages"] > 1):
         mine = ceiling + [line for line in lines if line["label"] == label]
-        bars = [[v["score"] - v["low"] for v in mine], [v["high"] - v["score"] for v in mine]]
-        stages, scores = [v["stages"] for v in mine], [v["score"] for v in mine]
-        axes.errorbar(stages, scores, yerr=bars, marker="o", capsize=3, label=label)
+        stages, drawn = [v["stages"] for v in mine], [v["drawn"] for v in mine]
+        scores = [value for value, _, _ in drawn]
+        below, above = zip(*((value - low, high - value) for value, low, high in drawn))
+        axes.errorbar(stages, scores, yerr=[below, above], marker="o", capsize=3, label=label)
     axes.set_xlabel("stages")
-    axes.set_ylabel(f"{score} at emission time")
+    axes.set_ylabel(f"{metric} at emission time")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(str(out), dpi=110)
@@ -175,12 +176,12 @@ def main() -> None:
         found.items(), key=lambda item: (item[0][0], FIGURES.index(item[0][1]))
     ):
         lines = merged(records)
-        score = SCORE[records[0]["result"]["task"]]
+        task = records[0]["result"]["task"]
         note = f"{lines[0]['clips']} clips, scored from tick {lines[0]['first']} on."
-        text = table(lines, records[0]["result"]["task"], args)
+        text = table(lines, task, args)
         parts.append(f"## {setting}: {figure}\n\n{note}\n\n{text}\n")
         if drawable and figure in ("stages", "techniques"):
-            picture(lines, score, args.out / f"{setting}-{figure}.png")
+            picture(lines, COMPARED[task], args.out / f"{setting}-{figure}.png")
     (args.out / "accuracy.md").write_text("\n".join(parts))
     print(f"wrote {args.out / 'accuracy.md'}")
 
