@@ -108,8 +108,7 @@ def _run(args: argparse.Namespace) -> int:
         return _fail(args, error, EXIT_FAILED)
     except Exception as error:
         # No user is meant to see this; who asked for JSON gets JSON all the same.
-        traceback.print_exception(error)
-        args.debug = False
+        args.debug = True
         return _fail(args, error, EXIT_FAILED)
     return EXIT_OK
 

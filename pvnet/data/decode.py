@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pvnet.video.av_import import broken, load_av
 from pvnet.video.frame import SourceStats
-from pvnet.video.reader import Fitter
+from pvnet.video.reader import Fitter, shown_size
 from pvnet.video.source import open as open_video
 
 from .clips import ClipError
@@ -74,16 +74,14 @@ def probe(path: Path) -> VideoFacts:
             frame = next(container.decode(stream), None)
             if frame is None:
                 raise unusable(path, "no frame can be decoded")
-            h, w = frame.height, frame.width
-            if round(float(getattr(frame, "rotation", 0)) / 90) % 2:
-                h, w = w, h
+            size = shown_size(frame)
     except broken(av) as error:
         if isinstance(error, ClipError):
             raise
         raise unusable(path, str(error)) from error
     if not (0 < fps < 1e4) or not 0 < length < 1e6:
         raise unusable(path, f"{fps:g} frames per second and {length:g} s")
-    return VideoFacts((h, w), fps, length)
+    return VideoFacts(size, fps, length)
 
 
 def _duration(av: Any, container: Any, stream: Any) -> float:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.video.av_import import load_av
-from pvnet.video.folder import IMAGE_SUFFIXES, natural_key, read_image
+from pvnet.video.folder import images_in, read_image
 from pvnet.video.frame import SourceStats
-from pvnet.video.reader import Fitter, quarter_turns
+from pvnet.video.reader import Fitter, shown_size
 from pvnet.video.source import FOLDER_FPS
 
 from .decode import Decoded, VideoFacts, unusable
@@ -29,9 +29,7 @@ def probe_folder(folder: Path) -> VideoFacts:
     first = None if not paths else read_image(load_av(), paths[0])
     if first is None:
         raise unusable(folder, f"{len(paths)} images, the first of them unreadable")
-    turned = quarter_turns(getattr(first, "rotation", 0)) % 2
-    size = (first.width, first.height) if turned else (first.height, first.width)
-    return VideoFacts(size, FOLDER_FPS, len(paths) / FOLDER_FPS)
+    return VideoFacts(shown_size(first), FOLDER_FPS, len(paths) / FOLDER_FPS)
 
 
 def decode_folder_at(
@@ -80,7 +78,6 @@ class _Images:
 
 def _images(folder: Path) -> list[Path]:
     try:
-        found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
+        return images_in(folder)
     except OSError as error:
         raise unusable(folder, str(error)) from error
-    return sorted(found, key=natural_key)

@@ -20,7 +20,7 @@ from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.runtime.model import to_model
 from pvnet.train.emission import Protocol, emissions, emitted_at, first_scored, skipping
-from pvnet.train.scorer import Problems, Scored, Scorer, Task, Told, decode, score_clip
+from pvnet.train.scorer import Scored, Scorer, Task, Told, Unreadable, decode, score_clip
 from pvnet.train.scores import Counts, summary
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def evaluate(
         "data": dataset.name,
         "clips": len(counts),
         "clips_left_out": len(results) - len(counts),
-        "problems": [line for r in results if isinstance(r, Problems) for line in r.lines],
+        "problems": [r.problem for r in results if isinstance(r, Unreadable)],
         **_left_out_before(dataset),
         "frames": sum(r.frames for r in scored),
         "scored_ticks": sum(r.ticks for r in scored),

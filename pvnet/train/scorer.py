@@ -72,13 +72,13 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Problems:
+class Unreadable:
     """A clip that cannot be read, and why."""
 
-    lines: tuple[str, ...]
+    problem: str
 
 
-Told = Scored | Problems | None  # of a clip; None: nothing to score
+Told = Scored | Unreadable | None  # of a clip; None: nothing to score
 
 
 class Scorer:
@@ -129,7 +129,7 @@ class Scorer:
         """
         clip = self._dataset.get(index, np.random.default_rng([self._seed, index]))
         if clip.problems:  # another one in its place: that one has a turn of its own
-            return Problems(clip.problems[:1])
+            return Unreadable(clip.problems[0])
         if self._numbers is not None and clip.label >= 0:
             clip = replace(clip, label=self._numbers[clip.label])
         usable = clip.label >= 0 if self._task == "actions" else clip.joints is not None

@@ -37,6 +37,12 @@ def read_image(av: Any, path: Path) -> Any | None:
         return None
 
 
+def images_in(folder: Path) -> list[Path]:
+    """The images of a folder in natural order."""
+    found = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    return sorted(found, key=natural_key)
+
+
 class FolderReader:
     """Reads the images of a folder in natural order.
 
@@ -63,10 +69,7 @@ class FolderReader:
         self._av = load_av()
         self._fps = fps
         self._fit: tuple[tuple[int, int] | None, Fit, bool] = (size, fit, keep_original)
-        self._paths = sorted(
-            (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()),
-            key=natural_key,
-        )
+        self._paths = images_in(folder)
         if not self._paths:
             n = sum(1 for _ in folder.iterdir())
             raise FileError(

@@ -62,7 +62,7 @@ class Fitter:
     def __call__(self, frame: Any, time_s: float | None, stats: SourceStats) -> Picture:
         """Convert a PyAV frame."""
         turns = quarter_turns(getattr(frame, "rotation", 0))
-        shown = (frame.height, frame.width) if turns % 2 == 0 else (frame.width, frame.height)
+        shown = shown_size(frame)
         if self._size is None:
             self._size = shown
         if self._seen is not None and self._seen != shown:
@@ -86,6 +86,12 @@ class Fitter:
         rgb = self._reformatter.reformat(frame, width=w, height=h, format="rgb24")
         image = rgb.to_ndarray()
         return np.ascontiguousarray(np.rot90(image, turns) if turns else image)
+
+
+def shown_size(frame: Any) -> tuple[int, int]:
+    """(h, w) of a PyAV frame, turned as it is shown."""
+    sideways = quarter_turns(getattr(frame, "rotation", 0)) % 2
+    return (frame.width, frame.height) if sideways else (frame.height, frame.width)
 
 
 def quarter_turns(degrees: float) -> int:
