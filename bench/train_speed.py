@@ -231,7 +231,8 @@ def main() -> None:
         worst[name] = check(name, args)
         for precision in args.precision:
             rows.append(measure(name, precision, args))
-            print(f"{name} {precision} done", file=sys.stderr)
+            ratios = f"speed {rows[-1]['speed_ratio']:.3f}, memory {rows[-1]['memory_ratio']:.2f}"
+            print(f"{name} {precision}: {ratios} of plain torch", file=sys.stderr, flush=True)
     cuda = args.device.startswith("cuda")
     record = {
         "command": "bench/train_speed.py",

@@ -37,10 +37,15 @@ def kind(args: argparse.Namespace) -> str:
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """The settings of task and data, by role."""
-    path = HERE / "settings" / f"{args.task}-{kind(args)}.toml"
+    path = HERE / "settings" / f"{args.task}-{kind(args)}{variant(args)}.toml"
     if not path.exists():  # other videos of people
-        path = path.with_name(f"{args.task}-jhmdb.toml")
+        path = path.with_name(f"{args.task}-jhmdb{variant(args)}.toml")
     return tomllib.loads(path.read_text())
+
+
+def variant(args: argparse.Namespace) -> str:
+    """Of the settings: part of the name of their file, and of the folders of what they made."""
+    return f"-{args.settings}" if args.settings else ""
 
 
 def configuration(
@@ -79,7 +84,7 @@ def training_data(args: argparse.Namespace, collage: dict[str, Any]) -> str:
 def folder(args: argparse.Namespace) -> str:
     """Name of the setting."""
     split = f"-split{args.split}" if kind(args) == "jhmdb" else ""
-    return f"{args.task}-{kind(args)}{split}-seed{args.seed}"
+    return f"{args.task}-{kind(args)}{variant(args)}{split}-seed{args.seed}"
 
 
 def own_seed(training: Training, args: argparse.Namespace) -> argparse.Namespace:
@@ -199,6 +204,12 @@ def main() -> None:
     parser.add_argument("--split", type=int, default=1)
     parser.add_argument(
         "--motion", type=Path, metavar="TRACKS", help="recorded motion for puppets (docs/data.md)"
+    )
+    parser.add_argument(
+        "--settings",
+        default="",
+        metavar="NAME",
+        help="other settings: settings/TASK-DATA-NAME.toml, with runs and records of their own",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(

@@ -9,8 +9,10 @@ little larger than the clips.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import pickle
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,23 @@ from .sampling import Sampling
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What a batch shows.
+
+    Attributes:
+        rows: int64 [b, t] of the frames kept.
+        changes: of each clip.
+        labels: of each clip, after mirroring.
+    """
+
+    rows: NDArray[np.int64]
+    changes: list[Change]
+    labels: list[int]
+
+
+@dataclass(frozen=True)
 class Resident:
-    """All videos of a data set, one after the other.
+    """All videos of a data set, one after the other; with copies, all of them again and again.
 
     Attributes:
         frames: uint8 [n, h, w, 3].
@@ -69,32 +86,39 @@ class Resident:
         rows = np.searchsorted(own, times + 0.25 / rate, side="right") - 1
         return begin + np.clip(rows, 0, end - begin - 1)
 
-    def batch(
+    def plan(
         self,
         indices: Sequence[int],
         states: Sequence[np.random.Generator],
         sampling: Sampling,
         augment: Augment | None,
-        size: tuple[int, int],
-        mean: Tensor,
-        std: Tensor,
-    ) -> dict[str, Tensor]:
-        """Clips of videos, as `pvnet.data.loader` gives them but on the device of `frames`.
+    ) -> Plan:
+        """What a batch shows, worked out on the host.
 
         Args:
             indices: of the videos, b.
             states: random state of each clip.
             sampling: which window; its length t is set.
             augment: random changes, or None.
+        """
+        rows = np.stack([self.rows(i, sampling, rng) for i, rng in zip(indices, states)])
+        strengths = augment if augment is not None else Augment.parse("none")
+        changes = [strengths.draw(rng) for rng in states]
+        return Plan(rows, changes, [self._label(i, c) for i, c in zip(indices, changes)])
+
+    def batch(
+        self, plan: Plan, size: tuple[int, int], mean: Tensor, std: Tensor
+    ) -> dict[str, Tensor]:
+        """Clips of videos, as `pvnet.data.loader` gives them but on the device of `frames`.
+
+        Args:
+            plan: what they show.
             size: (h, w) of the clips.
             mean: [3] of frames scaled to 0..1.
             std: [3].
         """
-        device = self.frames.device
-        rows = [self.rows(i, sampling, rng) for i, rng in zip(indices, states)]
-        strengths = augment if augment is not None else Augment.parse("none")
-        changes = [strengths.draw(rng) for rng in states]
-        row = torch.from_numpy(np.stack(rows)).to(device)
+        device, changes = self.frames.device, plan.changes
+        row = torch.from_numpy(plan.rows).to(device)
         stored = (int(self.frames.shape[1]), int(self.frames.shape[2]))
         maps = np.stack([c.matrix(size) for c in changes])
         # Clip pixels (edge coordinates) -> stored pixels.
@@ -102,12 +126,11 @@ class Resident:
         to_stored = maps * scale[None, :, None]
         frames = self._show(row, to_stored, stored, size, changes, mean, std)
         joints, visible = self._points(row, maps, stored, size, changes)
-        label = [self._label(i, c) for i, c in zip(indices, changes)]
         return {
             "frames": frames,
             "joints": joints,
             "visible": visible,
-            "label": torch.tensor(label, dtype=torch.int64).to(device),
+            "label": torch.tensor(plan.labels, dtype=torch.int64).to(device),
         }
 
     def _label(self, index: int, change: Change) -> int:
@@ -179,15 +202,22 @@ class Resident:
 
 
 def load_resident(
-    dataset: Dataset, device: torch.device, *, workers: int = 0, cache: Path | None = None
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    copies: int = 1,
+    workers: int = 0,
+    cache: Path | None = None,
 ) -> Resident:
-    """Every video of a data set of whole videos, on a device.
+    """Every video of a data set, on a device.
 
     Args:
-        dataset: opened with frames=None, crop "none".
+        dataset: opened with crop "none".
         device: where its frames go.
+        copies: how often every video is asked for, each time with other random choices (a window,
+            a collage), as in so many epochs of `loader`.
         workers: processes that read or render.
-        cache: folder in which rendered videos are kept; None: the usual one.
+        cache: folder in which rendered videos and collages are kept; None: the usual one.
 
     Raises:
         InvalidArgumentError: a data set of cropped pictures.
@@ -198,8 +228,8 @@ def load_resident(
             f"[data.resident] clips are cut from whole pictures: got crop {facts['crop']!r}, "
             "expected 'none'. Set data.crop=none, or data.resident=false."
         )
-    rendered = "seed" in facts
-    arrays = _kept(dataset, workers, cache) if rendered else _read(dataset, workers)
+    made = "seed" in facts or "collage" in facts
+    arrays = _kept(dataset, copies, workers, cache) if made else _read(dataset, copies, workers)
     return Resident(
         torch.from_numpy(arrays["frames"]).to(device),
         torch.from_numpy(arrays["joints"]).to(device),
@@ -212,17 +242,18 @@ def load_resident(
 
 
 def _kept(
-    dataset: Dataset, workers: int, cache: Path | None
+    dataset: Dataset, copies: int, workers: int, cache: Path | None
 ) -> dict[str, NDArray[Any]]:
-    """Rendered videos, made once and then read from the cache."""
+    """What takes long to make, made once and then read from the cache."""
     folder = default_folder() if cache is None else cache
     folder.mkdir(parents=True, exist_ok=True)
     # The whole data set, motion tracks and backgrounds included, not only what it tells of itself.
-    key = hashlib.sha256(pickle.dumps((__version__, dataset))).hexdigest()[:24]
+    what = (__version__, dataset) if copies == 1 else (__version__, dataset, copies)
+    key = hashlib.sha256(pickle.dumps(what)).hexdigest()[:24]
     place = folder / f"rendered-{key}.npz"
     with locked(place.with_suffix(".lock")):
         if not place.exists():
-            arrays = _read(dataset, workers)
+            arrays = _read(dataset, copies, workers)
             part = place.with_suffix(".part")
             with part.open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -232,22 +263,31 @@ def _kept(
         return {name: kept[name] for name in kept.files}
 
 
-def _read(dataset: Dataset, workers: int) -> dict[str, NDArray[Any]]:
+def _read(dataset: Dataset, copies: int, workers: int) -> dict[str, NDArray[Any]]:
+    # Copies: tensors of reading processes are open files as long as something refers to them.
     names = ("joints", "visible", "label", "fps")
     parts: dict[str, list[NDArray[Any]]] = {"frames": [], **{name: [] for name in names}}
     for batch in loader(
-        dataset, batch=1, workers=workers, shuffle=False, raw=True, batches=len(dataset)
+        dataset, batch=1, workers=workers, shuffle=False, raw=True, batches=copies * len(dataset)
     ):
-        parts["frames"].append(np.ascontiguousarray(batch["frames"][0].permute(1, 2, 3, 0).numpy()))
+        parts["frames"].append(_pictures(batch["frames"][0].numpy()))
         for name in ("joints", "visible"):
-            parts[name].append(batch[name][0].numpy())
-        parts["label"].append(batch["label"].numpy())
-        parts["fps"].append(batch["fps"].numpy())
+            parts[name].append(batch[name][0].numpy().copy())
+        parts["label"].append(batch["label"].numpy().copy())
+        parts["fps"].append(batch["fps"].numpy().copy())
     counts = [len(f) for f in parts["frames"]]
     return {
         **{name: np.concatenate(values) for name, values in parts.items()},
         "offset": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     }
+
+
+def _pictures(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 [t, h, w, 3] of [3, t, h, w]; plane by plane takes a sixth of the time of `permute`."""
+    out = np.empty((*planes.shape[1:], len(planes)), np.uint8)
+    for c, plane in enumerate(planes):
+        out[..., c] = plane
+    return out
 
 
 def resident_batches(
@@ -267,12 +307,16 @@ def resident_batches(
     """Endless batches; the arguments are those of `pvnet.data.loader`."""
     place = ClipPlaces(len(resident), seed)
     scale = (torch.tensor(list(mean)), torch.tensor(list(std)))
-    number = start_batch
-    while True:
+
+    def plan(number: int) -> Plan:
         first = (number * world + rank) * batch
         places = [place(first + k) for k in range(batch)]
         states = [clip_state(seed, epoch, index) for epoch, index in places]
-        yield resident.batch(
-            [index for _, index in places], states, sampling, augment, size, *scale
-        )
-        number += 1
+        return resident.plan([index for _, index in places], states, sampling, augment)
+
+    # The next batch is worked out while the device is busy with this one.
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(plan, start_batch)
+        for number in itertools.count(start_batch + 1):
+            planned, coming = coming.result(), ahead.submit(plan, number)
+            yield resident.batch(planned, size, *scale)

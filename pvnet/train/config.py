@@ -50,6 +50,8 @@ class DataConfig:
         resident: keep the whole data set on the training device and change its clips there; for
             small sets of whole pictures. Rendered figures are then `n` fixed videos.
         video_frames: length of the videos of a resident set from which clips are cut; 0: whole.
+        copies: how often a resident set has every video, each time another stretch of
+            `video_frames` and, of collages, another one.
         crop: part of the picture that is shown (`pvnet.data.open_dataset`).
         augment: random changes: "default", "none", or settings (`pvnet.data.Augment.parse`).
     """
@@ -62,6 +64,7 @@ class DataConfig:
     workers: int = 0
     resident: bool = False
     video_frames: int = 0
+    copies: int = 1
     crop: str = "none"
     augment: str = "default"
 
@@ -334,6 +337,7 @@ _RANGES: dict[str, tuple[float, float | None]] = {
     "data.fps": (0, None),
     "data.workers": (0, None),
     "data.video_frames": (0, None),
+    "data.copies": (1, None),
     "loss.warm_up": (-1, None),
     "loss.prediction_latency": (0, None),
     "loss.sigma": (1e-3, None),
@@ -365,6 +369,13 @@ def _check(config: Config) -> None:
             f"[config] a captured step is one batch of whole clips: got run.carry = "
             f"{config.run.carry} and optimiser.accumulate = {config.optimiser.accumulate}, "
             "expected 0 and 1. Set run.cuda_graph=false."
+        )
+    if config.data.copies > 1 and not (config.data.resident and config.data.video_frames):
+        raise InvalidArgumentError(
+            f"[config] only a resident set has copies, of videos of one length: got data.copies = "
+            f"{config.data.copies}, data.resident = {config.data.resident} and data.video_frames = "
+            f"{config.data.video_frames}, expected data.resident = True and a length. Set them, or "
+            "data.copies=1."
         )
     if config.run.carry and config.distill.teacher:
         raise InvalidArgumentError(

@@ -116,8 +116,10 @@ def _resident(config: Config, common: dict[str, Any]) -> _Made:
     size = common["size"]
     device = choose_device(config.run.device, int(os.environ.get("LOCAL_RANK", "0")))
     keys = tuple((k, v) for k, v in common.items() if k not in ("size", "fps"))
-    length = config.data.video_frames or None
-    kept, classes, about = _kept(config.data.train, length, size, keys, device, config.data.workers)
+    length, copies = config.data.video_frames or None, config.data.copies
+    kept, classes, about = _kept(
+        config.data.train, length, copies, size, keys, device, config.data.workers
+    )
     sampling = Sampling(config.data.frames, config.data.fps or None, "random")
 
     def batches(start: int, rank: int, world: int) -> Iterator[dict[str, Tensor]]:
@@ -142,6 +144,7 @@ def _resident(config: Config, common: dict[str, Any]) -> _Made:
 def _kept(
     spec: str,
     frames: int | None,
+    copies: int,
     size: tuple[int, int],
     keys: tuple[tuple[str, Any], ...],
     device: torch.device,
@@ -153,7 +156,8 @@ def _kept(
     from pvnet.data.specs import parse_spec
 
     larger = (round(_MARGIN * size[0]), round(_MARGIN * size[1]))
-    dataset = data.open_dataset(spec, frames=frames, size=larger, sampling="start", **dict(keys))
+    sampling = "start" if copies == 1 else "random"
+    dataset = data.open_dataset(spec, frames=frames, size=larger, sampling=sampling, **dict(keys))
     cache = parse_spec(spec).path("cache")
-    kept = load_resident(dataset, device, workers=workers, cache=cache)
+    kept = load_resident(dataset, device, copies=copies, workers=workers, cache=cache)
     return kept, tuple(dataset.classes), _about(dataset)

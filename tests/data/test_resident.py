@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_collage import People
 
 from pvnet import data
 from pvnet.data import Augment
 from pvnet.data.clips import Clip
+from pvnet.data.collage import Collage
 from pvnet.data.resample import warp
 from pvnet.data.resident import Resident, load_resident, resident_batches
 from pvnet.data.sampling import Sampling
@@ -102,6 +105,37 @@ def test_rendered_videos_are_kept_and_read_again(
     monkeypatch.setattr("pvnet.data.resident._read", lambda *_: pytest.fail("rendered again"))
     again = load_resident(figures(), torch.device("cpu"), cache=cache)
     assert torch.equal(again.frames, resident.frames)
+
+
+def test_copies_are_the_epochs_of_the_loader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = Collage(People(4), 0.5, 0.5)  # type: ignore[arg-type]
+    kept = load_resident(people, torch.device("cpu"), copies=3, cache=tmp_path)
+    assert len(kept) == 12
+    epochs = list(data.loader(people, batch=4, shuffle=False, raw=True, batches=3))
+    frames = torch.cat([e["frames"] for e in epochs])  # [12, 3, t, h, w]
+    t = frames.shape[2]
+    assert torch.equal(kept.frames.unflatten(0, (12, t)), frames.permute(0, 2, 3, 4, 1))
+    assert torch.equal(kept.joints.unflatten(0, (12, t)), torch.cat([e["joints"] for e in epochs]))
+    # Collages differ from copy to copy; made once, they are read again.
+    assert not torch.equal(frames[:4], frames[4:8])
+    monkeypatch.setattr("pvnet.data.resident._read", lambda *_: pytest.fail("made again"))
+    again = load_resident(people, torch.device("cpu"), copies=3, cache=tmp_path)
+    assert torch.equal(again.frames, kept.frames)
+
+
+def test_reading_keeps_no_file_open(tmp_path: Path) -> None:
+    # Tensors of reading processes are files in shared memory as long as something refers to them.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = len(list(Path("/proc/self/fd").iterdir())) + 60
+    many: Any = data.open_dataset("figures?n=80", size=(32, 32), frames=2, sampling="start")
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
+        kept = load_resident(many, torch.device("cpu"), workers=2, cache=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(kept) == 80
 
 
 def test_cropped_pictures_are_refused() -> None:

@@ -268,7 +268,13 @@ def test_the_teacher_has_a_groundwork_and_collages_where_the_settings_say(monkey
     import run
 
     args = argparse.Namespace(
-        task="joints", data="jhmdb:F?labels=truth", split=1, seed=3, motion="T", overrides=[]
+        task="joints",
+        data="jhmdb:F?labels=truth",
+        split=1,
+        seed=3,
+        motion="T",
+        overrides=[],
+        settings="",
     )
     ground = run.configuration(matrix.Training(groundwork=True), args, "")
     teacher = run.configuration(matrix.Training(), args, "ground.safetensors")
@@ -277,6 +283,13 @@ def test_the_teacher_has_a_groundwork_and_collages_where_the_settings_say(monkey
     assert teacher.data.train == "jhmdb:F?labels=truth&cutouts=0.35&puppets=0.25&motion=T"
     assert teacher.model.start == "ground.safetensors"
     assert matrix.Training(groundwork=True).name != matrix.Training().name
+    # Other settings have folders of their own.
+    other = argparse.Namespace(**(vars(args) | {"settings": "gpu"}))
+    assert run.configuration(matrix.Training(), other).data.copies > 1
+    assert (run.folder(args), run.folder(other)) == (
+        "joints-jhmdb-split1-seed3",
+        "joints-jhmdb-gpu-split1-seed3",
+    )
 
 
 def test_techniques_differ_in_nothing_but_the_technique(monkeypatch):

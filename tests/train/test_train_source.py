@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from small_runs import SIZE, losses, small
@@ -56,3 +57,20 @@ def test_a_run_on_real_batches_goes_on_bit_for_bit_whatever_its_workers(tmp_path
         train(config(1), tmp_path / "parts", on_step=stop)
     train(config(1), tmp_path / "parts")
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+
+
+def test_a_resident_run_has_every_video_as_often_as_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("PVNET_CACHE", str(tmp_path))
+    resident = {"data_resident": True, "data_video_frames": 4, "data_copies": 3}
+    config = small(data_train="figures?n=2", data_frames=3, run_batch=6, **resident)
+    batches = data_source(config).batches(0, 0, 1)
+    assert next(batches)["frames"].shape == (6, 3, 3, *SIZE)
+    kept = next(tmp_path.glob("rendered-*.npz"))
+    with np.load(kept) as arrays:
+        assert len(arrays["frames"]) == 3 * 2 * 4
+
+
+def test_only_a_resident_set_of_equal_lengths_has_copies():
+    for other in ({}, {"data_resident": True}, {"data_video_frames": 4}):
+        with pytest.raises(InvalidArgumentError, match=r"got data.copies = 3, .*expected data.res"):
+            small(data_copies=3, **other)
