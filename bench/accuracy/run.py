@@ -257,7 +257,9 @@ def main() -> None:
         split=args.split,
         train=False,
         size=any_graph.nodes[0].shape[1:],
-        frames=base.data.video_frames or None,
+        # Rendered videos are as long as one says, others as they are, also where a resident set
+        # has had stretches of them.
+        frames=(base.data.video_frames or None) if kind(args) == "figures" else None,
         task=args.task,
         crop=base.data.crop,
     )

@@ -11,7 +11,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from pvnet.nn.frames import FRAME_OPERATIONS, is_framewise, per_clip, per_frame
+from pvnet.nn.frames import (
+    FRAME_OPERATIONS,
+    is_framewise,
+    per_clip,
+    per_frame,
+    pointwise_together,
+)
 from pvnet.nn.node_layers import NodeLayer
 from pvnet.nn.operations import OPERATIONS
 from pvnet.nn.program import Program, Step
@@ -147,6 +153,16 @@ def run_dense(
             clip.values[step.name] = operation(step.attrs, layer, aligned, 1, 1)
 
 
+def run_together(steps: Sequence[Step], layers: Layers, clip: Clip) -> None:
+    """Computes all firings of pointwise convolutions that read the same."""
+    if steps[0].firings(clip.ticks) == 0:
+        return
+    parts = [(s.attrs, layer) for s in steps if (layer := layers.get(s.name)) is not None]
+    x = clip.read_frames(steps[0].reads[0], steps[0])
+    for step, y in zip(steps, pointwise_together(parts, x), strict=True):
+        clip.store(step.name, y)
+
+
 def fire(step: Step, layer: NodeLayer | None, read_firing: ReadFiring, tick: int) -> Tensor:
     """One firing of a node at `tick`, [b, c, 1, h, w], straight from the definition."""
     inputs = []
@@ -210,5 +226,8 @@ def run_clip(
             run_cycle(group, layers, clip.values, program, clip.like, clip.ticks)
         elif group[0].op != "input":
             step = group[0]
-            run_dense(step, layers.get(step.name), clip, program.longer.get(step.name))
+            if step.name in program.together and clip.like.device.type == "cpu":
+                run_together(program.together[step.name], layers, clip)
+            if step.name not in clip.values and step.name not in clip.values.frames:
+                run_dense(step, layers.get(step.name), clip, program.longer.get(step.name))
     return clip.values

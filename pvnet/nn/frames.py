@@ -81,6 +81,40 @@ def _conv(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor
     return finish(attrs, layer, y)
 
 
+def is_pointwise(op: str, attrs: Attrs) -> bool:
+    """Whether a node is a 1x1x1 convolution at every pixel of every firing."""
+    one = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1}
+    return (
+        op == "conv3d"
+        and attrs["groups"] == 1
+        and all(set(attrs[k]) == {v} for k, v in one.items())
+    )
+
+
+def pointwise_together(
+    parts: Sequence[tuple[Attrs, NodeLayer]], x: Tensor
+) -> list[Tensor]:
+    """Pointwise convolutions of the same maps, as one: x is read once, and so is its gradient.
+
+    Args:
+        parts: attributes and parameters of each; none has a bias.
+        x: [n, c, h, w].
+
+    Returns:
+        What each gives, norm and activation included.
+    """
+    weights = [layer.weight.squeeze(2) for _, layer in parts]
+    together = F.conv2d(x, torch.cat(weights))
+    last = together.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if last else torch.contiguous_format
+    # Norms of maps of their own, not of strips of a larger one.
+    ys = torch.split(together, [w.shape[0] for w in weights], dim=1)
+    return [
+        finish(attrs, layer, y.contiguous(memory_format=layout))
+        for (attrs, layer), y in zip(parts, ys)
+    ]
+
+
 def pad_for_pool(
     x: Tensor, kernel: Sequence[int], padding: Sequence[int], value: float
 ) -> tuple[Tensor, tuple[int, int]]:

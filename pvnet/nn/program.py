@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pvnet.nn.frames import is_pointwise
 from pvnet.nn.operations import TEMPORAL
 from pvnet.nn.window import Read, count_firings
 
@@ -55,6 +56,8 @@ class Program:
         outputs: (output name, how its node is read at every tick).
         longer: per concat, the longest other one whose inputs are the first of its own (in a dense
             block, that of the layer before).
+        together: per pointwise convolution that others follow which read the same at the same
+            firings (the branches of an Inception block): all of them, itself first.
     """
 
     steps: tuple[Step, ...]
@@ -62,6 +65,7 @@ class Program:
     inputs: tuple[str, ...]
     outputs: tuple[tuple[str, Read], ...]
     longer: Mapping[str, Step]
+    together: Mapping[str, tuple[Step, ...]]
 
     def step(self, name: str) -> Step | None:
         """The step of node `name`, or None."""
@@ -69,7 +73,11 @@ class Program:
 
     def is_cycle(self, group: Sequence[Step]) -> bool:
         """Whether the steps of a group depend on their own past values."""
-        return len(group) > 1 or any(r.source == group[0].name for r in group[0].reads)
+        return _is_cycle(group)
+
+
+def _is_cycle(group: Sequence[Step]) -> bool:
+    return len(group) > 1 or any(r.source == group[0].name for r in group[0].reads)
 
 
 def build_program(graph: Graph) -> Program:
@@ -111,12 +119,14 @@ def build_program(graph: Graph) -> Program:
     }
     order = {name: i for i, name in enumerate(steps)}
     components = strongly_connected({k: [r.source for r in v] for k, v in reads.items()})
+    groups = tuple(tuple(steps[k] for k in sorted(c, key=order.__getitem__)) for c in components)
     return Program(
         steps=tuple(steps.values()),
-        groups=tuple(tuple(steps[k] for k in sorted(c, key=order.__getitem__)) for c in components),
+        groups=groups,
         inputs=tuple(n.name for n in graph.nodes if n.op == "input"),
         outputs=outputs,
         longer=_longer([steps[k] for c in components for k in c]),
+        together=_together([group[0] for group in groups if not _is_cycle(group)]),
     )
 
 
@@ -134,6 +144,15 @@ def _longer(steps: Sequence[Step]) -> dict[str, Step]:
                 break
         seen.setdefault((step.reads, step.period, step.origin), step)
     return found
+
+
+def _together(steps: Sequence[Step]) -> dict[str, tuple[Step, ...]]:
+    """Pointwise convolutions without bias that read the same at the same firings, per first one."""
+    found: dict[tuple[tuple[Read, ...], int, int], list[Step]] = {}
+    for step in steps:
+        if is_pointwise(step.op, step.attrs) and not step.attrs["bias"]:
+            found.setdefault((step.reads, step.period, step.origin), []).append(step)
+    return {same[0].name: tuple(same) for same in found.values() if len(same) > 1}
 
 
 def strongly_connected(sources: Mapping[str, Iterable[str]]) -> list[list[str]]:
