@@ -22,6 +22,7 @@ BASE = "predictive, trained"
 LONGER = f"{BASE} longer"
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
+MEAN = 4  # trainings
 NEW = ("skips", "feedback")  # options that add kernels to the plain network
 Options = tuple[tuple[str, Any], ...]
 
@@ -42,6 +43,7 @@ class Training:
         longer: 1 goes on with other clips where the plain training in the same timing has ended;
             what it has beyond that (skips, feedback, matching the teacher, P) is new to it. 2
             goes on where 1 has ended.
+        mean: no training, but the mean of the weights of so many that differ in their seeds.
     """
 
     stages: int = 1
@@ -52,6 +54,7 @@ class Training:
     skipping: bool = False
     groundwork: bool = False
     longer: int = 0
+    mean: int = 1
 
     @property
     def name(self) -> str:
@@ -63,6 +66,7 @@ class Training:
         parts += ["skipping"] if self.skipping else []
         parts += ["groundwork"] if self.groundwork else []
         parts += ["longer", "again"][: self.longer]
+        parts += [f"mean{self.mean}"] if self.mean > 1 else []
         return "_".join(parts)
 
     @property
@@ -158,6 +162,7 @@ def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
         yield trained("+ skips, distillation", replace(skips, distilled=True))
         if task == "joints" and k == STAGES[task][-1]:
             yield trained("+ skips, trained longer again", replace(skips, longer=2))
+            yield trained(f"{BASE}, mean of {MEAN}", Training(k, "predictive", mean=MEAN))
 
 
 def _techniques(task: str, cuts: list[int]) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from average import average
 from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
 
 from pvnet import data, runtime
@@ -96,6 +97,8 @@ def own_seed(training: Training, args: argparse.Namespace) -> argparse.Namespace
 
 def trained_model(training: Training, args: argparse.Namespace) -> Path:
     """The model file of a training, made if it is not there; what it starts from first."""
+    if training.mean > 1:
+        return mean_model(training, args)
     before = training.start
     if training.role == "teacher" and "groundwork" in settings_of(args):
         before = replace(training, groundwork=True)
@@ -110,6 +113,22 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
             print(f"training {training.name}", flush=True)
             train(configuration(training, seeded, start, teacher), out)
     return Path(out / "model.safetensors")
+
+
+def mean_model(training: Training, args: argparse.Namespace) -> Path:
+    """The model file of the mean of several trainings, which have the seeds from n * seed on."""
+    first = training.mean * args.seed
+    teacher = args.seed if args.teacher_seed is None else args.teacher_seed
+    one = replace(training, mean=1)
+    paths = []
+    for seed in range(first, first + training.mean):
+        seeded = argparse.Namespace(**(vars(args) | {"seed": seed, "teacher_seed": teacher}))
+        paths.append(trained_model(one, seeded))
+    out = Path(args.runs / folder(args) / training.name / "model.safetensors")
+    if not out.exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        runtime.save(average([runtime.load(path) for path in paths]), out)
+    return out
 
 
 def wired(row: Row, model: runtime.Model) -> tuple[Graph, Protocol]:
