@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +92,9 @@ def join(device: str) -> Iterator[Group]:
     try:
         yield Group(dist.get_rank(), world, chosen)
     finally:
+        # Only a group that nothing refers to is taken apart with its threads, and a distributed
+        # network is a cycle of references. A thread that outlives the interpreter aborts it.
+        gc.collect()
         dist.destroy_process_group()
 
 

@@ -59,7 +59,11 @@ def train(
     with distributed.join(config.run.device) as group:
         path.mkdir(parents=True, exist_ok=True)
         with checkpoint.only_run(path) if group.first else contextlib.nullcontext():
-            return _train(Run(config, path, source, group), path, on_start, on_step)
+            run = Run(config, path, source, group)
+            try:
+                return _train(run, path, on_start, on_step)
+            finally:
+                run.release()
 
 
 def _train(

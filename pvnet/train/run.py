@@ -83,6 +83,14 @@ class Run:
         """
         return self.state_path.with_suffix(".previous.safetensors")
 
+    def release(self) -> None:
+        """Let go of what belongs to the group of processes, before that is taken apart.
+
+        The traceback of an error keeps the run alive, and with it a distributed network.
+        """
+        del self.objective
+        self.captured = None
+
     def save(self, batches: Iterable[dict[str, Tensor]]) -> None:
         """A checkpoint from which the run goes on with the same losses, bit for bit."""
         if not self.group.first and self.carried is None:

@@ -136,7 +136,7 @@ def test_processes_that_do_not_see_one_folder_end_with_a_message(tmp_path):
         train(config, tmp_path / "a", source=source, on_step=stop)
     options = {**SHARED, "run_checkpoint_every": 1}
     codes, said = two_processes((tmp_path / "a", tmp_path / "b"), options)
-    assert codes == [1, 1]
+    assert codes == [1, 1], said
     assert said.count("no checkpoint in common: got steps [1] here, 0 to 1 over all") == 1
     assert said.count("no checkpoint in common: got steps [0] here, 0 to 1 over all") == 1
 
