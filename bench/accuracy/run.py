@@ -20,6 +20,7 @@ from average import average
 from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
 
 from pvnet import data, runtime
+from pvnet.cli.machine import machine_record
 from pvnet.data.locks import locked
 from pvnet.graph import Graph
 from pvnet.train.config import Config, set_override
@@ -37,11 +38,17 @@ def kind(args: argparse.Namespace) -> str:
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings of task and data, by role."""
-    path = HERE / "settings" / f"{args.task}-{kind(args)}{variant(args)}.toml"
+    """The settings of task and data, by role; others by name say only what they have otherwise."""
+    path = HERE / "settings" / f"{args.task}-{kind(args)}.toml"
     if not path.exists():  # other videos of people
-        path = path.with_name(f"{args.task}-jhmdb{variant(args)}.toml")
-    return tomllib.loads(path.read_text())
+        path = path.with_name(f"{args.task}-jhmdb.toml")
+    settings = tomllib.loads(path.read_text())
+    if args.settings:
+        other = path.with_name(f"{path.stem}{variant(args)}.toml")
+        for role, sections in tomllib.loads(other.read_text()).items():
+            for section, values in sections.items():
+                settings.setdefault(role, {}).setdefault(section, {}).update(values)
+    return settings
 
 
 def variant(args: argparse.Namespace) -> str:
@@ -117,6 +124,9 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
 
 def mean_model(training: Training, args: argparse.Namespace) -> Path:
     """The model file of the mean of several trainings, which have the seeds from n * seed on."""
+    out = Path(args.runs / folder(args) / training.name / "model.safetensors")
+    if out.exists():
+        return out
     first = training.mean * args.seed
     teacher = args.seed if args.teacher_seed is None else args.teacher_seed
     one = replace(training, mean=1)
@@ -124,10 +134,8 @@ def mean_model(training: Training, args: argparse.Namespace) -> Path:
     for seed in range(first, first + training.mean):
         seeded = argparse.Namespace(**(vars(args) | {"seed": seed, "teacher_seed": teacher}))
         paths.append(trained_model(one, seeded))
-    out = Path(args.runs / folder(args) / training.name / "model.safetensors")
-    if not out.exists():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        runtime.save(average([runtime.load(path) for path in paths]), out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    runtime.save(average([runtime.load(path) for path in paths]), out)
     return out
 
 
@@ -180,7 +188,7 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
         "data": args.data.partition(":")[0],
         "result": result
         | {"stages": row.stages, "model": path.parent.name, "data": args.data.partition(":")[0]},
-        "machine": {k: v for k, v in runtime.info().items() if k != "environment"},
+        "machine": machine_record(),
     }
 
 

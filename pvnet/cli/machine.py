@@ -20,10 +20,16 @@ def cpus_allowed() -> int:
 
 
 def machine_record() -> dict[str, Any]:
-    """Machine, system and pvnet's own facts; part of every JSON record."""
+    """Machine, system and pvnet's own facts; part of every JSON record.
+
+    Of the environment without paths: a record is handed on, and where somebody's files lie is
+    nobody's business.
+    """
     import pvnet
 
-    return pvnet.info()
+    facts = pvnet.info()
+    plain = {k: v for k, v in facts["environment"].items() if os.sep not in v}
+    return {**facts, "environment": plain}
 
 
 def peak_gflops() -> dict[str, Any]:

@@ -36,7 +36,7 @@ from .sampling import Sampling
 
 
 @dataclass(frozen=True)
-class Plan:
+class Shown:
     """What a batch shows.
 
     Attributes:
@@ -86,13 +86,13 @@ class Resident:
         rows = np.searchsorted(own, times + 0.25 / rate, side="right") - 1
         return begin + np.clip(rows, 0, end - begin - 1)
 
-    def plan(
+    def choose(
         self,
         indices: Sequence[int],
         states: Sequence[np.random.Generator],
         sampling: Sampling,
         augment: Augment | None,
-    ) -> Plan:
+    ) -> Shown:
         """What a batch shows, worked out on the host.
 
         Args:
@@ -104,21 +104,21 @@ class Resident:
         rows = np.stack([self.rows(i, sampling, rng) for i, rng in zip(indices, states)])
         strengths = augment if augment is not None else Augment.parse("none")
         changes = [strengths.draw(rng) for rng in states]
-        return Plan(rows, changes, [self._label(i, c) for i, c in zip(indices, changes)])
+        return Shown(rows, changes, [self._label(i, c) for i, c in zip(indices, changes)])
 
     def batch(
-        self, plan: Plan, size: tuple[int, int], mean: Tensor, std: Tensor
+        self, shown: Shown, size: tuple[int, int], mean: Tensor, std: Tensor
     ) -> dict[str, Tensor]:
         """Clips of videos, as `pvnet.data.loader` gives them but on the device of `frames`.
 
         Args:
-            plan: what they show.
+            shown: what they show.
             size: (h, w) of the clips.
             mean: [3] of frames scaled to 0..1.
             std: [3].
         """
-        device, changes = self.frames.device, plan.changes
-        row = torch.from_numpy(plan.rows).to(device)
+        device, changes = self.frames.device, shown.changes
+        row = torch.from_numpy(shown.rows).to(device)
         stored = (int(self.frames.shape[1]), int(self.frames.shape[2]))
         maps = np.stack([c.matrix(size) for c in changes])
         # Clip pixels (edge coordinates) -> stored pixels.
@@ -130,7 +130,7 @@ class Resident:
             "frames": frames,
             "joints": joints,
             "visible": visible,
-            "label": torch.tensor(plan.labels, dtype=torch.int64).to(device),
+            "label": torch.tensor(shown.labels, dtype=torch.int64).to(device),
         }
 
     def _label(self, index: int, change: Change) -> int:
@@ -248,8 +248,7 @@ def _kept(
     folder = default_folder() if cache is None else cache
     folder.mkdir(parents=True, exist_ok=True)
     # The whole data set, motion tracks and backgrounds included, not only what it tells of itself.
-    what = (__version__, dataset) if copies == 1 else (__version__, dataset, copies)
-    key = hashlib.sha256(pickle.dumps(what)).hexdigest()[:24]
+    key = hashlib.sha256(pickle.dumps((__version__, dataset, copies))).hexdigest()[:24]
     place = folder / f"rendered-{key}.npz"
     with locked(place.with_suffix(".lock")):
         if not place.exists():
@@ -308,15 +307,15 @@ def resident_batches(
     place = ClipPlaces(len(resident), seed)
     scale = (torch.tensor(list(mean)), torch.tensor(list(std)))
 
-    def plan(number: int) -> Plan:
+    def choose(number: int) -> Shown:
         first = (number * world + rank) * batch
         places = [place(first + k) for k in range(batch)]
         states = [clip_state(seed, epoch, index) for epoch, index in places]
-        return resident.plan([index for _, index in places], states, sampling, augment)
+        return resident.choose([index for _, index in places], states, sampling, augment)
 
     # The next batch is worked out while the device is busy with this one.
     with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(plan, start_batch)
+        coming = ahead.submit(choose, start_batch)
         for number in itertools.count(start_batch + 1):
-            planned, coming = coming.result(), ahead.submit(plan, number)
-            yield resident.batch(planned, size, *scale)
+            chosen, coming = coming.result(), ahead.submit(choose, number)
+            yield resident.batch(chosen, size, *scale)

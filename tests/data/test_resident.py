@@ -125,6 +125,7 @@ def test_copies_are_the_epochs_of_the_loader(
     assert torch.equal(again.frames, kept.frames)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells open files so")
 def test_reading_keeps_no_file_open(tmp_path: Path) -> None:
     # Tensors of reading processes are files in shared memory as long as something refers to them.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

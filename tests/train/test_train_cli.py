@@ -283,9 +283,10 @@ def test_the_teacher_has_a_groundwork_and_collages_where_the_settings_say(monkey
     assert teacher.data.train == "jhmdb:F?labels=truth&cutouts=0.35&puppets=0.25&motion=T"
     assert teacher.model.start == "ground.safetensors"
     assert matrix.Training(groundwork=True).name != matrix.Training().name
-    # Other settings have folders of their own.
+    # Other settings say what differs, and have folders of their own.
     other = argparse.Namespace(**(vars(args) | {"settings": "gpu"}))
     assert run.configuration(matrix.Training(), other).data.copies > 1
+    assert run.configuration(matrix.Training(groundwork=True), other, "") == ground  # not named
     assert (run.folder(args), run.folder(other)) == (
         "joints-jhmdb-split1-seed3",
         "joints-jhmdb-gpu-split1-seed3",
