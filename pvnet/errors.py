@@ -29,3 +29,7 @@ class UnsupportedError(PvnetError, RuntimeError):
 
 class InternalError(PvnetError, RuntimeError):
     """A bug in pvnet."""
+
+
+class OutOfMemoryError(PvnetError, MemoryError):
+    """The machine has not the memory that was asked for; what existed before is as it was."""

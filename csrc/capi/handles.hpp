@@ -52,7 +52,7 @@ int guarded(F&& f) noexcept {
     const Status s = std::forward<F>(f)();
     return s.ok() ? PVNET_OK : report(s.code(), s.message());
   } catch (const std::bad_alloc&) {
-    return report(Code::unsupported,
+    return report(Code::out_of_memory,
                   "[pvnet] memory ran out: got a failed allocation, expected enough memory. "
                   "Use a smaller model or batch.");
   } catch (...) {

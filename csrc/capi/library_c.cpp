@@ -12,6 +12,7 @@ static_assert(PVNET_FILE == static_cast<int>(pvnet::Code::file));
 static_assert(PVNET_STATE == static_cast<int>(pvnet::Code::state));
 static_assert(PVNET_UNSUPPORTED == static_cast<int>(pvnet::Code::unsupported));
 static_assert(PVNET_INTERNAL == static_cast<int>(pvnet::Code::internal));
+static_assert(PVNET_OUT_OF_MEMORY == static_cast<int>(pvnet::Code::out_of_memory));
 // A frame is passed in arrays, so its layout can never grow.
 static_assert(sizeof(pvnet_frame) == sizeof(void*) + 4 * 4 + 3 * 8 + (sizeof(void*) == 4 ? 4 : 0));
 static_assert(std::is_trivially_copyable_v<pvnet_options> &&

@@ -163,7 +163,7 @@ static Result<Model> load_guarded(const Source& source) {
   } catch (const std::bad_alloc&) {
   } catch (const std::length_error&) {
   }
-  return failure(Code::file, "load_model", source.label() + " does not fit into memory",
+  return failure(Code::out_of_memory, "load_model", source.label() + " does not fit into memory",
                  std::to_string(source.size_bytes()) + " bytes", "a model that fits",
                  "Use a smaller model, or more memory");
 }

@@ -108,7 +108,7 @@ Result<std::shared_ptr<const Plan>> Plan::compile(const Graph& graph, const Weig
     return std::shared_ptr<const Plan>(std::move(plan));
   } catch (const std::bad_alloc&) {
     return Status{
-        Code::invalid_argument,
+        Code::out_of_memory,
         "[compile] the network does not fit the memory of this machine: got an allocation "
         "failure, expected room for weights. Do use a smaller width, size or batch."};
   }

@@ -12,8 +12,8 @@ void raise_if_failed(const Status& status) {
   if (status.ok()) return;
   const py::module_ errors = py::module_::import("pvnet.errors");
   static constexpr const char* kNames[] = {
-      "PvnetError", "InvalidArgumentError", "GraphError",   "FileError",
-      "StateError", "UnsupportedError",     "InternalError"};
+      "PvnetError", "InvalidArgumentError", "GraphError",    "FileError",
+      "StateError", "UnsupportedError",     "InternalError", "OutOfMemoryError"};
   const py::object type = errors.attr(kNames[static_cast<int>(status.code())]);
   PyErr_SetString(type.ptr(), status.message().c_str());
   throw py::error_already_set();

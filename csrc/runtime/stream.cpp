@@ -194,7 +194,7 @@ Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan)
     return std::unique_ptr<Stream>(new Stream(std::make_unique<Impl>(std::move(plan))));
   } catch (const std::bad_alloc&) {
     return Status{
-        Code::invalid_argument,
+        Code::out_of_memory,
         "[Stream.create] the state does not fit the memory of this machine: got an "
         "allocation failure, expected room for every row. Do use a smaller batch or size."};
   } catch (const std::system_error&) {

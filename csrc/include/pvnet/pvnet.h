@@ -68,9 +68,10 @@ typedef enum pvnet_status {
   PVNET_INVALID_ARGUMENT = 1, /* a value outside its range, a wrong type, a wrong shape */
   PVNET_GRAPH = 2,            /* the network itself is not runnable */
   PVNET_FILE = 3,             /* not readable, damaged, or written by a newer version */
-  PVNET_STATE = 4,       /* called at the wrong moment: stream busy, snapshot of another plan */
-  PVNET_UNSUPPORTED = 5, /* a capability this build or machine lacks, or memory ran out */
-  PVNET_INTERNAL = 6     /* a bug in pvnet */
+  PVNET_STATE = 4,        /* called at the wrong moment: stream busy, snapshot of another plan */
+  PVNET_UNSUPPORTED = 5,  /* a capability this build or machine lacks */
+  PVNET_INTERNAL = 6,     /* a bug in pvnet */
+  PVNET_OUT_OF_MEMORY = 7 /* the machine has not the memory that was asked for; nothing is lost */
 } pvnet_status;
 
 typedef struct pvnet_model pvnet_model;

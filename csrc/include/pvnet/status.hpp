@@ -17,6 +17,7 @@ enum class Code : int {
   state = 4,             // called at the wrong moment: stream busy, snapshot of another plan
   unsupported = 5,       // a capability this build or machine lacks
   internal = 6,          // a bug in pvnet
+  out_of_memory = 7,     // the machine has not the memory that was asked for
 };
 
 // message has the form "[where] what is wrong: got X, expected Y. Do Z."
