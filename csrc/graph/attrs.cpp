@@ -62,7 +62,7 @@ Status read(const Context& at, const Value& v, bool& out) {
 }
 
 Status read(const Context& at, const Value& v, std::vector<float>& out) {
-  bool ok = v.is(Kind::array) && v.items().size() <= 1'000'000;
+  bool ok = v.is(Kind::array) && v.items().size() <= size_t{kMaxChannels};
   for (size_t i = 0; ok && i < v.items().size(); ++i) {
     const Value& x = v.items()[i];
     ok = x.is(Kind::number) && std::abs(x.as_number()) <= std::numeric_limits<float>::max();
@@ -143,23 +143,23 @@ struct Key {
         [](const Attrs& a) { return array_of(a.FIELD); }                                    \
   }
 
-constexpr Key kChannels = PVNET_INT_KEY(channels, 1, 1'000'000);
-constexpr Key kHeight = PVNET_INT_KEY(height, 1, 65536);
-constexpr Key kWidth = PVNET_INT_KEY(width, 1, 65536);
-constexpr Key kOut = PVNET_INT_KEY(out, 1, 1'000'000);
-constexpr Key kKernel = PVNET_INTS_KEY(kernel, 1, 1024);
-constexpr Key kStride = PVNET_INTS_KEY(stride, 1, 4096);
-constexpr Key kDilation = PVNET_INTS_KEY(dilation, 1, 1024);
-constexpr Key kPadding = PVNET_INTS_KEY(padding, 0, 65536);
-constexpr Key kGroups = PVNET_INT_KEY(groups, 1, 1'000'000);
+constexpr Key kChannels = PVNET_INT_KEY(channels, 1, kMaxChannels);
+constexpr Key kHeight = PVNET_INT_KEY(height, 1, kMaxSide);
+constexpr Key kWidth = PVNET_INT_KEY(width, 1, kMaxSide);
+constexpr Key kOut = PVNET_INT_KEY(out, 1, kMaxChannels);
+constexpr Key kKernel = PVNET_INTS_KEY(kernel, 1, kMaxKernel);
+constexpr Key kStride = PVNET_INTS_KEY(stride, 1, kMaxStride);
+constexpr Key kDilation = PVNET_INTS_KEY(dilation, 1, kMaxDilation);
+constexpr Key kPadding = PVNET_INTS_KEY(padding, 0, kMaxSide);
+constexpr Key kGroups = PVNET_INT_KEY(groups, 1, kMaxChannels);
 constexpr Key kBias = PVNET_BOOL_KEY(bias);
 constexpr Key kNorm = PVNET_BOOL_KEY(norm);
 constexpr Key kAct = PVNET_WORD_KEY(act, act_from_string);
 constexpr Key kCountPad = PVNET_BOOL_KEY(count_include_pad);
-constexpr Key kWindow = PVNET_INT_KEY(window, 1, 65536);
-constexpr Key kSize = PVNET_INTS_KEY(size, 1, 65536);
+constexpr Key kWindow = PVNET_INT_KEY(window, 1, kMaxWindow);
+constexpr Key kSize = PVNET_INTS_KEY(size, 1, kMaxSide);
 constexpr Key kMode = PVNET_WORD_KEY(mode, interp_from_string);
-constexpr Key kTicks = PVNET_INT_KEY(ticks, 0, 1'000'000);
+constexpr Key kTicks = PVNET_INT_KEY(ticks, 0, kMaxTicks);
 constexpr Key kPhase = PVNET_INT_KEY(phase, 0, static_cast<int>(kMaxHyperPeriod));
 constexpr Key kMean = PVNET_FLOATS_KEY(mean);
 constexpr Key kStd = PVNET_FLOATS_KEY(std);

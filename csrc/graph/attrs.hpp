@@ -7,15 +7,9 @@
 #include <pvnet/graph.hpp>
 
 #include "graph/json.hpp"
+#include "graph/limits.hpp"
 
 namespace pvnet {
-
-// Ranges that keep every product below in 64 bits and every analysis finite.
-constexpr int64_t kMaxNodes = 100'000;
-constexpr int64_t kMaxInputs = 4096;                // of one node
-constexpr int kMaxEltInputs = 16;                   // of add and mul
-constexpr int64_t kMaxElements = int64_t{1} << 31;  // of one frame of a value
-constexpr int64_t kMaxHyperPeriod = 4096;           // ticks
 
 // Fills `attrs` from the JSON object `given` (nullptr = no attributes). Unknown keys and values out
 // of range are refused. where: "Graph.<op>"; node: its name, for messages.

@@ -2,9 +2,10 @@
 // Shape inference: one function per kind of op.
 #include <algorithm>
 
-#include "graph/attrs.hpp"
 #include "graph/errors.hpp"
 #include "graph/infer.hpp"
+#include "graph/limits.hpp"
+#include "graph/size.hpp"
 
 namespace pvnet {
 
@@ -81,9 +82,9 @@ Status window(const Node& n, const Node& in, Shape& out) {
                  "Use a smaller kernel, more padding or a larger frame.");
     }
     const int64_t cells = (padded - extent) / a.stride[i + 1] + 1;
-    if (cells > 65536) {
+    if (cells > kMaxSide) {
       return bad(n, std::string("makes its output too large in ") + side, std::to_string(cells),
-                 "at most 65536", "Use less padding.");
+                 "at most " + std::to_string(kMaxSide), "Use less padding.");
     }
     result[i] = static_cast<int>(cells);
   }
@@ -104,14 +105,41 @@ Status pool_padding(const Node& n) {
   return {};
 }
 
-// False when the product leaves 62 bits.
-bool multiply(int64_t& product, int64_t factor) {
-  return !__builtin_mul_overflow(product, factor, &product) && product < (int64_t{1} << 62);
+// Padding lies around the input in memory. Beyond the reach of the kernel it only adds rows and
+// columns that are computed from zeros alone: as torch does, but no more of them than there are of
+// the map.
+Status conv_padding(const Node& n, const Node& in) {
+  const Attrs& a = n.attrs;
+  const int size[2] = {in.shape.h, in.shape.w};
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t extent = int64_t{a.dilation[i + 1]} * (a.kernel[i + 1] - 1) + 1;
+    const int64_t most = std::max<int64_t>(extent, size[i]);
+    if (a.padding[i] <= most) continue;
+    return bad(
+        n, std::string("has more padding than map and kernel in ") + (i == 0 ? "height" : "width"),
+        std::to_string(a.padding[i]) + " around " + named_shape(in),
+        "at most " + std::to_string(most) + ", the larger of the map and the kernel's extent",
+        "Use padding=\"same\" or a smaller number.");
+  }
+  const Size padded = Size(in.shape.c) * (in.shape.h + 2 * int64_t{a.padding[0]}) *
+                      (in.shape.w + 2 * int64_t{a.padding[1]});
+  if (padded.at_most(kMaxElements)) return {};
+  return bad(n, "reads a map that is too large with its padding",
+             named_shape(in) + " padded by " + std::to_string(a.padding[0]) + " and " +
+                 std::to_string(a.padding[1]) + ", " + padded.text() + " values",
+             "at most " + std::to_string(kMaxElements), "Use less padding or a smaller map.");
 }
 
-Status too_much_work(const Node& n, std::string_view got) {
-  return bad(n, "is too large", got, "weights and multiply-adds below 2^40 and 2^62",
-             "Use fewer channels or a smaller kernel.");
+Status check_work(const Node& n, Size weights, Size macs) {
+  if (!weights.at_most(kMaxWeights)) {
+    return bad(n, "has too many weights", weights.text(), "at most " + std::to_string(kMaxWeights),
+               "Use fewer channels or a smaller kernel.");
+  }
+  if (!macs.at_most(kMaxMacs)) {
+    return bad(n, "has too many multiply-adds", macs.text(), "at most " + std::to_string(kMaxMacs),
+               "Use fewer channels or a smaller map.");
+  }
+  return {};
 }
 
 Status conv(const Nodes& nodes, Node& n) {
@@ -127,15 +155,13 @@ Status conv(const Nodes& nodes, Node& n) {
         "Change groups or the number of channels.");
   }
   n.shape.c = a.out;
+  PVNET_TRY(conv_padding(n, in));
   PVNET_TRY(window(n, in, n.shape));
-  int64_t work = in.shape.c / a.groups;
-  bool fits = true;
-  for (const int k : a.kernel) fits = fits && multiply(work, k);
-  fits = fits && multiply(work, a.out);
-  if (!fits || work > (int64_t{1} << 40)) return too_much_work(n, "too many weights");
-  fits = multiply(work, int64_t{n.shape.h} * n.shape.w);
-  if (!fits) return too_much_work(n, "too many multiply-adds");
-  n.macs = work;
+  Size weights = Size(in.shape.c / a.groups) * a.out;
+  for (const int k : a.kernel) weights = weights * k;
+  const Size macs = weights * n.shape.h * n.shape.w;
+  PVNET_TRY(check_work(n, weights, macs));
+  n.macs = macs.value();
   return {};
 }
 
@@ -143,8 +169,9 @@ Status linear(const Nodes& nodes, Node& n) {
   const Shape& in = nodes[static_cast<size_t>(n.inputs[0].src)].shape;
   PVNET_TRY(need(n, n.attrs.out > 0, "out"));
   n.shape = {n.attrs.out, 1, 1};
-  n.macs = int64_t{in.c} * in.h * in.w * n.attrs.out;  // < 2^31 * 2^20
-  if (n.macs > (int64_t{1} << 40)) return too_much_work(n, "too many weights");
+  const Size weights = Size(in.c) * in.h * in.w * n.attrs.out;
+  PVNET_TRY(check_work(n, weights, weights));
+  n.macs = weights.value();
   return {};
 }
 
@@ -160,9 +187,9 @@ Status concat(const Nodes& nodes, Node& n) {
     }
     channels += in.shape.c;
   }
-  if (channels > 1'000'000) {
-    return bad(n, "has too many channels", std::to_string(channels), "at most 1000000",
-               "Join fewer values.");
+  if (channels > kMaxChannels) {
+    return bad(n, "has too many channels", std::to_string(channels),
+               "at most " + std::to_string(kMaxChannels), "Join fewer values.");
   }
   n.shape = {static_cast<int>(channels), first.shape.h, first.shape.w};
   return {};
@@ -273,9 +300,10 @@ Status dispatch(const Nodes& nodes, Node& n) {
 Status infer_shape(std::vector<Node>& nodes, int index) {
   Node& n = nodes[static_cast<size_t>(index)];
   PVNET_TRY(dispatch(nodes, n));
-  const int64_t pixels = int64_t{n.shape.h} * n.shape.w;  // at most 2^32
-  if (pixels > kMaxElements / n.shape.c) {
-    return bad(n, "has too many values", text_of(n.shape), "at most 2147483648 values",
+  const Size elements = Size(n.shape.c) * n.shape.h * n.shape.w;
+  if (!elements.at_most(kMaxElements)) {
+    return bad(n, "has too many values", text_of(n.shape),
+               "at most " + std::to_string(kMaxElements) + " values",
                "Use fewer channels or a smaller map.");
   }
   return {};
