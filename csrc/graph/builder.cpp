@@ -114,9 +114,14 @@ Result<int> GraphBuilder::add(Graph& g, const Value& v) {
   n.name = std::move(spec.name);
   const std::string where = std::string("Graph.") + to_string(n.op);
   if (n.name.empty()) {
-    for (size_t i = 1; n.name.empty() || g.index_.contains(n.name) || g.pending_.contains(n.name);
-         ++i) {
-      n.name = std::string(to_string(n.op)) + "_" + std::to_string(i);
+    // Names are never given back, so the ones found taken before are taken still.
+    size_t& taken = g.names_made_[static_cast<size_t>(n.op)];
+    const auto numbered = [&] {
+      return std::string(to_string(n.op)) + "_" + std::to_string(taken + 1);
+    };
+    for (n.name = numbered(); g.index_.contains(n.name) || g.pending_.contains(n.name);) {
+      ++taken;
+      n.name = numbered();
     }
   }
   PVNET_TRY(check_name(n.name, where.c_str(), "a node"));
@@ -162,9 +167,15 @@ Result<int> GraphBuilder::add(Graph& g, const Value& v) {
   Node& added = g.nodes_.back();
   added.cost = estimated_cost(g.nodes_, index);
   g.index_.emplace(added.name, index);
-  if (!later.empty()) g.pending_[later].push_back(index);
+  if (!later.empty()) {
+    g.pending_[later].push_back(index);
+    g.awaited_[index] = later;
+  }
   if (const auto waiting = g.pending_.find(added.name); waiting != g.pending_.end()) {
-    for (const int fb : waiting->second) g.nodes_[static_cast<size_t>(fb)].inputs[0].src = index;
+    for (const int fb : waiting->second) {
+      g.nodes_[static_cast<size_t>(fb)].inputs[0].src = index;
+      g.awaited_.erase(fb);
+    }
     g.pending_.erase(waiting);
   }
   return index;
@@ -181,15 +192,10 @@ Status GraphBuilder::retime(Graph& g, Wiring wiring, const std::vector<int>& sta
   return {};
 }
 
-std::vector<std::vector<std::string>> GraphBuilder::input_names(const Graph& g) {
-  std::vector<std::vector<std::string>> names(g.nodes_.size());
-  for (size_t n = 0; n < g.nodes_.size(); ++n) {
-    for (const Edge& e : g.nodes_[n].inputs) {
-      names[n].push_back(e.src < 0 ? std::string() : g.nodes_[static_cast<size_t>(e.src)].name);
-    }
-  }
-  for (const auto& [target, waiting] : g.pending_) {
-    for (const int fb : waiting) names[static_cast<size_t>(fb)][0] = target;
+std::vector<std::string> GraphBuilder::input_names(const Graph& g, int node) {
+  std::vector<std::string> names;
+  for (const Edge& e : g.nodes_[static_cast<size_t>(node)].inputs) {
+    names.push_back(e.src < 0 ? g.awaited_.at(node) : g.nodes_[static_cast<size_t>(e.src)].name);
   }
   return names;
 }

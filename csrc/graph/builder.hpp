@@ -19,8 +19,8 @@ struct GraphBuilder {
   static Status retime(Graph& g, Wiring wiring, const std::vector<int>& stages, int n_stages,
                        const char* where);
   static void set_cost(Graph& g, size_t node, double cost) { g.nodes_[node].cost = cost; }
-  // Name of what an input edge reads, also where that node is not there yet.
-  static std::vector<std::vector<std::string>> input_names(const Graph& g);
+  // Names of what the input edges of a node read, also where that node is not there yet.
+  static std::vector<std::string> input_names(const Graph& g, int node);
 };
 
 // [A-Za-z_][A-Za-z0-9_/-]{0,127}: no dots, which separate a node from its weights in model files.

@@ -210,12 +210,11 @@ std::string Graph::to_json() const {
   root.set("version", Value::integer(1));
   root.set("wiring", Value::string(to_string(wiring_)));
   Value nodes = Value::array();
-  const auto inputs = GraphBuilder::input_names(*this);
   for (size_t i = 0; i < nodes_.size(); ++i) {
     Value n = Value::object();
     n.set("name", Value::string(nodes_[i].name));
     n.set("op", Value::string(to_string(nodes_[i].op)));
-    n.set("inputs", names(inputs[i]));
+    n.set("inputs", names(GraphBuilder::input_names(*this, static_cast<int>(i))));
     n.set("stage", Value::integer(nodes_[i].stage));
     n.set("attrs", write_attrs(nodes_[i].op, nodes_[i].attrs, false));
     nodes.push(std::move(n));
@@ -282,7 +281,7 @@ Result<Graph> Graph::from_json(std::string_view text) {
 
 std::string resolved_node(const Graph& g, int node) {
   const Node& n = g.nodes()[static_cast<size_t>(node)];
-  return node_json(n, GraphBuilder::input_names(g)[static_cast<size_t>(node)]).dump();
+  return node_json(n, GraphBuilder::input_names(g, node)).dump();
 }
 
 Result<std::string> Graph::resolved_json() const {
@@ -294,8 +293,9 @@ Result<std::string> Graph::resolved_json() const {
   root.set("n_stages", Value::integer(n_stages_));
   root.set("hyper_period", Value::integer(hyper_period()));
   Value nodes = Value::array();
-  const auto inputs = GraphBuilder::input_names(*this);
-  for (size_t i = 0; i < nodes_.size(); ++i) nodes.push(node_json(nodes_[i], inputs[i]));
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    nodes.push(node_json(nodes_[i], GraphBuilder::input_names(*this, static_cast<int>(i))));
+  }
   root.set("nodes", std::move(nodes));
   root.set("outputs", outputs_json(*this, facts.value()));
   root.set("stages", stages_json(*this));

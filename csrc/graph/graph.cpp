@@ -7,8 +7,51 @@
 #include "graph/attrs.hpp"
 #include "graph/builder.hpp"
 #include "graph/errors.hpp"
+#include "graph/infer.hpp"
 
 namespace pvnet {
+
+namespace {
+
+// Concat, delay and feedback nodes hold no memory: what reads them reads what they read. In a
+// circle of them there is nothing to read.
+Status check_values(const std::vector<Node>& nodes, const char* where) {
+  enum : uint8_t { fresh, on_the_way, done };
+  std::vector<uint8_t> state(nodes.size(), fresh);
+  const auto goes_on = [&](int n) {
+    const Op op = nodes[static_cast<size_t>(n)].op;
+    return is_free(op) && op != Op::input;
+  };
+  std::vector<std::pair<int, size_t>> way;  // node, its next input
+  for (size_t start = 0; start < nodes.size(); ++start) {
+    if (nodes[start].op != Op::feedback || state[start] != fresh) continue;
+    way.emplace_back(static_cast<int>(start), 0);
+    state[start] = on_the_way;
+    while (!way.empty()) {
+      auto& [n, next] = way.back();
+      const std::vector<Edge>& inputs = nodes[static_cast<size_t>(n)].inputs;
+      if (next == inputs.size()) {
+        state[static_cast<size_t>(n)] = done;
+        way.pop_back();
+        continue;
+      }
+      const int m = inputs[next++].src;
+      uint8_t& seen = state[static_cast<size_t>(m)];
+      if (!goes_on(m) || seen == done) continue;
+      if (seen == on_the_way) {
+        return failed(Code::graph, where, "nodes that hold no value read each other in a circle",
+                      quoted(nodes[static_cast<size_t>(m)].name) + " reached from itself",
+                      "an operation that computes something in every circle",
+                      "Let the feedback read an operation, e.g. a conv3d or an act.");
+      }
+      seen = on_the_way;
+      way.emplace_back(m, 0);
+    }
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<int> Graph::add(std::string_view node_json) {
   if (n_stages_ > 1) {
@@ -33,8 +76,7 @@ Status Graph::set_output(std::string_view name, std::string_view node) {
     return failed(Code::graph, "Graph.output", "output " + quoted(name) + " names an unknown node",
                   quoted(node), "a node that was added before", "Correct the spelling.");
   }
-  for (const Output& o : outputs_) {
-    if (o.name != name) continue;
+  if (!output_names_.emplace(name).second) {
     return failed(Code::graph, "Graph.output", "an output of this name exists already",
                   quoted(name), "a new name", "Choose another name.");
   }
@@ -77,6 +119,7 @@ Status Graph::check() const {
       }
     }
   }
+  PVNET_TRY(check_values(nodes_, kWhere));
   for (const Output& o : outputs_) {
     if (fed[static_cast<size_t>(o.node)]) continue;
     return failed(Code::graph, kWhere, "output " + quoted(o.name) + " depends on no input",

@@ -5,6 +5,7 @@
 #include <bit>
 #include <limits>
 #include <map>
+#include <queue>
 
 #include "graph/errors.hpp"
 #include "graph/infer.hpp"
@@ -66,24 +67,34 @@ size_t best_cut(const std::vector<double>& costs, size_t begin, size_t end) {
   return cut;
 }
 
+// Cuts the dearest part that can be cut, the first of equals, until there are k.
 void split_until(const std::vector<double>& costs, size_t k, std::vector<size_t>& begins) {
-  while (begins.size() < k) {  // the dearest part that can be split
-    size_t dearest = begins.size();
-    double most = -1;
-    for (size_t p = 0; p < begins.size(); ++p) {
-      const size_t end = p + 1 < begins.size() ? begins[p + 1] : costs.size();
-      if (end - begins[p] < 2) continue;
-      double sum = 0;
-      for (size_t i = begins[p]; i < end; ++i) sum += costs[i];
-      if (sum > most) {
-        most = sum;
-        dearest = p;
-      }
+  struct Part {
+    double sum;
+    size_t begin, end;
+    bool operator<(const Part& other) const {  // the top of the queue is the largest
+      return sum != other.sum ? sum < other.sum : begin > other.begin;
     }
-    const size_t end = dearest + 1 < begins.size() ? begins[dearest + 1] : costs.size();
-    const size_t cut = best_cut(costs, begins[dearest], end);
-    begins.insert(begins.begin() + static_cast<std::ptrdiff_t>(dearest) + 1, cut);
+  };
+  std::priority_queue<Part> parts;
+  const auto put = [&](size_t begin, size_t end) {
+    if (end - begin < 2) return;
+    double sum = 0;
+    for (size_t i = begin; i < end; ++i) sum += costs[i];
+    parts.push({sum, begin, end});
+  };
+  for (size_t p = 0; begins.size() < k && p < begins.size(); ++p) {
+    put(begins[p], p + 1 < begins.size() ? begins[p + 1] : costs.size());
   }
+  while (begins.size() < k) {
+    const Part part = parts.top();
+    const size_t cut = best_cut(costs, part.begin, part.end);
+    begins.push_back(cut);
+    parts.pop();
+    put(part.begin, cut);
+    put(cut, part.end);
+  }
+  std::sort(begins.begin(), begins.end());
 }
 
 // Free nodes go with their first consumer, so that each of their inputs is delayed on its own and

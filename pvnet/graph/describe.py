@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pvnet.graph.graph import Graph
-    from pvnet.graph.info import OutputInfo
+    from pvnet.graph.info import NodeInfo, OutputInfo
 
 
 def describe(graph: Graph) -> str:
@@ -23,8 +23,11 @@ def describe(graph: Graph) -> str:
     )
     rows = [["stage", "nodes", "first node", "last node", "MMAC", "cost", "delays in", "every"]]
     stage_of = {n.name: n.stage for n in nodes}
+    members: list[list[NodeInfo]] = [[] for _ in stages]
+    for n in nodes:
+        members[n.stage].append(n)
     for stage in stages:
-        mine = [n for n in nodes if n.stage == stage.index]
+        mine = members[stage.index]
         delays = sorted(
             {
                 (stage_of[e.node], e.delay, e.feedback)

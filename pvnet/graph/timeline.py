@@ -60,13 +60,11 @@ def cells(graph: Graph, *, ticks: int | None = None) -> list[list[Cell]]:
         raise refuse("timeline", "ticks is out of range", ticks, "1 to 1000", "Draw fewer ticks.")
     graph.check()
     nodes = graph.nodes
-    members: list[list[NodeInfo]] = [[] for _ in range(graph.n_stages)]
+    everything: list[list[NodeInfo]] = [[] for _ in range(graph.n_stages)]
     for node in nodes:
-        if node.op not in FREE_OPS:
-            members[node.stage].append(node)
-    for stage, mine in enumerate(members):
-        if not mine:  # nothing but inputs, concats, delays or feedback
-            mine.extend(n for n in nodes if n.stage == stage)
+        everything[node.stage].append(node)
+    # A stage may have nothing but inputs, concats, delays or feedback.
+    members = [[n for n in mine if n.op not in FREE_OPS] or mine for mine in everything]
     frames = _frames(nodes, count)
     return [[_cell(mine, frames, tick) for tick in range(count)] for mine in members]
 

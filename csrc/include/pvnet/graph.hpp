@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -148,6 +149,9 @@ class Graph {
   std::map<std::string, int, std::less<>> index_;  // node name -> index
   // Targets of feedback nodes that are not yet added -> those feedback nodes.
   std::map<std::string, std::vector<int>, std::less<>> pending_;
+  std::map<int, std::string> awaited_;  // the same the other way round: feedback node -> target
+  std::set<std::string, std::less<>> output_names_;
+  std::array<size_t, 14> names_made_{};  // by op: how many of its numbered names are taken
   Wiring wiring_ = Wiring::sequential;
   int n_stages_ = 1;
 };
