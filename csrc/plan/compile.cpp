@@ -82,14 +82,14 @@ Status build(Plan& plan, const Weights& weights) {
   plan.settle_ticks = analysis.value().settle_ticks;
   PVNET_TRY(lower(plan));
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
-    const auto& facts = analysis.value().outputs[i];
+    auto& facts = analysis.value().outputs[i];
     plan.outputs[i].information_latency_ticks = facts.information_latency_ticks;
     plan.outputs[i].warm_up_ticks = facts.warm_up_ticks;
     plan.outputs[i].receptive_field_frames = facts.receptive_field_frames;
-    plan.outputs[i].age_ticks = facts.age_ticks;
+    plan.outputs[i].age_ticks = std::move(facts.age_ticks);
   }
   PVNET_TRY(lay_out(plan));
-  make_schedule(plan);
+  PVNET_TRY(make_schedule(plan));
   PVNET_TRY(validate(plan));
   PVNET_TRY(pack_weights(plan, weights));
   plan.fingerprint = fingerprint_of(plan);

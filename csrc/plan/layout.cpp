@@ -3,46 +3,23 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
+#include "graph/errors.hpp"
 #include "graph/firing.hpp"
+#include "graph/limits.hpp"
+#include "graph/size.hpp"
+#include "plan/place.hpp"
 #include "plan/resolve.hpp"
 
 namespace pvnet {
 namespace {
 
-constexpr int64_t kMaxRowFloats = int64_t{1} << 36;  // 256 GiB: beyond it somebody made a mistake
+constexpr int64_t kMaxFloats = kMaxBytes / 4;
 
-struct Lifetime {
-  int value = -1;
-  int group = 0, first = 0, last = 0;  // levels, inclusive
-  int64_t size = 0;
-};
-
-// Greedy by size: the largest value first, each at the lowest offset that is free over its
-// lifetime. Values of different groups live at once and never share.
-int64_t place(std::vector<Lifetime> lives, std::vector<Value>& values, int64_t base) {
-  std::stable_sort(lives.begin(), lives.end(),
-                   [](const Lifetime& a, const Lifetime& b) { return a.size > b.size; });
-  std::vector<const Lifetime*> placed;
-  int64_t end = base;
-  for (const Lifetime& life : lives) {
-    std::vector<std::pair<int64_t, int64_t>> taken;
-    for (const Lifetime* p : placed) {
-      if (p->first <= life.last && life.first <= p->last) {
-        taken.emplace_back(values[p->value].offset, values[p->value].offset + p->size);
-      }
-    }
-    std::sort(taken.begin(), taken.end());
-    int64_t at = base;
-    for (const auto& [lo, hi] : taken) {
-      if (at + life.size <= lo) break;
-      at = std::max(at, hi);
-    }
-    values[life.value].offset = at;
-    end = std::max(end, at + life.size);
-    placed.push_back(&life);
-  }
-  return end;
+Status too_large(const std::string& what, const std::string& got, const std::string& expected,
+                 const char* cure) {
+  return failed(Code::graph, "compile", what, got, expected, cure);
 }
 
 }  // namespace
@@ -69,14 +46,15 @@ int64_t settled_tick(const Plan& plan) {
 }
 
 int64_t needed_depth(const Plan& plan, const Value& value, const Reader& reader) {
+  // What is read repeats with the periods on the way.
+  int64_t round = std::lcm(reader.clock.period, value.clock.period);
+  for (const Hop& hop : reader.segment->hops) round = std::lcm(round, hop.clock.period);
+  const int64_t start = settled_tick(plan) + reader.clock.origin % reader.clock.period;
+  const int64_t back = int64_t{reader.taps - 1} * reader.dilation;
   int64_t depth = 1;
-  const int64_t start = settled_tick(plan);
-  for (int64_t t = start; t < start + plan.hyper_period; ++t) {
-    if (!is_due(reader.clock, t)) continue;
+  for (int64_t t = start; t < start + round; t += reader.clock.period) {
     const int64_t newest = firing_at(value.clock, t, 0);
-    const int64_t back = int64_t{reader.taps - 1} * reader.dilation;
-    const int64_t oldest = resolve_firing_settled(*reader.segment, t, back);
-    depth = std::max(depth, newest - oldest + 1);
+    depth = std::max(depth, newest - resolve_firing_settled(*reader.segment, t, back) + 1);
   }
   return depth;
 }
@@ -87,7 +65,7 @@ Status lay_out(Plan& plan) {
   for (const PlanOp& op : plan.ops) writer[op.out_value] = &op;
 
   std::map<int, std::vector<Lifetime>> scratch;  // by group
-  int64_t state = 0;
+  int64_t state = 0;  // no sum of rings leaves 63 bits: each is at most kMaxBytes
   for (size_t v = 0; v < plan.values.size(); ++v) {
     Value& value = plan.values[v];
     int64_t depth = 1;
@@ -111,27 +89,36 @@ Status lay_out(Plan& plan) {
         held = true;
       }
     }
-    if (depth > (int64_t{1} << 30) || depth * value.slot_stride > kMaxRowFloats) {
-      return {Code::graph, "[compile] the ring of node '" + plan.graph.nodes()[value.node].name +
-                               "' does not fit any memory: got " + std::to_string(depth) +
-                               " slots, expected fewer. Do shorten its delays or dilation."};
+    const Size ring = Size(depth) * value.slot_stride;
+    if (depth > kMaxDepth || !ring.at_most(kMaxFloats)) {
+      return too_large(
+          "the ring of node " + quoted(plan.graph.nodes()[value.node].name) +
+              " does not fit any memory",
+          std::to_string(depth) + " slots of " + (4 * Size(value.slot_stride)).text() + " bytes",
+          "at most " + std::to_string(kMaxDepth) + " slots and " + std::to_string(kMaxBytes) +
+              " bytes",
+          "Shorten its delays, dilation or window.");
     }
     value.depth = static_cast<int>(depth);
     value.persistent = held || depth > 1;
     if (value.persistent) {
       value.offset = state;
-      state += depth * value.slot_stride;
+      state += ring.value();
     } else {
       scratch[writer[v]->group].push_back(
-          {static_cast<int>(v), writer[v]->group, writer[v]->level, last, value.slot_stride});
+          {static_cast<int>(v), writer[v]->level, last, value.slot_stride, 0});
     }
   }
   int64_t end = 0;
-  for (auto& [group, lives] : scratch) end = place(std::move(lives), plan.values, end);
-  if (state > kMaxRowFloats || end > kMaxRowFloats) {
-    return {Code::graph, "[compile] the network does not fit any memory: got " +
-                             std::to_string((state + end) / (1 << 28)) +
-                             " GiB per batch row, expected less than 256. Do use a smaller input."};
+  for (auto& [group, lives] : scratch) {
+    const int64_t size = place(lives);
+    for (const Lifetime& life : lives) plan.values[life.value].offset = end + life.offset;
+    end += size;
+  }
+  if (state + end > kMaxFloats) {
+    return too_large("the network does not fit any memory",
+                     std::to_string(4 * (state + end)) + " bytes in a batch row",
+                     "at most " + std::to_string(kMaxBytes), "Use a smaller input.");
   }
   plan.state_floats = state;
   plan.scratch_floats = end;

@@ -4,22 +4,33 @@
 #include <algorithm>
 
 #include "backends/kernel_api.hpp"
+#include "graph/errors.hpp"
+#include "graph/limits.hpp"
 #include "plan/op_params.hpp"
 #include "plan/resolve.hpp"
 
 namespace pvnet {
 namespace {
 
-int64_t round_up(int64_t x, int64_t m) { return (x + m - 1) / m * m; }
-
 // Wide maps get whole 16-float vectors per pixel, so that kernels store without masks; narrow ones
 // (an RGB frame) stay dense, or the first layer would read five times the memory.
-int64_t pixel_stride_of(int c) { return c < 8 ? c : round_up(c, 16); }
+Size pixel_stride_of(int c) { return c < 8 ? Size(c) : Size(c).rounded_up(16); }
 
-void set_geometry(Value& v) {
-  v.pixel_stride = pixel_stride_of(v.shape.c);
-  v.row_stride = (v.shape.w + 2 * v.halo_w) * v.pixel_stride;
-  v.slot_stride = round_up((v.shape.h + 2 * v.halo_h) * v.row_stride, 16);
+Status set_geometry(const Graph& graph, Value& v) {
+  const Size rows = v.shape.h + 2 * Size(v.halo_h), columns = v.shape.w + 2 * Size(v.halo_w);
+  const Size pixel = pixel_stride_of(v.shape.c), row = columns * pixel;
+  const Size slot = (rows * row).rounded_up(16), elements = rows * columns * v.shape.c;
+  if (!elements.at_most(kMaxElements) || !slot.at_most(kMaxBytes / 4)) {
+    return failed(Code::graph, "compile",
+                  "the map of node " + quoted(graph.nodes()[v.node].name) +
+                      " is too large with the padding of all that read it",
+                  elements.text() + " values", "at most " + std::to_string(kMaxElements),
+                  "Use less padding or a smaller map.");
+  }
+  v.pixel_stride = pixel.value();
+  v.row_stride = row.value();
+  v.slot_stride = slot.value();
+  return {};
 }
 
 bool is_conv(Op op) { return op == Op::conv3d || op == Op::linear; }
@@ -81,6 +92,36 @@ Status refuse_fused_softmax(const Node& node) {
                                  "silu or sigmoid. Do add a separate act(x, \"softmax\") node."};
 }
 
+// Looked at before segments are made: concats of concats double them at every step.
+class SegmentBudget {
+ public:
+  Status take(const std::string& who, Size segments, int64_t taps, int64_t kernel) {
+    if (!segments.at_most(kMaxSegments)) {
+      return refuse(who + " reads too many values through its concats", segments.text(),
+                    kMaxSegments);
+    }
+    if (!(segments * taps).at_most(kMaxReads)) {
+      return refuse(who + " reads too many firings", (segments * taps).text(), kMaxReads);
+    }
+    if (!(segments * taps * kernel).at_most(kMaxElements)) {
+      return refuse(who + " has too many pieces of kernel", (segments * taps * kernel).text(),
+                    kMaxElements);
+    }
+    all_ += segments;
+    if (all_.at_most(kMaxAllSegments)) return {};
+    return refuse("the operations read too many values through concats, up to " + who, all_.text(),
+                  kMaxAllSegments);
+  }
+
+ private:
+  Size all_;
+
+  static Status refuse(const std::string& what, const std::string& got, int64_t most) {
+    return failed(Code::graph, "compile", what, got, "at most " + std::to_string(most),
+                  "Join fewer values, or put an operation between the concats.");
+  }
+};
+
 }  // namespace
 
 Status lower(Plan& plan) {
@@ -105,6 +146,9 @@ Status lower(Plan& plan) {
     plan.input_scale.push_back(params->scale);
     plan.input_shift.push_back(params->shift);
   }
+
+  const Reads reads(graph, value_of);
+  SegmentBudget budget;
 
   // Sequential wiring leaves delay-0 edges between stages: then all stages form one group.
   const bool parallel = graph.wiring() != Wiring::sequential;
@@ -134,15 +178,17 @@ Status lower(Plan& plan) {
     op.dilation = node.op == Op::conv3d ? node.attrs.dilation[0] : 1;
     const auto measured = plan.options.costs.find(node.name);
     op.cost = measured != plan.options.costs.end() ? measured->second : node.cost;
-    for (const Edge& e : node.inputs) {
-      op.operands.push_back(segments_of(graph, e, value_of));
-      plan.max_segments = std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
+    if (node.inputs.size() > kMaxOperands) {
+      return failed(Code::unsupported, "compile",
+                    "node " + quoted(node.name) + " has too many inputs",
+                    std::to_string(node.inputs.size()), "at most " + std::to_string(kMaxOperands),
+                    "Sum them in several nodes.");
     }
-    if (op.operands.size() > kMaxOperands) {
-      return {Code::unsupported, "[compile] node '" + node.name + "' has too many inputs: got " +
-                                     std::to_string(op.operands.size()) + ", expected at most " +
-                                     std::to_string(kMaxOperands) +
-                                     ". Do sum them in several nodes."};
+    const int64_t kernel = int64_t{node.attrs.kernel[1]} * node.attrs.kernel[2];
+    for (const Edge& e : node.inputs) {
+      PVNET_TRY(budget.take("node " + quoted(node.name), reads.count(e), op.taps, kernel));
+      op.operands.push_back(reads.segments(e));
+      plan.max_segments = std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
     }
     auto params = make_params(graph, node);
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
@@ -158,7 +204,7 @@ Status lower(Plan& plan) {
     op.params = std::move(params);
     plan.ops.push_back(std::move(op));
   }
-  for (Value& v : plan.values) set_geometry(v);
+  for (Value& v : plan.values) PVNET_TRY(set_geometry(graph, v));
   for (PlanOp& op : plan.ops) {
     op.tiles = is_conv(op.params->op)             ? plan.backend->conv_tiles(op.params->conv)
                : op.params->op == Op::global_pool ? 1
@@ -168,7 +214,9 @@ Status lower(Plan& plan) {
     OutputFacts f;
     f.name = o.name;
     f.shape = nodes[o.node].shape;
-    f.source = segments_of(graph, Edge{o.node, graph.output_delay(o), false}, value_of);
+    const Edge edge{o.node, graph.output_delay(o), false};
+    PVNET_TRY(budget.take("output " + quoted(o.name), reads.count(edge), 1, 1));
+    f.source = reads.segments(edge);
     plan.outputs.push_back(std::move(f));
   }
   return {};

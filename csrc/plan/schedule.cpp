@@ -2,8 +2,13 @@
 #include "plan/schedule.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <numeric>
+#include <queue>
+
+#include "graph/errors.hpp"
+#include "graph/limits.hpp"
 
 namespace pvnet {
 namespace {
@@ -12,21 +17,20 @@ struct Level {
   std::vector<int> ops;
   double cost = 0;
 };
-using Chain = std::vector<Level>;
+
+// The levels of one group that have work in a tick.
+struct Chain {
+  std::vector<Level> levels;
+  std::vector<double> cost_from;  // of the levels from l on; one more than levels, the last is 0
+  size_t shared = 0;              // levels at the front that all lanes run together
+
+  double rest() const { return cost_from[shared]; }
+};
 
 // What a barrier costs: about two microseconds, in the unit of measured costs (microseconds) or of
 // the cost model (multiply-adds of a good kernel, some 10^5 in a microsecond).
 constexpr double kBarrierUs = 2.0;
 constexpr double kBarrierModel = 200'000.0;
-
-double barrier_of(const Plan& plan) {
-  return plan.options.costs.empty() ? kBarrierModel : kBarrierUs;
-}
-
-double cost_of(const Chain& chain, size_t from) {
-  return std::accumulate(chain.begin() + static_cast<int64_t>(from), chain.end(), 0.0,
-                         [](double sum, const Level& l) { return sum + l.cost; });
-}
 
 struct Packing {
   std::vector<int> lane_of;  // by chain
@@ -37,15 +41,19 @@ Packing pack_longest_first(const std::vector<double>& costs, int lanes) {
   std::vector<int> order(costs.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return costs[a] > costs[b]; });
-  std::vector<double> load(lanes, 0.0);
+  // The lane with the least load, the first of equals, is on top.
+  using Load = std::pair<double, int>;
+  std::priority_queue<Load, std::vector<Load>, std::greater<>> loads;
+  for (int lane = 0; lane < lanes; ++lane) loads.emplace(0.0, lane);
   Packing p;
   p.lane_of.resize(costs.size());
   for (const int c : order) {
-    const auto lane = std::min_element(load.begin(), load.end()) - load.begin();
-    p.lane_of[c] = static_cast<int>(lane);
-    load[lane] += costs[c];
+    const auto [load, lane] = loads.top();
+    loads.pop();
+    p.lane_of[c] = lane;
+    loads.emplace(load + costs[c], lane);
+    p.makespan = std::max(p.makespan, load + costs[c]);
   }
-  p.makespan = *std::max_element(load.begin(), load.end());
   return p;
 }
 
@@ -73,8 +81,15 @@ std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int l
         return std::min(lanes - 1, static_cast<int>(share * lanes));
       };
       const int lane = lane_at(lo);
-      int hi = lo + 1;
-      while (hi < op.tiles && lane_at(hi) == lane) ++hi;
+      int hi = lo + 1;  // the first tile of another lane, by bisection: there may be many tiles
+      for (int last = op.tiles; hi < last;) {
+        const int mid = hi + (last - hi) / 2;
+        if (lane_at(mid) == lane) {
+          hi = mid + 1;
+        } else {
+          last = mid;
+        }
+      }
       phase.lanes[lane].push_back({i, lo, hi});
       load[lane] += per_tile * (hi - lo);
       lo = hi;
@@ -82,8 +97,8 @@ std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int l
     done += op.cost;
   }
   const double longest = *std::max_element(load.begin(), load.end());
-  if (level.cost - longest >= 2 * barrier_of(plan))
-    return {std::move(phase), longest + barrier_of(plan)};
+  if (level.cost - longest >= 2 * barrier_cost(plan))
+    return {std::move(phase), longest + barrier_cost(plan)};
   phase.lanes.assign(lanes, {});
   append_whole(plan, level, phase.lanes[0]);
   return {std::move(phase), level.cost};
@@ -111,49 +126,83 @@ TickSchedule on_one_lane(const Plan& plan, const std::vector<Chain>& chains) {
   Phase phase;
   phase.lanes.resize(plan.options.lanes);
   for (const Chain& chain : chains) {
-    for (const Level& level : chain) append_whole(plan, level, phase.lanes[0]);
+    for (const Level& level : chain.levels) append_whole(plan, level, phase.lanes[0]);
   }
   if (!phase.lanes[0].empty()) out.phases.push_back(std::move(phase));
   return out;
 }
 
-TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
+std::vector<double> rests(const std::vector<Chain>& chains) {
+  std::vector<double> costs;
+  for (const Chain& chain : chains) costs.push_back(chain.rest());
+  return costs;
+}
+
+// Sets how many levels of every chain all lanes share; returns the length of the tick. One level
+// after another, always of the chain with most left, becomes shared; packing is tried only where it
+// could still win, and not endlessly: beyond the budget its lower bound is believed.
+double share_levels(const Plan& plan, std::vector<Chain>& chains) {
+  constexpr double kPackingBudget = 5e7;  // chains packed
   const int lanes = plan.options.lanes;
-  double total = 0;
-  for (const Chain& c : chains) total += cost_of(c, 0);
-  std::vector<size_t> taken(chains.size(), 0), best_taken = taken;  // levels run by all lanes
-
-  if (lanes > 1) {
-    // To start the other lanes, and to wait for them.
-    double shared = 2 * barrier_of(plan), best = -1;
-    for (;;) {
-      std::vector<double> rest;
-      for (size_t c = 0; c < chains.size(); ++c) rest.push_back(cost_of(chains[c], taken[c]));
-      const double time = shared + pack_longest_first(rest, lanes).makespan;
-      if (best < 0 || time < best) best = time, best_taken = taken;
-      const auto heaviest = std::max_element(rest.begin(), rest.end()) - rest.begin();
-      if (rest.empty() || rest[heaviest] <= 0) break;
-      const Level& level = chains[heaviest][taken[heaviest]++];
-      shared += split_level(plan, level, lanes).second;
-    }
-    if (total <= best) return on_one_lane(plan, chains);
-  }
-
-  TickSchedule out;
-  std::vector<double> rest;
+  using Heaviest = std::pair<double, int>;  // what is left of a chain, minus its index
+  std::priority_queue<Heaviest> heaviest;
+  double total = 0, packed = 0;
   for (size_t c = 0; c < chains.size(); ++c) {
-    for (size_t l = 0; l < best_taken[c]; ++l) {
-      append_phase(split_level(plan, chains[c][l], lanes).first, out.phases);
-    }
-    rest.push_back(cost_of(chains[c], best_taken[c]));
+    heaviest.emplace(chains[c].rest(), -static_cast<int>(c));
+    total += chains[c].rest();
   }
-  const Packing packing = pack_longest_first(rest, lanes);
+  // To start the other lanes, and to wait for them.
+  double shared = 2 * barrier_cost(plan), best = -1;
+  std::vector<int> order;  // chains whose next level became shared
+  size_t best_taken = 0;
+  for (;;) {
+    const double most = heaviest.empty() ? 0 : heaviest.top().first;
+    double time = shared + std::max(most, total / lanes);
+    if (best >= 0 && shared >= best) break;  // it only grows
+    const bool exact = chains.size() <= static_cast<size_t>(lanes);
+    if (!exact && (best < 0 || time < best) && packed < kPackingBudget) {
+      time = shared + pack_longest_first(rests(chains), lanes).makespan;
+      packed += static_cast<double>(chains.size());
+    } else if (exact) {
+      time = shared + most;
+    }
+    if (best < 0 || time < best) best = time, best_taken = order.size();
+    if (most <= 0) break;
+    const int c = -heaviest.top().second;
+    Chain& chain = chains[c];
+    const Level& level = chain.levels[chain.shared++];
+    heaviest.pop();
+    heaviest.emplace(chain.rest(), -c);
+    total -= level.cost;
+    shared += split_level(plan, level, lanes).second;
+    order.push_back(c);
+  }
+  for (; order.size() > best_taken; order.pop_back()) --chains[order.back()].shared;
+  return best;
+}
+
+TickSchedule schedule_tick(const Plan& plan, std::vector<Chain>& chains) {
+  const int lanes = plan.options.lanes;
+  if (lanes > 1) {
+    double total = 0;
+    for (const Chain& chain : chains) total += chain.rest();
+    if (total <= share_levels(plan, chains)) {
+      return on_one_lane(plan, chains);
+    }
+  }
+  TickSchedule out;
+  for (const Chain& chain : chains) {
+    for (size_t l = 0; l < chain.shared; ++l) {
+      append_phase(split_level(plan, chain.levels[l], lanes).first, out.phases);
+    }
+  }
+  const Packing packing = pack_longest_first(rests(chains), lanes);
   Phase last;
   last.lanes.resize(lanes);
   bool any = false;
   for (size_t c = 0; c < chains.size(); ++c) {
-    for (size_t l = best_taken[c]; l < chains[c].size(); ++l) {
-      append_whole(plan, chains[c][l], last.lanes[packing.lane_of[c]]);
+    for (size_t l = chains[c].shared; l < chains[c].levels.size(); ++l) {
+      append_whole(plan, chains[c].levels[l], last.lanes[packing.lane_of[c]]);
       any = true;
     }
   }
@@ -161,31 +210,102 @@ TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
   return out;
 }
 
+// Chains of the ops given, which are in the order of the plan.
+std::vector<Chain> chains_of(const Plan& plan, const std::vector<int>& ops) {
+  std::map<int, std::map<int, Level>> by_group;
+  for (const int i : ops) {
+    const PlanOp& op = plan.ops[i];
+    Level& level = by_group[op.group][op.level];
+    level.ops.push_back(i);
+    level.cost += op.cost;
+  }
+  std::vector<Chain> chains;
+  for (auto& [group, levels] : by_group) {
+    Chain chain;
+    for (auto& [index, level] : levels) chain.levels.push_back(std::move(level));
+    chain.cost_from.resize(chain.levels.size() + 1);
+    for (size_t l = chain.levels.size(); l-- > 0;) {
+      chain.cost_from[l] = chain.cost_from[l + 1] + chain.levels[l].cost;
+    }
+    chains.push_back(std::move(chain));
+  }
+  return chains;
+}
+
+// Which ops are due in every phase of the hyper-period, as lists of clocks that are.
+struct Due {
+  std::map<std::pair<int64_t, int64_t>, int> clocks;  // period, origin mod period -> index
+  std::vector<std::vector<int>> by_phase;             // indices of clocks
+  std::vector<std::vector<int>> ops;                  // by clock
+};
+
+Due due_ops(const Plan& plan) {
+  Due due;
+  due.by_phase.resize(static_cast<size_t>(plan.hyper_period));
+  for (size_t i = 0; i < plan.ops.size(); ++i) {
+    const Clock& c = plan.ops[i].clock;
+    const auto [it, fresh] = due.clocks.try_emplace({c.period, c.origin % c.period},
+                                                    static_cast<int>(due.clocks.size()));
+    if (fresh) {
+      due.ops.emplace_back();
+      for (int64_t t = c.origin % c.period; t < plan.hyper_period; t += c.period) {
+        due.by_phase[static_cast<size_t>(t)].push_back(it->second);
+      }
+    }
+    due.ops[it->second].push_back(static_cast<int>(i));
+  }
+  return due;
+}
+
+Status check_entries(int64_t entries, const Plan& plan) {
+  if (entries <= kMaxScheduleEntries) return {};
+  return failed(Code::graph, "compile", "the schedule of the hyper-period is too large",
+                "more than " + std::to_string(kMaxScheduleEntries) + " runs of operations in " +
+                    std::to_string(plan.hyper_period) + " ticks",
+                "at most " + std::to_string(kMaxScheduleEntries),
+                "Choose temporal strides with a smaller common multiple, or use fewer operations.");
+}
+
 }  // namespace
+
+double barrier_cost(const Plan& plan) {
+  return plan.options.costs.empty() ? kBarrierModel : kBarrierUs;
+}
 
 bool due_in_phase(const Clock& clock, int64_t phase) {
   return (phase - clock.origin % clock.period + clock.period) % clock.period == 0;
 }
 
-void make_schedule(Plan& plan) {
-  plan.schedule.clear();
-  for (int64_t phase = 0; phase < plan.hyper_period; ++phase) {
-    std::map<int, std::map<int, Level>> by_group;
-    for (size_t i = 0; i < plan.ops.size(); ++i) {
-      const PlanOp& op = plan.ops[i];
-      if (!due_in_phase(op.clock, phase)) continue;
-      Level& level = by_group[op.group][op.level];
-      level.ops.push_back(static_cast<int>(i));
-      level.cost += op.cost;
-    }
-    std::vector<Chain> chains;
-    for (auto& [group, levels] : by_group) {
-      Chain chain;
-      for (auto& [index, level] : levels) chain.push_back(std::move(level));
-      chains.push_back(std::move(chain));
-    }
-    plan.schedule.push_back(schedule_tick(plan, chains));
+Status make_schedule(Plan& plan) {
+  const Due due = due_ops(plan);
+  int64_t entries = 0;
+  for (const auto& clocks : due.by_phase) {
+    for (const int c : clocks) entries += static_cast<int64_t>(due.ops[c].size());
   }
+  PVNET_TRY(check_entries(entries, plan));
+  plan.schedule.clear();
+  plan.schedule.reserve(due.by_phase.size());
+  std::map<std::vector<int>, size_t> made;  // clocks due -> a phase that has their schedule
+  entries = 0;
+  for (const std::vector<int>& clocks : due.by_phase) {
+    const auto [it, fresh] = made.try_emplace(clocks, plan.schedule.size());
+    if (fresh) {
+      std::vector<int> ops;
+      for (const int c : clocks) ops.insert(ops.end(), due.ops[c].begin(), due.ops[c].end());
+      std::sort(ops.begin(), ops.end());
+      std::vector<Chain> chains = chains_of(plan, ops);
+      plan.schedule.push_back(schedule_tick(plan, chains));
+    } else {
+      plan.schedule.push_back(plan.schedule[it->second]);
+    }
+    // Tiles of an operation on several lanes, and lists of lanes, take room as well.
+    for (const Phase& phase : plan.schedule.back().phases) {
+      entries += static_cast<int64_t>(phase.lanes.size());
+      for (const auto& lane : phase.lanes) entries += static_cast<int64_t>(lane.size());
+    }
+    PVNET_TRY(check_entries(entries / 4, plan));
+  }
+  return {};
 }
 
 }  // namespace pvnet

@@ -10,9 +10,12 @@ namespace pvnet {
 // Chains are packed onto lanes, longest first; while the heaviest chain makes the tick uneven, its
 // next level is taken off the front and run by all lanes together, split by tiles, with a barrier
 // after it. The split that gives the shortest tick by estimated cost is kept.
-void make_schedule(Plan& plan);
+Status make_schedule(Plan& plan);
 
 // Ops due in tick `phase` of the hyper-period once everything has begun.
 bool due_in_phase(const Clock& clock, int64_t phase);
+
+// What a barrier costs, in the unit of PlanOp::cost.
+double barrier_cost(const Plan& plan);
 
 }  // namespace pvnet
