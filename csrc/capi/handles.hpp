@@ -2,7 +2,6 @@
 // What is behind the opaque handles of pvnet.h, and the border no exception crosses.
 #pragma once
 
-#include <atomic>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -10,6 +9,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "runtime/call_mark.hpp"
 
 #include <pvnet/pvnet.h>
 #include <pvnet/model_file.hpp>
@@ -28,7 +29,7 @@ struct pvnet_stream {
   std::unique_ptr<pvnet::Stream> stream;
   std::vector<pvnet::FrameView> views;  // [inputs * batch], so that a tick allocates nothing
   std::string trace;                    // JSON of the last recording
-  mutable std::atomic<bool> busy{false};
+  mutable pvnet::CallMark call;
 };
 
 namespace pvnet::capi {

@@ -11,34 +11,13 @@ using namespace pvnet::capi;
 
 namespace {
 
-// Holds a stream for the length of one call. Every call takes it, also those that only read: a
-// reader beside a running tick would see half of it.
-class Turn {
- public:
-  explicit Turn(const pvnet_stream* stream) : stream_(stream) {
-    taken_ = !stream->busy.exchange(true, std::memory_order_acquire);
-  }
-  ~Turn() {
-    if (taken_) stream_->busy.store(false, std::memory_order_release);
-  }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-  Status status(const char* where) const {
-    if (taken_) return {};
-    return refuse(where, "the stream is busy", "a second call at the same time",
-                  "one thread at a time", "Use one stream per thread, or a lock", Code::state);
-  }
-
- private:
-  const pvnet_stream* stream_;
-  bool taken_ = false;
-};
-
 template <class F>
 int with_stream(const char* where, const pvnet_stream* stream, F&& f) {
   return guarded([&]() -> Status {
     PVNET_TRY(need(where, "stream", stream));
-    const Turn turn(stream);
+    // Every call takes its turn, also those that only read: a reader beside a running tick would
+    // see half of it.
+    const pvnet::CallMark::Turn turn(stream->call);
     PVNET_TRY(turn.status(where));
     return f();
   });

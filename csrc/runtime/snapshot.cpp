@@ -49,7 +49,7 @@ size_t Stream::snapshot_bytes() const {
 
 Status Stream::snapshot(void* dst, size_t size_bytes) const {
   const Impl& s = *impl_;
-  const BusyGuard guard(s.busy);
+  const CallMark::Turn guard(s.call);
   PVNET_TRY(guard.status("Stream.snapshot"));
   if (size_bytes != snapshot_bytes()) {
     return {Code::invalid_argument, "[Stream.snapshot] the buffer has the wrong size: got " +
@@ -80,7 +80,7 @@ Status Stream::snapshot(void* dst, size_t size_bytes) const {
 
 Status Stream::restore(const void* src, size_t size_bytes) {
   Impl& s = *impl_;
-  const BusyGuard guard(s.busy);
+  const CallMark::Turn guard(s.call);
   PVNET_TRY(guard.status("Stream.restore"));
   Header h;
   if (size_bytes < sizeof(h)) {

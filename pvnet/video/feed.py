@@ -10,6 +10,7 @@ Every frame that was not thrown away is delivered, in order, also after the sour
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -110,6 +111,7 @@ class Feed:
         self._stats = FeedStats()
         self._thread: threading.Thread | None = None
         self._life = threading.Lock()  # start and close may come from different threads
+        self._process = os.getpid()
 
     @property
     def stats(self) -> FeedStats:
@@ -130,6 +132,7 @@ class Feed:
 
     def _begin(self) -> bool:
         """Start the thread if it has not started; False after `close`."""
+        self._expect_own_process()
         with self._life:
             if self._stop.is_set():
                 return False
@@ -137,6 +140,15 @@ class Feed:
                 self._thread = threading.Thread(target=self._read, name="pvnet-feed", daemon=True)
                 self._thread.start()
             return True
+
+    def _expect_own_process(self) -> None:
+        # Before any lock is taken: the parent's reader may have held it when the process forked.
+        if os.getpid() != self._process:
+            raise StateError(
+                "[video.Feed] this process was forked after the feed was made: got a copy without "
+                "its reader thread, expected the feed's own process. Make a new Feed here, of a "
+                "source that is opened here."
+            )
 
     def __enter__(self) -> Feed:
         self.start()
@@ -195,7 +207,12 @@ class Feed:
             return None
 
     def close(self) -> None:
-        """Stop reading and close the source; frames that wait are given up; may be called twice."""
+        """Stop reading and close the source; frames that wait are given up; may be called twice.
+
+        Does nothing in a forked process: reader and source are the parent's.
+        """
+        if os.getpid() != self._process:
+            return
         with self._life:
             self._stop.set()
             thread = self._thread
