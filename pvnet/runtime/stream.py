@@ -22,12 +22,23 @@ TRACE_DTYPE = np.dtype(
     [(n, np.int64) for n in ("tick", "lane", "op", "lo", "hi", "begin_ns", "end_ns")]
 )
 
+_TICK_MADE = (
+    "[Stream.tick] the tick was made before this exception came: Stream.ticks counts it, and "
+    "Stream.outputs() has its results. Do not hand the same frame over again."
+)
+
 
 class Stream:
     """The state of `plan.batch` videos running through one Plan.
 
-    One thread at a time: a call from a second one raises StateError and changes nothing. Whatever
-    a call raises, the state is as before it.
+    One thread at a time: a call from a second one raises StateError and changes nothing.
+
+    What pvnet raises leaves the state as it was. An exception of somebody else's, from a signal
+    handler (KeyboardInterrupt, an alarm), may come when the tick has just been made: `ticks` counts
+    it, `outputs()` has its results, and the exception that leaves `tick` says so in a note.
+
+    In a forked process (`os.fork`, the workers of a torch DataLoader) a stream goes on from where
+    it was, with worker lanes of its own.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -44,20 +55,27 @@ class Stream:
                 when batch is 1); numpy, torch (CPU) or anything with DLPack, any strides. uint8 is
                 turned into (x / 255 - mean) / std of the input node, float32 is taken as it is.
                 A dict by input name when the graph has several inputs.
-            rows: bool [b], which batch rows advance; the others are frozen. None = all.
+            rows: bool [b], which batch rows advance; the others are frozen. None = all. A mask, not
+                indices: numbers are refused.
 
         Returns:
             The outputs (held values included), tick indices, validity and ages.
 
         Raises:
             InvalidArgumentError: wrong shape, dtype, device, or values that are not finite.
-            StateError: another thread is inside this stream.
+            StateError: another thread is inside this stream, or was when this process was forked.
+            UnsupportedError: the system refuses the threads that a forked process needs.
 
         """
         begin = time.perf_counter()
-        mask = None if rows is None else [bool(r) for r in rows]
-        result = self._core.tick(self._frames(frame), mask)
-        return self._tick(result, (time.perf_counter() - begin) * 1e3)
+        before = self._core.ticks_sum
+        try:
+            result = self._core.tick(self._frames(frame), rows)
+            return self._tick(result, (time.perf_counter() - begin) * 1e3)
+        except BaseException as error:
+            if self._core.ticks_sum != before:
+                error.add_note(_TICK_MADE)
+            raise
 
     def _frames(self, frame: Any) -> list[Any]:
         if isinstance(frame, Mapping):
@@ -135,6 +153,11 @@ class Stream:
         return self._tick(self._core.outputs(), 0.0)
 
     @property
+    def ticks(self) -> NDArray[np.int64]:
+        """int64 [b], ticks that each row has made."""
+        return self._core.ticks
+
+    @property
     def lanes_used(self) -> int:
         """Lanes that shared the last tick; 0 before the first.
 
@@ -145,8 +168,13 @@ class Stream:
         return self._core.lanes_used
 
     def reset(self, rows: Sequence[bool] | None = None) -> None:
-        """Puts rows (None = all) back before their first tick; the others are untouched."""
-        self._core.reset(None if rows is None else [bool(r) for r in rows])
+        """Puts rows (None = all) back before their first tick; the others are untouched.
+
+        Args:
+            rows: bool [b], the rows to reset.
+
+        """
+        self._core.reset(rows)
 
     def snapshot(self) -> bytes:
         """The whole state; `restore` on any stream of an equal plan goes on from there."""

@@ -1,0 +1,98 @@
+"""Exceptions from signal handlers around a tick: no frame counts twice, no result is lost."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+
+import pvnet
+
+
+class Alarm(Exception):
+    pass
+
+
+def test_an_exception_of_a_signal_handler_says_whether_the_tick_was_made():
+    graph = pvnet.Graph()
+    x = graph.input("frame", channels=1, height=8, width=8)
+    graph.output(graph.conv3d(x, 8, kernel=(2, 3, 3), name="a"), name="y")
+    rng = np.random.default_rng(0)
+    weights = {n: rng.standard_normal(s) for n, s in graph.expected_weights()}
+    plan = pvnet.compile((graph, weights))
+    clip = rng.random((400, 1, 8, 8), dtype=np.float32)
+    expected = [out["y"] for out in map(plan.stream().tick, clip)]
+
+    stream = plan.stream()
+    results = []
+    interrupted = {"before": 0, "after": 0}
+    armed = True
+
+    def ring(number, frame):
+        if armed:
+            raise Alarm
+
+    old = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.00017)
+        while len(results) < len(clip):
+            try:
+                made = int(stream.ticks[0])
+                out = None
+                out = stream.tick(clip[made])
+            except Alarm as alarm:
+                armed = False
+                notes = "".join(getattr(alarm, "__notes__", []))
+                if out is None and int(stream.ticks[0]) > len(results):
+                    interrupted["after"] += 1
+                    results.append(stream.outputs()["y"])
+                elif out is None:
+                    interrupted["before"] += 1
+                    assert "the tick was made" not in notes
+                elif int(stream.ticks[0]) > len(results):
+                    results.append(out["y"])
+                armed = True
+            else:
+                armed = False
+                results.append(out["y"])
+                armed = True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert int(stream.ticks[0]) == len(clip)
+    for a, b in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_exception_after_the_tick_carries_a_note(monkeypatch):
+    graph = pvnet.Graph()
+    x = graph.input("frame", channels=1, height=8, width=8)
+    graph.output(graph.act(x, "relu"), name="y")
+    stream = pvnet.compile((graph, {})).stream()
+    core = stream._core
+
+    class Interrupted:
+        """The core, with a handler that raises as soon as the tick is made."""
+
+        def __getattr__(self, name):
+            return getattr(core, name)
+
+        def tick(self, *args):
+            core.tick(*args)
+            raise KeyboardInterrupt
+
+    stream._core = Interrupted()
+    try:
+        stream.tick(np.ones((1, 8, 8), np.float32))
+    except KeyboardInterrupt as error:
+        (note,) = error.__notes__
+        assert "the tick was made" in note
+    else:
+        raise AssertionError
+    stream._core = core
+    assert stream.ticks.tolist() == [1]
+    assert stream.outputs()["y"].max() == 1
+    try:
+        stream.tick(np.ones((2, 8, 8), np.float32))
+    except pvnet.errors.InvalidArgumentError as error:
+        assert not getattr(error, "__notes__", [])
