@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sched.h>
-
 #include <algorithm>
 #include <new>
-#include <thread>
 
+#include "backends/host/cpus.hpp"
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
@@ -20,13 +18,6 @@ namespace {
 
 constexpr int kMaxLanes = 256;
 constexpr int kMaxBatch = 4096;
-
-int usable_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
 
 Status check_options(const CompileOptions& o) {
   const auto range = [](const char* what, int got, int lo, int hi, const char* cure) -> Status {
@@ -65,6 +56,19 @@ uint64_t fingerprint_of(const Plan& plan) {
   return h;
 }
 
+// Lanes that were asked for are given; else as many as this machine has CPUs for and this plan has
+// work for.
+void choose_lanes_and_schedule(Plan& plan) {
+  const bool choose = plan.options.lanes == 0;
+  if (choose) plan.options.lanes = useful_lanes(plan, std::min(usable_cpus(), kMaxLanes));
+  make_schedule(plan);
+  if (!choose) return;
+  for (int used; (used = lanes_with_work(plan)) < plan.options.lanes;) {
+    plan.options.lanes = used;
+    make_schedule(plan);
+  }
+}
+
 Status build(Plan& plan, const Weights& weights) {
   PVNET_TRY(check_options(plan.options));
   PVNET_TRY(plan.graph.check());
@@ -74,7 +78,6 @@ Status build(Plan& plan, const Weights& weights) {
   plan.backend = backend.value();
   plan.options.backend = plan.backend->name;
   plan.options.isa = plan.backend->isa;
-  if (plan.options.lanes == 0) plan.options.lanes = usable_cpus();
 
   plan.hyper_period = plan.graph.hyper_period();
   auto analysis = analyse(plan.graph);
@@ -89,7 +92,7 @@ Status build(Plan& plan, const Weights& weights) {
     plan.outputs[i].age_ticks = facts.age_ticks;
   }
   PVNET_TRY(lay_out(plan));
-  make_schedule(plan);
+  choose_lanes_and_schedule(plan);
   PVNET_TRY(validate(plan));
   PVNET_TRY(pack_weights(plan, weights));
   plan.fingerprint = fingerprint_of(plan);

@@ -167,6 +167,33 @@ bool due_in_phase(const Clock& clock, int64_t phase) {
   return (phase - clock.origin % clock.period + clock.period) % clock.period == 0;
 }
 
+int useful_lanes(const Plan& plan, int most) {
+  double busiest = 0;
+  for (int64_t phase = 0; phase < plan.hyper_period; ++phase) {
+    double work = 0;
+    for (const PlanOp& op : plan.ops) {
+      if (due_in_phase(op.clock, phase)) work += op.cost;
+    }
+    busiest = std::max(busiest, work);
+  }
+  const double barriers = busiest / barrier_of(plan);
+  int lanes = 1;
+  while (lanes < most && (lanes + 1.0) * lanes <= barriers) ++lanes;
+  return lanes;
+}
+
+int lanes_with_work(const Plan& plan) {
+  size_t lanes = 1;
+  for (const TickSchedule& tick : plan.schedule) {
+    for (const Phase& phase : tick.phases) {
+      for (size_t lane = lanes; lane < phase.lanes.size(); ++lane) {
+        if (!phase.lanes[lane].empty()) lanes = lane + 1;
+      }
+    }
+  }
+  return static_cast<int>(lanes);
+}
+
 void make_schedule(Plan& plan) {
   plan.schedule.clear();
   for (int64_t phase = 0; phase < plan.hyper_period; ++phase) {

@@ -12,6 +12,13 @@ namespace pvnet {
 // after it. The split that gives the shortest tick by estimated cost is kept.
 void make_schedule(Plan& plan);
 
+// At most `most` lanes, each of which takes more off the busiest tick (its share of the work, if
+// that could be cut at will) than one more meeting of the lanes costs.
+int useful_lanes(const Plan& plan, int most);
+
+// Lanes up to the last one that the schedule gives any work.
+int lanes_with_work(const Plan& plan);
+
 // Ops due in tick `phase` of the hyper-period once everything has begun.
 bool due_in_phase(const Clock& clock, int64_t phase);
 
