@@ -88,7 +88,7 @@ class Source:
                 usual_now = usual
             for picture, time_s in timed:
                 end = offset + time_s + usual_now
-                self.stats.frames += 1
+                self.stats.seen(offset + time_s)
                 yield self._frame(picture, index, offset + time_s)
                 index += 1
             if not self._loop:
