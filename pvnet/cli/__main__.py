@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from pvnet.cli.files import refuse_overwriting
 from pvnet.cli.report import Report, UsageError, plain
 from pvnet.cli.signals import Interrupted, as_interrupted, ending_signals
 from pvnet.errors import FileError, PvnetError
@@ -51,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print one JSON document on stdout")
         sub.add_argument("--quiet", action="store_true", help="no progress bar, no notes")
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(run=module.run, written=getattr(module, "written", None))
     return parser
 
 
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     try:
+        refuse_overwriting(args, args.written and args.written(args))
         report: Report = args.run(args)
         _print_report(args, report)
     except BrokenPipeError:  # `pvnet ... | head`: the reader has seen enough
