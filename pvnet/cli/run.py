@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from pvnet.cli.annotated import AnnotatedVideo
@@ -18,12 +20,12 @@ from pvnet.cli.overlay import Overlay
 from pvnet.cli.parse import new_video, positive
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, table
-from pvnet.cli.signals import Interrupted, as_interrupted
-from pvnet.cli.sources import open_source
+from pvnet.cli.signals import Interrupted, as_interrupted, ending_in_any_case
+from pvnet.cli.sources import may_stall, open_source
 from pvnet.cli.stats import RunStats, age_text
 from pvnet.errors import FileError
 from pvnet.runtime import Plan
-from pvnet.video import POLICIES, Source
+from pvnet.video import POLICIES, Feed, Frame, Source
 from pvnet.video.formats import WRITTEN
 
 # A synthetic video has no end; a run of it has one.
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> Report:
     stats = RunStats()
     interrupted: Interrupted | None = None
     with (
+        ending_in_any_case(),
         open_source(args.source, plan, fit=args.fit) as source,
         AnnotatedVideo(args.out, source, quiet=args.quiet) as annotated,
     ):
@@ -109,9 +112,16 @@ def _loop(
     if limit is None and args.source.startswith("synthetic") and source.info.n_frames is None:
         limit = _SYNTHETIC_FRAMES
     known = [n for n in (limit, source.info.n_frames) if n is not None]
-    with Progress("run", total=min(known, default=None), quiet=args.quiet) as bar:
+    with (
+        contextlib.ExitStack() as reading,
+        Progress("run", total=min(known, default=None), quiet=args.quiet) as bar,
+    ):
         # With `block` nothing beyond the last wanted frame is read.
-        frames = itertools.islice(source, limit) if args.policy == "block" else source
+        frames: Iterable[Frame] = source
+        if args.policy == "block":
+            frames = itertools.islice(source, limit)
+            if may_stall(args.source):  # a signal must find the main thread out of the read
+                frames = reading.enter_context(Feed(frames, "block"))
         for tick in plan.stream().run(frames, policy=args.policy, realtime=args.realtime):
             stats.add(tick)
             if args.out is not None:

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+_GRACE_S = 10.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,14 +36,15 @@ def as_interrupted(error: KeyboardInterrupt) -> Interrupted:
 class _State:
     """Of the one process whose main thread runs a command."""
 
-    pid: int | None = None
-    ending = False  # one signal was raised; the command is on its way out
-    held = 0  # depth of `uninterrupted`
-    waiting: list[int]
+    def __init__(self) -> None:
+        self.pid: int | None = None
+        self.ending = False  # one signal was raised; the command is on its way out
+        self.held = 0  # depth of `uninterrupted`
+        self.waiting: list[int] = []
+        self.noticed = threading.Event()  # the main thread came to the handler
 
 
 _state = _State()
-_state.waiting = []
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -50,6 +52,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         return
+    _state.noticed.set()
     if _state.ending and number != signal.SIGINT:
         return  # closing a terminal sends several
     if _state.held:
@@ -77,6 +80,41 @@ def uninterrupted() -> Iterator[None]:
     if waiting is not None and not _state.ending:
         _state.ending = True
         raise Interrupted(waiting)
+
+
+@contextlib.contextmanager
+def ending_in_any_case() -> Iterator[None]:
+    """End the process where the main thread is inside a read that no signal interrupts.
+
+    FFmpeg reads a pipe on which nothing comes for ever, and Python handles a signal between two of
+    its own instructions. Such a process gets some seconds, and ends with the signal's code.
+    """
+    alone = threading.current_thread() is threading.main_thread() and _state.pid == os.getpid()
+    if not alone or signal.set_wakeup_fd(-1) != -1:
+        yield
+        return
+    here, there = os.pipe()
+    os.set_blocking(there, False)
+    _state.noticed.clear()
+    watch = threading.Thread(target=_watch, args=(here,), name="pvnet-signals", daemon=True)
+    watch.start()
+    signal.set_wakeup_fd(there, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+        os.close(there)  # ends the thread
+        watch.join(1.0)
+
+
+def _watch(pipe: int) -> None:
+    with os.fdopen(pipe, "rb", buffering=0) as numbers:
+        while number := numbers.read(1):
+            name = signal.Signals(number[0]).name
+            if name in _ENDING and not _state.noticed.wait(_GRACE_S):
+                words = f"pvnet: {name} inside a read that does not return: the process ends now\n"
+                os.write(2, words.encode())
+                os._exit(128 + number[0])
 
 
 @contextlib.contextmanager

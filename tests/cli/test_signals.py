@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pvnet.cli.signals import Interrupted, ending_signals, uninterrupted
@@ -166,3 +167,52 @@ def test_a_forked_child_dies_as_it_would():
         _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status)
     assert os.WTERMSIG(status) == signal.SIGTERM
+
+
+STALLING = """
+import sys
+import pvnet.cli.signals as signals
+import pvnet.video.feed as feed
+from pvnet.cli.__main__ import main
+
+signals._GRACE_S = feed._JOIN_S = 0.5
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("policy", "begun"), [("block", True), ("latest", True), ("block", False)])
+def test_a_signal_ends_a_run_whose_source_gives_nothing_more(tmp_path, begun, policy):
+    av = pytest.importorskip("av")
+    clip = tmp_path / "clip.mkv"
+    with av.open(str(clip), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(100):
+            noise = np.random.default_rng(i).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode())
+    os.mkfifo(tmp_path / "pipe")
+    words = ("run", "pipe", *SMALL, "--policy", policy, "--out", "o.mp4", "--json")
+    process = subprocess.Popen(
+        [sys.executable, "-c", STALLING, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with process, (tmp_path / "pipe").open("wb", buffering=0) as pipe:
+        data = clip.read_bytes()
+        pipe.write(data[: len(data) * 3 // 4] if begun else b"")
+        if begun:
+            wait_for(tmp_path / "o.partial.mp4", -1, process)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        text, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "Traceback" not in err
+    if begun:
+        assert json.loads(text)["interrupted_by"] == "SIGTERM"
+        assert count_frames(tmp_path / "o.mp4")[0] >= 1
+    else:
+        assert "does not return" in err
