@@ -108,6 +108,7 @@ def test_a_signal_ends_any_command_with_its_code(tmp_path):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_nohup_is_respected(tmp_path):
     ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
     with start((*ENDLESS, "--out", "o.mp4"), tmp_path, prepare=ignore) as process:
@@ -180,7 +181,14 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize(("policy", "begun"), [("block", True), ("latest", True), ("block", False)])
+@pytest.mark.parametrize(
+    ("policy", "begun"),
+    [
+        ("block", True),
+        ("block", False),
+        pytest.param("latest", True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_ends_a_run_whose_source_gives_nothing_more(tmp_path, begun, policy):
     av = pytest.importorskip("av")
     clip = tmp_path / "clip.mkv"

@@ -119,7 +119,13 @@ def test_a_disk_that_fills_at_any_moment_is_an_error_and_keeps_what_was_written(
     assert not path.exists()
 
 
-@pytest.mark.parametrize("name", ["/dev/full", "link.mp4", "link.avi", "link.gif"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("/dev/full", "link.mp4"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("link.avi", "link.gif")),
+    ],
+)
 def test_a_full_device_is_an_error_and_no_crash_at_the_end(tmp_path, name):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
