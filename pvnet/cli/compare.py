@@ -14,6 +14,7 @@ from pvnet.cli.compare_clock import Moment, moments
 from pvnet.cli.compare_picture import ComparePicture, fitted
 from pvnet.cli.compare_side import Side
 from pvnet.cli.demo_files import write_pictures
+from pvnet.cli.files import write_text
 from pvnet.cli.network import Choice, compile_plan, trained
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, plain, table
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> Report:
     if not args.no_files:
         picture = ComparePicture(frames, sides, rate_hz, _footer(document))
         document["files"] = _write(args, picture, shown, played_hz)
-        (args.out / "compare.json").write_text(json.dumps(plain(document), indent=1) + "\n")
+        write_text(args.out / "compare.json", json.dumps(plain(document), indent=1) + "\n")
     return Report(document, _text(document))
 
 

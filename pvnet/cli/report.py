@@ -11,10 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Report:
-    """Result of one command: `document` is what --json prints, `text` what people read."""
+    """Result of one command: `document` is what --json prints, `text` what people read.
+
+    `code` is the exit code: not 0 for a command that was interrupted and has a result.
+    """
 
     document: dict[str, Any]
     text: str
+    code: int = 0
 
 
 class UsageError(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pvnet import video
+from pvnet.cli.files import without_scheme
 from pvnet.errors import UnsupportedError
 from pvnet.runtime import Plan
 from pvnet.video import Fit, Source
@@ -46,6 +47,12 @@ def frame_size(plan: Plan) -> tuple[int, int]:
             "one input with 3 channels. Run it from Python with pvnet.compile."
         )
     return shapes[0][1], shapes[0][2]
+
+
+def may_stall(name: str) -> bool:
+    """Whether a source may give nothing for a long time: cameras, addresses, pipes."""
+    path = Path(without_scheme(name))
+    return not (path.is_file() or path.is_dir() or name.partition(":")[0] == "synthetic")
 
 
 def open_source(name: str, plan: Plan, *, fit: Fit = "stretch") -> Source:

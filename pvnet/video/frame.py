@@ -65,6 +65,8 @@ class SourceStats:
         corrupt: pieces of data that could not be decoded and were skipped.
         size_changes: how often the picture size changed inside the stream.
         time_repairs: time stamps that were missing or did not increase, and were replaced.
+        begin_s: time of the first frame, None before it.
+        last_s: time of the last frame yielded, None before the first.
         problems: one line each, the first 100.
     """
 
@@ -72,7 +74,15 @@ class SourceStats:
     corrupt: int = 0
     size_changes: int = 0
     time_repairs: int = 0
+    begin_s: float | None = None
+    last_s: float | None = None
     problems: list[str] = field(default_factory=list)
+
+    def seen(self, time_s: float) -> None:
+        """Count a frame that is about to be yielded."""
+        self.frames += 1
+        self.begin_s = time_s if self.begin_s is None else self.begin_s
+        self.last_s = time_s
 
     def note(self, problem: str) -> None:
         """Append a line to `problems`, up to its limit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Generator, Iterator
@@ -72,7 +73,9 @@ class Source:
     def close(self) -> None:
         """Free the file or device; may be called twice."""
         self._closed = True
-        self._frames.close()
+        # A thread may be inside a read that nothing interrupts; what is open ends with it.
+        with contextlib.suppress(ValueError):
+            self._frames.close()
         self._reader.close()
 
     def _run(self) -> Generator[Frame, None, None]:
@@ -88,7 +91,7 @@ class Source:
                 usual_now = usual
             for picture, time_s in timed:
                 end = offset + time_s + usual_now
-                self.stats.frames += 1
+                self.stats.seen(offset + time_s)
                 yield self._frame(picture, index, offset + time_s)
                 index += 1
             if not self._loop:
