@@ -6,6 +6,7 @@
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
+#include "plan/hash.hpp"
 #include "plan/layout.hpp"
 #include "plan/lower.hpp"
 #include "plan/pack.hpp"
@@ -38,20 +39,16 @@ Status check_options(const CompileOptions& o) {
   return {};
 }
 
-uint64_t hash(uint64_t h, std::string_view s) {  // FNV-1a
-  for (const char c : s) h = (h ^ static_cast<uint8_t>(c)) * 1099511628211ULL;
-  return h;
-}
-
-// State is interchangeable between plans of one network, backend, instruction set and layout; the
-// number of lanes does not matter.
+// State is interchangeable between plans of one network with the same weights, backend, instruction
+// set and layout; the number of lanes does not matter.
 uint64_t fingerprint_of(const Plan& plan) {
-  uint64_t h = hash(14695981039346656037ULL, plan.graph.to_json());
-  h = hash(h, plan.options.backend + "/" + plan.options.isa + "/" + plan.options.dtype);
+  uint64_t h = hash_text(kHashSeed, plan.graph.to_json());
+  h = hash_bytes(h, plan.packed.data(), plan.packed.size() * sizeof(float));
+  h = hash_text(h, plan.options.backend + "/" + plan.options.isa + "/" + plan.options.dtype);
   for (const Value& v : plan.values) {
     if (!v.persistent) continue;
-    h = hash(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
-                    std::to_string(v.slot_stride) + ";");
+    h = hash_text(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
+                         std::to_string(v.slot_stride) + ";");
   }
   return h;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/pack.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "backends/kernel_api.hpp"
@@ -14,10 +15,36 @@ const std::vector<float>* find(const Weights& weights, const std::string& key) {
   return it == weights.end() ? nullptr : &it->second.data;
 }
 
+bool all_finite(const std::vector<float>& values) {
+  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+}
+
+// Finite weights can fold into infinite ones, and then every tick would be NaN without a word.
+Status refuse_fold(Code code, const Node& node, const char* what, const char* cure) {
+  return {code, "[compile] " + std::string(what) + " of node '" + node.name +
+                    "' cannot be computed: got NaN or Inf in float32, expected finite numbers. " +
+                    cure};
+}
+
+Status check_scales(const Plan& plan) {
+  for (size_t i = 0; i < plan.input_values.size(); ++i) {
+    if (all_finite(plan.input_scale[i]) && all_finite(plan.input_shift[i])) continue;
+    const Node& node = plan.graph.nodes()[plan.values[plan.input_values[i]].node];
+    return refuse_fold(Code::graph, node, "mean and std", "Use a larger std or a smaller mean.");
+  }
+  for (const PlanOp& op : plan.ops) {
+    if (all_finite(op.params->scale) && all_finite(op.params->shift)) continue;
+    return refuse_fold(Code::graph, plan.graph.nodes()[op.node], "mean and std",
+                       "Use a larger std or a smaller mean.");
+  }
+  return {};
+}
+
 }  // namespace
 
 // The caller has run check_weights(): every tensor is there and has its shape.
 Status pack_weights(Plan& plan, const Weights& weights) {
+  PVNET_TRY(check_scales(plan));
   int64_t total = 0;
   for (PlanOp& op : plan.ops) {
     if (op.params->op != Op::conv3d && op.params->op != Op::linear) continue;
@@ -52,6 +79,12 @@ Status pack_weights(Plan& plan, const Weights& weights) {
         }
         b[o] = static_cast<float>((static_cast<double>(b[o]) - mean[o]) * scale + beta[o]);
       }
+    }
+    if (!all_finite(w) || !all_finite(b)) {
+      return node.attrs.norm
+                 ? refuse_fold(Code::invalid_argument, node, "the folded batch norm",
+                               "Use a larger norm_eps, or repair running_var and the weights.")
+                 : refuse_fold(Code::invalid_argument, node, "the weights", "Repair the weights.");
     }
     plan.backend->conv_pack(op.params->conv, w.data(), b.data(),
                             plan.packed.data() + op.packed_offset);

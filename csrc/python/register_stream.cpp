@@ -76,7 +76,10 @@ Status add_views(Frames& frames, int batch) {
       f.h = static_cast<int>(dims[0]), f.w = static_cast<int>(dims[1]),
       f.c = static_cast<int>(dims[2]);
       const uint8_t* src = static_cast<const uint8_t*>(a.data) + row;
-      const bool packed = (f.c == 1 || strides[2] == 1) && (f.w == 1 || strides[1] == f.c);
+      // Rows that overlap are a broadcast (numpy.broadcast_to): read as such, into a copy.
+      const int64_t row_bytes = int64_t{f.w} * f.c;
+      const bool apart = f.h == 1 || strides[0] >= row_bytes || strides[0] <= -row_bytes;
+      const bool packed = apart && (f.c == 1 || strides[2] == 1) && (f.w == 1 || strides[1] == f.c);
       f.data = packed ? src : pack(src, dims, strides, frames.copies);
       f.strides[0] = packed ? strides[0] : dims[1] * dims[2];
       f.strides[1] = f.c, f.strides[2] = 1;
@@ -183,6 +186,22 @@ py::tuple tick(Stream& stream, const py::list& inputs, const py::object& rows) {
   return arrays.to_python();
 }
 
+void require_index(const char* what, int64_t index, size_t count) {
+  if (index >= 0 && static_cast<uint64_t>(index) < count) return;
+  raise_if_failed({Code::invalid_argument, std::string("[Stream.age_ticks] ") + what +
+                                               " is out of range: got " + std::to_string(index) +
+                                               ", expected 0 to " + std::to_string(count - 1) +
+                                               ". Pass an index of the plan."});
+}
+
+int64_t age_ticks(const Stream& stream, int64_t output, int64_t row, int64_t stage) {
+  const Plan& plan = stream.plan();
+  require_index("output", output, plan.outputs.size());
+  require_index("row", row, static_cast<size_t>(plan.options.batch));
+  require_index("stage", stage, static_cast<size_t>(plan.graph.n_stages()));
+  return stream.age_ticks(static_cast<int>(output), static_cast<int>(row), static_cast<int>(stage));
+}
+
 py::array_t<int64_t> trace_stop(Stream& stream) {
   const std::vector<TraceEvent> events = stream.trace_stop();
   py::array_t<int64_t> out({static_cast<py::ssize_t>(events.size()), py::ssize_t{7}});
@@ -222,8 +241,7 @@ void register_stream(py::module_& m) {
                              })
       .def_property_readonly("lanes_used", &Stream::lanes_used)
       .def("make_alone", &Stream::make_alone)
-      .def("age_ticks", [](const Stream& s, int output, int row,
-                           int stage) { return s.age_ticks(output, row, stage); })
+      .def("age_ticks", &age_ticks)
       .def("reset",
            [](Stream& s, const py::object& rows) {
              const auto mask = row_mask(rows, s.plan().options.batch, "Stream.reset");

@@ -152,6 +152,15 @@ Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) 
                     " bytes, expected [any, " + std::to_string(f.c) +
                     ", 1]. Do make a contiguous copy."};
       }
+      const int64_t row_bytes = int64_t{f.w} * f.c;
+      if (f.type == FrameType::u8_hwc && f.h > 1 && f.strides[0] > -row_bytes &&
+          f.strides[0] < row_bytes) {
+        return {Code::invalid_argument,
+                "[Stream.tick] the rows of a uint8 frame overlap in input '" + node.name +
+                    "': got a pitch of " + std::to_string(f.strides[0]) +
+                    " bytes, expected at least " + std::to_string(row_bytes) +
+                    ". Pass the bytes from one row of the image to the next."};
+      }
       if (f.type == FrameType::f32_chw && !all_finite(f)) {
         return {
             Code::invalid_argument,
@@ -284,7 +293,13 @@ int Stream::lanes_used() const { return impl_->lanes_used; }
 void Stream::make_alone(bool alone) { impl_->always_alone = alone; }
 
 int64_t Stream::age_ticks(int index, int row, int stage) const {
-  const auto& table = impl_->plan->outputs[index].age_ticks;
+  const auto& outputs = impl_->plan->outputs;
+  const auto inside = [](int i, size_t n) { return i >= 0 && static_cast<size_t>(i) < n; };
+  if (!inside(index, outputs.size()) || !inside(row, impl_->ticks.size()) ||
+      !inside(stage, static_cast<size_t>(impl_->plan->graph.n_stages()))) {
+    return -1;
+  }
+  const auto& table = outputs[index].age_ticks;
   const int64_t tick = impl_->ticks[row] - 1;
   if (tick < 0 || table.empty()) return -1;
   const int64_t settle = impl_->plan->settle_ticks, hyper = impl_->plan->hyper_period;
@@ -295,9 +310,13 @@ int64_t Stream::age_ticks(int index, int row, int stage) const {
 Status Stream::reset(const uint8_t* mask) {
   const CallMark::Turn guard(impl_->call);
   PVNET_TRY(guard.status("Stream.reset"));
-  // Rings need no clearing: a firing before the first is never read.
+  // A firing before the first is never read, but halos are, and nothing of the old video should lie
+  // about: the row becomes what create() made.
   for (size_t r = 0; r < impl_->ticks.size(); ++r) {
-    if (mask == nullptr || mask[r] != 0) impl_->ticks[r] = 0;
+    if (mask != nullptr && mask[r] == 0) continue;
+    impl_->ticks[r] = 0;
+    impl_->rows[r].state.clear();
+    impl_->rows[r].scratch.clear();
   }
   return {};
 }
@@ -311,10 +330,10 @@ Status Stream::trace_start(size_t capacity) {
                                         std::to_string(capacity) + " events, expected at most " +
                                         std::to_string(kMaxEvents) + ". Do trace fewer ticks."};
   }
-  for (auto& t : impl_->traces) {
-    t.events.assign(capacity, TraceEvent{});
-    t.used = 0;
-  }
+  // All of them before any is given up for its new one: an allocation may fail.
+  std::vector<Impl::LaneTrace> fresh(impl_->traces.size());
+  for (Impl::LaneTrace& t : fresh) t.events.resize(capacity);
+  impl_->traces = std::move(fresh);
   impl_->tracing = true;
   return {};
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import numpy as np
+import pytest
 
 import pvnet
 
@@ -92,7 +93,6 @@ def test_an_exception_after_the_tick_carries_a_note(monkeypatch):
     stream._core = core
     assert stream.ticks.tolist() == [1]
     assert stream.outputs()["y"].max() == 1
-    try:
+    with pytest.raises(pvnet.errors.InvalidArgumentError) as refused:
         stream.tick(np.ones((2, 8, 8), np.float32))
-    except pvnet.errors.InvalidArgumentError as error:
-        assert not getattr(error, "__notes__", [])
+    assert not getattr(refused.value, "__notes__", [])

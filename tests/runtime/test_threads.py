@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import pvnet
 from pvnet import _core
 
 NETWORK = """
