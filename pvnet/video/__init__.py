@@ -5,7 +5,7 @@ Needs numpy only; files and cameras need PyAV (`pip install "pvnet[video]"`).
 
 from __future__ import annotations
 
-from .feed import POLICIES, Feed, FeedStats, Policy
+from .feed import POLICIES, Feed, FeedStats, Policy, default_policy
 from .frame import Frame, Gap, SourceInfo, SourceStats
 from .joints import FLIP, JOINTS, SKELETON, flip_joints
 from .live import Reconnect
@@ -32,6 +32,7 @@ __all__ = [
     "SourceInfo",
     "SourceStats",
     "VideoWriter",
+    "default_policy",
     "flip_joints",
     "open",
 ]
