@@ -110,7 +110,7 @@ def _run(args: argparse.Namespace) -> int:
         # No user is meant to see this; who asked for JSON gets JSON all the same.
         args.debug = True
         return _fail(args, error, EXIT_FAILED)
-    return EXIT_OK
+    return report.code
 
 
 def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:

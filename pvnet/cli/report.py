@@ -11,10 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Report:
-    """Result of one command: `document` is what --json prints, `text` what people read."""
+    """Result of one command: `document` is what --json prints, `text` what people read.
+
+    `code` is how the process ends: a result may be there although something failed.
+    """
 
     document: dict[str, Any]
     text: str
+    code: int = 0
 
 
 class UsageError(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,18 @@ from pvnet.cli.overlay import Overlay
 from pvnet.cli.parse import new_file, positive
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, table
-from pvnet.cli.sources import open_source
+from pvnet.cli.sources import (
+    add_source_arguments,
+    chosen_policy,
+    open_source,
+    source_facts,
+    source_options,
+    source_rows,
+)
 from pvnet.cli.stats import RunStats, age_text
-from pvnet.errors import FileError
+from pvnet.errors import FileError, SourceLostError
 from pvnet.runtime import Plan
-from pvnet.video import POLICIES, Source, VideoWriter
+from pvnet.video import Source, VideoWriter
 from pvnet.viz.layout import resize_nearest
 
 _DEFAULT_FPS = 25.0
@@ -38,15 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="VIDEO|CAMERA|synthetic", help="what to run on")
     add_network_arguments(parser, weights="trained")
     add_compile_arguments(parser)
-    group = parser.add_argument_group("video")
-    group.add_argument(
-        "--policy",
-        choices=POLICIES,
-        default="block",
-        help="frames that come faster than ticks (default block: none is lost)",
-    )
-    group.add_argument("--realtime", action="store_true", help="play a file at its own pace")
-    group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    group = add_source_arguments(parser)
     group.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
     group.add_argument("--out", type=new_file, metavar="FILE.mp4", help="annotated video")
 
@@ -59,12 +57,16 @@ def run(args: argparse.Namespace) -> Report:
         note(f"{args.model}: random weights, its output means nothing; see --weights")
     overlay = Overlay(plan, choice)
     stats = RunStats()
-    with open_source(args.source, plan, fit=args.fit) as source:
+    lost = None
+    with open_source(args.source, plan, **source_options(args)) as source:
         try:
             last_index = _loop(args, source, plan, overlay, stats)
         except KeyboardInterrupt:  # a camera has no other end; what was seen still counts
             last_index = -1 if stats.last is None else stats.last.frame.index
-        problems = source.stats
+        except SourceLostError as error:
+            if stats.last is None:
+                raise
+            lost, last_index = str(error), stats.last.frame.index
     if stats.last is None:
         raise FileError(
             f"[run] nothing could be read from {args.source!r}: got 0 frames, expected at least 1. "
@@ -78,15 +80,14 @@ def run(args: argparse.Namespace) -> Report:
         "backend": plan.backend,
         "isa": plan.isa,
         "lanes": plan.lanes,
-        "policy": args.policy,
         "frames": len(stats.latencies_ms),
         "dropped_frames": last_index + 1 - len(stats.latencies_ms),
-        "corrupt_frames": problems.corrupt,
+        **source_facts(args, source, lost),
         **stats.summary(plan.graph),
         "last_output": overlay.words(stats.last),
         "out": None if args.out is None else str(args.out),
     }
-    return Report(document, _text(choice, document))
+    return Report(document, _text(choice, document), code=1 if lost else 0)
 
 
 def _loop(
@@ -102,9 +103,13 @@ def _loop(
         Progress("run", total=min(known, default=None), quiet=args.quiet) as bar,
         _Annotated(args.out, source.info.fps or _DEFAULT_FPS) as annotated,
     ):
-        # With `block` nothing beyond the last wanted frame is read.
-        frames = itertools.islice(source, limit) if args.policy == "block" else source
-        for tick in plan.stream().run(frames, policy=args.policy, realtime=args.realtime):
+        ticks = plan.stream().run(
+            source,
+            policy=chosen_policy(args, source),
+            realtime=args.realtime,
+            on_gap=args.on_gap,
+        )
+        for tick in ticks:
             stats.add(tick)
             last_index = tick.frame.index
             if args.out is not None:
@@ -147,7 +152,10 @@ def _text(choice: Choice, d: dict[str, Any]) -> str:
         ("model", f"{choice.label}, {d['stages']} stage(s), {d['wiring']}"),
         ("weights", d["weights"]),
         ("backend", f"{d['backend']} {d['isa']}, {d['lanes']} lane(s)"),
-        ("frames", f"{d['frames']}, {d['dropped_frames']} dropped ({d['policy']})"),
+        (
+            "frames",
+            f"{d['frames']}, {d['dropped_frames']} dropped ({d['policy']}, {d['policy_is']})",
+        ),
         ("throughput", f"{d['throughput_ticks_per_s']:.1f} ticks/s"),
         ("ticks alone", f"{d['tick_rate_ticks_per_s']:.1f} ticks/s"),
         (
@@ -160,8 +168,7 @@ def _text(choice: Choice, d: dict[str, Any]) -> str:
         ("warm-up", f"{d['warm_up_ticks']} ticks"),
         ("last output", d["last_output"]),
     ]
-    if d["corrupt_frames"]:
-        rows.append(("corrupt", f"{d['corrupt_frames']} frames skipped"))
+    rows += source_rows(d)
     if d["out"]:
         rows.append(("wrote", d["out"]))
     return table(("what", "value"), rows)
