@@ -183,7 +183,7 @@ def test_time_stamps_of_mjpeg_are_those_of_the_clock_not_of_25_pictures_a_second
         frames = [next(source) for _ in range(60)]
         took = time.monotonic() - begin
     assert frames[0].time_s == 0
-    assert frames[-1].time_s == pytest.approx(took, abs=0.3)
+    assert frames[-1].time_s == pytest.approx(took, abs=1.0)  # 2.4 s at 25 a second
 
 
 @pytest.mark.parametrize("state", ["playing", "silent", "gone"])
