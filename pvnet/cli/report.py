@@ -13,7 +13,8 @@ import numpy as np
 class Report:
     """Result of one command: `document` is what --json prints, `text` what people read.
 
-    `code` is the exit code: not 0 for a command that was interrupted and has a result.
+    `code` is the exit code: a result may be there although the command was interrupted or something
+    failed.
     """
 
     document: dict[str, Any]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,11 +20,19 @@ from pvnet.cli.parse import new_video, positive
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, table
 from pvnet.cli.signals import Interrupted, as_interrupted, ending_in_any_case
-from pvnet.cli.sources import may_stall, open_source
+from pvnet.cli.sources import (
+    add_source_arguments,
+    chosen_policy,
+    may_stall,
+    open_source,
+    source_facts,
+    source_options,
+    source_rows,
+)
 from pvnet.cli.stats import RunStats, age_text
-from pvnet.errors import FileError
+from pvnet.errors import FileError, SourceLostError
 from pvnet.runtime import Plan
-from pvnet.video import POLICIES, Feed, Frame, Source
+from pvnet.video import Feed, Frame, Source
 from pvnet.video.formats import WRITTEN
 
 # A synthetic video has no end; a run of it has one.
@@ -37,15 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="VIDEO|CAMERA|synthetic", help="what to run on")
     add_network_arguments(parser, weights="trained")
     add_compile_arguments(parser)
-    group = parser.add_argument_group("video")
-    group.add_argument(
-        "--policy",
-        choices=POLICIES,
-        default="block",
-        help="frames that come faster than ticks (default block: none is lost)",
-    )
-    group.add_argument("--realtime", action="store_true", help="play a file at its own pace")
-    group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    group = add_source_arguments(parser)
     group.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
     group.add_argument("--out", type=new_video, metavar="FILE", help=f"annotated video ({WRITTEN})")
 
@@ -59,9 +58,10 @@ def run(args: argparse.Namespace) -> Report:
     overlay = Overlay(plan, choice)
     stats = RunStats()
     interrupted: Interrupted | None = None
+    lost = None
     with (
         ending_in_any_case(),
-        open_source(args.source, plan, fit=args.fit) as source,
+        open_source(args.source, plan, **source_options(args)) as source,
         AnnotatedVideo(args.out, source, quiet=args.quiet) as annotated,
     ):
         try:
@@ -70,8 +70,11 @@ def run(args: argparse.Namespace) -> Report:
             if stats.last is None:
                 raise
             interrupted, complete = as_interrupted(error), False
+        except SourceLostError as error:
+            if stats.last is None:
+                raise
+            lost, complete = str(error), False
         annotated.close(complete=complete)
-        problems = source.stats
     if stats.last is None:
         raise FileError(
             f"[run] nothing could be read from {args.source!r}: got 0 frames, expected at least 1. "
@@ -85,17 +88,16 @@ def run(args: argparse.Namespace) -> Report:
         "backend": plan.backend,
         "isa": plan.isa,
         "lanes": plan.lanes,
-        "policy": args.policy,
         "frames": len(stats.latencies_ms),
         "dropped_frames": stats.last.frame.index + 1 - len(stats.latencies_ms),
-        "corrupt_frames": problems.corrupt,
+        **source_facts(args, source, lost),
         **stats.summary(plan.graph),
         "last_output": overlay.words(stats.last),
         **annotated.facts(),
         "interrupted": interrupted is not None,
         "interrupted_by": None if interrupted is None else interrupted.signal_name,
     }
-    code = 0 if interrupted is None else interrupted.exit_code
+    code = interrupted.exit_code if interrupted is not None else 1 if lost else 0
     return Report(document, _text(choice, document), code)
 
 
@@ -116,13 +118,13 @@ def _loop(
         contextlib.ExitStack() as reading,
         Progress("run", total=min(known, default=None), quiet=args.quiet) as bar,
     ):
-        # With `block` nothing beyond the last wanted frame is read.
+        policy = chosen_policy(args, source)
         frames: Iterable[Frame] = source
-        if args.policy == "block":
-            frames = itertools.islice(source, limit)
-            if may_stall(args.source):  # a signal must find the main thread out of the read
-                frames = reading.enter_context(Feed(frames, "block"))
-        for tick in plan.stream().run(frames, policy=args.policy, realtime=args.realtime):
+        if policy == "block" and may_stall(args.source):
+            # A signal must find the main thread out of the read.
+            frames = reading.enter_context(Feed(source, "block"))
+        ticks = plan.stream().run(frames, policy=policy, realtime=args.realtime, on_gap=args.on_gap)
+        for tick in ticks:
             stats.add(tick)
             if args.out is not None:
                 annotated.write(overlay.draw(tick.frame, tick), tick.frame.time_s)
@@ -137,7 +139,10 @@ def _text(choice: Choice, d: dict[str, Any]) -> str:
         ("model", f"{choice.label}, {d['stages']} stage(s), {d['wiring']}"),
         ("weights", d["weights"]),
         ("backend", f"{d['backend']} {d['isa']}, {d['lanes']} lane(s)"),
-        ("frames", f"{d['frames']}, {d['dropped_frames']} dropped ({d['policy']})"),
+        (
+            "frames",
+            f"{d['frames']}, {d['dropped_frames']} dropped ({d['policy']}, {d['policy_is']})",
+        ),
         ("throughput", f"{d['throughput_ticks_per_s']:.1f} ticks/s"),
         ("ticks alone", f"{d['tick_rate_ticks_per_s']:.1f} ticks/s"),
         (
@@ -150,8 +155,7 @@ def _text(choice: Choice, d: dict[str, Any]) -> str:
         ("warm-up", f"{d['warm_up_ticks']} ticks"),
         ("last output", d["last_output"]),
     ]
-    if d["corrupt_frames"]:
-        rows.append(("corrupt", f"{d['corrupt_frames']} frames skipped"))
+    rows += source_rows(d)
     if d["interrupted"]:
         rows.append(("interrupted", f"by {d['interrupted_by']} after {d['frames']} frames"))
     if d["audio_left_out"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ import numpy as np
 
 from pvnet import video
 from pvnet.cli.files import without_scheme
+from pvnet.cli.parse import fraction
+from pvnet.cli.progress import note
 from pvnet.errors import UnsupportedError
 from pvnet.runtime import Plan
-from pvnet.video import Fit, Source
+from pvnet.video import POLICIES, Fit, Policy, Reconnect, Source, default_policy
 
 
 def probe_frames(plan: Plan, *, n: int, seed: int = 0) -> list[Any]:
@@ -55,19 +59,136 @@ def may_stall(name: str) -> bool:
     return not (path.is_file() or path.is_dir() or name.partition(":")[0] == "synthetic")
 
 
-def open_source(name: str, plan: Plan, *, fit: Fit = "stretch") -> Source:
+def add_source_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Arguments of commands that read a source that may be live."""
+    group = parser.add_argument_group("video")
+    group.add_argument(
+        "--policy",
+        choices=POLICIES,
+        help="frames that come faster than ticks (default: latest for cameras, live URLs and "
+        "pipes, block, which loses none, for all others)",
+    )
+    group.add_argument("--realtime", action="store_true", help="play a file at its own pace")
+    group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    group.add_argument(
+        "--timeout",
+        type=fraction,
+        metavar="SECONDS",
+        help="how long a camera or URL may take to open, and for a picture (default 10)",
+    )
+    group.add_argument(
+        "--reconnect",
+        action=argparse.BooleanOptionalAction,
+        help="connect again when a live source is lost (default: yes for cameras and live URLs)",
+    )
+    group.add_argument(
+        "--reconnect-for",
+        type=fraction,
+        metavar="SECONDS",
+        help="give a lost source up after this time (default 300)",
+    )
+    group.add_argument(
+        "--on-gap",
+        choices=("keep", "reset"),
+        default="keep",
+        help="the network's state where a lost source comes back (default keep)",
+    )
+    return group
+
+
+class _Notes(logging.Handler):
+    """What the library logs about a source that is lost or back, for people."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(f"pvnet: {record.getMessage()}")
+
+
+def source_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `open_source` takes of the arguments of `add_source_arguments`."""
+    log = logging.getLogger("pvnet.video")
+    log.setLevel(logging.ERROR if args.quiet else logging.WARNING)
+    if not any(isinstance(handler, _Notes) for handler in log.handlers):
+        log.addHandler(_Notes())
+    reconnect: bool | Reconnect | None = args.reconnect
+    if args.reconnect_for is not None and reconnect is not False:
+        reconnect = Reconnect(give_up_s=args.reconnect_for)
+    return {"fit": args.fit, "timeout_s": args.timeout, "reconnect": reconnect}
+
+
+def chosen_policy(args: argparse.Namespace, source: Source) -> Policy:
+    """The policy that was asked for, or the source's own."""
+    return args.policy or default_policy(source)
+
+
+def source_facts(args: argparse.Namespace, source: Source, lost: str | None) -> dict[str, Any]:
+    """What the JSON of a run says about its source; what ended early is also said on stderr.
+
+    Args:
+        args: of `add_source_arguments`.
+        source: after the run.
+        lost: why a live source was given up, None if it was not.
+    """
+    stats = source.stats
+    for words in (lost, stats.truncated and f"the video ends early: {stats.truncated}"):
+        if words and not args.quiet:
+            note(f"pvnet {args.command}: {words}")
+    return {
+        "live": source.info.live,
+        "policy": chosen_policy(args, source),
+        "policy_is": "given" if args.policy else "default",
+        "corrupt_frames": stats.corrupt,
+        "on_gap": args.on_gap,
+        "reconnects": stats.reconnects,
+        "gap_s": stats.gap_s,
+        "gap_frames": stats.gap_frames,
+        "lost": lost,
+        "truncated": stats.truncated,
+    }
+
+
+def source_rows(d: dict[str, Any]) -> list[tuple[str, str]]:
+    """The lines of the table about what `source_facts` found wrong."""
+    rows = []
+    if d["corrupt_frames"]:
+        rows.append(("corrupt", f"{d['corrupt_frames']} frames skipped"))
+    if d["reconnects"]:
+        gone = f"{d['gap_s']:.1f} s, some {d['gap_frames']} frames"
+        rows.append(("reconnects", f"{d['reconnects']}, {gone} lost (state: {d['on_gap']})"))
+    if d["lost"]:
+        rows.append(("lost", d["lost"]))
+    if d["truncated"]:
+        rows.append(("damaged", f"the video ends early: {d['truncated']}"))
+    return rows
+
+
+def open_source(
+    name: str,
+    plan: Plan,
+    *,
+    fit: Fit = "stretch",
+    timeout_s: float | None = None,
+    reconnect: bool | Reconnect | None = None,
+) -> Source:
     """The source a command line names, resized to what the plan reads.
 
     Args:
-        name: a file, a directory of frames, a camera number, an address, or `synthetic` with or
-            without options (`synthetic:seed=3,frames=100`).
+        name: a file, a directory of frames, a camera number, an address, `-` for the standard
+            input, or `synthetic` with or without options (`synthetic:seed=3,frames=100`).
         plan: compiled network with one image input.
         fit: `stretch` or `letterbox`.
+        timeout_s: as of `video.open`.
+        reconnect: as of `video.open`.
 
     Raises:
         FileError: if there is no such video, or it is none.
         UnsupportedError: if the network or this installation cannot take it.
     """
     camera = name.isdigit() and not Path(name).exists()
-    source = int(name) if camera else name
-    return video.open(source, size=frame_size(plan), fit=fit, keep_original=True)
+    return video.open(
+        int(name) if camera else name,
+        size=frame_size(plan),
+        fit=fit,
+        keep_original=True,
+        timeout_s=timeout_s,
+        reconnect=reconnect,
+    )

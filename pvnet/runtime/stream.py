@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from pvnet.runtime.plan import Plan
     from pvnet.video.feed import Policy
+
+OnGap = Literal["keep", "reset"]
 
 TRACE_DTYPE = np.dtype(
     [(n, np.int64) for n in ("tick", "lane", "op", "lo", "hi", "begin_ns", "end_ns")]
@@ -116,34 +118,58 @@ class Stream:
         return ages
 
     def run(
-        self, source: Iterable[Any], *, policy: Policy = "block", realtime: bool = False
+        self,
+        source: Iterable[Any],
+        *,
+        policy: Policy | None = None,
+        realtime: bool = False,
+        on_gap: OnGap = "keep",
     ) -> Iterator[Tick]:
         """Runs a source of frames through the stream.
 
         Args:
-            source: a `pvnet.video` source, or any iterable of frames.
+            source: a `pvnet.video` source, or any iterable of frames: what `tick` takes, or objects
+                with such an `image`.
             policy: what happens to frames that come faster than ticks: "block" (none is lost),
-                "drop_oldest", "drop_newest" or "latest". Anything but "block" reads the source in
-                a thread of its own.
+                "drop_oldest", "drop_newest" or "latest". None: "latest" for live sources (cameras,
+                live URLs, pipes), "block" for all others. Anything but "block" reads the source
+                in a thread of its own.
             realtime: pace a file by its time stamps, as a camera would.
+            on_gap: what becomes of the state where a live source was lost and came back
+                (`Tick.gap`): "keep" goes on with it, "reset" begins anew with the frame after it.
 
         Yields:
-            One Tick per frame taken, with `.frame` set.
+            One Tick per frame taken, with `.frame` set. A frame that has to wait is copied, unless
+            its source never changes what it gave away (`pvnet.video` sources). With "block" and
+            without realtime none waits: `.frame` is then the object that the source gave, and
+            changes with it.
+
+        Raises:
+            InvalidArgumentError: an unknown policy or on_gap, or a frame that cannot be copied.
+            SourceLostError: a live source was lost and did not come back.
 
         """
-        if policy == "block" and not realtime:
-            for frame in source:
-                yield self._run_one(frame)
-            return
-        from pvnet.video.feed import Feed
+        from pvnet.video.feed import Feed, default_policy
         from pvnet.video.source import Source
 
-        live = source if isinstance(source, Source) else _as_frames(source)
+        if on_gap not in ("keep", "reset"):
+            raise InvalidArgumentError(
+                f"[Stream.run] on_gap: got {on_gap!r}, expected 'keep' or 'reset'. "
+                "Supported values are these two."
+            )
+        policy = default_policy(source) if policy is None else policy
+        if policy == "block" and not realtime:
+            for frame in source:
+                yield self._run_one(frame, on_gap)
+            return
+        live = source if isinstance(source, Source) else _Frames(source)
         with Feed(live, policy=policy, realtime=realtime) as feed:
             for frame in feed:
-                yield self._run_one(frame)
+                yield self._run_one(frame, on_gap)
 
-    def _run_one(self, frame: Any) -> Tick:
+    def _run_one(self, frame: Any, on_gap: OnGap) -> Tick:
+        if on_gap == "reset" and getattr(frame, "gap", None) is not None:
+            self.reset()
         out = self.tick(getattr(frame, "image", frame))
         out.frame = frame
         return out
@@ -207,13 +233,28 @@ class Stream:
         return events.view(TRACE_DTYPE).reshape(-1)
 
 
-def _as_frames(source: Iterable[Any]) -> Iterator[Any]:
-    """Frames as they are; bare arrays with the time at which they came."""
-    from pvnet.video.frame import Frame
+class _Frames:
+    """What has an image as it is; bare arrays and tensors with the time at which they came."""
 
-    begin = time.perf_counter()
-    for index, item in enumerate(source):
-        if isinstance(item, Frame):
-            yield item
-        else:
-            yield Frame(np.asarray(item), index, time.perf_counter() - begin, "frames")
+    def __init__(self, source: Iterable[Any]) -> None:
+        self._source = source
+        for name in ("owned", "interrupt"):
+            if hasattr(source, name):
+                setattr(self, name, getattr(source, name))
+
+    def __iter__(self) -> Iterator[Any]:
+        from pvnet.video.frame import Frame
+
+        begin = time.perf_counter()
+        for index, item in enumerate(self._source):
+            if hasattr(item, "image"):
+                yield item
+            else:
+                yield Frame(_image(item), index, time.perf_counter() - begin, "frames")
+
+
+def _image(item: Any) -> Any:
+    """As it is if `Stream.tick` takes it; other things (lists, pictures) as arrays."""
+    if isinstance(item, Mapping) or hasattr(item, "__dlpack__"):
+        return item
+    return item if hasattr(item, "__cuda_array_interface__") else np.asarray(item)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from pvnet.errors import FileError, UnsupportedError
+from pvnet.errors import FileError
 
+from .address import Address, is_live
 from .av_import import broken, load_av
+from .complete import missing_end
 from .frame import SourceInfo, SourceStats
 from .mapping import Fit
-from .reader import Fitter, Picture
+from .reader import Fitter, Picture, SourceGoneError
 
 # FFmpeg reads any text as a picture of a terminal; who opens a text file does not mean that.
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}
@@ -22,6 +22,9 @@ _MAX_READ_ERRORS = 50
 class ContainerReader:
     """Reads a file, a URL or a camera.
 
+    Attributes:
+        owned: pictures are new memory each time.
+
     Args:
         source: path, URL, or camera index.
         size: (h, w) of the pictures, None for their own.
@@ -29,12 +32,15 @@ class ContainerReader:
         fit: "stretch" or "letterbox".
         keep_original: keep the picture before resizing.
         options: passed to FFmpeg.
-        timeout_s: for opening and reading a URL.
+        timeout_s: for opening and reading; None: `DEFAULT_TIMEOUT_S` for cameras and URLs.
+        live: True: it has no end; None: `is_live` says.
 
     Raises:
         FileError: if it is missing, not a video, or has no video stream.
         UnsupportedError: for cameras on a system without v4l2 or avfoundation.
     """
+
+    owned = True
 
     def __init__(
         self,
@@ -45,30 +51,26 @@ class ContainerReader:
         fit: Fit,
         keep_original: bool,
         options: dict[str, str] | None,
-        timeout_s: float,
+        timeout_s: float | None = None,
+        live: bool | None = None,
     ) -> None:
         self._av = load_av()
         self._name = str(source)
         self._args: dict[str, Any] = {"options": dict(options or {})}
-        live = isinstance(source, int)
-        self._path = str(source)
-        if isinstance(source, int):
-            self._path, self._args["format"] = _camera(source)
-            if fps is not None:
-                self._args["options"].setdefault("framerate", f"{fps:g}")
-        elif "://" in source:
-            live = source.startswith(("rtsp://", "rtsps://"))
-            self._args["timeout"] = (timeout_s, timeout_s)
-            if live:
-                self._args["options"].setdefault("rtsp_transport", "tcp")
-        elif not Path(source).exists():
-            raise FileError(
-                f"[video.open] no such file: got {source!r}, expected a video, a folder of "
-                "images, a camera index, a URL or 'synthetic'. Check the path."
-            )
-        self._live = live
+        self._address = address = Address.of(source, timeout_s)
+        self._path, self._args["format"] = address.path, address.form
+        self._args["timeout"] = (address.timeout_s, address.timeout_s)
+        if address.kind == "camera" and fps is not None:
+            self._args["options"].setdefault("framerate", f"{fps:g}")
+        if self._path.startswith(("rtsp://", "rtsps://")):
+            self._args["options"].setdefault("rtsp_transport", "tcp")
+        self._live = bool(live)
+        self._read_error: str | None = None  # the last thing that happened, if it was one
         self._fit: tuple[tuple[int, int] | None, Fit, bool] = (size, fit, keep_original)
         self._container: Any = self._open()
+        self._live = is_live(address.kind, self._container) if live is None else live
+        # MJPEG over HTTP: FFmpeg makes up 25 pictures a second, whatever comes.
+        self.clocked = address.kind == "url" and self._container.format.name == "mpjpeg"
         self.info = self._describe()
 
     def _open(self) -> Any:
@@ -76,8 +78,8 @@ class ContainerReader:
             container = self._av.open(self._path, **self._args)
         except broken(self._av) as error:
             raise FileError(
-                f"[video.open] cannot read {self._name!r} as a video: got {error}, expected a "
-                "format that FFmpeg reads. Check that it is complete and is a video."
+                f"[video.open] cannot read {self._name!r} as a video: got {self._why(error)}, "
+                "expected a format that FFmpeg reads. Check that it is complete and is a video."
             ) from error
         name = container.format.name
         if name in _NOT_VIDEO or not container.streams.video:
@@ -142,20 +144,28 @@ class ContainerReader:
             container.close()
 
     def _decode(self, container: Any, stats: SourceStats) -> Iterator[Any]:
-        errors = 0
+        errors = n_packets = 0
         packets = container.demux(container.streams.video[0])
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
+                self._compare(container, n_packets)
                 return
             except broken(self._av) as error:
+                if self._live:
+                    raise SourceGoneError(self._why(error)) from error
                 errors += 1
-                self._skip(stats, f"read error: {error}")
-                if errors >= _MAX_READ_ERRORS or self._live:
+                if self._read_error is None:  # what follows without a packet is the same damage
+                    self._skip(stats, f"read error: {error}")
+                self._read_error = self._why(error)
+                if errors >= _MAX_READ_ERRORS:
                     return
                 packets = container.demux(container.streams.video[0])
                 continue
+            if packet.size or packet.pts is not None:  # else the end, for the decoder
+                n_packets += 1
+                self._read_error = None
             try:
                 frames = packet.decode()
             except broken(self._av) as error:
@@ -167,6 +177,28 @@ class ContainerReader:
                 else:
                     yield frame
 
+    def _why(self, error: Exception) -> str:
+        """FFmpeg calls a time-out `Immediate exit requested`."""
+        if isinstance(error, self._av.error.ExitError):
+            return f"no data for {self._address.timeout_s:g} s"
+        return str(error)
+
+    def _compare(self, container: Any, n_packets: int) -> None:
+        """The pictures of an MP4 with those in its index, without those that it leaves out."""
+        if container.format.name.startswith("mov") and self._read_error is None:
+            declared = len(container.streams.video[0].index_entries)
+            if n_packets < declared:
+                self._read_error = f"{n_packets} pictures of {declared} that it declares"
+
+    def finish(self, stats: SourceStats) -> None:
+        """After a whole pass: say if the video ended before its end."""
+        why = self._read_error
+        if why is None and self._address.kind == "file":
+            why = missing_end(self._path)
+        if why is not None:
+            stats.truncated = why
+            stats.note(f"ends early: {why}")
+
     def _skip(self, stats: SourceStats, problem: str) -> None:
         stats.corrupt += 1
         stats.note(problem)
@@ -176,22 +208,3 @@ class ContainerReader:
         if self._container is not None:
             self._container.close()
             self._container = None
-
-
-def _camera(index: int) -> tuple[str, str]:
-    """FFmpeg's path and format of camera `index`."""
-    if sys.platform.startswith("linux"):
-        path = f"/dev/video{index}"
-        if not Path(path).exists():
-            found = sorted(p.name for p in Path("/dev").glob("video[0-9]*"))
-            raise FileError(
-                f"[video.open] no camera {index}: got cameras {found or 'none'}, expected {path}. "
-                "Plug it in, or pass the index of one that is there."
-            )
-        return path, "v4l2"
-    if sys.platform == "darwin":
-        return str(index), "avfoundation"
-    raise UnsupportedError(
-        f"[video.open] cameras by index: got platform {sys.platform}, expected linux or darwin. "
-        "Pass a URL instead."
-    )

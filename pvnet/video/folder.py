@@ -57,6 +57,8 @@ class FolderReader:
         FileError: if there is no image, or the first ones cannot be read.
     """
 
+    owned = True  # every picture is new memory
+
     def __init__(
         self,
         folder: Path,

@@ -13,6 +13,35 @@ MAX_LISTED_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """What a live source lost before a frame: it was gone and came back.
+
+    Attributes:
+        seconds: between the last picture before and the first one after.
+        frames: that would have come in this time at the usual pace; 0 if that is not known.
+        reconnects: how often it came back (more than once where frames between were left out).
+        reason: why it was gone the last time, in a line.
+    """
+
+    seconds: float
+    frames: int
+    reconnects: int
+    reason: str
+
+    @staticmethod
+    def joined(first: Gap | None, second: Gap | None) -> Gap | None:
+        """Two gaps told by one frame; None is none."""
+        if first is None or second is None:
+            return first or second
+        return Gap(
+            first.seconds + second.seconds,
+            first.frames + second.frames,
+            first.reconnects + second.reconnects,
+            second.reason,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One picture of a video.
 
@@ -24,6 +53,7 @@ class Frame:
         mapping: how points of `image` map to points of the original picture.
         capture_ns: `perf_counter_ns` at which a `Feed` received the frame; 0 without one.
         original: uint8 [h0, w0, 3], the picture before resizing, if the source keeps it.
+        gap: what a live source lost just before this frame; None: nothing.
     """
 
     image: NDArray[np.uint8]
@@ -33,6 +63,7 @@ class Frame:
     mapping: Mapping | None = None
     capture_ns: int = 0
     original: NDArray[np.uint8] | None = None
+    gap: Gap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +76,7 @@ class SourceInfo:
         fps: frames per second of the original (0.0 if unknown).
         n_frames: number of frames by the container's word, None if it does not say.
         duration_s: length in seconds, None if unknown or endless.
-        live: whether frames come at their own pace (camera, RTSP).
+        live: whether frames come at their own pace and without an end (camera, live URL, pipe).
     """
 
     width: int
@@ -67,6 +98,10 @@ class SourceStats:
         time_repairs: time stamps that were missing or did not increase, and were replaced.
         begin_s: time of the first frame, None before it.
         last_s: time of the last frame yielded, None before the first.
+        reconnects: how often a live source was lost and came back.
+        gap_s: seconds that these gaps lasted, together.
+        gap_frames: frames that would have come in them.
+        truncated: why a video with an end is known to have ended before it; None: it is not.
         problems: one line each, the first 100.
     """
 
@@ -76,6 +111,10 @@ class SourceStats:
     time_repairs: int = 0
     begin_s: float | None = None
     last_s: float | None = None
+    reconnects: int = 0
+    gap_s: float = 0.0
+    gap_frames: int = 0
+    truncated: str | None = None
     problems: list[str] = field(default_factory=list)
 
     def seen(self, time_s: float) -> None:

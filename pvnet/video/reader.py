@@ -26,8 +26,18 @@ class Picture:
     ready: Any = None  # a finished Frame with more fields than the usual ones
 
 
+class SourceGoneError(Exception):
+    """Inside pvnet.video: a live source broke off; its words say how."""
+
+
 class Reader(Protocol):
-    """A source's way to its pictures."""
+    """A source's way to its pictures.
+
+    It may also have `owned` (True: no picture is changed once it was given away), `finish(stats)`
+    (after a whole pass: was it whole?), `interrupt()` (from another thread: end the pass),
+    `take_gap()` (what was lost before the newest picture) and `clocked` (True: it has no time
+    stamps but the moments at which its pictures come).
+    """
 
     info: SourceInfo
 

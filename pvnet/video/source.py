@@ -13,9 +13,12 @@ from typing import cast
 
 from pvnet.errors import FileError, InvalidArgumentError
 
+from .address import Address
+from .av_import import load_av
 from .container import ContainerReader
 from .folder import FolderReader
 from .frame import Frame, SourceInfo, SourceStats
+from .live import LiveReader, Reconnect
 from .mapping import Fit
 from .reader import Picture, Reader
 from .synthetic_reader import SyntheticReader
@@ -70,10 +73,22 @@ class Source:
             raise StopIteration
         return next(self._frames)
 
+    @property
+    def owned(self) -> bool:
+        """Whether no frame is changed once it was given away."""
+        return getattr(self._reader, "owned", False)
+
+    def interrupt(self) -> None:
+        """From another thread: end the iteration, also while it waits for a picture."""
+        self._closed = True
+        interrupt = getattr(self._reader, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
+
     def close(self) -> None:
         """Free the file or device; may be called twice."""
-        self._closed = True
-        # A thread may be inside a read that nothing interrupts; what is open ends with it.
+        self.interrupt()
+        # Another thread may be inside a read that nothing interrupts; what is open ends with it.
         with contextlib.suppress(ValueError):
             self._frames.close()
         self._reader.close()
@@ -94,6 +109,8 @@ class Source:
                 self.stats.seen(offset + time_s)
                 yield self._frame(picture, index, offset + time_s)
                 index += 1
+            if hasattr(self._reader, "finish"):
+                self._reader.finish(self.stats)
             if not self._loop:
                 return
             if index == before:
@@ -104,6 +121,7 @@ class Source:
             offset = end
 
     def _frame(self, picture: Picture, index: int, time_s: float) -> Frame:
+        gap = self._reader.take_gap() if hasattr(self._reader, "take_gap") else None
         if picture.ready is not None:
             done = cast(Frame, picture.ready)
             return replace(
@@ -116,6 +134,7 @@ class Source:
             self.name,
             mapping=picture.mapping,
             original=picture.original,
+            gap=gap,
         )
 
     def _timed(self, usual: float) -> Iterator[tuple[Picture, float]]:
@@ -166,14 +185,15 @@ def open(
     fit: Fit = "stretch",
     keep_original: bool = False,
     options: dict[str, str] | None = None,
-    timeout_s: float = 10.0,
+    timeout_s: float | None = None,
+    reconnect: Reconnect | bool | None = None,
 ) -> Source:
     """Open a video.
 
     Args:
-        source: a video file; a folder of images (natural order); a camera index; a URL; or
-            "synthetic", "synthetic:seed=3,size=96x128,figures=1,action=wave,frames=100" (size is
-            WIDTHxHEIGHT).
+        source: a video file; a folder of images (natural order); a camera index; a URL; a named
+            pipe, or "-" for the standard input; or "synthetic",
+            "synthetic:seed=3,size=96x128,figures=1,action=wave,frames=100" (size is WIDTHxHEIGHT).
         size: (h, w) every frame is resized to; None: the size of the first picture.
         fps: resample to this rate by repeating and leaving out frames (cameras: only leaving
             out); of a folder, the rate its images stand for; of a synthetic video, its rate.
@@ -181,13 +201,19 @@ def open(
         fit: "stretch", or "letterbox" to keep the shape with black borders.
         keep_original: keep each picture before resizing in `frame.original`.
         options: passed to FFmpeg (for example {"video_size": "640x480"} for a camera).
-        timeout_s: for opening and reading a URL.
+        timeout_s: how long a camera or a URL may take to open, and to give the next picture; None:
+            10 s. Pipes are waited for without a limit unless it is given.
+        reconnect: whether and how a live source that is lost is connected again; None: yes, as
+            `Reconnect()` says, for cameras and URLs, not for pipes. With True or a `Reconnect`
+            every URL counts as live.
 
     Returns:
-        An iterator over `Frame`s; close it, or use it in a with statement.
+        An iterator over `Frame`s; close it, or use it in a with statement. Live sources raise
+        `SourceLostError` in the iteration when they are gone for good.
 
     Raises:
         FileError: if the source is missing, empty, or not a video.
+        SourceLostError: if it does not answer in time.
         InvalidArgumentError: if an argument is out of range.
         UnsupportedError: if PyAV is needed and not installed, or there is no camera support.
     """
@@ -200,15 +226,39 @@ def open(
             Path(name), size=size, fps=fps or FOLDER_FPS, fit=fit, keep_original=keep_original
         )
         return Source(folder, name, loop=loop)
-    reader = ContainerReader(
-        source if isinstance(source, int) else name,
-        size=size,
-        fps=fps,
-        fit=fit,
-        keep_original=keep_original,
-        options=options,
-        timeout_s=timeout_s,
-    )
+    place = source if isinstance(source, int) else name
+    load_av()  # who has no PyAV is told so first
+    address = Address.of(place, timeout_s)
+    asked = reconnect is True or isinstance(reconnect, Reconnect)
+    if asked and address.kind in ("file", "pipe"):
+        raise InvalidArgumentError(
+            f"[video.open] reconnect of a {address.kind}: got {reconnect!r} for {name!r}, expected "
+            "a camera or a URL. Leave reconnect out."
+        )
+
+    def connect(known_size: tuple[int, int] | None) -> ContainerReader:
+        return ContainerReader(
+            place,
+            size=size or known_size,
+            fps=fps,
+            fit=fit,
+            keep_original=keep_original,
+            options=options,
+            timeout_s=timeout_s,
+            live=True if asked else None,
+        )
+
+    reader: Reader
+    if address.kind == "file":
+        reader = connect(None)
+    else:
+        reader = LiveReader(
+            connect,
+            name,
+            open_s=address.timeout_s,
+            read_s=address.timeout_s,
+            reconnect=False if address.kind == "pipe" else reconnect,
+        )
     if loop and reader.info.live:
         reader.close()
         raise InvalidArgumentError(
