@@ -10,14 +10,16 @@ from .frame import Frame, SourceInfo, SourceStats
 from .joints import FLIP, JOINTS, SKELETON, flip_joints
 from .mapping import Fit, Mapping
 from .one_euro import OneEuro
-from .source import Source, open
+from .source import DAMAGED, Damaged, Source, open
 from .writer import VideoWriter
 
 __all__ = [
+    "DAMAGED",
     "FLIP",
     "JOINTS",
     "POLICIES",
     "SKELETON",
+    "Damaged",
     "Feed",
     "FeedStats",
     "Fit",

@@ -10,13 +10,14 @@ from typing import Any
 from pvnet.errors import FileError, UnsupportedError
 
 from .av_import import broken, load_av
+from .decoding import Decoding, frame_rate, skip
 from .frame import SourceInfo, SourceStats
 from .mapping import Fit
 from .reader import Fitter, Picture
+from .shape import Shape, believed
 
 # FFmpeg reads any text as a picture of a terminal; who opens a text file does not mean that.
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}
-_MAX_READ_ERRORS = 50
 
 
 class ContainerReader:
@@ -69,6 +70,7 @@ class ContainerReader:
         self._live = live
         self._fit: tuple[tuple[int, int] | None, Fit, bool] = (size, fit, keep_original)
         self._container: Any = self._open()
+        self._pass: Decoding | None = None  # over the open container, begun to see a first picture
         self.info = self._describe()
 
     def _open(self) -> Any:
@@ -94,13 +96,11 @@ class ContainerReader:
                 f"[video.open] no decoder for the video stream of {self._name!r}: got a codec that "
                 "FFmpeg does not know, expected one that it decodes. Convert the file."
             )
-        # Frame threads hold frames back, and lose good ones together with a damaged one.
-        stream.thread_type = "SLICE"
         return container
 
     def _describe(self) -> SourceInfo:
+        """What the header says, and the first picture of a file (a camera may be slow to begin)."""
         stream = self._container.streams.video[0]
-        rate = stream.average_rate or stream.guessed_rate or 0
         duration: float | None = None
         if stream.duration and stream.time_base:
             duration = float(stream.duration * stream.time_base)
@@ -113,69 +113,49 @@ class ContainerReader:
                 f"{stream.width}x{stream.height}, expected positive numbers. "
                 "Check that the file is complete."
             )
+        shape = Shape((stream.height, stream.width), believed(stream.sample_aspect_ratio)[0])
+        if not self._live:
+            self._pass = Decoding(self._av, self._container)
+            first = self._pass.peek()
+            if first is not None:
+                shape = first.shape
+        h, w = shape.shown
         return SourceInfo(
-            width=int(stream.width),
-            height=int(stream.height),
-            fps=float(rate),
+            width=w,
+            height=h,
+            fps=frame_rate(stream),
             n_frames=int(stream.frames) or None,
             duration_s=None if self._live else duration,
             live=self._live,
+            coded_size=shape.coded,
+            sample_aspect_ratio=float(shape.sample_aspect_ratio),
+            orientation=shape.orientation,
         )
 
     def pictures(self, stats: SourceStats) -> Iterator[Picture]:
         """One pass over the video."""
         if self._container is None:
-            self._container = self._open()
-        container, self._container = self._container, None
+            self._container, self._pass = self._open(), None
+        decoding = self._pass or Decoding(self._av, self._container, live=self._live)
+        container, self._container, self._pass = self._container, None, None
         size, how, keep = self._fit
         fitter = Fitter(self._av, size, fit=how, keep_original=keep)
         try:
-            for frame in self._decode(container, stats):
-                time_s = None if frame.time is None else float(frame.time)
+            for decoded in decoding.pictures(stats):
                 try:
-                    picture = fitter(frame, time_s, stats)
+                    picture = fitter(decoded, stats)
                 except broken(self._av) as error:
-                    self._skip(stats, f"frame at {frame.pts}: {error}")
+                    skip(stats, f"frame at {decoded.frame.pts}: {error}")
                     continue
                 yield picture
         finally:
             container.close()
 
-    def _decode(self, container: Any, stats: SourceStats) -> Iterator[Any]:
-        errors = 0
-        packets = container.demux(container.streams.video[0])
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except broken(self._av) as error:
-                errors += 1
-                self._skip(stats, f"read error: {error}")
-                if errors >= _MAX_READ_ERRORS or self._live:
-                    return
-                packets = container.demux(container.streams.video[0])
-                continue
-            try:
-                frames = packet.decode()
-            except broken(self._av) as error:
-                self._skip(stats, f"packet at {packet.pts}: {error}")
-                continue
-            for frame in frames:
-                if frame.is_corrupt:
-                    self._skip(stats, f"damaged frame at {frame.pts}")
-                else:
-                    yield frame
-
-    def _skip(self, stats: SourceStats, problem: str) -> None:
-        stats.corrupt += 1
-        stats.note(problem)
-
     def close(self) -> None:
         """Close the file or the device."""
         if self._container is not None:
             self._container.close()
-            self._container = None
+            self._container, self._pass = None, None
 
 
 def _camera(index: int) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import Literal, cast, get_args
 
 from pvnet.errors import FileError, InvalidArgumentError
 
@@ -17,9 +17,13 @@ from .folder import FolderReader
 from .frame import Frame, SourceInfo, SourceStats
 from .mapping import Fit
 from .reader import Picture, Reader
+from .resample import held_s, resampled
 from .synthetic_reader import SyntheticReader
+from .time_stamps import USUAL_S, Timed, TimeLine
 
 FOLDER_FPS = 25.0
+Damaged = Literal["deliver", "skip"]
+DAMAGED: tuple[str, ...] = get_args(Damaged)
 
 
 class Source:
@@ -32,10 +36,17 @@ class Source:
         name: of the source, kept in every frame.
         resample_fps: yield frames on a grid of this rate, None for the video's own frames.
         loop: begin again at the end; indices and time stamps go on.
+        damaged: "deliver" pictures that show damage, marked, or "skip" them.
     """
 
     def __init__(
-        self, reader: Reader, name: str, *, resample_fps: float | None = None, loop: bool = False
+        self,
+        reader: Reader,
+        name: str,
+        *,
+        resample_fps: float | None = None,
+        loop: bool = False,
+        damaged: Damaged = "deliver",
     ) -> None:
         self._reader = reader
         self.name = name
@@ -43,6 +54,7 @@ class Source:
         self.stats = SourceStats()
         self._loop = loop
         self._resample_fps = resample_fps
+        self._damaged = damaged
         self._closed = False
         self._frames = self._run()
 
@@ -77,19 +89,23 @@ class Source:
 
     def _run(self) -> Generator[Frame, None, None]:
         offset, index = 0.0, 0
-        usual = 1.0 / self.info.fps if self.info.fps > 0 else 1.0 / 25.0
+        usual = 1.0 / self.info.fps if self.info.fps > 0 else USUAL_S
         while True:
-            before, end = index, offset
-            timed = self._timed(usual)
+            before, begin, end = index, 0.0, offset
+            line = TimeLine(
+                self._reader.pictures(self.stats), usual, self.stats, live=self.info.live
+            )
+            timed = self._chosen(line)
             if self._resample_fps is not None:
-                timed = _resample(timed, self._resample_fps, usual, drop_only=self.info.live)
-                usual_now = 1.0 / self._resample_fps
-            else:
-                usual_now = usual
-            for picture, time_s in timed:
-                end = offset + time_s + usual_now
+                live = self.info.live
+                timed = resampled(timed, line, self._resample_fps, drop_only=live)
+            last: Picture | None = None
+            for item in timed:
+                if index == before:  # the first pass begins at the container's time
+                    begin = item.time_s if before else 0.0
+                last, end = item.picture, offset + item.time_s - begin
                 self.stats.frames += 1
-                yield self._frame(picture, index, offset + time_s)
+                yield self._frame(item, index, end)
                 index += 1
             if not self._loop:
                 return
@@ -98,9 +114,11 @@ class Source:
                     f"[video.open] nothing to repeat in {self.name!r}: got 0 readable frames, "
                     "expected at least 1 with loop=True. Check that the video is complete."
                 )
-            offset = end
+            fps = self._resample_fps
+            offset = end + (held_s(last, line) if fps is None else 1.0 / fps)
 
-    def _frame(self, picture: Picture, index: int, time_s: float) -> Frame:
+    def _frame(self, item: Timed[Picture], index: int, time_s: float) -> Frame:
+        picture = item.picture
         if picture.ready is not None:
             done = cast(Frame, picture.ready)
             return replace(
@@ -113,45 +131,21 @@ class Source:
             self.name,
             mapping=picture.mapping,
             original=picture.original,
+            damaged=picture.damaged,
+            jump_s=item.jump_s,
         )
 
-    def _timed(self, usual: float) -> Iterator[tuple[Picture, float]]:
-        """The pictures of a pass with strictly increasing times that begin at the container's."""
-        last: float | None = None
-        for picture in self._reader.pictures(self.stats):
-            time_s = picture.time_s
-            if time_s is None or (last is not None and time_s <= last):
-                repaired = 0.0 if last is None else last + usual
-                self.stats.time_repairs += 1
-                self.stats.note(f"time stamp {time_s} replaced by {repaired:.6f} s")
-                time_s = repaired
-            last = time_s
-            yield picture, time_s
-
-
-def _resample(
-    timed: Iterator[tuple[Picture, float]], fps: float, usual: float, *, drop_only: bool
-) -> Iterator[tuple[Picture, float]]:
-    """At grid times the latest picture not after them; live: pictures are only left out."""
-    held: Picture | None = None
-    start, k, end = 0.0, 0, 0.0
-    slack = 1e-6
-    for picture, time_s in timed:
-        if held is None:
-            start = time_s
-        if drop_only:
-            if time_s + slack >= start + k / fps:
-                k = math.floor((time_s - start) * fps + slack) + 1
-                yield picture, time_s
-            held = picture
-            continue
-        while held is not None and start + k / fps < time_s - slack:
-            yield held, start + k / fps
-            k += 1
-        held, end = picture, time_s + usual
-    while held is not None and not drop_only and start + k / fps < end - slack:
-        yield held, start + k / fps
-        k += 1
+    def _chosen(self, line: TimeLine[Picture]) -> Iterator[Timed[Picture]]:
+        """Without damaged pictures, if so asked for; a jump before one goes to the next."""
+        jump = 0.0
+        for item in line:
+            jump += item.jump_s
+            if item.picture.damaged:
+                self.stats.damaged += 1
+                if self._damaged == "skip":
+                    continue
+            yield Timed(item.picture, item.time_s, jump)
+            jump = 0.0
 
 
 def open(
@@ -164,6 +158,7 @@ def open(
     keep_original: bool = False,
     options: dict[str, str] | None = None,
     timeout_s: float = 10.0,
+    damaged: Damaged = "deliver",
 ) -> Source:
     """Open a video.
 
@@ -179,6 +174,8 @@ def open(
         keep_original: keep each picture before resizing in `frame.original`.
         options: passed to FFmpeg (for example {"video_size": "640x480"} for a camera).
         timeout_s: for opening and reading a URL.
+        damaged: pictures that were decoded from damaged data, or predicted from such pictures up to
+            the next key frame: "deliver" them with `frame.damaged` set, or "skip" them.
 
     Returns:
         An iterator over `Frame`s; close it, or use it in a with statement.
@@ -189,6 +186,11 @@ def open(
         UnsupportedError: if PyAV is needed and not installed, or there is no camera support.
     """
     _check_arguments(size, fps, fit, source)
+    if damaged not in DAMAGED:
+        raise InvalidArgumentError(
+            f"[video.open] damaged: got {damaged!r}, expected 'deliver' or 'skip'. "
+            "Supported values are these two."
+        )
     name = str(source)
     if isinstance(source, str) and (source == "synthetic" or source.startswith("synthetic:")):
         return Source(SyntheticReader(source, size=size, fps=fps), name, loop=loop)
@@ -196,7 +198,7 @@ def open(
         folder = FolderReader(
             Path(name), size=size, fps=fps or FOLDER_FPS, fit=fit, keep_original=keep_original
         )
-        return Source(folder, name, loop=loop)
+        return Source(folder, name, loop=loop, damaged=damaged)
     reader = ContainerReader(
         source if isinstance(source, int) else name,
         size=size,
@@ -212,7 +214,7 @@ def open(
             f"[video.open] loop of a live source: got loop=True for {name!r}, expected False. "
             "Leave loop out."
         )
-    return Source(reader, name, resample_fps=fps, loop=loop)
+    return Source(reader, name, resample_fps=fps, loop=loop, damaged=damaged)
 
 
 def _check_arguments(size: object, fps: float | None, fit: str, source: object) -> None:
