@@ -21,11 +21,11 @@ from pvnet.cli.overlay import Overlay
 from pvnet.cli.parse import new_file, positive
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, table
-from pvnet.cli.sources import open_source
+from pvnet.cli.sources import add_damaged_argument, open_source, trouble_rows, troubles
 from pvnet.cli.stats import RunStats, age_text
 from pvnet.errors import FileError
 from pvnet.runtime import Plan
-from pvnet.video import POLICIES, Source, VideoWriter
+from pvnet.video import POLICIES, Damaged, Source, VideoWriter
 from pvnet.viz.layout import resize_nearest
 
 _DEFAULT_FPS = 25.0
@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--realtime", action="store_true", help="play a file at its own pace")
     group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    add_damaged_argument(group)
     group.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
     group.add_argument("--out", type=new_file, metavar="FILE.mp4", help="annotated video")
 
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> Report:
         note(f"{args.model}: random weights, its output means nothing; see --weights")
     overlay = Overlay(plan, choice)
     stats = RunStats()
-    with open_source(args.source, plan, fit=args.fit) as source:
+    with open_source(args.source, plan, fit=args.fit, damaged=args.damaged) as source:
         try:
             last_index = _loop(args, source, plan, overlay, stats)
         except KeyboardInterrupt:  # a camera has no other end; what was seen still counts
@@ -81,12 +82,12 @@ def run(args: argparse.Namespace) -> Report:
         "policy": args.policy,
         "frames": len(stats.latencies_ms),
         "dropped_frames": last_index + 1 - len(stats.latencies_ms),
-        "corrupt_frames": problems.corrupt,
+        **troubles(problems),
         **stats.summary(plan.graph),
         "last_output": overlay.words(stats.last),
         "out": None if args.out is None else str(args.out),
     }
-    return Report(document, _text(choice, document))
+    return Report(document, _text(choice, document, args.damaged))
 
 
 def _loop(
@@ -142,7 +143,7 @@ class _Annotated:
             self._writer.close()
 
 
-def _text(choice: Choice, d: dict[str, Any]) -> str:
+def _text(choice: Choice, d: dict[str, Any], damaged: Damaged) -> str:
     rows = [
         ("model", f"{choice.label}, {d['stages']} stage(s), {d['wiring']}"),
         ("weights", d["weights"]),
@@ -160,8 +161,7 @@ def _text(choice: Choice, d: dict[str, Any]) -> str:
         ("warm-up", f"{d['warm_up_ticks']} ticks"),
         ("last output", d["last_output"]),
     ]
-    if d["corrupt_frames"]:
-        rows.append(("corrupt", f"{d['corrupt_frames']} frames skipped"))
+    rows += trouble_rows(d, damaged)
     if d["out"]:
         rows.append(("wrote", d["out"]))
     return table(("what", "value"), rows)

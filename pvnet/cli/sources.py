@@ -10,7 +10,7 @@ import numpy as np
 from pvnet import video
 from pvnet.errors import UnsupportedError
 from pvnet.runtime import Plan
-from pvnet.video import Fit, Source
+from pvnet.video import DAMAGED, Damaged, Fit, Source, SourceStats
 
 
 def probe_frames(plan: Plan, *, n: int, seed: int = 0) -> list[Any]:
@@ -48,7 +48,9 @@ def frame_size(plan: Plan) -> tuple[int, int]:
     return shapes[0][1], shapes[0][2]
 
 
-def open_source(name: str, plan: Plan, *, fit: Fit = "stretch") -> Source:
+def open_source(
+    name: str, plan: Plan, *, fit: Fit = "stretch", damaged: Damaged = "deliver"
+) -> Source:
     """The source a command line names, resized to what the plan reads.
 
     Args:
@@ -56,6 +58,7 @@ def open_source(name: str, plan: Plan, *, fit: Fit = "stretch") -> Source:
             without options (`synthetic:seed=3,frames=100`).
         plan: compiled network with one image input.
         fit: `stretch` or `letterbox`.
+        damaged: `deliver` pictures that show damage, or `skip` them.
 
     Raises:
         FileError: if there is no such video, or it is none.
@@ -63,4 +66,39 @@ def open_source(name: str, plan: Plan, *, fit: Fit = "stretch") -> Source:
     """
     camera = name.isdigit() and not Path(name).exists()
     source = int(name) if camera else name
-    return video.open(source, size=frame_size(plan), fit=fit, keep_original=True)
+    return video.open(
+        source, size=frame_size(plan), fit=fit, keep_original=True, damaged=damaged
+    )
+
+
+def add_damaged_argument(parser: Any) -> None:
+    """`--damaged`, of a parser or a group."""
+    parser.add_argument(
+        "--damaged",
+        choices=DAMAGED,
+        default="deliver",
+        help="pictures that show damage, up to the next key frame (default deliver)",
+    )
+
+
+def troubles(stats: SourceStats) -> dict[str, int]:
+    """What went wrong while reading a video, as JSON documents have it."""
+    return {
+        "corrupt_frames": stats.corrupt,
+        "damaged_frames": stats.damaged,
+        "time_jumps": stats.time_jumps,
+        "time_repairs": stats.time_repairs,
+    }
+
+
+def trouble_rows(document: dict[str, Any], damaged: Damaged) -> list[tuple[str, str]]:
+    """Rows of a table for what `troubles` found."""
+    done = "marked" if damaged == "deliver" else "left out"
+    words = {
+        "corrupt_frames": ("corrupt", "frames skipped"),
+        "damaged_frames": ("damaged", f"frames {done}"),
+        "time_jumps": ("time stamps", "jumps"),
+        "time_repairs": ("time stamps", "replaced"),
+    }
+    found = ((document[key], *told) for key, told in words.items())
+    return [(name, f"{n} {what}") for n, name, what in found if n]
