@@ -152,11 +152,12 @@ class Decoding:
                 self._oddities.add(problem)
                 self._stats.note(problem)
         stamp = self._stamps.shown(frame, shown.sent)
-        base = frame.time_base or self._stream.time_base
-        seconds = None if stamp is None or base is None else float(stamp * base)
+        base = frame.time_base or self._stream.time_base or Fraction(0)
+        over, under = base.numerator, base.denominator  # products of fractions take their time
+        seconds = None if stamp is None or not over else stamp * over / under
         shape = Shape((frame.height, frame.width), ratio, turn)
         length = getattr(frame, "duration", None)
-        lasts = float(length * base) if length and base else None
+        lasts = length * over / under if length else None
         return Decoded(frame, shape, seconds, shown.damaged, lasts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -41,6 +42,7 @@ class Shape:
         return (w, h) if orientation.sideways(self.orientation) else (h, w)
 
 
+@functools.lru_cache(64)
 def believed(ratio: Fraction | None) -> tuple[Fraction, str]:
     """A sample aspect ratio as far as it can be true, and what is odd about it ("" if nothing)."""
     if ratio is None or ratio == 0:

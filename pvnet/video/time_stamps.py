@@ -114,6 +114,9 @@ class TimeLine(Generic[P]):
         usual_s: step between pictures until steps have been seen.
         stats: counts repairs and jumps.
         live: look ahead only where a stamp leaves the line.
+
+    Attributes:
+        usual_s: step between the last pictures, the median.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class TimeLine(Generic[P]):
     ) -> None:
         self._pictures = iter(pictures)
         self._ahead: deque[P] = deque()
+        self.usual_s = usual_s
         self._steps: deque[float] = deque([usual_s], _USUAL_STEPS)
         self._stats, self._live = stats, live
         self._stamp = 0.0  # the last one that was believed
@@ -128,11 +132,6 @@ class TimeLine(Generic[P]):
         self._offset = 0.0  # from stamps to times
         self._earlier: deque[float] = deque(maxlen=2)  # offsets before the last jumps
         self._turns = 0.0  # seconds of all turns of a counter that wraps around
-
-    @property
-    def usual_s(self) -> float:
-        """The step between the last pictures: the median."""
-        return sorted(self._steps)[len(self._steps) // 2]
 
     @property
     def gap_s(self) -> float:
@@ -191,7 +190,7 @@ class TimeLine(Generic[P]):
     def _unwrapped(self, stamp: float) -> float:
         """The stamp as a counter with more bits would have it."""
         step = stamp + self._turns - self._stamp
-        for turn in _WRAPS_S:
+        for turn in _WRAPS_S if abs(step) > _KEPT_S else ():
             if abs(abs(step) - turn) <= self._suspect_s:
                 self._turns -= math.copysign(turn, step)
                 self._repaired(stamp, stamp + self._turns + self._offset)
@@ -201,6 +200,7 @@ class TimeLine(Generic[P]):
         time_s = stamp + self._offset
         if time_s - self._time <= self.gap_s:
             self._steps.append(time_s - self._time)
+            self.usual_s = sorted(self._steps)[len(self._steps) // 2]
         self._stamp, self._time = stamp, time_s
         return time_s
 
