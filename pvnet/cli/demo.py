@@ -19,7 +19,7 @@ from pvnet.cli.network import Choice, trained
 from pvnet.cli.parse import fraction, natural, new_folder, positive
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, UsageError, plain, table
-from pvnet.cli.sources import frame_size
+from pvnet.cli.sources import add_damaged_argument, frame_size
 from pvnet.cli.stats import age_text
 from pvnet.errors import InternalError
 from pvnet.video.synthetic import SyntheticFrame, SyntheticVideo
@@ -76,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--moments", type=positive, default=4, metavar="N", help="pictures per frame (default 4)"
     )
     group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    add_damaged_argument(group)
 
 
 def written(args: argparse.Namespace) -> list[Path]:

@@ -15,7 +15,17 @@ from pvnet.cli.parse import fraction
 from pvnet.cli.progress import note
 from pvnet.errors import UnsupportedError
 from pvnet.runtime import Plan
-from pvnet.video import POLICIES, Fit, Policy, Reconnect, Source, default_policy
+from pvnet.video import (
+    DAMAGED,
+    POLICIES,
+    Damaged,
+    Fit,
+    Policy,
+    Reconnect,
+    Source,
+    SourceStats,
+    default_policy,
+)
 
 
 def probe_frames(plan: Plan, *, n: int, seed: int = 0) -> list[Any]:
@@ -70,6 +80,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentG
     )
     group.add_argument("--realtime", action="store_true", help="play a file at its own pace")
     group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    add_damaged_argument(group)
     group.add_argument(
         "--timeout",
         type=fraction,
@@ -112,7 +123,12 @@ def source_options(args: argparse.Namespace) -> dict[str, Any]:
     reconnect: bool | Reconnect | None = args.reconnect
     if args.reconnect_for is not None and reconnect is not False:
         reconnect = Reconnect(give_up_s=args.reconnect_for)
-    return {"fit": args.fit, "timeout_s": args.timeout, "reconnect": reconnect}
+    return {
+        "fit": args.fit,
+        "timeout_s": args.timeout,
+        "reconnect": reconnect,
+        "damaged": args.damaged,
+    }
 
 
 def chosen_policy(args: argparse.Namespace, source: Source) -> Policy:
@@ -136,7 +152,8 @@ def source_facts(args: argparse.Namespace, source: Source, lost: str | None) -> 
         "live": source.info.live,
         "policy": chosen_policy(args, source),
         "policy_is": "given" if args.policy else "default",
-        "corrupt_frames": stats.corrupt,
+        **troubles(stats),
+        "damaged": args.damaged,
         "on_gap": args.on_gap,
         "reconnects": stats.reconnects,
         "gap_s": stats.gap_s,
@@ -148,16 +165,14 @@ def source_facts(args: argparse.Namespace, source: Source, lost: str | None) -> 
 
 def source_rows(d: dict[str, Any]) -> list[tuple[str, str]]:
     """The lines of the table about what `source_facts` found wrong."""
-    rows = []
-    if d["corrupt_frames"]:
-        rows.append(("corrupt", f"{d['corrupt_frames']} frames skipped"))
+    rows = trouble_rows(d, d["damaged"])
     if d["reconnects"]:
         gone = f"{d['gap_s']:.1f} s, some {d['gap_frames']} frames"
         rows.append(("reconnects", f"{d['reconnects']}, {gone} lost (state: {d['on_gap']})"))
     if d["lost"]:
         rows.append(("lost", d["lost"]))
     if d["truncated"]:
-        rows.append(("damaged", f"the video ends early: {d['truncated']}"))
+        rows.append(("cut off", f"the video ends early: {d['truncated']}"))
     return rows
 
 
@@ -168,6 +183,7 @@ def open_source(
     fit: Fit = "stretch",
     timeout_s: float | None = None,
     reconnect: bool | Reconnect | None = None,
+    damaged: Damaged = "deliver",
 ) -> Source:
     """The source a command line names, resized to what the plan reads.
 
@@ -178,6 +194,7 @@ def open_source(
         fit: `stretch` or `letterbox`.
         timeout_s: as of `video.open`.
         reconnect: as of `video.open`.
+        damaged: `deliver` pictures that show damage, or `skip` them.
 
     Raises:
         FileError: if there is no such video, or it is none.
@@ -191,4 +208,38 @@ def open_source(
         keep_original=True,
         timeout_s=timeout_s,
         reconnect=reconnect,
+        damaged=damaged,
     )
+
+
+def add_damaged_argument(parser: Any) -> None:
+    """`--damaged`, of a parser or a group."""
+    parser.add_argument(
+        "--damaged",
+        choices=DAMAGED,
+        default="deliver",
+        help="pictures that show damage, up to the next key frame (default deliver)",
+    )
+
+
+def troubles(stats: SourceStats) -> dict[str, int]:
+    """What went wrong while reading a video, as JSON documents have it."""
+    return {
+        "corrupt_frames": stats.corrupt,
+        "damaged_frames": stats.damaged,
+        "time_jumps": stats.time_jumps,
+        "time_repairs": stats.time_repairs,
+    }
+
+
+def trouble_rows(document: dict[str, Any], damaged: Damaged) -> list[tuple[str, str]]:
+    """Rows of a table for what `troubles` found."""
+    done = "marked" if damaged == "deliver" else "left out"
+    words = {
+        "corrupt_frames": ("corrupt", "frames skipped"),
+        "damaged_frames": ("damaged", f"frames {done}"),
+        "time_jumps": ("time stamps", "jumps"),
+        "time_repairs": ("time stamps", "replaced"),
+    }
+    found = ((document[key], *told) for key, told in words.items())
+    return [(name, f"{n} {what}") for n, name, what in found if n]

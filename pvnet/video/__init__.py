@@ -11,14 +11,16 @@ from .joints import FLIP, JOINTS, SKELETON, flip_joints
 from .live import Reconnect
 from .mapping import Fit, Mapping
 from .one_euro import OneEuro
-from .source import Source, open
+from .source import DAMAGED, Damaged, Source, open
 from .writer import VideoWriter
 
 __all__ = [
+    "DAMAGED",
     "FLIP",
     "JOINTS",
     "POLICIES",
     "SKELETON",
+    "Damaged",
     "Feed",
     "FeedStats",
     "Fit",

@@ -10,13 +10,14 @@ from pvnet.errors import FileError
 from .address import Address, is_live
 from .av_import import broken, load_av
 from .complete import missing_end
+from .decoding import Decoding, frame_rate, skip
 from .frame import SourceInfo, SourceStats
 from .mapping import Fit
-from .reader import Fitter, Picture, SourceGoneError
+from .reader import Fitter, Picture
+from .shape import Shape, believed
 
 # FFmpeg reads any text as a picture of a terminal; who opens a text file does not mean that.
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}
-_MAX_READ_ERRORS = 50
 
 
 class ContainerReader:
@@ -65,12 +66,13 @@ class ContainerReader:
         if self._path.startswith(("rtsp://", "rtsps://")):
             self._args["options"].setdefault("rtsp_transport", "tcp")
         self._live = bool(live)
-        self._read_error: str | None = None  # the last thing that happened, if it was one
+        self._cut_off: str | None = None  # why the last whole pass was not whole
         self._fit: tuple[tuple[int, int] | None, Fit, bool] = (size, fit, keep_original)
         self._container: Any = self._open()
         self._live = is_live(address.kind, self._container) if live is None else live
         # MJPEG over HTTP: FFmpeg makes up 25 pictures a second, whatever comes.
         self.clocked = address.kind == "url" and self._container.format.name == "mpjpeg"
+        self._pass: Decoding | None = None  # over the open container, begun to see a first picture
         self.info = self._describe()
 
     def _open(self) -> Any:
@@ -96,13 +98,11 @@ class ContainerReader:
                 f"[video.open] no decoder for the video stream of {self._name!r}: got a codec that "
                 "FFmpeg does not know, expected one that it decodes. Convert the file."
             )
-        # Frame threads hold frames back, and lose good ones together with a damaged one.
-        stream.thread_type = "SLICE"
         return container
 
     def _describe(self) -> SourceInfo:
+        """What the header says, and the first picture of a file (a camera may be slow to begin)."""
         stream = self._container.streams.video[0]
-        rate = stream.average_rate or stream.guessed_rate or 0
         duration: float | None = None
         if stream.duration and stream.time_base:
             duration = float(stream.duration * stream.time_base)
@@ -115,67 +115,47 @@ class ContainerReader:
                 f"{stream.width}x{stream.height}, expected positive numbers. "
                 "Check that the file is complete."
             )
+        shape = Shape((stream.height, stream.width), believed(stream.sample_aspect_ratio)[0])
+        if not self._live:
+            self._pass = self._decoding()
+            first = self._pass.peek()
+            if first is not None:
+                shape = first.shape
+        h, w = shape.shown
         return SourceInfo(
-            width=int(stream.width),
-            height=int(stream.height),
-            fps=float(rate),
+            width=w,
+            height=h,
+            fps=frame_rate(stream),
             n_frames=int(stream.frames) or None,
             duration_s=None if self._live else duration,
             live=self._live,
+            coded_size=shape.coded,
+            sample_aspect_ratio=float(shape.sample_aspect_ratio),
+            orientation=shape.orientation,
         )
 
     def pictures(self, stats: SourceStats) -> Iterator[Picture]:
         """One pass over the video."""
         if self._container is None:
-            self._container = self._open()
-        container, self._container = self._container, None
+            self._container, self._pass = self._open(), None
+        decoding = self._pass or self._decoding()
+        container, self._container, self._pass = self._container, None, None
         size, how, keep = self._fit
         fitter = Fitter(self._av, size, fit=how, keep_original=keep)
         try:
-            for frame in self._decode(container, stats):
-                time_s = None if frame.time is None else float(frame.time)
+            for decoded in decoding.pictures(stats):
                 try:
-                    picture = fitter(frame, time_s, stats)
+                    picture = fitter(decoded, stats)
                 except broken(self._av) as error:
-                    self._skip(stats, f"frame at {frame.pts}: {error}")
+                    skip(stats, f"frame at {decoded.frame.pts}: {error}")
                     continue
                 yield picture
+            self._compare(container, decoding)
         finally:
             container.close()
 
-    def _decode(self, container: Any, stats: SourceStats) -> Iterator[Any]:
-        errors = n_packets = 0
-        packets = container.demux(container.streams.video[0])
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                self._compare(container, n_packets)
-                return
-            except broken(self._av) as error:
-                if self._live:
-                    raise SourceGoneError(self._why(error)) from error
-                errors += 1
-                if self._read_error is None:  # what follows without a packet is the same damage
-                    self._skip(stats, f"read error: {error}")
-                self._read_error = self._why(error)
-                if errors >= _MAX_READ_ERRORS:
-                    return
-                packets = container.demux(container.streams.video[0])
-                continue
-            if packet.size or packet.pts is not None:  # else the end, for the decoder
-                n_packets += 1
-                self._read_error = None
-            try:
-                frames = packet.decode()
-            except broken(self._av) as error:
-                self._skip(stats, f"packet at {packet.pts}: {error}")
-                continue
-            for frame in frames:
-                if frame.is_corrupt:
-                    self._skip(stats, f"damaged frame at {frame.pts}")
-                else:
-                    yield frame
+    def _decoding(self) -> Decoding:
+        return Decoding(self._av, self._container, live=self._live, words=self._why)
 
     def _why(self, error: Exception) -> str:
         """FFmpeg calls a time-out `Immediate exit requested`."""
@@ -183,28 +163,25 @@ class ContainerReader:
             return f"no data for {self._address.timeout_s:g} s"
         return str(error)
 
-    def _compare(self, container: Any, n_packets: int) -> None:
-        """The pictures of an MP4 with those in its index, without those that it leaves out."""
-        if container.format.name.startswith("mov") and self._read_error is None:
+    def _compare(self, container: Any, decoding: Decoding) -> None:
+        """What a whole pass has read with what was declared: an MP4's index counts pictures."""
+        self._cut_off = decoding.read_error
+        if container.format.name.startswith("mov") and self._cut_off is None:
             declared = len(container.streams.video[0].index_entries)
-            if n_packets < declared:
-                self._read_error = f"{n_packets} pictures of {declared} that it declares"
+            if decoding.n_packets < declared:
+                self._cut_off = f"{decoding.n_packets} pictures of {declared} that it declares"
 
     def finish(self, stats: SourceStats) -> None:
         """After a whole pass: say if the video ended before its end."""
-        why = self._read_error
+        why = self._cut_off
         if why is None and self._address.kind == "file":
             why = missing_end(self._path)
         if why is not None:
             stats.truncated = why
             stats.note(f"ends early: {why}")
 
-    def _skip(self, stats: SourceStats, problem: str) -> None:
-        stats.corrupt += 1
-        stats.note(problem)
-
     def close(self) -> None:
         """Close the file or the device."""
         if self._container is not None:
             self._container.close()
-            self._container = None
+            self._container, self._pass = None, None

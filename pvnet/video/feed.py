@@ -26,6 +26,7 @@ from pvnet.errors import InvalidArgumentError, StateError
 
 from .frame import Frame, Gap
 from .owned import Copies, owns_frames
+from .time_stamps import GAP_S
 
 Policy = Literal["latest", "block", "drop_oldest", "drop_newest"]
 POLICIES: tuple[str, ...] = get_args(Policy)
@@ -90,7 +91,8 @@ class Feed:
             of all others are copied.
         policy: what happens when the consumer is slow, see above; None: `default_policy(source)`.
         capacity: frames that may wait (latest: always 1; others: 4 if not given).
-        realtime: hand frames over at the pace of their time stamps (a file acts as a camera).
+        realtime: hand frames over at the pace of their time stamps (a file acts as a camera), with
+            at most 10 s between two.
         clock: where time comes from.
 
     Raises:
@@ -261,6 +263,8 @@ class Feed:
                     if k == 0:
                         start_ns, first_s = now, frame.time_s
                     ahead = (frame.time_s - first_s) - (now - start_ns) * 1e-9
+                    if ahead > GAP_S:  # a gap is not slept through to its end
+                        first_s, ahead = first_s + ahead - GAP_S, GAP_S
                     if ahead > 0:
                         self._clock.wait(ahead, self._stop)
                 if not self._put(_stamped(frame, self._clock.now_ns())):

@@ -48,12 +48,16 @@ class Frame:
     Attributes:
         image: uint8 [h, w, 3] RGB, contiguous.
         index: position among the frames the source yielded, from 0; gaps show dropped frames.
-        time_s: time stamp of the container (or of the clock of a camera), strictly increasing.
+        time_s: time stamp of the container (or of the clock of a camera) where that can be true;
+            strictly increasing always.
         source: name of the source.
         mapping: how points of `image` map to points of the original picture.
         capture_ns: `perf_counter_ns` at which a `Feed` received the frame; 0 without one.
         original: uint8 [h0, w0, 3], the picture before resizing, if the source keeps it.
         gap: what a live source lost just before this frame; None: nothing.
+        damaged: the picture was decoded from damaged data, or predicted from one that was.
+        jump_s: by how much the container's time stamps jumped just before it, in seconds; 0.0 if
+            they did not. Forward jumps of less than an hour are in `time_s` too.
     """
 
     image: NDArray[np.uint8]
@@ -64,6 +68,8 @@ class Frame:
     capture_ns: int = 0
     original: NDArray[np.uint8] | None = None
     gap: Gap | None = None
+    damaged: bool = False
+    jump_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +77,15 @@ class SourceInfo:
     """What is known of a video before it is read.
 
     Attributes:
-        width: pixels of the original picture.
-        height: pixels of the original picture.
+        width: pixels of the original picture as it is shown: turned upright, with square pixels.
+        height: pixels of the original picture as it is shown.
         fps: frames per second of the original (0.0 if unknown).
         n_frames: number of frames by the container's word, None if it does not say.
         duration_s: length in seconds, None if unknown or endless.
         live: whether frames come at their own pace and without an end (camera, live URL, pipe).
+        coded_size: (h, w) of the first picture as it is coded, None if there is no coded picture.
+        sample_aspect_ratio: width of a coded sample over its height.
+        orientation: how coded pictures are turned, 1 (upright) to 8, as in EXIF.
     """
 
     width: int
@@ -85,6 +94,9 @@ class SourceInfo:
     n_frames: int | None
     duration_s: float | None
     live: bool = False
+    coded_size: tuple[int, int] | None = None
+    sample_aspect_ratio: float = 1.0
+    orientation: int = 1
 
 
 @dataclass(slots=True)
@@ -102,6 +114,8 @@ class SourceStats:
         gap_s: seconds that these gaps lasted, together.
         gap_frames: frames that would have come in them.
         truncated: why a video with an end is known to have ended before it; None: it is not.
+        damaged: pictures that show damage; delivered as `Frame.damaged` says, or left out.
+        time_jumps: how often the time stamps jumped, by more than a gap or to another clock.
         problems: one line each, the first 100.
     """
 
@@ -116,6 +130,19 @@ class SourceStats:
     gap_frames: int = 0
     truncated: str | None = None
     problems: list[str] = field(default_factory=list)
+    damaged: int = 0
+    time_jumps: int = 0
+
+    def add(self, other: SourceStats) -> None:
+        """Add the counts of another."""
+        self.frames += other.frames
+        self.corrupt += other.corrupt
+        self.size_changes += other.size_changes
+        self.time_repairs += other.time_repairs
+        self.damaged += other.damaged
+        self.time_jumps += other.time_jumps
+        for problem in other.problems:
+            self.note(problem)
 
     def seen(self, time_s: float) -> None:
         """Count a frame that is about to be yielded."""
