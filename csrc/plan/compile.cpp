@@ -8,8 +8,10 @@
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
+#include "plan/fingerprint.hpp"
 #include "plan/layout.hpp"
 #include "plan/lower.hpp"
+#include "plan/options.hpp"
 #include "plan/pack.hpp"
 #include "plan/schedule.hpp"
 
@@ -17,9 +19,6 @@
 
 namespace pvnet {
 namespace {
-
-constexpr int kMaxLanes = 256;
-constexpr int kMaxBatch = 4096;
 
 int usable_cpus() {
   cpu_set_t set;
@@ -47,24 +46,6 @@ Status check_options(const CompileOptions& o) {
   return {};
 }
 
-uint64_t hash(uint64_t h, std::string_view s) {  // FNV-1a
-  for (const char c : s) h = (h ^ static_cast<uint8_t>(c)) * 1099511628211ULL;
-  return h;
-}
-
-// State is interchangeable between plans of one network, backend, instruction set and layout; the
-// number of lanes does not matter.
-uint64_t fingerprint_of(const Plan& plan) {
-  uint64_t h = hash(14695981039346656037ULL, plan.graph.to_json());
-  h = hash(h, plan.options.backend + "/" + plan.options.isa + "/" + plan.options.dtype);
-  for (const Value& v : plan.values) {
-    if (!v.persistent) continue;
-    h = hash(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
-                    std::to_string(v.slot_stride) + ";");
-  }
-  return h;
-}
-
 Status build(Plan& plan, const Weights& weights) {
   PVNET_TRY(check_options(plan.options));
   PVNET_TRY(plan.graph.check());
@@ -74,7 +55,7 @@ Status build(Plan& plan, const Weights& weights) {
   plan.backend = backend.value();
   plan.options.backend = plan.backend->name;
   plan.options.isa = plan.backend->isa;
-  if (plan.options.lanes == 0) plan.options.lanes = usable_cpus();
+  if (plan.options.lanes == 0) plan.options.lanes = std::min(usable_cpus(), kMaxLanes);
 
   plan.hyper_period = plan.graph.hyper_period();
   auto analysis = analyse(plan.graph);

@@ -135,7 +135,7 @@ class Plan {
   AlignedFloats packed;                // packed weights of all ops
   int64_t state_floats = 0;            // per batch row
   int64_t scratch_floats = 0;          // per batch row
-  uint64_t fingerprint = 0;  // of graph, backend, isa, dtype and state layout: guards snapshots
+  uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op
 
   std::string to_json() const;  // for people and tools: arena, rings, schedule
