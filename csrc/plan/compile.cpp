@@ -14,6 +14,7 @@
 #include "plan/options.hpp"
 #include "plan/pack.hpp"
 #include "plan/schedule.hpp"
+#include "plan/validate.hpp"
 
 #include <pvnet/plan.hpp>
 
@@ -71,8 +72,9 @@ Status build(Plan& plan, const Weights& weights) {
   }
   PVNET_TRY(lay_out(plan));
   make_schedule(plan);
-  PVNET_TRY(validate(plan));
+  PVNET_TRY(proof::prove(plan));
   PVNET_TRY(pack_weights(plan, weights));
+  PVNET_TRY(proof::prove_packed(plan, &weights));
   plan.fingerprint = fingerprint_of(plan);
   return {};
 }
