@@ -6,19 +6,18 @@
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
-#include "plan/hash.hpp"
+#include "plan/fingerprint.hpp"
 #include "plan/layout.hpp"
 #include "plan/lower.hpp"
+#include "plan/options.hpp"
 #include "plan/pack.hpp"
 #include "plan/schedule.hpp"
+#include "plan/validate.hpp"
 
 #include <pvnet/plan.hpp>
 
 namespace pvnet {
 namespace {
-
-constexpr int kMaxLanes = 256;
-constexpr int kMaxBatch = 4096;
 
 Status check_options(const CompileOptions& o) {
   const auto range = [](const char* what, int got, int lo, int hi, const char* cure) -> Status {
@@ -37,20 +36,6 @@ Status check_options(const CompileOptions& o) {
                                    "\", expected \"f32\". Do compile with dtype=\"f32\"."};
   }
   return {};
-}
-
-// State is interchangeable between plans of one network with the same weights, backend, instruction
-// set and layout; the number of lanes does not matter.
-uint64_t fingerprint_of(const Plan& plan) {
-  uint64_t h = hash_text(kHashSeed, plan.graph.to_json());
-  h = hash_bytes(h, plan.packed.data(), plan.packed.size() * sizeof(float));
-  h = hash_text(h, plan.options.backend + "/" + plan.options.isa + "/" + plan.options.dtype);
-  for (const Value& v : plan.values) {
-    if (!v.persistent) continue;
-    h = hash_text(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
-                         std::to_string(v.slot_stride) + ";");
-  }
-  return h;
 }
 
 // Lanes that were asked for are given; else as many as this machine has CPUs for and this plan has
@@ -90,8 +75,9 @@ Status build(Plan& plan, const Weights& weights) {
   }
   PVNET_TRY(lay_out(plan));
   choose_lanes_and_schedule(plan);
-  PVNET_TRY(validate(plan));
+  PVNET_TRY(proof::prove(plan));
   PVNET_TRY(pack_weights(plan, weights));
+  PVNET_TRY(proof::prove_packed(plan, &weights));
   plan.fingerprint = fingerprint_of(plan);
   return {};
 }
