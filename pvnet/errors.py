@@ -19,6 +19,10 @@ class FileError(PvnetError, OSError):
     """A file that is missing, damaged, not what it should be, or from a newer version."""
 
 
+class SourceLostError(FileError):
+    """A live source that does not answer, or went away and did not come back."""
+
+
 class StateError(PvnetError, RuntimeError):
     """Called at the wrong moment: a stream in use, a snapshot of another plan."""
 

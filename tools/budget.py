@@ -5,29 +5,16 @@ Run by tools/lint.sh; exits with 1 and says what to do where a rule is broken.
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # also where Python is told to leave it out
+import import_order
+
 MAX_LINES = 400
 SOURCES = {".py", ".cpp", ".hpp", ".h", ".inl", ".cu", ".cuh", ".c"}
-# A package may import itself and what stands at its rank or below.
-RANKS = {
-    "errors": 0,
-    "graph": 1,
-    "runtime": 2,
-    "video": 1,
-    "viz": 1,
-    "ops": 3,
-    "nn": 4,
-    "models": 5,
-    "data": 6,
-    "train": 6,
-    "cli": 7,
-}
-TORCH_FREE = {"errors", "graph", "runtime", "video", "viz", "cli"}
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(work|root|home/\w+|tmp/[a-z])\b")
 
 
@@ -35,27 +22,6 @@ def tracked() -> list[Path]:
     """Files that git knows."""
     out = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
     return [Path(p) for p in out.splitlines() if Path(p).is_file()]
-
-
-def imports(path: Path) -> list[tuple[str, bool, int]]:
-    """(module, at the top level of the file, line) of every import."""
-    tree = ast.parse(path.read_text())
-    typing_only = {
-        id(child)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for child in ast.walk(node)
-    }
-    found = []
-    for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
-        top = node in tree.body
-        if isinstance(node, ast.Import):
-            found += [(a.name, top, node.lineno) for a in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found.append((node.module, top, node.lineno))
-    return found
 
 
 def check_file(path: Path) -> list[str]:
@@ -71,21 +37,25 @@ def check_file(path: Path) -> list[str]:
             for n, line in enumerate(text.splitlines(), 1)
             if MACHINE_PATHS.search(line)
         ]
-    parts = path.with_suffix("").parts
-    if path.suffix == ".py" and parts[0] == "pvnet" and len(parts) > 1 and parts[1] in RANKS:
-        rank = RANKS[parts[1]]
-        for module, top, line in imports(path):
-            names = module.split(".")
-            if names[0] == "pvnet" and len(names) > 1 and RANKS.get(names[1], 0) > rank and top:
-                problems.append(f"{path}:{line}: imports upwards ({module}). Move it or invert it.")
-            if names[0] == "torch" and parts[1] in TORCH_FREE:
-                problems.append(f"{path}:{line}: imports torch, which this package does without.")
     return problems
+
+
+def check_imports(paths: list[Path]) -> list[str]:
+    """Complaints about the direction of imports, of all files together."""
+    problems = []
+    python = {p: p.read_text() for p in paths if p.parts[0] == "pvnet" and p.suffix == ".py"}
+    for path, source in python.items():
+        problems += import_order.check_python(path, source)
+    for path in paths:
+        if path.parts[0] == "csrc" and path.suffix in SOURCES:
+            problems += import_order.check_cpp(path, path.read_text(), Path())
+    return problems + import_order.circles(python) + import_order.unused_exceptions(python)
 
 
 def main() -> int:
     """Checks every tracked file."""
-    problems = [p for path in tracked() for p in check_file(path)]
+    paths = tracked()
+    problems = [p for path in paths for p in check_file(path)] + check_imports(paths)
     for p in problems:
         print(p)
     print(f"budget: {len(problems)} problems")

@@ -2,14 +2,18 @@
 // What is behind the opaque handles of pvnet.h, and the border no exception crosses.
 #pragma once
 
-#include <atomic>
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "runtime/call_mark.hpp"
 
 #include <pvnet/pvnet.h>
 #include <pvnet/model_file.hpp>
@@ -28,7 +32,7 @@ struct pvnet_stream {
   std::unique_ptr<pvnet::Stream> stream;
   std::vector<pvnet::FrameView> views;  // [inputs * batch], so that a tick allocates nothing
   std::string trace;                    // JSON of the last recording
-  mutable std::atomic<bool> busy{false};
+  mutable pvnet::CallMark call;
 };
 
 namespace pvnet::capi {
@@ -80,18 +84,70 @@ inline Status need_index(const char* where, const char* what, int index, size_t 
 Status copy_text(const char* where, const std::string& source, char* text, size_t capacity_bytes,
                  size_t* needed_bytes);
 
+// Where the members of a struct with a struct_size end. A caller compiled against an older pvnet.h
+// has a struct that ends at one of them; any other size is a mistake, and would copy half a member.
+template <class T>
+struct MemberEnds;
+#define PVNET_MEMBER_END(type, member) (offsetof(type, member) + sizeof(type::member))
+template <>
+struct MemberEnds<pvnet_options> {
+  static constexpr size_t kEnds[] = {
+      PVNET_MEMBER_END(pvnet_options, struct_size), PVNET_MEMBER_END(pvnet_options, backend),
+      PVNET_MEMBER_END(pvnet_options, isa),         PVNET_MEMBER_END(pvnet_options, dtype),
+      PVNET_MEMBER_END(pvnet_options, lanes),       PVNET_MEMBER_END(pvnet_options, batch),
+      PVNET_MEMBER_END(pvnet_options, pin),         PVNET_MEMBER_END(pvnet_options, fixed_lanes)};
+};
+template <>
+struct MemberEnds<pvnet_plan_info> {
+  static constexpr size_t kEnds[] = {PVNET_MEMBER_END(pvnet_plan_info, struct_size),
+                                     PVNET_MEMBER_END(pvnet_plan_info, backend),
+                                     PVNET_MEMBER_END(pvnet_plan_info, isa),
+                                     PVNET_MEMBER_END(pvnet_plan_info, dtype),
+                                     PVNET_MEMBER_END(pvnet_plan_info, inputs),
+                                     PVNET_MEMBER_END(pvnet_plan_info, outputs),
+                                     PVNET_MEMBER_END(pvnet_plan_info, stages),
+                                     PVNET_MEMBER_END(pvnet_plan_info, batch),
+                                     PVNET_MEMBER_END(pvnet_plan_info, lanes),
+                                     PVNET_MEMBER_END(pvnet_plan_info, reserved),
+                                     PVNET_MEMBER_END(pvnet_plan_info, hyper_period_ticks),
+                                     PVNET_MEMBER_END(pvnet_plan_info, weights_bytes),
+                                     PVNET_MEMBER_END(pvnet_plan_info, state_bytes),
+                                     PVNET_MEMBER_END(pvnet_plan_info, scratch_bytes)};
+};
+template <>
+struct MemberEnds<pvnet_value_info> {
+  static constexpr size_t kEnds[] = {PVNET_MEMBER_END(pvnet_value_info, struct_size),
+                                     PVNET_MEMBER_END(pvnet_value_info, name),
+                                     PVNET_MEMBER_END(pvnet_value_info, channels),
+                                     PVNET_MEMBER_END(pvnet_value_info, height),
+                                     PVNET_MEMBER_END(pvnet_value_info, width),
+                                     PVNET_MEMBER_END(pvnet_value_info, reserved),
+                                     PVNET_MEMBER_END(pvnet_value_info, information_latency_ticks),
+                                     PVNET_MEMBER_END(pvnet_value_info, warm_up_ticks),
+                                     PVNET_MEMBER_END(pvnet_value_info, receptive_field_frames)};
+};
+#undef PVNET_MEMBER_END
+
+// Sizes beyond ours are those of a newer pvnet.h; 4096 is more than any will have.
+template <class T>
+Status check_struct_size(const char* where, const char* what, size_t size) {
+  const auto& ends = MemberEnds<T>::kEnds;
+  static_assert(ends[std::size(ends) - 1] == sizeof(T), "a member is missing in MemberEnds");
+  if (size > sizeof(T) && size <= 4096) return {};
+  if (std::find(std::begin(ends), std::end(ends), size) != std::end(ends)) return {};
+  return refuse(where, std::string(what) + ".struct_size is no size of this struct",
+                std::to_string(size), "its sizeof (" + std::to_string(sizeof(T)) + " here)",
+                std::string("Set ") + what + ".struct_size = sizeof(" + what + ") before the call");
+}
+
 // Writes the members of *from that the caller knows; *to begins with its struct_size.
 template <class T>
 Status copy_known(const char* where, T from, T* to) {
   size_t known = 0;
   std::memcpy(&known, to, sizeof(known));
-  if (known < sizeof(size_t) || known > 4096) {
-    return refuse(where, "struct_size is not set", std::to_string(known),
-                  "sizeof of the struct (" + std::to_string(sizeof(T)) + " here)",
-                  "Set info.struct_size = sizeof(info) before the call");
-  }
+  PVNET_TRY(check_struct_size<T>(where, "info", known));
   from.struct_size = known;
-  std::memcpy(static_cast<void*>(to), &from, known < sizeof(T) ? known : sizeof(T));
+  std::memcpy(static_cast<void*>(to), &from, std::min(known, sizeof(T)));
   return {};
 }
 

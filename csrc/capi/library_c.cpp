@@ -58,8 +58,9 @@ int pvnet_api_version(void) { return PVNET_API_VERSION; }
 const char* pvnet_version(void) { return PVNET_VERSION; }
 
 const char* pvnet_status_name(int status) {
-  static constexpr const char* kNames[] = {"ok",    "invalid_argument", "graph",   "file",
-                                           "state", "unsupported",      "internal"};
+  static constexpr const char* kNames[] = {
+      "ok",    "invalid_argument", "graph",    "file",
+      "state", "unsupported",      "internal", "out_of_memory"};
   constexpr int kCount = sizeof(kNames) / sizeof(kNames[0]);
   return status >= 0 && status < kCount ? kNames[status] : "unknown";
 }

@@ -13,11 +13,7 @@ static Status read_options(const pvnet_options* given, pvnet_options* options) {
   *options = pvnet_options_default();
   if (given == nullptr) return {};
   const size_t size = given->struct_size;
-  if (size < sizeof(size_t) || size > 4096) {
-    return refuse("pvnet_plan_compile", "options.struct_size is not set", std::to_string(size),
-                  "sizeof(pvnet_options) (" + std::to_string(sizeof(pvnet_options)) + " here)",
-                  "Make options with pvnet_options_default()");
-  }
+  PVNET_TRY(check_struct_size<pvnet_options>("pvnet_plan_compile", "options", size));
   const auto* bytes = reinterpret_cast<const unsigned char*>(given);
   const size_t known = std::min(size, sizeof(pvnet_options));
   const bool unused = std::all_of(bytes + known, bytes + size, [](auto b) { return b == 0; });

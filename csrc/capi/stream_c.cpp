@@ -11,34 +11,13 @@ using namespace pvnet::capi;
 
 namespace {
 
-// Holds a stream for the length of one call. Every call takes it, also those that only read: a
-// reader beside a running tick would see half of it.
-class Turn {
- public:
-  explicit Turn(const pvnet_stream* stream) : stream_(stream) {
-    taken_ = !stream->busy.exchange(true, std::memory_order_acquire);
-  }
-  ~Turn() {
-    if (taken_) stream_->busy.store(false, std::memory_order_release);
-  }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-  Status status(const char* where) const {
-    if (taken_) return {};
-    return refuse(where, "the stream is busy", "a second call at the same time",
-                  "one thread at a time", "Use one stream per thread, or a lock", Code::state);
-  }
-
- private:
-  const pvnet_stream* stream_;
-  bool taken_ = false;
-};
-
 template <class F>
 int with_stream(const char* where, const pvnet_stream* stream, F&& f) {
   return guarded([&]() -> Status {
     PVNET_TRY(need(where, "stream", stream));
-    const Turn turn(stream);
+    // Every call takes its turn, also those that only read: a reader beside a running tick would
+    // see half of it.
+    const pvnet::CallMark::Turn turn(stream->call);
     PVNET_TRY(turn.status(where));
     return f();
   });
@@ -48,6 +27,35 @@ Status need_place(const char* where, const pvnet_stream* stream, int output, int
   const pvnet::Plan& plan = stream->stream->plan();
   PVNET_TRY(need_index(where, "output", output, plan.outputs.size()));
   return need_index(where, "row", row, static_cast<size_t>(plan.options.batch));
+}
+
+// What a caller in C gets wrong where Python cannot: strides that were never set, and addresses.
+Status check_f32(const pvnet_frame& f, size_t i) {
+  const std::string frame = "frame " + std::to_string(i);
+  const bool unset = f.strides[0] == 0 && f.strides[1] == 0 && f.strides[2] == 0;
+  if (unset && (f.channels > 1 || f.height > 1 || f.width > 1)) {
+    return refuse("pvnet_stream_tick", "the strides of " + frame + " are not set", "0, 0, 0",
+                  "floats from one channel, row and column to the next",
+                  "Make frames with pvnet_frame_f32");
+  }
+  if (reinterpret_cast<uintptr_t>(f.data) % alignof(float) != 0) {
+    return refuse("pvnet_stream_tick", "the address of " + frame + " is misaligned",
+                  "no multiple of the size of a float", "an array of floats",
+                  "Copy the pixels into one");
+  }
+  const int32_t extents[3] = {f.channels, f.height, f.width};
+  int64_t reach = 0;
+  for (int axis = 0; axis < 3; ++axis) {
+    int64_t step = 0;
+    const int64_t last = std::max<int64_t>(extents[axis], 1) - 1;
+    if (__builtin_mul_overflow(f.strides[axis], last * int64_t{sizeof(float)}, &step) ||
+        __builtin_add_overflow(reach, step < 0 ? -(step + 1) : step, &reach)) {
+      return refuse("pvnet_stream_tick", "the strides of " + frame + " reach beyond any memory",
+                    std::to_string(f.strides[axis]), "strides of an array that exists",
+                    "Make frames with pvnet_frame_f32");
+    }
+  }
+  return {};
 }
 
 // frames[i] -> views[i]; the shape is the Stream's to check.
@@ -64,6 +72,7 @@ Status read_frames(pvnet_stream* stream, const pvnet_frame* frames, const uint8_
                     std::to_string(f.type), "PVNET_U8_HWC or PVNET_F32_CHW",
                     "Make frames with pvnet_frame_u8 or pvnet_frame_f32");
     }
+    if (f.type == PVNET_F32_CHW) PVNET_TRY(check_f32(f, i));
     view.type = f.type == PVNET_U8_HWC ? pvnet::FrameType::u8_hwc : pvnet::FrameType::f32_chw;
     view.data = f.data;
     std::copy(f.strides, f.strides + 3, view.strides);

@@ -16,6 +16,10 @@ AlignedFloats::AlignedFloats(size_t n) : size_(n) {
   std::memset(data_, 0, bytes);
 }
 
+void AlignedFloats::clear() {
+  if (data_ != nullptr) std::memset(data_, 0, size_ * sizeof(float));
+}
+
 AlignedFloats::~AlignedFloats() { std::free(data_); }
 
 AlignedFloats::AlignedFloats(AlignedFloats&& other) noexcept

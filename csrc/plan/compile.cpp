@@ -1,32 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sched.h>
-
 #include <algorithm>
 #include <new>
-#include <thread>
 
+#include "backends/host/cpus.hpp"
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
+#include "plan/fingerprint.hpp"
 #include "plan/layout.hpp"
 #include "plan/lower.hpp"
+#include "plan/options.hpp"
 #include "plan/pack.hpp"
 #include "plan/schedule.hpp"
+#include "plan/validate.hpp"
 
 #include <pvnet/plan.hpp>
 
 namespace pvnet {
 namespace {
-
-constexpr int kMaxLanes = 256;
-constexpr int kMaxBatch = 4096;
-
-int usable_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
 
 Status check_options(const CompileOptions& o) {
   const auto range = [](const char* what, int got, int lo, int hi, const char* cure) -> Status {
@@ -47,22 +38,17 @@ Status check_options(const CompileOptions& o) {
   return {};
 }
 
-uint64_t hash(uint64_t h, std::string_view s) {  // FNV-1a
-  for (const char c : s) h = (h ^ static_cast<uint8_t>(c)) * 1099511628211ULL;
-  return h;
-}
-
-// State is interchangeable between plans of one network, backend, instruction set and layout; the
-// number of lanes does not matter.
-uint64_t fingerprint_of(const Plan& plan) {
-  uint64_t h = hash(14695981039346656037ULL, plan.graph.to_json());
-  h = hash(h, plan.options.backend + "/" + plan.options.isa + "/" + plan.options.dtype);
-  for (const Value& v : plan.values) {
-    if (!v.persistent) continue;
-    h = hash(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
-                    std::to_string(v.slot_stride) + ";");
+// Lanes that were asked for are given; else as many as this machine has CPUs for and this plan has
+// work for.
+Status choose_lanes_and_schedule(Plan& plan) {
+  const bool choose = plan.options.lanes == 0;
+  if (choose) plan.options.lanes = useful_lanes(plan, std::min(usable_cpus(), kMaxLanes));
+  PVNET_TRY(make_schedule(plan));
+  for (int used; choose && (used = lanes_with_work(plan)) < plan.options.lanes;) {
+    plan.options.lanes = used;
+    PVNET_TRY(make_schedule(plan));
   }
-  return h;
+  return {};
 }
 
 Status build(Plan& plan, const Weights& weights) {
@@ -74,7 +60,6 @@ Status build(Plan& plan, const Weights& weights) {
   plan.backend = backend.value();
   plan.options.backend = plan.backend->name;
   plan.options.isa = plan.backend->isa;
-  if (plan.options.lanes == 0) plan.options.lanes = usable_cpus();
 
   plan.hyper_period = plan.graph.hyper_period();
   auto analysis = analyse(plan.graph);
@@ -89,9 +74,10 @@ Status build(Plan& plan, const Weights& weights) {
     plan.outputs[i].age_ticks = std::move(facts.age_ticks);
   }
   PVNET_TRY(lay_out(plan));
-  PVNET_TRY(make_schedule(plan));
-  PVNET_TRY(validate(plan));
+  PVNET_TRY(choose_lanes_and_schedule(plan));
+  PVNET_TRY(proof::prove(plan));
   PVNET_TRY(pack_weights(plan, weights));
+  PVNET_TRY(proof::prove_packed(plan, &weights));
   plan.fingerprint = fingerprint_of(plan);
   return {};
 }

@@ -32,6 +32,10 @@ struct Chain {
 constexpr double kBarrierUs = 2.0;
 constexpr double kBarrierModel = 200'000.0;
 
+double barrier_of(const Plan& plan) {
+  return plan.options.costs.empty() ? kBarrierModel : kBarrierUs;
+}
+
 struct Packing {
   std::vector<int> lane_of;  // by chain
   double makespan = 0;
@@ -97,8 +101,8 @@ std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int l
     done += op.cost;
   }
   const double longest = *std::max_element(load.begin(), load.end());
-  if (level.cost - longest >= 2 * barrier_cost(plan))
-    return {std::move(phase), longest + barrier_cost(plan)};
+  if (level.cost - longest >= 2 * barrier_of(plan))
+    return {std::move(phase), longest + barrier_of(plan)};
   phase.lanes.assign(lanes, {});
   append_whole(plan, level, phase.lanes[0]);
   return {std::move(phase), level.cost};
@@ -152,7 +156,7 @@ double share_levels(const Plan& plan, std::vector<Chain>& chains) {
     total += chains[c].rest();
   }
   // To start the other lanes, and to wait for them.
-  double shared = 2 * barrier_cost(plan), best = -1;
+  double shared = 2 * barrier_of(plan), best = -1;
   std::vector<int> order;  // chains whose next level became shared
   size_t best_taken = 0;
   for (;;) {
@@ -268,12 +272,34 @@ Status check_entries(int64_t entries, const Plan& plan) {
 
 }  // namespace
 
-double barrier_cost(const Plan& plan) {
-  return plan.options.costs.empty() ? kBarrierModel : kBarrierUs;
+int useful_lanes(const Plan& plan, int most) {
+  const Due due = due_ops(plan);
+  std::vector<double> work(due.ops.size(), 0.0);  // by clock
+  for (size_t c = 0; c < work.size(); ++c) {
+    for (const int i : due.ops[c]) work[c] += plan.ops[i].cost;
+  }
+  double busiest = 0;
+  for (const std::vector<int>& clocks : due.by_phase) {
+    double sum = 0;
+    for (const int c : clocks) sum += work[c];
+    busiest = std::max(busiest, sum);
+  }
+  const double barriers = busiest / barrier_of(plan);
+  int lanes = 1;
+  while (lanes < most && (lanes + 1.0) * lanes <= barriers) ++lanes;
+  return lanes;
 }
 
-bool due_in_phase(const Clock& clock, int64_t phase) {
-  return (phase - clock.origin % clock.period + clock.period) % clock.period == 0;
+int lanes_with_work(const Plan& plan) {
+  size_t lanes = 1;
+  for (const TickSchedule& tick : plan.schedule) {
+    for (const Phase& phase : tick.phases) {
+      for (size_t lane = lanes; lane < phase.lanes.size(); ++lane) {
+        if (!phase.lanes[lane].empty()) lanes = lane + 1;
+      }
+    }
+  }
+  return static_cast<int>(lanes);
 }
 
 Status make_schedule(Plan& plan) {

@@ -12,10 +12,11 @@ namespace pvnet {
 // after it. The split that gives the shortest tick by estimated cost is kept.
 Status make_schedule(Plan& plan);
 
-// Ops due in tick `phase` of the hyper-period once everything has begun.
-bool due_in_phase(const Clock& clock, int64_t phase);
+// At most `most` lanes, each of which takes more off the busiest tick (its share of the work, if
+// that could be cut at will) than one more meeting of the lanes costs.
+int useful_lanes(const Plan& plan, int most);
 
-// What a barrier costs, in the unit of PlanOp::cost.
-double barrier_cost(const Plan& plan);
+// Lanes up to the last one that the schedule gives any work.
+int lanes_with_work(const Plan& plan);
 
 }  // namespace pvnet

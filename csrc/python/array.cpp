@@ -214,6 +214,36 @@ Result<BorrowedArray> from_capsule(py::handle obj, std::string_view where) {
               "an exporter of DLPack 0.x or 1.x", "Pass a numpy array instead");
 }
 
+// torch keeps some views as a mark on the tensor (z.conj(), z.conj().imag): what lies in memory is
+// not what the tensor says, and its exchange table does not tell.
+Status check_no_lazy_view(py::handle obj, std::string_view where) {
+  struct Mark {
+    PyObject* name;
+    const char *what, *cure;
+  };
+  static const Mark kMarks[] = {
+      {PyUnicode_InternFromString("is_neg"), "a tensor that is negated lazily",
+       "Pass tensor.resolve_neg()"},
+      {PyUnicode_InternFromString("is_conj"), "a tensor that is conjugated lazily",
+       "Pass tensor.resolve_conj()"},
+      {PyUnicode_InternFromString("_is_zerotensor"), "a tensor of zeros without memory",
+       "Pass tensor.clone()"}};
+  for (const Mark& mark : kMarks) {
+    const py::object yes =
+        py::reinterpret_steal<py::object>(PyObject_CallMethodNoArgs(obj.ptr(), mark.name));
+    if (!yes) {
+      PyErr_Clear();  // no torch tensor: it has no such marks
+      return {};
+    }
+    if (PyObject_IsTrue(yes.ptr()) == 1) {
+      return fail(Code::invalid_argument, where, "the memory is not what the tensor says",
+                  mark.what, "a tensor whose values lie in memory", mark.cure);
+    }
+    PyErr_Clear();
+  }
+  return {};
+}
+
 // The exchange table of obj's type, or nullptr.
 const dlpack::ExchangeApi* exchange_api(py::handle obj) {
   static PyObject* const name = PyUnicode_InternFromString("__dlpack_c_exchange_api__");
@@ -262,12 +292,16 @@ std::string BorrowedArray::shape_string() const {
 
 Result<BorrowedArray> borrow(py::handle obj, std::string_view where) {
   if (const dlpack::ExchangeApi* api = exchange_api(obj)) {
+    PVNET_TRY(check_no_lazy_view(obj, where));
     dlpack::Tensor t{};
     if (api->borrow_from_object(obj.ptr(), &t) != 0) return not_exportable(where, obj);
     return from_dlpack(t, false, py::reinterpret_borrow<py::object>(obj), where);
   }
   if (PyObject_CheckBuffer(obj.ptr()) != 0) return from_buffer(obj, where);
-  if (py::hasattr(obj, "__dlpack__")) return from_capsule(obj, where);
+  if (py::hasattr(obj, "__dlpack__")) {
+    PVNET_TRY(check_no_lazy_view(obj, where));
+    return from_capsule(obj, where);
+  }
   if (py::hasattr(obj, "__cuda_array_interface__")) return wrong_device(where, "a CUDA array");
   return fail(Code::invalid_argument, where, "not an array", type_name(obj),
               "a numpy array, a torch tensor or another DLPack tensor",

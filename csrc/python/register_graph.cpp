@@ -13,6 +13,7 @@
 #include <pvnet/model_file.hpp>
 
 #include "graph/document.hpp"
+#include "python/gil.hpp"
 #include "python/register.hpp"
 #include "python/weights.hpp"
 
@@ -43,14 +44,14 @@ py::tuple to_python(Result<Model> loaded) {
 py::tuple load_bytes(const py::bytes& source) {
   const std::string_view view = source;
   return to_python([&] {
-    const py::gil_scoped_release nogil;
+    const GilReleased nogil;
     return load_model(view.data(), view.size());
   }());
 }
 
 py::tuple load_path(const std::string& path) {
   return to_python([&] {
-    const py::gil_scoped_release nogil;
+    const GilReleased nogil;
     return load_model(path);
   }());
 }
@@ -63,7 +64,7 @@ void save(const std::string& path, const Graph& graph, const py::dict& weights,
   model.metadata.insert(metadata.begin(), metadata.end());
   Status status;
   {
-    const py::gil_scoped_release nogil;
+    const GilReleased nogil;
     status = save_model(path, model);
   }
   raise_if_failed(status);

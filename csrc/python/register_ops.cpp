@@ -10,6 +10,7 @@
 
 #include "backends/registry.hpp"
 #include "python/array.hpp"
+#include "python/gil.hpp"
 #include "python/register.hpp"
 #include "python/tensor_ops.hpp"
 
@@ -140,7 +141,7 @@ void write_slot(const BorrowedArray& ring, int64_t tick, const BorrowedArray& fr
   raise_if_failed(expect_shape(frame, {ring.shape[1], ring.shape[2], ring.shape[3], ring.shape[4]},
                                where + ": frame"));
   require_range(where, "tick", tick, 0, std::numeric_limits<int64_t>::max());
-  const py::gil_scoped_release unlocked;
+  const GilReleased unlocked;
   copy_frame(static_cast<const float*>(frame.data), frame.strides,
              static_cast<float*>(ring.data) + tick % ring.shape[0] * ring.strides[0],
              ring.strides + 1, frame.shape);
@@ -220,7 +221,7 @@ Conv borrow_conv(py::handle weight, py::handle bias, int groups, const ClipInput
 
 void compute_conv(const ClipInput& in, const Window& w, const Conv& c, const Output& out,
                   int threads) {
-  const py::gil_scoped_release unlocked;
+  const GilReleased unlocked;
   const Dense weight(c.weight);
   std::vector<float> bias(c.out_c, 0.0f);
   for (int o = 0; c.bias && o < c.out_c; ++o) {
@@ -265,7 +266,7 @@ void causal_pool3d(py::handle clip, py::handle out, bool is_max, Three kernel, T
   check_window(where, w);
   const BorrowedArray to = borrow_f32(out, where + ": out");
   const Output o = clip_output(to, in, w, in.input.firings.c, where);
-  const py::gil_scoped_release unlocked;
+  const GilReleased unlocked;
   run_pool(ops_backend(), in.input, w, {is_max, count_include_pad}, o, threads);
 }
 
@@ -280,7 +281,7 @@ bool causal_pool3d_step(py::handle frame, py::handle ring, int64_t tick, py::han
   const Output o = step_output(to, in, w, in.input.firings.c, tick, where);
   write_slot(in.array, tick, borrow_f32(frame, where + ": frame"), where);
   if (tick % stride[0] != 0) return false;
-  const py::gil_scoped_release unlocked;
+  const GilReleased unlocked;
   run_pool(ops_backend(), in.input, w, {is_max, count_include_pad}, o, threads);
   return true;
 }
@@ -300,7 +301,7 @@ void ring_read(py::handle ring, int64_t tick, int64_t delay, py::handle out) {
   raise_if_failed(expect_writable(to, where + ": out"));
   raise_if_failed(
       expect_shape(to, {r.shape[1], r.shape[2], r.shape[3], r.shape[4]}, where + ": out"));
-  const py::gil_scoped_release unlocked;
+  const GilReleased unlocked;
   static constexpr float kZero = 0.0f;
   static constexpr int64_t kNoStrides[4] = {0, 0, 0, 0};
   const bool there = tick >= delay;

@@ -7,9 +7,12 @@
 
 #include <pvnet/plan.hpp>
 
+#include "backends/host/cpu_quota.hpp"
+#include "backends/host/cpus.hpp"
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "plan/op_params.hpp"
+#include "python/gil.hpp"
 #include "python/register.hpp"
 #include "python/weights.hpp"
 
@@ -23,7 +26,7 @@ std::shared_ptr<Plan> compile(const Graph& graph, const py::dict& weights,
                               const CompileOptions& options) {
   const Weights w = weights_from_dict(weights, "compile");
   auto plan = [&] {
-    py::gil_scoped_release release;
+    const GilReleased release;
     return Plan::compile(graph, w, options);
   }();
   // pybind11 holds what it registers without const; nothing that is bound below changes a plan.
@@ -91,7 +94,7 @@ py::list inputs_of(const Plan& plan) {
 // The best of several short rounds: a shared machine only ever makes them slower.
 double fma_peak_gflops(const std::string& isa) {
   const Backend* backend = unwrap(find_backend("cpu", isa));
-  py::gil_scoped_release release;
+  const GilReleased release;
   double best = 0;
   for (int i = 0; i < 8; ++i) {
     const auto begin = std::chrono::steady_clock::now();
@@ -136,6 +139,10 @@ void register_plan(py::module_& m) {
           "weights_bytes", [](const Plan& p) { return static_cast<int64_t>(p.packed.size()) * 4; });
   m.def("fma_peak_gflops", &fma_peak_gflops, py::arg("isa") = "",
         "Peak of one core in fused multiply-adds, GFLOP/s, for one instruction set.");
+  m.def("usable_cpus", &usable_cpus,
+        "CPUs worth using: those of the process, at most its container's quota rounded down.");
+  m.def("cpu_quota", &cpu_quota, py::arg("root") = "",
+        "CPUs' worth of time that control groups allow, 0 = no limit; root is put before /proc.");
   m.def("describe_backends", &describe_backends, "JSON list of the backends of this build.");
 }
 

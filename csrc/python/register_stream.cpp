@@ -8,6 +8,7 @@
 #include <pvnet/stream.hpp>
 
 #include "python/array.hpp"
+#include "python/gil.hpp"
 #include "python/register.hpp"
 
 namespace pvnet::python {
@@ -75,7 +76,10 @@ Status add_views(Frames& frames, int batch) {
       f.h = static_cast<int>(dims[0]), f.w = static_cast<int>(dims[1]),
       f.c = static_cast<int>(dims[2]);
       const uint8_t* src = static_cast<const uint8_t*>(a.data) + row;
-      const bool packed = (f.c == 1 || strides[2] == 1) && (f.w == 1 || strides[1] == f.c);
+      // Rows that overlap are a broadcast (numpy.broadcast_to): read as such, into a copy.
+      const int64_t row_bytes = int64_t{f.w} * f.c;
+      const bool apart = f.h == 1 || strides[0] >= row_bytes || strides[0] <= -row_bytes;
+      const bool packed = apart && (f.c == 1 || strides[2] == 1) && (f.w == 1 || strides[1] == f.c);
       f.data = packed ? src : pack(src, dims, strides, frames.copies);
       f.strides[0] = packed ? strides[0] : dims[1] * dims[2];
       f.strides[1] = f.c, f.strides[2] = 1;
@@ -90,18 +94,40 @@ Status add_views(Frames& frames, int batch) {
   return {};
 }
 
-// nullptr when every row runs.
+bool is_mask_dtype(py::handle rows) {
+  if (!py::hasattr(rows, "dtype")) return false;
+  const auto name = py::str(rows.attr("dtype")).cast<std::string>();  // numpy, torch, CuPy
+  return name == "bool" || name == "torch.bool";
+}
+
+// Empty when every row runs. Numbers are refused: [0, 1] may be meant as indices, and as a mask it
+// would silently be [False, True].
 std::vector<uint8_t> row_mask(const py::object& rows, int batch, const char* where) {
   std::vector<uint8_t> mask;
   if (rows.is_none()) return mask;
-  const auto given = rows.cast<std::vector<bool>>();
-  if (static_cast<int>(given.size()) != batch) {
-    raise_if_failed({Code::invalid_argument,
-                     std::string("[") + where + "] rows has the wrong length: got " +
-                         std::to_string(given.size()) + ", expected " + std::to_string(batch) +
-                         " (the batch). Do pass one bool per batch row."});
+  const std::string expected = "expected " + std::to_string(batch) + " bools, one per batch row";
+  const std::string cure =
+      ". Pass a mask such as [True] * " + std::to_string(batch) + ", True for rows to take.";
+  const auto refuse = [&](const std::string& got) {
+    raise_if_failed({Code::invalid_argument, std::string("[") + where + "] rows is no mask: got " +
+                                                 got + ", " + expected + cure});
+  };
+  const bool text = py::isinstance<py::str>(rows) || py::isinstance<py::bytes>(rows);
+  if (text || py::isinstance<py::dict>(rows) || py::isinstance<py::set>(rows) ||
+      !py::hasattr(rows, "__len__") || !py::hasattr(rows, "__iter__")) {
+    refuse(py::type::of(rows).attr("__name__").cast<std::string>());
   }
-  mask.assign(given.begin(), given.end());
+  const bool array = is_mask_dtype(rows);
+  for (const py::handle item : rows) {
+    if (!array && !py::isinstance<py::bool_>(item) && !is_mask_dtype(item)) {
+      refuse(py::type::of(item).attr("__name__").cast<std::string>() + " " +
+             py::repr(item).cast<std::string>());
+    }
+    const int truth = PyObject_IsTrue(item.ptr());
+    if (truth < 0) throw py::error_already_set();  // e.g. a row of a matrix of bools
+    mask.push_back(static_cast<uint8_t>(truth));
+  }
+  if (static_cast<int>(mask.size()) != batch) refuse(std::to_string(mask.size()) + " bools");
   return mask;
 }
 
@@ -153,11 +179,27 @@ py::tuple tick(Stream& stream, const py::list& inputs, const py::object& rows) {
   const std::vector<uint8_t> mask = row_mask(rows, batch, "Stream.tick");
   const ResultArrays arrays(stream.plan());
   const Status status = [&] {
-    py::gil_scoped_release release;
+    const GilReleased release;
     return stream.tick(frames.views.data(), mask.empty() ? nullptr : mask.data(), &arrays.results);
   }();
   raise_if_failed(status);
   return arrays.to_python();
+}
+
+void require_index(const char* what, int64_t index, size_t count) {
+  if (index >= 0 && static_cast<uint64_t>(index) < count) return;
+  raise_if_failed({Code::invalid_argument, std::string("[Stream.age_ticks] ") + what +
+                                               " is out of range: got " + std::to_string(index) +
+                                               ", expected 0 to " + std::to_string(count - 1) +
+                                               ". Pass an index of the plan."});
+}
+
+int64_t age_ticks(const Stream& stream, int64_t output, int64_t row, int64_t stage) {
+  const Plan& plan = stream.plan();
+  require_index("output", output, plan.outputs.size());
+  require_index("row", row, static_cast<size_t>(plan.options.batch));
+  require_index("stage", stage, static_cast<size_t>(plan.graph.n_stages()));
+  return stream.age_ticks(static_cast<int>(output), static_cast<int>(row), static_cast<int>(stage));
 }
 
 py::array_t<int64_t> trace_stop(Stream& stream) {
@@ -180,10 +222,26 @@ void register_stream(py::module_& m) {
       .def(py::init([](const std::shared_ptr<Plan>& plan) { return unwrap(Stream::create(plan)); }))
       .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none())
       .def("outputs", &read)
+      .def_property_readonly("ticks",
+                             [](const Stream& s) {
+                               py::array_t<int64_t> ticks(s.plan().options.batch);
+                               for (int r = 0; r < s.plan().options.batch; ++r) {
+                                 ticks.mutable_at(r) = s.ticks_done(r);
+                               }
+                               return ticks;
+                             })
+      // Changes with every tick that is made; cheap, for Stream.tick reads it before each one.
+      .def_property_readonly("ticks_sum",
+                             [](const Stream& s) {
+                               int64_t sum = 0;
+                               for (int r = 0; r < s.plan().options.batch; ++r) {
+                                 sum += s.ticks_done(r);
+                               }
+                               return sum;
+                             })
       .def_property_readonly("lanes_used", &Stream::lanes_used)
       .def("make_alone", &Stream::make_alone)
-      .def("age_ticks", [](const Stream& s, int output, int row,
-                           int stage) { return s.age_ticks(output, row, stage); })
+      .def("age_ticks", &age_ticks)
       .def("reset",
            [](Stream& s, const py::object& rows) {
              const auto mask = row_mask(rows, s.plan().options.batch, "Stream.reset");

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
+
+#include "backends/host/subnormals.hpp"
+#include "backends/host/threads.hpp"
 
 namespace pvnet::python {
 namespace {
@@ -35,17 +37,26 @@ class Maps {
   float* base_ = nullptr;
 };
 
-// f(0) ... f(n - 1), each once, by up to `threads` threads. f must not throw.
+// f(0) ... f(n - 1), each once, by up to `threads` threads; by fewer where the system refuses one,
+// with the same results. f must not throw.
 template <class F>
 void parallel_for(int64_t n, int threads, const F& f) {
-  std::atomic<int64_t> next{0};
-  const auto work = [&] {
-    for (int64_t i = next++; i < n; i = next++) f(i);
-  };
-  std::vector<std::thread> pool;
-  for (int i = 1; i < std::min<int64_t>(threads, n); ++i) pool.emplace_back(work);
-  work();
-  for (std::thread& t : pool) t.join();
+  struct Job {
+    const F& f;
+    const int64_t n;
+    std::atomic<int64_t> next{0};
+    static void* work(void* job) {
+      const SubnormalsAsZero mode;
+      Job& j = *static_cast<Job*>(job);
+      for (int64_t i = j.next++; i < j.n; i = j.next++) j.f(i);
+      return nullptr;
+    }
+  } job{f, n};
+  std::vector<pthread_t> pool(static_cast<size_t>(std::clamp<int64_t>(n, 1, threads) - 1));
+  size_t started = 0;
+  while (started < pool.size() && start_thread(pool[started], &Job::work, &job) == 0) ++started;
+  Job::work(&job);
+  for (size_t i = 0; i < started; ++i) pthread_join(pool[i], nullptr);
 }
 
 // The firings that any of `ticks` reads, ascending, and for each (tick, tap) its position there or

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/lanes.hpp"
 
-#include <pthread.h>
-#include <sched.h>
-
+#include <string>
+#include <system_error>
 #include <utility>
 
+#include "backends/host/subnormals.hpp"
+#include "backends/host/threads.hpp"
 #include "runtime/clock.hpp"
 
 #if defined(__x86_64__)
@@ -35,42 +36,49 @@ void wait_while_equal(const std::atomic<uint32_t>& a, uint32_t old) {
   a.wait(old, std::memory_order_acquire);
 }
 
-// Worker `lane` goes to the lane-th CPU this process may use; the first stays free for the caller,
-// whose own affinity is not ours to change.
-void pin_to_cpu(std::thread& thread, int lane) {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return;
-  const int usable = CPU_COUNT(&allowed);
-  if (usable < 2) return;
-  int index = lane % usable;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed) || index-- > 0) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    pthread_setaffinity_np(thread.native_handle(), sizeof(one), &one);
-    return;
-  }
-}
-
 }  // namespace
 
-Lanes::Lanes(int count, bool pin) : count_(count) {
-  threads_.reserve(static_cast<size_t>(count));
+Lanes::Lanes(int count) : count_(count), generation_of_process_(fork_generation()) {
+  workers_.reserve(static_cast<size_t>(count));  // workers hold the addresses of their entries
+}
+
+Result<std::unique_ptr<Lanes>> Lanes::start(int count, bool pin) {
+  std::unique_ptr<Lanes> team(new Lanes(count));
+  // In a forked process the CPUs that the parent's lanes have are not known to be free.
+  if (pin && count > 1 && fork_generation() == 0) team->cpus_ = CpuShare(count);
   for (int lane = 1; lane < count; ++lane) {
-    threads_.emplace_back([this, lane] { worker(lane); });
-    if (pin) pin_to_cpu(threads_.back(), lane);
+    Worker& worker = team->workers_.emplace_back(Worker{team.get(), lane});
+    const int error = start_thread(worker.thread, &Lanes::begin, &worker, team->cpus_.cpu(lane));
+    if (error == 0) continue;
+    team->workers_.pop_back();
+    return Status{Code::unsupported, "[Stream] the system refuses a thread for lane " +
+                                         std::to_string(lane) + ": got \"" +
+                                         std::generic_category().message(error) + "\", expected " +
+                                         std::to_string(count - 1) +
+                                         " workers. Use fewer lanes, or raise the limit of threads "
+                                         "or memory of this process."};
   }
   // Until every worker is up: the start of a thread allocates, and a tick may not.
-  run([](void*, int) {}, nullptr);
+  team->run([](void*, int) {}, nullptr);
+  return team;
 }
 
 Lanes::~Lanes() {
+  if (lost()) return;
   stop_.store(true, std::memory_order_relaxed);
   start_.fetch_add(1, std::memory_order_release);
   start_.notify_all();
-  for (std::thread& t : threads_) t.join();
+  for (const Worker& w : workers_) pthread_join(w.thread, nullptr);
+}
+
+bool Lanes::lost() const { return generation_of_process_ != fork_generation(); }
+
+void* Lanes::begin(void* worker) {
+  const auto* w = static_cast<const Worker*>(worker);
+  name_thread(("pvnet lane " + std::to_string(w->lane)).c_str());
+  const SubnormalsAsZero mode;
+  w->team->work(w->lane);
+  return nullptr;
 }
 
 void Lanes::run(Work work, void* context) {
@@ -88,7 +96,7 @@ void Lanes::run(Work work, void* context) {
 
 int64_t Lanes::take_waited_ns() { return std::exchange(waited_ns_, 0); }
 
-void Lanes::worker(int lane) {
+void Lanes::work(int lane) {
   uint32_t seen = 0;
   for (;;) {
     wait_while_equal(start_, seen);

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lanes: a fixed team of threads that run one function together and meet at barriers. Lane 0 is the
 // caller; the others are workers that live as long as the team. Nothing here allocates after
-// construction.
+// start().
 #pragma once
+
+#include <pthread.h>
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <thread>
 #include <vector>
+
+#include "backends/host/cpus.hpp"
+
+#include <pvnet/status.hpp>
 
 namespace pvnet {
 
@@ -16,12 +21,15 @@ class Lanes {
  public:
   using Work = void (*)(void* context, int lane);
 
-  Lanes(int count, bool pin);
+  // Fails where the system refuses a thread; those that had started are gone then.
+  static Result<std::unique_ptr<Lanes>> start(int count, bool pin);
   ~Lanes();
   Lanes(const Lanes&) = delete;
   Lanes& operator=(const Lanes&) = delete;
 
   int count() const { return count_; }
+  // Whether this is the copy of a team in a forked process: its workers exist in the parent only.
+  bool lost() const;
   // Runs work(context, lane) on every lane; returns when all have finished.
   void run(Work work, void* context);
   // Called by every lane from inside run(): returns when all lanes have called it.
@@ -30,10 +38,20 @@ class Lanes {
   int64_t take_waited_ns();
 
  private:
-  void worker(int lane);
+  struct Worker {
+    Lanes* team = nullptr;
+    int lane = 0;
+    pthread_t thread{};
+  };
+
+  explicit Lanes(int count);
+  static void* begin(void* worker);
+  void work(int lane);
 
   const int count_;
-  std::vector<std::thread> threads_;
+  const uint32_t generation_of_process_;
+  CpuShare cpus_;
+  std::vector<Worker> workers_;  // those that have started
   Work work_ = nullptr;
   void* context_ = nullptr;
   int64_t waited_ns_ = 0;  // the caller's own

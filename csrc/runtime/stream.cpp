@@ -6,8 +6,8 @@
 #include <cstring>
 #include <limits>
 #include <new>
-#include <system_error>
 
+#include "backends/host/subnormals.hpp"
 #include "graph/firing.hpp"
 #include "plan/op_params.hpp"
 #include "runtime/clock.hpp"
@@ -51,18 +51,33 @@ Stream::Impl::Impl(std::shared_ptr<const Plan> p)
     row.scratch = AlignedFloats(static_cast<size_t>(plan->scratch_floats + kSlack));
   }
   ticks.assign(static_cast<size_t>(batch), 0);
-  active.reserve(static_cast<size_t>(batch));
+  due.reserve(static_cast<size_t>(batch));
   for (int i = 0; i < plan->options.lanes; ++i) executors.emplace_back(*plan);
   traces.resize(static_cast<size_t>(plan->options.lanes));
-  lanes = std::make_unique<Lanes>(plan->options.lanes, plan->options.pin);
+}
+
+Status Stream::Impl::start_lanes() {
+  try {
+    auto team = Lanes::start(plan->options.lanes, plan->options.pin);
+    if (!team.ok()) return team.status();
+    lanes = std::move(team).value();
+    return {};
+  } catch (const std::bad_alloc&) {
+    return {Code::out_of_memory,
+            "[Stream] the lanes do not fit the memory of this machine: got an allocation failure, "
+            "expected room for " +
+                std::to_string(plan->options.lanes) + " lanes. Use fewer lanes."};
+  }
 }
 
 void Stream::Impl::run_range(const TileRange& range, int lane) {
   const int64_t begin = tracing ? now_ns() : 0;
-  for (const int r : active) executors[lane].run(range, rows[r], ticks[r]);
+  for (const RowPhase* r = active_begin; r != active_end; ++r) {
+    executors[lane].run(range, rows[r->row], ticks[r->row]);
+  }
   if (!tracing) return;
   LaneTrace& trace = traces[lane];
-  const int64_t tick = ticks[active[0]];
+  const int64_t tick = ticks[active_begin->row];
   if (trace.used == trace.events.size() || !is_due(plan->ops[range.op].clock, tick)) return;
   trace.events[trace.used++] = {tick, lane, range.op, range.lo, range.hi, begin, now_ns()};
 }
@@ -89,6 +104,23 @@ void Stream::Impl::run_active() {
   if (schedule->solo || policy.alone() || always_alone) return run_alone();
   lanes_used = plan->options.lanes;
   lanes->run([](void* c, int lane) { static_cast<Impl*>(c)->run_lane(lane); }, this);
+}
+
+// Rows at the same place in the hyper-period share a schedule; normally all of them do.
+void Stream::Impl::run_rows(const uint8_t* mask) {
+  due.clear();
+  for (int r = 0; r < plan->options.batch; ++r) {
+    if (mask == nullptr || mask[r] != 0) due.push_back({ticks[r] % plan->hyper_period, r});
+  }
+  std::sort(due.begin(), due.end());
+  const RowPhase* const end = due.data() + due.size();
+  for (active_begin = due.data(); active_begin != end; active_begin = active_end) {
+    const int64_t phase = active_begin->phase;
+    active_end = active_begin;
+    while (active_end != end && active_end->phase == phase) ++active_end;
+    schedule = &plan->schedule[phase];
+    run_active();
+  }
 }
 
 Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) const {
@@ -119,6 +151,15 @@ Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) 
                                static_cast<int>(f.strides[2])) +
                     " bytes, expected [any, " + std::to_string(f.c) +
                     ", 1]. Do make a contiguous copy."};
+      }
+      const int64_t row_bytes = int64_t{f.w} * f.c;
+      if (f.type == FrameType::u8_hwc && f.h > 1 && f.strides[0] > -row_bytes &&
+          f.strides[0] < row_bytes) {
+        return {Code::invalid_argument,
+                "[Stream.tick] the rows of a uint8 frame overlap in input '" + node.name +
+                    "': got a pitch of " + std::to_string(f.strides[0]) +
+                    " bytes, expected at least " + std::to_string(row_bytes) +
+                    ". Pass the bytes from one row of the image to the next."};
       }
       if (f.type == FrameType::f32_chw && !all_finite(f)) {
         return {
@@ -191,52 +232,38 @@ Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan)
                   "compile first."};
   }
   try {
-    return std::unique_ptr<Stream>(new Stream(std::make_unique<Impl>(std::move(plan))));
+    auto impl = std::make_unique<Impl>(std::move(plan));
+    PVNET_TRY(impl->start_lanes());
+    return std::unique_ptr<Stream>(new Stream(std::move(impl)));
   } catch (const std::bad_alloc&) {
     return Status{
         Code::out_of_memory,
         "[Stream.create] the state does not fit the memory of this machine: got an "
         "allocation failure, expected room for every row. Do use a smaller batch or size."};
-  } catch (const std::system_error&) {
-    return Status{Code::unsupported,
-                  "[Stream.create] worker lanes could not be started: got a refusal by the system, "
-                  "expected one thread per lane. Do use fewer lanes."};
   }
 }
 
 Status Stream::tick(const FrameView* frames, const uint8_t* mask, const TickResults* results) {
   Impl& s = *impl_;
-  const BusyGuard guard(s.busy);
+  const CallMark::Turn guard(s.call);
   PVNET_TRY(guard.status("Stream.tick"));
   PVNET_TRY(s.check_frames(frames, mask));
+  if (s.lanes->lost()) PVNET_TRY(s.start_lanes());
+  const SubnormalsAsZero mode;
   s.load_frames(frames, mask);
 
   const int64_t begin = now_ns();
   s.lanes_used = 1;
-  // Rows at the same place in the hyper-period share a schedule; normally there is one such group.
-  const int64_t hyper = s.plan->hyper_period;
-  const int batch = s.plan->options.batch;
-  for (int64_t phase = 0; phase < hyper; ++phase) {
-    s.active.clear();
-    for (int r = 0; r < batch; ++r) {
-      const bool runs = mask == nullptr || mask[r] != 0;
-      if (runs && s.ticks[r] % hyper == phase) s.active.push_back(r);
-    }
-    if (s.active.empty()) continue;
-    s.schedule = &s.plan->schedule[phase];
-    s.run_active();
-  }
+  s.run_rows(mask);
   s.policy.record(now_ns() - begin, s.lanes->take_waited_ns());
-  for (int r = 0; r < batch; ++r) {
-    if (mask == nullptr || mask[r] != 0) ++s.ticks[r];
-  }
+  for (const RowPhase& r : s.due) ++s.ticks[r.row];
   if (results != nullptr) s.store(*results);
   return {};
 }
 
 Status Stream::read_output(int index, int row, float* dst) const {
   const Impl& s = *impl_;
-  const BusyGuard guard(s.busy);
+  const CallMark::Turn guard(s.call);
   PVNET_TRY(guard.status("Stream.read_output"));
   if (index < 0 || index >= static_cast<int>(s.plan->outputs.size()) || row < 0 ||
       row >= s.plan->options.batch) {
@@ -249,7 +276,7 @@ Status Stream::read_output(int index, int row, float* dst) const {
 }
 
 Status Stream::read(const TickResults& results) const {
-  const BusyGuard guard(impl_->busy);
+  const CallMark::Turn guard(impl_->call);
   PVNET_TRY(guard.status("Stream.read"));
   impl_->store(results);
   return {};
@@ -266,7 +293,13 @@ int Stream::lanes_used() const { return impl_->lanes_used; }
 void Stream::make_alone(bool alone) { impl_->always_alone = alone; }
 
 int64_t Stream::age_ticks(int index, int row, int stage) const {
-  const auto& table = impl_->plan->outputs[index].age_ticks;
+  const auto& outputs = impl_->plan->outputs;
+  const auto inside = [](int i, size_t n) { return i >= 0 && static_cast<size_t>(i) < n; };
+  if (!inside(index, outputs.size()) || !inside(row, impl_->ticks.size()) ||
+      !inside(stage, static_cast<size_t>(impl_->plan->graph.n_stages()))) {
+    return -1;
+  }
+  const auto& table = outputs[index].age_ticks;
   const int64_t tick = impl_->ticks[row] - 1;
   if (tick < 0 || table.empty()) return -1;
   const int64_t settle = impl_->plan->settle_ticks, hyper = impl_->plan->hyper_period;
@@ -275,17 +308,21 @@ int64_t Stream::age_ticks(int index, int row, int stage) const {
 }
 
 Status Stream::reset(const uint8_t* mask) {
-  const BusyGuard guard(impl_->busy);
+  const CallMark::Turn guard(impl_->call);
   PVNET_TRY(guard.status("Stream.reset"));
-  // Rings need no clearing: a firing before the first is never read.
+  // A firing before the first is never read, but halos are, and nothing of the old video should lie
+  // about: the row becomes what create() made.
   for (size_t r = 0; r < impl_->ticks.size(); ++r) {
-    if (mask == nullptr || mask[r] != 0) impl_->ticks[r] = 0;
+    if (mask != nullptr && mask[r] == 0) continue;
+    impl_->ticks[r] = 0;
+    impl_->rows[r].state.clear();
+    impl_->rows[r].scratch.clear();
   }
   return {};
 }
 
 Status Stream::trace_start(size_t capacity) {
-  const BusyGuard guard(impl_->busy);
+  const CallMark::Turn guard(impl_->call);
   PVNET_TRY(guard.status("Stream.trace_start"));
   constexpr size_t kMaxEvents = size_t{1} << 26;
   if (capacity > kMaxEvents) {
@@ -293,17 +330,17 @@ Status Stream::trace_start(size_t capacity) {
                                         std::to_string(capacity) + " events, expected at most " +
                                         std::to_string(kMaxEvents) + ". Do trace fewer ticks."};
   }
-  for (auto& t : impl_->traces) {
-    t.events.assign(capacity, TraceEvent{});
-    t.used = 0;
-  }
+  // All of them before any is given up for its new one: an allocation may fail.
+  std::vector<Impl::LaneTrace> fresh(impl_->traces.size());
+  for (Impl::LaneTrace& t : fresh) t.events.resize(capacity);
+  impl_->traces = std::move(fresh);
   impl_->tracing = true;
   return {};
 }
 
 std::vector<TraceEvent> Stream::trace_stop() {
   std::vector<TraceEvent> all;
-  const BusyGuard guard(impl_->busy);
+  const CallMark::Turn guard(impl_->call);
   if (!guard.status("Stream.trace_stop").ok()) return all;
   impl_->tracing = false;
   for (auto& t : impl_->traces) {

@@ -2,9 +2,10 @@
 // The inside of a Stream, shared by stream.cpp (ticks) and snapshot.cpp (state in and out).
 #pragma once
 
-#include <atomic>
+#include <compare>
 #include <vector>
 
+#include "runtime/call_mark.hpp"
 #include "runtime/execute.hpp"
 #include "runtime/lane_policy.hpp"
 #include "runtime/lanes.hpp"
@@ -14,8 +15,16 @@
 
 namespace pvnet {
 
+// A row and where it stands in the hyper-period.
+struct RowPhase {
+  int64_t phase = 0;
+  int row = 0;
+  auto operator<=>(const RowPhase&) const = default;
+};
+
 struct Stream::Impl {
   explicit Impl(std::shared_ptr<const Plan> p);
+  Status start_lanes();
 
   std::shared_ptr<const Plan> plan;
   std::vector<RowMemory> rows;
@@ -25,10 +34,12 @@ struct Stream::Impl {
   LanePolicy policy;
   bool always_alone = false;  // tests only
   int lanes_used = 0;         // of the last tick
-  mutable std::atomic_flag busy = ATOMIC_FLAG_INIT;
+  mutable CallMark call;
 
   // The work of one tick, read by every lane.
-  std::vector<int> active;  // rows that run the current schedule
+  std::vector<RowPhase> due;               // rows of this tick, those of one phase side by side
+  const RowPhase* active_begin = nullptr;  // rows that run the current schedule
+  const RowPhase* active_end = nullptr;
   const TickSchedule* schedule = nullptr;
 
   // Trace: one buffer per lane, so that no lane waits for another.
@@ -42,33 +53,12 @@ struct Stream::Impl {
   void run_lane(int lane);
   void run_alone();
   void run_active();
+  void run_rows(const uint8_t* mask);
   void run_range(const TileRange& range, int lane);
   void load_frames(const FrameView* frames, const uint8_t* mask);
   Status check_frames(const FrameView* frames, const uint8_t* mask) const;
   void store_output(int index, int row, float* dst) const;
   void store(const TickResults& results) const;
-};
-
-// Refuses a second thread for as long as a call is inside.
-class BusyGuard {
- public:
-  explicit BusyGuard(std::atomic_flag& flag) : flag_(flag), mine_(!flag.test_and_set()) {}
-  ~BusyGuard() {
-    if (mine_) flag_.clear();
-  }
-  BusyGuard(const BusyGuard&) = delete;
-  BusyGuard& operator=(const BusyGuard&) = delete;
-  Status status(const char* where) const {
-    if (mine_) return {};
-    return {Code::state,
-            std::string("[") + where +
-                "] the stream is in use: got a call from a second thread, expected one "
-                "call at a time. Do give every thread a stream of its own."};
-  }
-
- private:
-  std::atomic_flag& flag_;
-  const bool mine_;
 };
 
 }  // namespace pvnet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -11,8 +12,11 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from pvnet.cli.files import refuse_overwriting
 from pvnet.cli.report import Report, UsageError, plain
-from pvnet.errors import PvnetError
+from pvnet.cli.signals import Interrupted, as_interrupted, ending_signals
+from pvnet.errors import FileError, PvnetError
+from pvnet.video.part_file import reason
 
 COMMANDS = {
     "demo": "sequential and depth-parallel side by side on a built-in video",
@@ -36,7 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pvnet",
         description="Depth-parallel networks on live video.",
-        epilog="Exit codes: 0 done, 1 failed, 2 bad usage.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted (Ctrl-C), 143 and 129 "
+        "ended by SIGTERM and SIGHUP.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -47,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print one JSON document on stdout")
         sub.add_argument("--quiet", action="store_true", help="no progress bar, no notes")
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(run=module.run, written=getattr(module, "written", None))
     return parser
 
 
@@ -58,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None takes those of the process.
 
     Returns:
-        0 done, 1 failed, 2 bad usage.
+        0 done, 1 failed, 2 bad usage, 128 + n after signal n: 130 SIGINT, 143 SIGTERM, 129 SIGHUP.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
@@ -85,32 +90,73 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help(sys.stderr)
         return EXIT_USAGE
-    return _run(args)
+    try:
+        with ending_signals():
+            return _run(args)
+    except KeyboardInterrupt as error:  # a second one, while the first was dealt with
+        return as_interrupted(error).exit_code
 
 
 def _run(args: argparse.Namespace) -> int:
     try:
+        refuse_overwriting(args, args.written and args.written(args))
         report: Report = args.run(args)
-        if args.json and report.document:  # of several processes only the first has a result
-            _print_json(report.document)
-        elif not args.json and report.text:
-            print(report.text)
-        sys.stdout.flush()
+        _print_report(args, report)
     except BrokenPipeError:  # `pvnet ... | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         return EXIT_FAILED
     except UsageError as error:
         return _fail(args, error, EXIT_USAGE)
-    except KeyboardInterrupt:
-        print("pvnet: interrupted", file=sys.stderr)
-        return EXIT_FAILED
+    except KeyboardInterrupt as error:
+        return _interrupted(args, as_interrupted(error))
     except (PvnetError, OSError, ModuleNotFoundError) as error:
         return _fail(args, error, EXIT_FAILED)
     except Exception as error:
         # No user is meant to see this; who asked for JSON gets JSON all the same.
         args.debug = True
         return _fail(args, error, EXIT_FAILED)
-    return EXIT_OK
+    return report.code
+
+
+def _print_report(args: argparse.Namespace, report: Report) -> None:
+    try:
+        if args.json and report.document:  # of several processes only the first has a result
+            _print_json(report.document)
+        elif not args.json and report.text:
+            print(report.text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _give_up_stdout()
+        raise FileError(
+            f"[{args.command}] the result cannot be written to stdout: got {reason(error)}, "
+            "expected a disk with room. Make room, or send it somewhere else."
+        ) from error
+
+
+def _interrupted(args: argparse.Namespace, error: Interrupted) -> int:
+    """A command that has no result when it is interrupted."""
+    message = f"interrupted by {error.signal_name}"
+    print(f"pvnet {args.command}: {message}", file=sys.stderr)
+    if args.json:
+        _print_error({"error": {"type": "Interrupted", "message": message}, "interrupted": True})
+    return error.exit_code
+
+
+def _give_up_stdout() -> None:
+    """What waits in the buffer has nowhere to go; the interpreter must not try at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_error(document: dict[str, Any]) -> None:
+    """As well as stdout takes it: it may be what failed."""
+    try:
+        _print_json(document)
+        sys.stdout.flush()
+    except OSError:
+        _give_up_stdout()
 
 
 def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:
@@ -134,7 +180,7 @@ def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:
         )
     print(f"pvnet {args.command}: {message}", file=sys.stderr)
     if args.json:
-        _print_json({"error": {"type": type(error).__name__, "message": message}})
+        _print_error({"error": {"type": type(error).__name__, "message": message}})
     return code
 
 

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pvnet.cli.cases import Case, check_cases, make_cases, state_reasons
+from pvnet.cli.files import replacing, write_text
 from pvnet.cli.machine import cpus_allowed, machine_record, peak_gflops
 from pvnet.cli.network import Choice, add_network_arguments, choose
-from pvnet.cli.parse import new_file, positive, positive_list
+from pvnet.cli.parse import new_json, new_picture, positive, positive_list
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, plain, table
 from pvnet.cli.sources import probe_frames
@@ -48,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--rounds", type=positive, default=4, help="alternating order: A B, B A, ... (default 4)"
     )
-    parser.add_argument("--out", type=new_file, help="JSON record of everything, machine included")
-    parser.add_argument("--picture", type=new_file, help="picture of the speed-up (.png, .svg)")
+    parser.add_argument("--out", type=new_json, help="JSON record of everything, machine included")
+    parser.add_argument("--picture", type=new_picture, help="picture of the speed-up (.png, .svg)")
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -69,9 +70,11 @@ def run(args: argparse.Namespace) -> Report:
                 bar.step()
     document = _document(choice, cases, checks, peak, args)
     if args.out is not None:
-        args.out.write_text(json.dumps(plain(document), indent=1) + "\n", encoding="utf-8")
-    if args.picture is not None and not draw_speedup(document, args.picture):
-        note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'.")
+        write_text(args.out, json.dumps(plain(document), indent=1) + "\n")
+    if args.picture is not None:
+        with replacing(args.picture) as part:
+            if not draw_speedup(document, part):
+                note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'.")
     return Report(document, _text(choice, document))
 
 

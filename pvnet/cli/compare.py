@@ -14,10 +14,11 @@ from pvnet.cli.compare_clock import Moment, moments
 from pvnet.cli.compare_picture import ComparePicture, fitted
 from pvnet.cli.compare_side import Side
 from pvnet.cli.demo_files import write_pictures
+from pvnet.cli.files import write_text
 from pvnet.cli.network import Choice, compile_plan, trained
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, plain, table
-from pvnet.cli.sources import open_source
+from pvnet.cli.sources import open_source, troubles
 from pvnet.errors import FileError
 from pvnet.runtime import Plan
 from pvnet.video import Frame
@@ -31,7 +32,7 @@ _ROOM = 1.05
 def run(args: argparse.Namespace) -> Report:
     """Measure both, put them on one clock, write what was on show when."""
     sides = _sides(args)
-    frames = _frames(args, sides[0].plan)
+    frames, found = _frames(args, sides[0].plan)
     measured = [side.measure(frames) for side in sides]
     rate_hz = args.fps or 1e3 / (_ROOM * float(np.median(measured[1])))
     with Progress("compare", total=len(sides), quiet=args.quiet) as bar:
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace) -> Report:
     document: dict[str, Any] = {
         "source": args.compare,
         "frames": len(frames),
+        **found,
         "rate_hz": rate_hz,
         "rate_is": "given" if args.fps else "what the depth-parallel side can keep",
         "slowdown": args.slowdown,
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> Report:
     if not args.no_files:
         picture = ComparePicture(frames, sides, rate_hz, _footer(document))
         document["files"] = _write(args, picture, shown, played_hz)
-        (args.out / "compare.json").write_text(json.dumps(plain(document), indent=1) + "\n")
+        write_text(args.out / "compare.json", json.dumps(plain(document), indent=1) + "\n")
     return Report(document, _text(document))
 
 
@@ -77,13 +79,13 @@ def _sides(args: argparse.Namespace) -> list[Side]:
     ]
 
 
-def _frames(args: argparse.Namespace, plan: Plan) -> list[Frame]:
-    """The first frames of the source, with originals no larger than they are drawn."""
+def _frames(args: argparse.Namespace, plan: Plan) -> tuple[list[Frame], dict[str, int]]:
+    """The first frames of the source, with originals no larger than drawn; what went wrong."""
     name = args.compare
     if name == "synthetic":
         name = f"synthetic:seed={args.seed}"
     frames: list[Frame] = []
-    with open_source(name, plan, fit=args.fit) as source:
+    with open_source(name, plan, fit=args.fit, damaged=args.damaged) as source:
         for frame in source:
             if frame.original is not None:
                 frame = replace(frame, original=fitted(frame.original))
@@ -95,7 +97,7 @@ def _frames(args: argparse.Namespace, plan: Plan) -> list[Frame]:
             f"[demo] nothing could be read from {args.compare!r}: got 0 frames, expected at least "
             "1. Check the video."
         )
-    return frames
+    return frames, troubles(source.stats)
 
 
 def _footer(d: dict[str, Any]) -> str:

@@ -13,12 +13,13 @@ from typing import Any
 from pvnet.cli import compare
 from pvnet.cli.demo_files import write_timeline, write_video
 from pvnet.cli.demo_run import DemoRun, make_runs, shifted_difference
+from pvnet.cli.files import write_text
 from pvnet.cli.machine import cpus_allowed
 from pvnet.cli.network import Choice, trained
-from pvnet.cli.parse import fraction, natural, positive
+from pvnet.cli.parse import fraction, natural, new_folder, positive
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, UsageError, plain, table
-from pvnet.cli.sources import frame_size
+from pvnet.cli.sources import add_damaged_argument, frame_size
 from pvnet.cli.stats import age_text
 from pvnet.errors import InternalError
 from pvnet.video.synthetic import SyntheticFrame, SyntheticVideo
@@ -29,7 +30,9 @@ _CHUNK_TICKS = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet demo`; all have defaults."""
-    parser.add_argument("--out", type=Path, default=Path("pvnet_demo"), help="directory to write")
+    parser.add_argument(
+        "--out", type=new_folder, default=Path("pvnet_demo"), help="directory to write"
+    )
     parser.add_argument("--frames", type=positive, default=150, help="length (default 150)")
     parser.add_argument("--seed", type=natural, default=11, help="of the synthetic video")
     parser.add_argument(
@@ -73,6 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--moments", type=positive, default=4, metavar="N", help="pictures per frame (default 4)"
     )
     group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    add_damaged_argument(group)
+
+
+def written(args: argparse.Namespace) -> list[Path]:
+    """The files of a run."""
+    stem = "demo" if args.compare is None else "compare"
+    names = (f"{stem}.mp4", f"{stem}.json", f"{stem}_stills.ppm", "timeline.png", "timeline.txt")
+    return [] if args.no_files else [args.out / name for name in names]
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -99,7 +110,7 @@ def run(args: argparse.Namespace) -> Report:
         "files": {} if args.no_files else _write(runs, frames, args),
     }
     if not args.no_files:
-        (args.out / "demo.json").write_text(json.dumps(plain(document), indent=1) + "\n")
+        write_text(args.out / "demo.json", json.dumps(plain(document), indent=1) + "\n")
     return Report(document, _text(teacher, document))
 
 

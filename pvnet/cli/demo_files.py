@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pvnet import viz
 from pvnet.cli.demo_run import DemoRun
+from pvnet.cli.files import replacing, write_bytes, write_text
 from pvnet.cli.overlay import enlarged
 from pvnet.cli.progress import Progress, note
 from pvnet.errors import UnsupportedError
@@ -78,15 +79,16 @@ def write_timeline(directory: Path, graph: Graph) -> Path:
     """Write timeline.png; without matplotlib the same as text."""
     path = directory / "timeline.png"
     try:
-        draw.timeline(graph, path)
+        with replacing(path) as part:
+            draw.timeline(graph, part)
     except UnsupportedError:
         note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'. Writing text.")
         path = directory / "timeline.txt"
-        path.write_text(draw.timeline_text(graph) + "\n", encoding="utf-8")
+        write_text(path, draw.timeline_text(graph) + "\n")
     return path
 
 
 def write_ppm(path: Path, image: NDArray[np.uint8]) -> None:
     """Write uint8 [h, w, 3] as a binary PPM: the one picture format that needs no library."""
     height, width = image.shape[:2]
-    path.write_bytes(f"P6 {width} {height} 255\n".encode() + np.ascontiguousarray(image).tobytes())
+    write_bytes(path, f"P6 {width} {height} 255\n".encode() + np.ascontiguousarray(image).tobytes())

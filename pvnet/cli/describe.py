@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 
+from pvnet.cli.files import replacing
 from pvnet.cli.network import add_network_arguments, choose
-from pvnet.cli.parse import new_file, positive
+from pvnet.cli.parse import new_picture, positive
 from pvnet.cli.report import Report
 from pvnet.graph import draw
 
@@ -15,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet describe`; the model is positional here."""
     add_network_arguments(parser, positional=True)
     parser.add_argument(
-        "--draw", type=new_file, metavar="FILE", help="timeline picture (.png, .svg)"
+        "--draw", type=new_picture, metavar="FILE", help="timeline picture (.png, .svg)"
     )
     parser.add_argument("--ticks", type=positive, help="ticks of the timeline")
 
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> Report:
     }
     text = f"{choice.title}\n{graph.describe()}\n\n{draw.timeline_text(graph, ticks=args.ticks)}"
     if args.draw is not None:
-        draw.timeline(graph, args.draw, ticks=args.ticks)
+        with replacing(args.draw) as part:
+            draw.timeline(graph, part, ticks=args.ticks)
         text += f"\n\nwrote {args.draw}"
     return Report(document, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from pvnet.cli.parse import fraction
 from pvnet.cli.report import Report
@@ -20,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh", action="store_true", help="do not start from the teacher's weights"
     )
+
+
+def written(args: argparse.Namespace) -> list[Path]:
+    """What may not be the teacher's own file."""
+    return [args.out / "model.safetensors"]
 
 
 def run(args: argparse.Namespace) -> Report:

@@ -13,10 +13,10 @@ _SGEMM_ROUNDS = 7
 
 
 def cpus_allowed() -> int:
-    """Number of CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Number of CPUs this process may use, its container's quota counted."""
+    from pvnet import _core
+
+    return _core.usable_cpus()
 
 
 def machine_record() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pvnet.video import JOINTS, Frame
 # Pictures smaller than this are enlarged, so that lines and letters are readable.
 _SMALLEST_SIDE = 240
 _TOP = 3
+_GAP_SHOWN_S = 3.0
 
 
 class Overlay:
@@ -41,6 +42,7 @@ class Overlay:
         weights = ", random weights" if choice.random else ""
         wiring = f"{plan.graph.wiring} {len(plan.graph.stages)}"
         self._caption = f"{Path(choice.label).stem} {wiring}{weights}"
+        self._gap = ("", 0.0)  # words, and until when they are shown
 
     def draw(self, frame: Frame, tick: Tick) -> NDArray[np.uint8]:
         """The annotated picture, uint8 [h, w, 3]: the original where the source kept it."""
@@ -51,12 +53,21 @@ class Overlay:
         else:
             status = f"tick {int(tick.tick[0])}  {tick.latency_ms:.1f} ms"
             self.mark(picture, frame, output)
+        status += self._gap_words(frame, tick)
         if self.task == "actions":  # the bars are where the caption would be
             status += f"  {self._caption}"
         else:
             viz.draw_label(picture, self._caption)
         viz.draw_status(picture, status)
         return picture
+
+    def _gap_words(self, frame: Frame, tick: Tick) -> str:
+        """What a live source lost a moment ago."""
+        if tick.gap is not None:
+            words = f"  lost {tick.gap.seconds:.1f} s, {tick.gap.frames} frames"
+            self._gap = (words, frame.time_s + _GAP_SHOWN_S)
+        words, until_s = self._gap
+        return words if frame.time_s < until_s else ""
 
     def mark(
         self, picture: NDArray[np.uint8], frame: Frame, output: NDArray[np.float32]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pvnet.errors import InvalidArgumentError
+from pvnet.video.formats import FORMATS, WRITTEN, is_special
+
+PICTURES = (".png", ".svg", ".pdf", ".jpg")
 
 
 def positive(text: str) -> int:
@@ -32,13 +36,60 @@ def positive_list(text: str) -> list[int]:
 
 def new_file(text: str) -> Path:
     """A file that can be written, found out before the work of an hour is done."""
-    path = Path(text)
+    path = Path(os.path.realpath(text))  # where a symbolic link leads
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"got the folder {text}, expected the name of a file")
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"got {text}, but there is no folder {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    special = is_special(path)  # all else is written beside and renamed
+    if not special and not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"got {text}, but {path.parent} may not be written")
+    if path.exists() and not os.access(path, os.W_OK):
         raise argparse.ArgumentTypeError(f"got {text}, which may not be written")
+    return Path(text)
+
+
+def new_video(text: str) -> Path:
+    """A video file that can be written, in a format that its name says."""
+    path = Path(text)
+    if path.suffix.lower() not in FORMATS and not is_special(path):
+        raise argparse.ArgumentTypeError(f"got {text}, expected a name that ends in {WRITTEN}")
+    return new_file(text)
+
+
+def new_picture(text: str) -> Path:
+    """A picture that can be written."""
+    return _ending(text, PICTURES)
+
+
+def new_json(text: str) -> Path:
+    """A JSON file that can be written; without an end of its own, or as plain text."""
+    return _ending(text, ("", ".json", ".txt"))
+
+
+def new_labels(text: str) -> Path:
+    """A labels file that can be written."""
+    return _ending(text, (".npz",))
+
+
+def _ending(text: str, suffixes: Sequence[str]) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in suffixes and not is_special(path):
+        names = ", ".join(suffix for suffix in suffixes if suffix)
+        raise argparse.ArgumentTypeError(f"got {text}, expected a name that ends in {names}")
+    return new_file(text)
+
+
+def new_folder(text: str) -> Path:
+    """A folder that is there or can be made, and may be written."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"got {text}, which is no folder")
+    here = Path(os.path.realpath(path))
+    while not here.exists() and here != here.parent:
+        here = here.parent
+    if not here.is_dir() or not os.access(here, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"got {text}, but {here} may not be written")
     return path
 
 

@@ -11,10 +11,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Report:
-    """Result of one command: `document` is what --json prints, `text` what people read."""
+    """Result of one command: `document` is what --json prints, `text` what people read.
+
+    `code` is the exit code: a result may be there although the command was interrupted or something
+    failed.
+    """
 
     document: dict[str, Any]
     text: str
+    code: int = 0
 
 
 class UsageError(Exception):

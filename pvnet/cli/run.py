@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-from pathlib import Path
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pvnet.cli.annotated import AnnotatedVideo
 from pvnet.cli.network import (
     Choice,
     add_compile_arguments,
@@ -18,17 +16,25 @@ from pvnet.cli.network import (
     compile_plan,
 )
 from pvnet.cli.overlay import Overlay
-from pvnet.cli.parse import new_file, positive
+from pvnet.cli.parse import new_video, positive
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, table
-from pvnet.cli.sources import open_source
+from pvnet.cli.signals import Interrupted, as_interrupted, ending_in_any_case
+from pvnet.cli.sources import (
+    add_source_arguments,
+    chosen_policy,
+    may_stall,
+    open_source,
+    source_facts,
+    source_options,
+    source_rows,
+)
 from pvnet.cli.stats import RunStats, age_text
-from pvnet.errors import FileError
+from pvnet.errors import FileError, SourceLostError
 from pvnet.runtime import Plan
-from pvnet.video import POLICIES, Source, VideoWriter
-from pvnet.viz.layout import resize_nearest
+from pvnet.video import Feed, Frame, Source
+from pvnet.video.formats import WRITTEN
 
-_DEFAULT_FPS = 25.0
 # A synthetic video has no end; a run of it has one.
 _SYNTHETIC_FRAMES = 100
 
@@ -38,17 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="VIDEO|CAMERA|synthetic", help="what to run on")
     add_network_arguments(parser, weights="trained")
     add_compile_arguments(parser)
-    group = parser.add_argument_group("video")
-    group.add_argument(
-        "--policy",
-        choices=POLICIES,
-        default="block",
-        help="frames that come faster than ticks (default block: none is lost)",
-    )
-    group.add_argument("--realtime", action="store_true", help="play a file at its own pace")
-    group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    group = add_source_arguments(parser)
     group.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
-    group.add_argument("--out", type=new_file, metavar="FILE.mp4", help="annotated video")
+    group.add_argument("--out", type=new_video, metavar="FILE", help=f"annotated video ({WRITTEN})")
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -59,12 +57,24 @@ def run(args: argparse.Namespace) -> Report:
         note(f"{args.model}: random weights, its output means nothing; see --weights")
     overlay = Overlay(plan, choice)
     stats = RunStats()
-    with open_source(args.source, plan, fit=args.fit) as source:
+    interrupted: Interrupted | None = None
+    lost = None
+    with (
+        ending_in_any_case(),
+        open_source(args.source, plan, **source_options(args)) as source,
+        AnnotatedVideo(args.out, source, quiet=args.quiet) as annotated,
+    ):
         try:
-            last_index = _loop(args, source, plan, overlay, stats)
-        except KeyboardInterrupt:  # a camera has no other end; what was seen still counts
-            last_index = -1 if stats.last is None else stats.last.frame.index
-        problems = source.stats
+            complete = _loop(args, source, plan, overlay, stats, annotated)
+        except KeyboardInterrupt as error:  # a camera has no other end; what was seen still counts
+            if stats.last is None:
+                raise
+            interrupted, complete = as_interrupted(error), False
+        except SourceLostError as error:
+            if stats.last is None:
+                raise
+            lost, complete = str(error), False
+        annotated.close(complete=complete)
     if stats.last is None:
         raise FileError(
             f"[run] nothing could be read from {args.source!r}: got 0 frames, expected at least 1. "
@@ -78,68 +88,50 @@ def run(args: argparse.Namespace) -> Report:
         "backend": plan.backend,
         "isa": plan.isa,
         "lanes": plan.lanes,
-        "policy": args.policy,
         "frames": len(stats.latencies_ms),
-        "dropped_frames": last_index + 1 - len(stats.latencies_ms),
-        "corrupt_frames": problems.corrupt,
+        "dropped_frames": stats.last.frame.index + 1 - len(stats.latencies_ms),
+        **source_facts(args, source, lost),
         **stats.summary(plan.graph),
         "last_output": overlay.words(stats.last),
-        "out": None if args.out is None else str(args.out),
+        **annotated.facts(),
+        "interrupted": interrupted is not None,
+        "interrupted_by": None if interrupted is None else interrupted.signal_name,
     }
-    return Report(document, _text(choice, document))
+    code = interrupted.exit_code if interrupted is not None else 1 if lost else 0
+    return Report(document, _text(choice, document), code)
 
 
 def _loop(
-    args: argparse.Namespace, source: Source, plan: Plan, overlay: Overlay, stats: RunStats
-) -> int:
-    """Tick to the end of the source or the wanted number of frames; the last frame's index."""
+    args: argparse.Namespace,
+    source: Source,
+    plan: Plan,
+    overlay: Overlay,
+    stats: RunStats,
+    annotated: AnnotatedVideo,
+) -> bool:
+    """Tick to the end of the source or the wanted number of frames; whether it was the end."""
     limit = args.max_frames
     if limit is None and args.source.startswith("synthetic") and source.info.n_frames is None:
         limit = _SYNTHETIC_FRAMES
     known = [n for n in (limit, source.info.n_frames) if n is not None]
-    last_index = -1
     with (
+        contextlib.ExitStack() as reading,
         Progress("run", total=min(known, default=None), quiet=args.quiet) as bar,
-        _Annotated(args.out, source.info.fps or _DEFAULT_FPS) as annotated,
     ):
-        # With `block` nothing beyond the last wanted frame is read.
-        frames = itertools.islice(source, limit) if args.policy == "block" else source
-        for tick in plan.stream().run(frames, policy=args.policy, realtime=args.realtime):
+        policy = chosen_policy(args, source)
+        frames: Iterable[Frame] = source
+        if policy == "block" and may_stall(args.source):
+            # A signal must find the main thread out of the read.
+            frames = reading.enter_context(Feed(source, "block"))
+        ticks = plan.stream().run(frames, policy=policy, realtime=args.realtime, on_gap=args.on_gap)
+        for tick in ticks:
             stats.add(tick)
-            last_index = tick.frame.index
             if args.out is not None:
-                annotated.write(overlay.draw(tick.frame, tick))
+                annotated.write(overlay.draw(tick.frame, tick), tick.frame.time_s)
             bar.step()
             if limit is not None and len(stats.latencies_ms) >= limit:
-                break
-    return last_index
-
-
-class _Annotated:
-    """The annotated video; opened with the first picture, whose size it keeps."""
-
-    def __init__(self, path: Path | None, fps: float) -> None:
-        self._path = path
-        self._fps = fps
-        self._writer: VideoWriter | None = None
-        self._size = (0, 0)
-
-    def write(self, image: NDArray[np.uint8]) -> None:
-        """Append a picture; one of another size is fitted."""
-        assert self._path is not None
-        if self._writer is None:
-            self._size = (image.shape[0], image.shape[1])
-            self._writer = VideoWriter(self._path, self._fps, size=self._size)
-        if image.shape[:2] != self._size:
-            image = resize_nearest(image, *self._size)
-        self._writer.write(image)
-
-    def __enter__(self) -> _Annotated:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
+                return False
+    return True
 
 
 def _text(choice: Choice, d: dict[str, Any]) -> str:
@@ -147,7 +139,10 @@ def _text(choice: Choice, d: dict[str, Any]) -> str:
         ("model", f"{choice.label}, {d['stages']} stage(s), {d['wiring']}"),
         ("weights", d["weights"]),
         ("backend", f"{d['backend']} {d['isa']}, {d['lanes']} lane(s)"),
-        ("frames", f"{d['frames']}, {d['dropped_frames']} dropped ({d['policy']})"),
+        (
+            "frames",
+            f"{d['frames']}, {d['dropped_frames']} dropped ({d['policy']}, {d['policy_is']})",
+        ),
         ("throughput", f"{d['throughput_ticks_per_s']:.1f} ticks/s"),
         ("ticks alone", f"{d['tick_rate_ticks_per_s']:.1f} ticks/s"),
         (
@@ -160,8 +155,11 @@ def _text(choice: Choice, d: dict[str, Any]) -> str:
         ("warm-up", f"{d['warm_up_ticks']} ticks"),
         ("last output", d["last_output"]),
     ]
-    if d["corrupt_frames"]:
-        rows.append(("corrupt", f"{d['corrupt_frames']} frames skipped"))
+    rows += source_rows(d)
+    if d["interrupted"]:
+        rows.append(("interrupted", f"by {d['interrupted_by']} after {d['frames']} frames"))
+    if d["audio_left_out"]:
+        rows.append(("audio left out", "; ".join(d["audio_left_out"])))
     if d["out"]:
         rows.append(("wrote", d["out"]))
     return table(("what", "value"), rows)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pvnet import video
+from pvnet.cli.files import without_scheme
+from pvnet.cli.parse import fraction
+from pvnet.cli.progress import note
 from pvnet.errors import UnsupportedError
 from pvnet.runtime import Plan
-from pvnet.video import Fit, Source
+from pvnet.video import (
+    DAMAGED,
+    POLICIES,
+    Damaged,
+    Fit,
+    Policy,
+    Reconnect,
+    Source,
+    SourceStats,
+    default_policy,
+)
 
 
 def probe_frames(plan: Plan, *, n: int, seed: int = 0) -> list[Any]:
@@ -48,19 +63,183 @@ def frame_size(plan: Plan) -> tuple[int, int]:
     return shapes[0][1], shapes[0][2]
 
 
-def open_source(name: str, plan: Plan, *, fit: Fit = "stretch") -> Source:
+def may_stall(name: str) -> bool:
+    """Whether a source may give nothing for a long time: cameras, addresses, pipes."""
+    path = Path(without_scheme(name))
+    return not (path.is_file() or path.is_dir() or name.partition(":")[0] == "synthetic")
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Arguments of commands that read a source that may be live."""
+    group = parser.add_argument_group("video")
+    group.add_argument(
+        "--policy",
+        choices=POLICIES,
+        help="frames that come faster than ticks (default: latest for cameras, live URLs and "
+        "pipes, block, which loses none, for all others)",
+    )
+    group.add_argument("--realtime", action="store_true", help="play a file at its own pace")
+    group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    add_damaged_argument(group)
+    group.add_argument(
+        "--timeout",
+        type=fraction,
+        metavar="SECONDS",
+        help="how long a camera or URL may take to open, and for a picture (default 10)",
+    )
+    group.add_argument(
+        "--reconnect",
+        action=argparse.BooleanOptionalAction,
+        help="connect again when a live source is lost (default: yes for cameras and live URLs)",
+    )
+    group.add_argument(
+        "--reconnect-for",
+        type=fraction,
+        metavar="SECONDS",
+        help="give a lost source up after this time (default 300)",
+    )
+    group.add_argument(
+        "--on-gap",
+        choices=("keep", "reset"),
+        default="keep",
+        help="the network's state where a lost source comes back (default keep)",
+    )
+    return group
+
+
+class _Notes(logging.Handler):
+    """What the library logs about a source that is lost or back, for people."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(f"pvnet: {record.getMessage()}")
+
+
+def source_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `open_source` takes of the arguments of `add_source_arguments`."""
+    log = logging.getLogger("pvnet.video")
+    log.setLevel(logging.ERROR if args.quiet else logging.WARNING)
+    if not any(isinstance(handler, _Notes) for handler in log.handlers):
+        log.addHandler(_Notes())
+    reconnect: bool | Reconnect | None = args.reconnect
+    if args.reconnect_for is not None and reconnect is not False:
+        reconnect = Reconnect(give_up_s=args.reconnect_for)
+    return {
+        "fit": args.fit,
+        "timeout_s": args.timeout,
+        "reconnect": reconnect,
+        "damaged": args.damaged,
+    }
+
+
+def chosen_policy(args: argparse.Namespace, source: Source) -> Policy:
+    """The policy that was asked for, or the source's own."""
+    return args.policy or default_policy(source)
+
+
+def source_facts(args: argparse.Namespace, source: Source, lost: str | None) -> dict[str, Any]:
+    """What the JSON of a run says about its source; what ended early is also said on stderr.
+
+    Args:
+        args: of `add_source_arguments`.
+        source: after the run.
+        lost: why a live source was given up, None if it was not.
+    """
+    stats = source.stats
+    for words in (lost, stats.truncated and f"the video ends early: {stats.truncated}"):
+        if words and not args.quiet:
+            note(f"pvnet {args.command}: {words}")
+    return {
+        "live": source.info.live,
+        "policy": chosen_policy(args, source),
+        "policy_is": "given" if args.policy else "default",
+        **troubles(stats),
+        "damaged": args.damaged,
+        "on_gap": args.on_gap,
+        "reconnects": stats.reconnects,
+        "gap_s": stats.gap_s,
+        "gap_frames": stats.gap_frames,
+        "lost": lost,
+        "truncated": stats.truncated,
+    }
+
+
+def source_rows(d: dict[str, Any]) -> list[tuple[str, str]]:
+    """The lines of the table about what `source_facts` found wrong."""
+    rows = trouble_rows(d, d["damaged"])
+    if d["reconnects"]:
+        gone = f"{d['gap_s']:.1f} s, some {d['gap_frames']} frames"
+        rows.append(("reconnects", f"{d['reconnects']}, {gone} lost (state: {d['on_gap']})"))
+    if d["lost"]:
+        rows.append(("lost", d["lost"]))
+    if d["truncated"]:
+        rows.append(("cut off", f"the video ends early: {d['truncated']}"))
+    return rows
+
+
+def open_source(
+    name: str,
+    plan: Plan,
+    *,
+    fit: Fit = "stretch",
+    timeout_s: float | None = None,
+    reconnect: bool | Reconnect | None = None,
+    damaged: Damaged = "deliver",
+) -> Source:
     """The source a command line names, resized to what the plan reads.
 
     Args:
-        name: a file, a directory of frames, a camera number, an address, or `synthetic` with or
-            without options (`synthetic:seed=3,frames=100`).
+        name: a file, a directory of frames, a camera number, an address, `-` for the standard
+            input, or `synthetic` with or without options (`synthetic:seed=3,frames=100`).
         plan: compiled network with one image input.
         fit: `stretch` or `letterbox`.
+        timeout_s: as of `video.open`.
+        reconnect: as of `video.open`.
+        damaged: `deliver` pictures that show damage, or `skip` them.
 
     Raises:
         FileError: if there is no such video, or it is none.
         UnsupportedError: if the network or this installation cannot take it.
     """
     camera = name.isdigit() and not Path(name).exists()
-    source = int(name) if camera else name
-    return video.open(source, size=frame_size(plan), fit=fit, keep_original=True)
+    return video.open(
+        int(name) if camera else name,
+        size=frame_size(plan),
+        fit=fit,
+        keep_original=True,
+        timeout_s=timeout_s,
+        reconnect=reconnect,
+        damaged=damaged,
+    )
+
+
+def add_damaged_argument(parser: Any) -> None:
+    """`--damaged`, of a parser or a group."""
+    parser.add_argument(
+        "--damaged",
+        choices=DAMAGED,
+        default="deliver",
+        help="pictures that show damage, up to the next key frame (default deliver)",
+    )
+
+
+def troubles(stats: SourceStats) -> dict[str, int]:
+    """What went wrong while reading a video, as JSON documents have it."""
+    return {
+        "corrupt_frames": stats.corrupt,
+        "damaged_frames": stats.damaged,
+        "time_jumps": stats.time_jumps,
+        "time_repairs": stats.time_repairs,
+    }
+
+
+def trouble_rows(document: dict[str, Any], damaged: Damaged) -> list[tuple[str, str]]:
+    """Rows of a table for what `troubles` found."""
+    done = "marked" if damaged == "deliver" else "left out"
+    words = {
+        "corrupt_frames": ("corrupt", "frames skipped"),
+        "damaged_frames": ("damaged", f"frames {done}"),
+        "time_jumps": ("time stamps", "jumps"),
+        "time_repairs": ("time stamps", "replaced"),
+    }
+    found = ((document[key], *told) for key, told in words.items())
+    return [(name, f"{n} {what}") for n, name, what in found if n]

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 from pvnet.cli.chrome_trace import chrome_trace, utilisation
+from pvnet.cli.files import write_text
 from pvnet.cli.network import add_compile_arguments, add_network_arguments, choose, compile_plan
-from pvnet.cli.parse import new_file, positive
+from pvnet.cli.parse import new_json, positive
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, table
 from pvnet.cli.sources import probe_frames
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network_arguments(parser)
     add_compile_arguments(parser)
     parser.add_argument("--ticks", type=positive, default=20, help="ticks to record (default 20)")
-    parser.add_argument("--out", type=new_file, default=Path("trace.json"), help="file to write")
+    parser.add_argument("--out", type=new_json, default=Path("trace.json"), help="file to write")
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> Report:
     ops = plan.ops
     name = f"{choice.label} {choice.graph.wiring}"
     document = chrome_trace(events, ops, lanes=plan.lanes, name=name)
-    args.out.write_text(json.dumps(document), encoding="utf-8")
+    write_text(args.out, json.dumps(document))
     sums = utilisation(events, ops, lanes=plan.lanes)
     summary = {
         "model": choice.label,

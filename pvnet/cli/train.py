@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pvnet.cli.parse import new_folder
 from pvnet.cli.progress import Progress, left_out, note
 from pvnet.cli.report import Report, plain
 
@@ -25,7 +26,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """What `train` and `distill` share."""
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. run.steps=100")
     parser.add_argument(
-        "--out", type=Path, default=Path("pvnet_run"), metavar="DIR", help="default pvnet_run"
+        "--out", type=new_folder, default=Path("pvnet_run"), metavar="DIR", help="default pvnet_run"
     )
 
 

@@ -21,7 +21,7 @@ from .clips import ClipError
 from .decode import Decoded, decode_all
 from .locks import locked
 
-FORMAT = 1
+FORMAT = 2  # goes up when the same video is decoded to other pixels or times
 _THREADS = 2
 
 

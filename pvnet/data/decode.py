@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.video.av_import import broken, load_av
+from pvnet.video.decoding import Decoded as Picture
+from pvnet.video.decoding import Decoding, frame_rate
 from pvnet.video.frame import SourceStats
-from pvnet.video.reader import Fitter, shown_size
+from pvnet.video.reader import Fitter
 from pvnet.video.source import open as open_video
+from pvnet.video.time_stamps import TimeLine
 
 from .clips import ClipError
 
@@ -28,7 +31,7 @@ class VideoFacts:
     """What the header of a video says.
 
     Attributes:
-        size: (h, w) of its pictures in pixels, turned as they are shown.
+        size: (h, w) of its pictures in square pixels, turned as they are shown.
         fps: average frames per second.
         duration_s: length in seconds.
     """
@@ -45,9 +48,9 @@ class Decoded:
     Attributes:
         frames: uint8 [n, h, w, 3].
         times_s: float64 [n], from the first frame of the video.
-        source_size: (h, w) of its own pictures.
+        source_size: (h, w) of its own pictures as they are shown.
         fps: its average rate.
-        damaged: pieces of data that could not be decoded.
+        damaged: pieces of data that could not be decoded, and pictures left out as damaged.
     """
 
     frames: NDArray[np.uint8]
@@ -69,12 +72,12 @@ def probe(path: Path) -> VideoFacts:
             if not container.streams.video:
                 raise unusable(path, "no video stream")
             stream = container.streams.video[0]
-            fps = float(stream.average_rate or stream.guessed_rate or 0)
+            fps = frame_rate(stream)
             length = _duration(av, container, stream)
-            frame = next(container.decode(stream), None)
-            if frame is None:
+            picture = Decoding(av, container).peek()
+            if picture is None:
                 raise unusable(path, "no frame can be decoded")
-            size = shown_size(frame)
+            size = picture.shape.shown
     except broken(av) as error:
         if isinstance(error, ClipError):
             raise
@@ -114,13 +117,13 @@ def decode_all(
     frames, times = [], []
     av = load_av()
     try:
-        with open_video(str(path), size=size) as source:
+        with open_video(str(path), size=size, damaged="skip") as source:
             for frame in source:
                 frames.append(frame.image)
                 times.append(frame.time_s)
                 if max_frames is not None and len(frames) >= max_frames:
                     break
-            info, damaged = source.info, source.stats.corrupt
+            info, damaged = source.info, source.stats.corrupt + source.stats.damaged
             mapping = frame.mapping if frames else None
     except broken(av) as error:
         raise unusable(path, str(error)) from error
@@ -168,7 +171,7 @@ def decode_at(path: Path, times_s: NDArray[np.float64], *, size: tuple[int, int]
     back[order] = np.arange(len(order))
     frames = np.stack([shots[k][0] for k in back])
     stamps = np.array([shots[k][1] for k in back], np.float64)
-    return Decoded(frames, stamps, reader.shown, reader.fps, reader.stats.corrupt)
+    return Decoded(frames, stamps, reader.shown, reader.fps, reader.damaged)
 
 
 class _Window:
@@ -177,7 +180,8 @@ class _Window:
     def __init__(self, av: Any, path: Path, size: tuple[int, int]) -> None:
         self._av, self._path = av, path
         self._fitter = Fitter(av, size, fit="stretch", keep_original=False)
-        self.stats = SourceStats()
+        self._stats = SourceStats()
+        self.damaged = 0
         self.shown = (0, 0)
         self.fps = 25.0
 
@@ -190,20 +194,20 @@ class _Window:
             if not container.streams.video:
                 raise unusable(self._path, "no video stream")
             stream = container.streams.video[0]
-            stream.thread_type = "SLICE"
-            self.fps = float(stream.average_rate or stream.guessed_rate or 25)
-            begin = float((stream.start_time or 0) * stream.time_base)
+            self.fps = frame_rate(stream) or 25.0
+            begin: float | None = None
             slack = _SLACK / self.fps
             if seek:
+                begin = _beginning(container, stream)
                 container.seek(int((begin + wanted[0]) / stream.time_base), stream=stream)
-            held: Any = None
+            held: Picture | None = None
             held_time = 0.0
-            for frame, time_s in self._frames(container, stream, begin):
+            for picture, time_s in self._pictures(container, begin):
                 if held is None and seek and time_s > wanted[0] + slack:
                     return None
                 if held is not None:
                     self._take(out, held, held_time, wanted, time_s - slack)
-                held, held_time = frame, time_s
+                held, held_time = picture, time_s
                 if len(out) == len(wanted):
                     return out
             if held is not None:  # the last frame is on show for one frame's time
@@ -213,35 +217,40 @@ class _Window:
     def _take(
         self,
         out: list[tuple[NDArray[np.uint8], float]],
-        frame: Any,
+        held: Picture,
         time_s: float,
         wanted: NDArray[np.float64],
         until: float,
     ) -> None:
-        """Append `frame` for every wanted time before `until`."""
+        """Append the picture for every wanted time before `until`."""
         image: NDArray[np.uint8] | None = None
         while len(out) < len(wanted) and wanted[len(out)] < until:
             if image is None:
-                picture = self._fitter(frame, time_s, self.stats)
+                picture = self._fitter(held, self._stats)
                 image = picture.image
                 if picture.mapping is not None:
                     self.shown = picture.mapping.source_size
             out.append((image, time_s))
 
-    def _frames(self, container: Any, stream: Any, begin: float) -> Iterator[tuple[Any, float]]:
-        last = -1.0
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except broken(self._av) as error:
-                self.stats.corrupt += 1
-                self.stats.note(str(error))
-                continue
-            for frame in frames:
-                time_s = last + 1 / self.fps if frame.time is None else float(frame.time) - begin
-                if not frame.is_corrupt and time_s > last:
-                    last = time_s
-                    yield frame, time_s
+    def _pictures(self, container: Any, begin: float | None) -> Iterator[tuple[Picture, float]]:
+        """The pictures that are not damaged, with times from `begin`, None: from the first one."""
+        decoding = Decoding(self._av, container)
+        for item in TimeLine(decoding.pictures(self._stats), 1 / self.fps, self._stats):
+            if item.picture.damaged:
+                self._stats.damaged += 1
+            else:
+                begin = item.time_s if begin is None else begin
+                yield item.picture, item.time_s - begin
+            self.damaged = self._stats.corrupt + self._stats.damaged
+
+
+def _beginning(container: Any, stream: Any) -> float:
+    """The time of the first picture, before anything has been read."""
+    stamp = stream.start_time
+    if container.format.name == "avi":  # counts packets from 0, and pictures not always
+        first = next(container.demux(stream))
+        stamp = first.dts if first.pts is None else first.pts
+    return float((stamp or 0) * stream.time_base)
 
 
 def unusable(path: Path, detail: str) -> ClipError:

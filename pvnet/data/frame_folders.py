@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from pvnet.video.av_import import load_av
 from pvnet.video.folder import images_in, read_image
 from pvnet.video.frame import SourceStats
-from pvnet.video.reader import Fitter, shown_size
+from pvnet.video.reader import Fitter
 from pvnet.video.source import FOLDER_FPS
 
 from .decode import Decoded, VideoFacts, unusable
@@ -29,7 +28,7 @@ def probe_folder(folder: Path) -> VideoFacts:
     first = None if not paths else read_image(load_av(), paths[0])
     if first is None:
         raise unusable(folder, f"{len(paths)} images, the first of them unreadable")
-    return VideoFacts(shown_size(first), FOLDER_FPS, len(paths) / FOLDER_FPS)
+    return VideoFacts(first.shape.shown, FOLDER_FPS, len(paths) / FOLDER_FPS)
 
 
 def decode_folder_at(
@@ -66,9 +65,9 @@ class _Images:
 
     def __call__(self, row: int) -> NDArray[np.uint8]:
         for number in range(row, -1, -1):
-            frame: Any = read_image(self._av, self._paths[number])
-            if frame is not None:
-                picture = self._fitter(frame, None, SourceStats())
+            image = read_image(self._av, self._paths[number])
+            if image is not None:
+                picture = self._fitter(image, SourceStats())
                 if picture.mapping is not None:
                     self.shown = picture.mapping.source_size
                 return picture.image

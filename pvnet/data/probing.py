@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pvnet.errors import FileError
 
-from .cache import default_folder
+from .cache import FORMAT, default_folder
 from .clips import ClipError
 from .decode import VideoFacts, probe
 from .frame_folders import probe_folder
@@ -28,7 +28,7 @@ def probe_all(paths: Sequence[Path], cache: Path | None) -> list[VideoFacts | st
     """
     if len(paths) < _KEEP_FROM:
         return _probe(paths)
-    store = (default_folder() if cache is None else cache) / "probed.json"
+    store = (default_folder() if cache is None else cache) / f"probed-{FORMAT}.json"
     known = _load(store)
     keys = [_key(path) for path in paths]
     new = [(k, p) for k, p in zip(keys, paths) if k not in known]

@@ -178,7 +178,8 @@ class Network(nn.Module):
         way to carry state from one piece of a long clip to the next.
 
         Args:
-            frames: [b, c, h, w], or a dict of them by input name.
+            frames: [b, c, h, w], or a dict of them by input name; copied where the state keeps
+                them, so the same tensors may hold the next frames.
             state: of init_state or of the step before, in the same wiring.
             ages: int64 [b], ticks since the first frame of each row's video, where rows began at
                 different ticks (`NetworkState.reset_rows`, at multiples of the hyper-period): in a
@@ -205,7 +206,8 @@ class Network(nn.Module):
             if not is_due(step.period, step.origin, tick):
                 continue
             if step.op == "input":
-                value = inputs[step.name]
+                # The state keeps it; who gave it may fill the same tensor with the next frame.
+                value = inputs[step.name].clone()
             else:
                 value = fire(step, layers.get(step.name), read_firing, tick)
             if ages is not None and step.origin > 0:

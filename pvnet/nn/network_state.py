@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree
+
+from pvnet.errors import InvalidArgumentError
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,15 @@ class NetworkState:
 
         Args:
             rows: bool [b], which rows forget everything.
+
+        Raises:
+            InvalidArgumentError: for anything but b bools, such as indices.
         """
+        if rows.dtype != torch.bool or tuple(rows.shape) != (self.batch,):
+            raise InvalidArgumentError(
+                f"[NetworkState.reset_rows] rows is no mask: got {rows.dtype} {list(rows.shape)}, "
+                f"expected bool [{self.batch}]. Pass True for the rows to reset."
+            )
         here = {k: v[0].device for k, v in self.rings.items() if v}
         rings = {
             k: tuple(x.masked_fill(rows.reshape(-1, 1, 1, 1, 1).to(here[k]), 0.0) for x in v)

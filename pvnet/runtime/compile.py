@@ -30,12 +30,14 @@ def compile(
             `(graph, weights)`.
         backend: "auto" (the fastest here), "cpu", "ref" (naive, the oracle) or "cuda".
         dtype: "f32".
-        lanes: CPU workers of one tick; None = one per CPU this process may use. The result does
-            not depend on it, bit for bit.
+        lanes: CPU workers of one tick; None = as many as this network has work for, at most one per
+            CPU that the process may use (its container's quota counted). The result does not
+            depend on it, bit for bit.
         batch: rows, that is videos that run side by side, each with a clock of its own.
         isa: CPU instruction set to force ("avx512", "avx2", "neon", "scalar"); None = the best
             here, or the environment variable PVNET_CPU_ISA.
-        pin: pin worker lanes to CPUs.
+        pin: pin worker lanes to CPUs; a CPU takes one lane of the process, and what goes beyond is
+            left to the system.
         fixed_lanes: False = while other programs keep the CPUs so busy that lanes wait for each
             other longer than sharing a tick saves, the calling thread makes ticks alone (see
             `Stream.lanes_used`); True = lanes always share, for measurements of them.

@@ -37,9 +37,7 @@ def info() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
-        "cpus": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cpus": _core.usable_cpus(),
         "byte_order": sys.byteorder,
         "backends": json.loads(_core.describe_backends()),
         "packages": {p: _version(p) for p in ("numpy", "torch", "av", "matplotlib", "cupy")},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,16 +18,29 @@ if TYPE_CHECKING:
     from pvnet.runtime.plan import Plan
     from pvnet.video.feed import Policy
 
+OnGap = Literal["keep", "reset"]
+
 TRACE_DTYPE = np.dtype(
     [(n, np.int64) for n in ("tick", "lane", "op", "lo", "hi", "begin_ns", "end_ns")]
+)
+
+_TICK_MADE = (
+    "[Stream.tick] the tick was made before this exception came: Stream.ticks counts it, and "
+    "Stream.outputs() has its results. Do not hand the same frame over again."
 )
 
 
 class Stream:
     """The state of `plan.batch` videos running through one Plan.
 
-    One thread at a time: a call from a second one raises StateError and changes nothing. Whatever
-    a call raises, the state is as before it.
+    One thread at a time: a call from a second one raises StateError and changes nothing.
+
+    What pvnet raises leaves the state as it was. An exception of somebody else's, from a signal
+    handler (KeyboardInterrupt, an alarm), may come when the tick has just been made: `ticks` counts
+    it, `outputs()` has its results, and the exception that leaves `tick` says so in a note.
+
+    In a forked process (`os.fork`, the workers of a torch DataLoader) a stream goes on from where
+    it was, with worker lanes of its own.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -44,20 +57,27 @@ class Stream:
                 when batch is 1); numpy, torch (CPU) or anything with DLPack, any strides. uint8 is
                 turned into (x / 255 - mean) / std of the input node, float32 is taken as it is.
                 A dict by input name when the graph has several inputs.
-            rows: bool [b], which batch rows advance; the others are frozen. None = all.
+            rows: bool [b], which batch rows advance; the others are frozen. None = all. A mask, not
+                indices: numbers are refused.
 
         Returns:
             The outputs (held values included), tick indices, validity and ages.
 
         Raises:
             InvalidArgumentError: wrong shape, dtype, device, or values that are not finite.
-            StateError: another thread is inside this stream.
+            StateError: another thread is inside this stream, or was when this process was forked.
+            UnsupportedError: the system refuses the threads that a forked process needs.
 
         """
         begin = time.perf_counter()
-        mask = None if rows is None else [bool(r) for r in rows]
-        result = self._core.tick(self._frames(frame), mask)
-        return self._tick(result, (time.perf_counter() - begin) * 1e3)
+        before = self._core.ticks_sum
+        try:
+            result = self._core.tick(self._frames(frame), rows)
+            return self._tick(result, (time.perf_counter() - begin) * 1e3)
+        except BaseException as error:
+            if self._core.ticks_sum != before:
+                error.add_note(_TICK_MADE)
+            raise
 
     def _frames(self, frame: Any) -> list[Any]:
         if isinstance(frame, Mapping):
@@ -98,34 +118,58 @@ class Stream:
         return ages
 
     def run(
-        self, source: Iterable[Any], *, policy: Policy = "block", realtime: bool = False
+        self,
+        source: Iterable[Any],
+        *,
+        policy: Policy | None = None,
+        realtime: bool = False,
+        on_gap: OnGap = "keep",
     ) -> Iterator[Tick]:
         """Runs a source of frames through the stream.
 
         Args:
-            source: a `pvnet.video` source, or any iterable of frames.
+            source: a `pvnet.video` source, or any iterable of frames: what `tick` takes, or objects
+                with such an `image`.
             policy: what happens to frames that come faster than ticks: "block" (none is lost),
-                "drop_oldest", "drop_newest" or "latest". Anything but "block" reads the source in
-                a thread of its own.
+                "drop_oldest", "drop_newest" or "latest". None: "latest" for live sources (cameras,
+                live URLs, pipes), "block" for all others. Anything but "block" reads the source
+                in a thread of its own.
             realtime: pace a file by its time stamps, as a camera would.
+            on_gap: what becomes of the state where a live source was lost and came back
+                (`Tick.gap`): "keep" goes on with it, "reset" begins anew with the frame after it.
 
         Yields:
-            One Tick per frame taken, with `.frame` set.
+            One Tick per frame taken, with `.frame` set. A frame that has to wait is copied, unless
+            its source never changes what it gave away (`pvnet.video` sources). With "block" and
+            without realtime none waits: `.frame` is then the object that the source gave, and
+            changes with it.
+
+        Raises:
+            InvalidArgumentError: an unknown policy or on_gap, or a frame that cannot be copied.
+            SourceLostError: a live source was lost and did not come back.
 
         """
-        if policy == "block" and not realtime:
-            for frame in source:
-                yield self._run_one(frame)
-            return
-        from pvnet.video.feed import Feed
+        from pvnet.video.feed import Feed, default_policy
         from pvnet.video.source import Source
 
-        live = source if isinstance(source, Source) else _as_frames(source)
+        if on_gap not in ("keep", "reset"):
+            raise InvalidArgumentError(
+                f"[Stream.run] on_gap: got {on_gap!r}, expected 'keep' or 'reset'. "
+                "Supported values are these two."
+            )
+        policy = default_policy(source) if policy is None else policy
+        if policy == "block" and not realtime:
+            for frame in source:
+                yield self._run_one(frame, on_gap)
+            return
+        live = source if isinstance(source, Source) else _Frames(source)
         with Feed(live, policy=policy, realtime=realtime) as feed:
             for frame in feed:
-                yield self._run_one(frame)
+                yield self._run_one(frame, on_gap)
 
-    def _run_one(self, frame: Any) -> Tick:
+    def _run_one(self, frame: Any, on_gap: OnGap) -> Tick:
+        if on_gap == "reset" and getattr(frame, "gap", None) is not None:
+            self.reset()
         out = self.tick(getattr(frame, "image", frame))
         out.frame = frame
         return out
@@ -133,6 +177,11 @@ class Stream:
     def outputs(self) -> Tick:
         """The held outputs, without a tick; zeros before the first one."""
         return self._tick(self._core.outputs(), 0.0)
+
+    @property
+    def ticks(self) -> NDArray[np.int64]:
+        """int64 [b], ticks that each row has made."""
+        return self._core.ticks
 
     @property
     def lanes_used(self) -> int:
@@ -145,8 +194,13 @@ class Stream:
         return self._core.lanes_used
 
     def reset(self, rows: Sequence[bool] | None = None) -> None:
-        """Puts rows (None = all) back before their first tick; the others are untouched."""
-        self._core.reset(None if rows is None else [bool(r) for r in rows])
+        """Puts rows (None = all) back before their first tick; the others are untouched.
+
+        Args:
+            rows: bool [b], the rows to reset.
+
+        """
+        self._core.reset(rows)
 
     def snapshot(self) -> bytes:
         """The whole state; `restore` on any stream of an equal plan goes on from there."""
@@ -179,13 +233,28 @@ class Stream:
         return events.view(TRACE_DTYPE).reshape(-1)
 
 
-def _as_frames(source: Iterable[Any]) -> Iterator[Any]:
-    """Frames as they are; bare arrays with the time at which they came."""
-    from pvnet.video.frame import Frame
+class _Frames:
+    """What has an image as it is; bare arrays and tensors with the time at which they came."""
 
-    begin = time.perf_counter()
-    for index, item in enumerate(source):
-        if isinstance(item, Frame):
-            yield item
-        else:
-            yield Frame(np.asarray(item), index, time.perf_counter() - begin, "frames")
+    def __init__(self, source: Iterable[Any]) -> None:
+        self._source = source
+        for name in ("owned", "interrupt"):
+            if hasattr(source, name):
+                setattr(self, name, getattr(source, name))
+
+    def __iter__(self) -> Iterator[Any]:
+        from pvnet.video.frame import Frame
+
+        begin = time.perf_counter()
+        for index, item in enumerate(self._source):
+            if hasattr(item, "image"):
+                yield item
+            else:
+                yield Frame(_image(item), index, time.perf_counter() - begin, "frames")
+
+
+def _image(item: Any) -> Any:
+    """As it is if `Stream.tick` takes it; other things (lists, pictures) as arrays."""
+    if isinstance(item, Mapping) or hasattr(item, "__dlpack__"):
+        return item
+    return item if hasattr(item, "__cuda_array_interface__") else np.asarray(item)

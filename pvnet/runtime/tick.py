@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pvnet.video.frame import Gap
+
 
 @dataclass
 class Tick:
@@ -25,7 +27,8 @@ class Tick:
         valid: bool [b], whether the row's outputs depend on real frames along every path.
         latency_ms: computational latency of this tick: from handing the frame over to having the
             outputs.
-        frame: the source's frame, when the tick came from `Stream.run`.
+        frame: the source's frame, when the tick came from `Stream.run`; a copy of it where it had
+            to wait, else the very object that the source gave.
 
     """
 
@@ -35,6 +38,15 @@ class Tick:
     latency_ms: float
     _age: Callable[[int], dict[int, NDArray[np.int64]]]
     frame: Any = None
+
+    @property
+    def gap(self) -> Gap | None:
+        """What a live source lost just before this tick's frame; None: nothing.
+
+        It has `.seconds`, `.frames`, `.reconnects` and `.reason`.
+        """
+        gap: Gap | None = getattr(self.frame, "gap", None)
+        return gap
 
     @property
     def age(self) -> dict[int, NDArray[np.int64]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pvnet.errors import FileError
 
 from .av_import import broken, load_av
+from .decoding import Decoded, Decoding
 from .frame import SourceInfo, SourceStats
 from .mapping import Fit
 from .reader import Fitter, Picture
@@ -25,14 +27,20 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in parts if p]
 
 
-def read_image(av: Any, path: Path) -> Any | None:
-    """The decoded image as a frame of PyAV, or None if it is damaged."""
+def read_image(av: Any, path: Path, stats: SourceStats | None = None) -> Decoded | None:
+    """The decoded image, or None if it is damaged; oddities are noted in `stats`."""
+    found = SourceStats()
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 return None
-            frame = next(container.decode(video=0), None)
-            return None if frame is None or frame.is_corrupt else frame
+            decoded = next(Decoding(av, container).pictures(found), None)
+            if decoded is None or decoded.damaged:
+                return None
+            if stats is not None:
+                for problem in found.problems:
+                    stats.note(f"{path.name}: {problem}")
+            return decoded
     except broken(av):
         return None
 
@@ -56,6 +64,8 @@ class FolderReader:
     Raises:
         FileError: if there is no image, or the first ones cannot be read.
     """
+
+    owned = True  # every picture is new memory
 
     def __init__(
         self,
@@ -85,11 +95,14 @@ class FolderReader:
                 f"{len(self._paths)} damaged files, expected images. Write the frames again."
             )
         self.info = SourceInfo(
-            width=first.width,
-            height=first.height,
+            width=first.shape.shown[1],
+            height=first.shape.shown[0],
             fps=fps,
             n_frames=len(self._paths),
             duration_s=len(self._paths) / fps,
+            coded_size=first.shape.coded,
+            sample_aspect_ratio=float(first.shape.sample_aspect_ratio),
+            orientation=first.shape.orientation,
         )
 
     def pictures(self, stats: SourceStats) -> Iterator[Picture]:
@@ -97,12 +110,13 @@ class FolderReader:
         size, how, keep = self._fit
         fitter = Fitter(self._av, size, fit=how, keep_original=keep)
         for i, path in enumerate(self._paths):
-            frame = read_image(self._av, path)
-            if frame is None:
+            image = read_image(self._av, path, stats)
+            if image is None:
                 stats.corrupt += 1
                 stats.note(f"damaged image {path.name}")
                 continue
-            yield fitter(frame, i / self._fps, stats)
+            image = replace(image, time_s=i / self._fps, duration_s=1.0 / self._fps)
+            yield fitter(image, stats)
 
     def close(self) -> None:
         """Nothing stays open between images."""

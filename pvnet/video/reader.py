@@ -9,25 +9,49 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .decoding import Decoded, SourceGoneError
 from .frame import SourceInfo, SourceStats
 from .mapping import Fit, Mapping
+from .orientation import sideways, turned
+
+__all__ = ["Fitter", "Image", "Picture", "Reader", "SourceGoneError"]
 
 Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: uint8 [h, w, 3] RGB, its time stamp (None if it has none)."""
+    """A decoded picture.
+
+    Attributes:
+        image: uint8 [h, w, 3] RGB.
+        time_s: its time stamp, None if it has none.
+        mapping: to the picture as it is shown, before resizing.
+        original: the picture before resizing.
+        ready: a finished Frame with more fields than the usual ones.
+        damaged: it was decoded from damaged data, or predicted from such a picture.
+        duration_s: how long it is on show by the container's word, None if it does not say.
+        number: its place in a pass over a source that can have gaps; 0 elsewhere.
+    """
 
     image: Image
     time_s: float | None
     mapping: Mapping | None = None
     original: Image | None = None
-    ready: Any = None  # a finished Frame with more fields than the usual ones
+    ready: Any = None
+    damaged: bool = False
+    duration_s: float | None = None
+    number: int = 0
 
 
 class Reader(Protocol):
-    """A source's way to its pictures."""
+    """A source's way to its pictures.
+
+    It may also have `owned` (True: no picture is changed once it was given away), `finish(stats)`
+    (after a whole pass: was it whole?), `interrupt()` (from another thread: end the pass),
+    `take_gap()` (what was lost before the newest picture) and `clocked` (True: it has no time
+    stamps but the moments at which its pictures come).
+    """
 
     info: SourceInfo
 
@@ -41,7 +65,7 @@ class Reader(Protocol):
 
 
 class Fitter:
-    """Turns PyAV frames into RGB arrays of one size.
+    """Turns decoded pictures into RGB arrays of one size.
 
     Args:
         av: the module.
@@ -59,10 +83,10 @@ class Fitter:
         self._keep = keep_original
         self._seen: tuple[int, int] | None = None
 
-    def __call__(self, frame: Any, time_s: float | None, stats: SourceStats) -> Picture:
-        """Convert a PyAV frame."""
-        turns = quarter_turns(getattr(frame, "rotation", 0))
-        shown = shown_size(frame)
+    def __call__(self, decoded: Decoded, stats: SourceStats) -> Picture:
+        """Convert a decoded picture: upright, in square pixels, resized, by one step of scaling."""
+        shape = decoded.shape
+        shown = shape.shown
         if self._size is None:
             self._size = shown
         if self._seen is not None and self._seen != shown:
@@ -70,7 +94,7 @@ class Fitter:
             stats.note(f"picture size changed from {self._seen} to {shown} (h, w)")
         self._seen = shown
         mapping = Mapping.fit(shown, self._size, self._fit)
-        image = self._convert(frame, mapping.inner_size, turns)
+        image = self._convert(decoded, mapping.inner_size)
         if mapping.inner_size != mapping.target_size:
             framed = np.zeros((*mapping.target_size, 3), np.uint8)
             (y, x), (h, w) = mapping.offset, mapping.inner_size
@@ -78,22 +102,18 @@ class Fitter:
             image = framed
         original = None
         if self._keep:
-            original = image if shown == self._size else self._convert(frame, shown, turns)
-        return Picture(image, time_s, mapping, original)
+            original = image if shown == self._size else self._convert(decoded, shown)
+        return Picture(
+            image,
+            decoded.time_s,
+            mapping,
+            original,
+            damaged=decoded.damaged,
+            duration_s=decoded.duration_s,
+        )
 
-    def _convert(self, frame: Any, size: tuple[int, int], turns: int) -> Image:
-        h, w = size if turns % 2 == 0 else size[::-1]
-        rgb = self._reformatter.reformat(frame, width=w, height=h, format="rgb24")
-        image = rgb.to_ndarray()
-        return np.ascontiguousarray(np.rot90(image, turns) if turns else image)
-
-
-def shown_size(frame: Any) -> tuple[int, int]:
-    """(h, w) of a PyAV frame, turned as it is shown."""
-    sideways = quarter_turns(getattr(frame, "rotation", 0)) % 2
-    return (frame.width, frame.height) if sideways else (frame.height, frame.width)
-
-
-def quarter_turns(degrees: float) -> int:
-    """Counter-clockwise quarter turns (0..3) of a display rotation in degrees."""
-    return round(float(degrees) / 90.0) % 4
+    def _convert(self, decoded: Decoded, size: tuple[int, int]) -> Image:
+        turn = decoded.shape.orientation
+        h, w = size[::-1] if sideways(turn) else size
+        rgb = self._reformatter.reformat(decoded.frame, width=w, height=h, format="rgb24")
+        return turned(rgb.to_ndarray(), turn)

@@ -65,6 +65,8 @@ class SyntheticReader:
         InvalidArgumentError: for options out of range.
     """
 
+    owned = True  # every picture is new memory
+
     def __init__(self, name: str, *, size: tuple[int, int] | None, fps: float | None) -> None:
         given = parse(name)
         h, w = size or given.pop("size", (128, 96))

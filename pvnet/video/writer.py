@@ -1,35 +1,49 @@
-"""Writing mp4 files that play anywhere."""
+"""Writing videos: each frame at its time, and a file that is complete or lies beside."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
+import sys
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.errors import FileError, InvalidArgumentError, StateError
+from pvnet.errors import FileError, InvalidArgumentError, StateError, UnsupportedError
 
+from .audio_copy import AudioCopy
 from .av_import import load_av
+from .encoder import Encoder
+from .formats import choose_codec, format_of
+from .part_file import PartFile, reason
+from .salvage import blank_header, cut_broken_end, playable
 
 
 class VideoWriter:
-    """Writes frames as H.264 (MPEG-4 part 2 where x264 is missing), yuv420p, constant rate.
+    """Writes frames to the container that the file's name ends with (docs/video.md lists them).
 
-    Odd sizes get one more row or column, a copy of the last, because yuv420p needs even ones.
+    While it is written the file lies beside as `clip.partial.mp4`; `close` gives it its name. An
+    existing file stays until then. What an error or a killed program leaves there can be played
+    up to the last second or so.
+
+    Odd sizes get one more row or column, a copy of the last, where the codec needs even ones.
 
     Args:
-        path: of the mp4 file; its folder must exist.
-        fps: frames per second.
+        path: of the file; its folder must exist. A device or a pipe is written directly.
+        fps: frames per second, of frames without times; of others the usual rate.
         size: (h, w) of the frames.
         quality: x264's constant rate factor, 0 (lossless) to 51; smaller is better.
+        audio_from: video file whose audio is copied; see `audio_copied` and `audio_left_out`.
+        begin_s: the time that is the file's beginning, on the clock of the frames and the audio.
 
     Raises:
-        InvalidArgumentError: for a rate, size or quality out of range.
-        FileError: if the file cannot be written.
+        InvalidArgumentError: for a format, rate, size or quality out of range.
+        UnsupportedError: without PyAV or an encoder that takes such pictures.
+        FileError: if the file cannot be written, or `audio_from` not read.
     """
 
     def __init__(
@@ -39,55 +53,108 @@ class VideoWriter:
         *,
         size: tuple[int, int],
         quality: int = 20,
+        audio_from: str | os.PathLike[str] | None = None,
+        begin_s: float = 0.0,
     ) -> None:
+        self._file: PartFile | None = None
+        self._encoder: Encoder | None = None
+        self._audio: AudioCopy | None = None
+        self._format = format_of(path)
         h, w = size
-        if not (0 < fps <= 1000) or h < 1 or w < 1 or not 0 <= quality <= 51:
+        most = self._format.max_fps
+        if not (0 < fps <= most) or h < 1 or w < 1 or not 0 <= quality <= 51:
             raise InvalidArgumentError(
                 f"[video.VideoWriter] fps, size, quality: got {fps!r}, {size!r}, {quality!r}, "
-                "expected 0 < fps <= 1000, positive (height, width), 0 <= quality <= 51. "
-                "Change the one out of range."
+                f"expected 0 < fps <= {most} ({Path(path).suffix or '.mp4'}), positive (height, "
+                "width), 0 <= quality <= 51. Change the one out of range, or the format."
             )
         self._av = load_av()
-        self._size = (int(h), int(w))
-        self._even = (h + h % 2, w + w % 2)
         self._path = Path(path)
+        self._size = (int(h), int(w))
         self._frames = 0
+        self._kept: Path | None = None
+        self._step_s = 1 / Fraction(fps)
+        self._last_s: float | None = None
+        self.codec = choose_codec(self._av, self._format, path)
+        self._file = PartFile(path)
         try:
-            self._path.open("wb").close()  # FFmpeg itself would complain only at the first frame
-            self._container: Any = self._av.open(str(path), "w", format="mp4")
-        except (OSError, ValueError) as error:
-            raise FileError(
-                f"[video.VideoWriter] cannot write {str(path)!r}: got {error}, expected a writable "
-                "path. Make its folder, or choose another."
+            if audio_from is not None:
+                self._audio = AudioCopy(self._av, audio_from)
+            self._encoder = self._open(fps, quality)
+            self._begin(begin_s)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _open(self, fps: float, quality: int) -> Encoder:
+        assert self._file is not None
+        try:
+            return Encoder(
+                self._av,
+                self._file.sink,
+                self._format,
+                self.codec,
+                fps=fps,
+                size=self._size,
+                quality=quality,
+                piped=self._file.direct,
+                audio=self._audio or None,
+            )
+        except (self._av.FFmpegError, ValueError, MemoryError) as error:
+            raise UnsupportedError(
+                f"[video.VideoWriter] {self.codec} cannot write {str(self._path)!r}: got pictures "
+                f"of {self._size[1]}x{self._size[0]} and {reason(error)}, expected a size that it "
+                "takes. Make them smaller, or choose another format."
             ) from error
-        self._rate = Fraction(fps).limit_denominator(1001)
-        available = self._av.codecs_available
-        self.codec = "libx264" if "libx264" in available else "mpeg4"
-        stream = self._container.add_stream(self.codec, rate=self._rate)
-        stream.height, stream.width = self._even
-        stream.pix_fmt = "yuv420p"
-        if self.codec == "libx264":
-            stream.options = {"crf": str(quality), "preset": "veryfast"}
-        else:
-            stream.bit_rate = max(400_000, int(h * w * fps * 0.2))
-        self._stream = stream
+
+    def _begin(self, begin_s: float) -> None:
+        """The audio may begin before the first picture."""
+        self._check_time(begin_s, "begin_s")
+        audio = self._audio.begin_s if self._audio is not None and self.audio_copied else None
+        self._origin = Fraction(begin_s if audio is None else min(audio, begin_s))
+        if self._audio is not None:
+            self._audio.begin(self._origin, lead=self._format.edits)
 
     @property
     def frames(self) -> int:
         """Frames written so far."""
         return self._frames
 
-    def write(self, image: NDArray[np.uint8]) -> None:
+    @property
+    def audio_copied(self) -> list[str]:
+        """Codecs of the copied audio streams."""
+        return [] if self._audio is None else list(self._audio.copied)
+
+    @property
+    def audio_left_out(self) -> list[str]:
+        """A line for each audio stream that is not copied, or not to its end: which and why."""
+        return [] if self._audio is None else list(self._audio.left_out)
+
+    @property
+    def kept(self) -> Path | None:
+        """Where what was written lies after an error; None: nowhere, or there was none."""
+        return self._kept
+
+    @property
+    def older_parts(self) -> list[Path]:
+        """Files that other writers of this path left beside: they were killed, or still write."""
+        return [] if self._file is None else list(self._file.others)
+
+    def write(self, image: NDArray[np.uint8], time_s: float | None = None) -> None:
         """Append a frame.
 
         Args:
             image: uint8 [h, w, 3] RGB of the writer's size.
+            time_s: when it is shown, on the clock of `begin_s`; None: 1 / fps after the one
+                before. One that is not later than the one before is shown right after it.
 
         Raises:
-            InvalidArgumentError: for another dtype or shape.
-            StateError: after `close`.
+            InvalidArgumentError: for another dtype or shape, or a time that is no number.
+            StateError: after `close` or an error.
+            FileError: if the disk is full or fails; the message says where what was written is.
         """
-        if self._container is None:
+        file = self._file
+        if self._encoder is None or file is None:
             raise StateError(
                 "[video.VideoWriter] write: got a closed writer, expected an open one. "
                 "Make a new VideoWriter."
@@ -98,22 +165,123 @@ class VideoWriter:
                 f"[video.VideoWriter] image: got {image.dtype} {image.shape}, expected uint8 "
                 f"{expected}. Convert it, or make the writer with its size."
             )
-        pad = (self._even[0] - self._size[0], self._even[1] - self._size[1])
-        if any(pad):
-            image = np.pad(image, ((0, pad[0]), (0, pad[1]), (0, 0)), mode="edge")
-        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        frame.pts = self._frames
-        frame.time_base = 1 / self._rate
+        if time_s is not None:
+            self._check_time(time_s, "time_s")
+        shown = self._shown(time_s)
+        try:
+            self._encoder.write(image, shown)
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            raise self._fail(error) from error
         self._frames += 1
-        self._container.mux(self._stream.encode(frame))
+        if file.error is not None:
+            raise self._fail(file.error) from file.error
 
-    def close(self) -> None:
-        """Finish the file; may be called twice."""
-        if self._container is not None:
-            container, self._container = self._container, None
-            if self._frames:
-                container.mux(self._stream.encode())
-            container.close()
+    def _shown(self, time_s: float | None) -> Fraction:
+        """When a frame is shown in the file."""
+        if time_s is not None:
+            self._last_s = time_s
+            return Fraction(time_s) - self._origin
+        if self._last_s is None:
+            return self._frames * self._step_s
+        self._last_s += float(self._step_s)
+        return Fraction(self._last_s) - self._origin
+
+    def close(self, end_s: float | None = None, *, whole_audio: bool = True) -> None:
+        """Finish the file and give it its name; may be called twice. Without a frame there is none.
+
+        Args:
+            end_s: until when the last frame is shown; None: for 1 / fps.
+            whole_audio: also what follows the last frame.
+
+        Raises:
+            FileError: if the disk is full or fails; the message says where what was written is.
+        """
+        file = self._file
+        if file is None or self._encoder is None:
+            return
+        if not self._frames:
+            self._discard()
+            return
+        if end_s is not None:
+            self._check_time(end_s, "end_s")
+        try:
+            self._finish(end_s, whole_audio=whole_audio)
+            if file.error is not None:
+                raise file.error
+            blank_header(file, self._format.muxer)
+            file.commit()
+            self._file = None
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            raise self._fail(file.error or error) from error
+
+    def abandon(self) -> Path | None:
+        """Finish what was written, and leave it beside under its partial name.
+
+        Returns:
+            Where it lies; None if no frame of it can be played.
+        """
+        if self._file is None:
+            return self._kept
+        file = self._file
+        with contextlib.suppress(self._av.FFmpegError, OSError, ValueError):
+            self._finish(None, whole_audio=False)
+        self._file = None
+        if file.direct:
+            file.keep()
+            return None
+        if file.error is not None:
+            with contextlib.suppress(OSError):
+                cut_broken_end(file, self._format.muxer)
+        if self._frames and playable(self._av, file.part):
+            file.keep()
+            self._kept = file.part
+        else:
+            file.discard()
+        return self._kept
+
+    def _finish(self, end_s: float | None, *, whole_audio: bool) -> None:
+        """Close the container; whatever happens, it is closed afterwards."""
+        encoder, self._encoder = self._encoder, None
+        if encoder is None:
+            return
+        end = None if end_s is None else Fraction(end_s) - self._origin
+        try:
+            encoder.close(end, whole_audio=whole_audio)
+        finally:
+            if self._audio is not None:
+                self._audio.close()
+
+    def _fail(self, error: BaseException) -> FileError:
+        """What is raised after an error; what was written is saved."""
+        assert self._file is not None
+        direct = self._file.direct
+        kept = self.abandon()
+        rest = "Nothing of it could be kept. "
+        if direct:
+            rest = ""
+        elif kept is not None:
+            rest = f"What was written until then is kept in {str(kept)!r}. "
+        return FileError(
+            f"[video.VideoWriter] cannot go on writing {str(self._path)!r}: got {reason(error)} "
+            f"after {self._frames} frames, expected a disk with room that works. {rest}"
+            "Make room, or choose another place."
+        )
+
+    def _discard(self) -> None:
+        with contextlib.suppress(self._av.FFmpegError, OSError, ValueError):
+            self._finish(None, whole_audio=False)
+        if self._audio is not None:
+            self._audio.close()
+        if self._file is not None:
+            self._file.discard()
+            self._file = None
+
+    def _check_time(self, time_s: float, name: str) -> None:
+        if not math.isfinite(time_s):
+            raise InvalidArgumentError(
+                f"[video.VideoWriter] {name}: got {time_s!r}, expected seconds. "
+                "Pass the time of the frame, or None."
+            )
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -124,4 +292,11 @@ class VideoWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if kind is None:
+            self.close()
+        else:  # a file that was there before is worth more than half of a new one
+            self.abandon()
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None and not sys.is_finalizing():
+            self.abandon()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pvnet import video
 from pvnet.cli.__main__ import build_parser
+from pvnet.cli.annotated import AnnotatedVideo
 from pvnet.cli.network import Choice, choose
 from pvnet.cli.overlay import Overlay, enlarged
-from pvnet.cli.run import _Annotated
 
 from .conftest import SMALL, count_frames
 
@@ -124,9 +125,10 @@ def test_overlay_uses_labels_of_the_metadata():
 def test_pictures_of_another_size_are_fitted(tmp_path):
     pytest.importorskip("av")
     path = tmp_path / "a.mp4"
-    with _Annotated(path, 25.0) as annotated:
-        for height in (60, 90, 60):
-            annotated.write(np.full((height, 80, 3), 90, np.uint8))
+    with video.open("synthetic") as source, AnnotatedVideo(path, source) as annotated:
+        for t, height in enumerate((60, 90, 60)):
+            annotated.write(np.full((height, 80, 3), 90, np.uint8), t / 25)
+        annotated.close(complete=False)
     frames, last = count_frames(path)
     assert (frames, last.shape) == (3, (60, 80, 3))
 
@@ -143,6 +145,6 @@ def test_interrupt_keeps_what_was_done(pvnet_cli, video_file, model_file, tmp_pa
     monkeypatch.setattr(Overlay, "draw", draw)
     out = tmp_path / "o.mp4"
     done = pvnet_cli("run", video_file, "--model", model_file, "--out", out, "--json")
-    assert done.code == 0, done.err
-    assert done.document["frames"] == 5
+    assert done.code == 130, done.err
+    assert (done.document["frames"], done.document["interrupted"]) == (5, True)
     assert count_frames(out)[0] == 4

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The validator is tested with deliberately wrong plans: every kind of damage must be refused.
+// The validator is tested with deliberately wrong plans: memory and order. What ops read and
+// compute is in test_plan_damage.cpp, every field of a plan in test_plan_mutants.cpp.
 #include <functional>
 
 #include <pvnet/plan.hpp>
 
 #include "nets.hpp"
+#include "plan_fields.hpp"
 
 namespace {
 
 using pvnet::Graph;
 using pvnet::Plan;
 
-// Plan is move-only (packed weights); the validator looks at everything but these.
 Plan copy_of(const Plan& p) {
   Plan c;
-  c.graph = p.graph, c.options = p.options, c.backend = p.backend, c.values = p.values;
-  c.ops = p.ops, c.input_values = p.input_values, c.outputs = p.outputs;
-  c.hyper_period = p.hyper_period, c.settle_ticks = p.settle_ticks, c.schedule = p.schedule;
-  c.state_floats = p.state_floats, c.scratch_floats = p.scratch_floats;
+  fields::copy(p, c);
   return c;
 }
 

@@ -87,3 +87,10 @@ def test_rounded_time_stamps_hide_no_frame(tmp_path):
     path = write_video(tmp_path / "w.mkv", 30, fps=30)  # stamps of 0.033, 0.067, 0.1 s
     store = CachedStore(open_cache(Request((path,), (24, 32))))
     assert numbers(store.read(0, np.arange(30) / 30).frames) == list(range(30))
+
+
+def test_a_cache_of_pictures_that_were_decoded_otherwise_is_not_used(request_, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(cache_module, "FORMAT", 1)  # before pixels were square and upright
+        old = open_cache(request_)
+    assert old._folder != open_cache(request_)._folder

@@ -30,15 +30,15 @@ def test_a_window_after_a_seek_is_the_same_as_out_of_the_whole(tmp_path, begin):
 
 def test_a_seek_that_lands_too_late_starts_again_from_the_beginning(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", 38, fps=10, gop=12)
-    frames = decode._Window._frames
+    frames = decode._Window._pictures
     seeks = []
 
-    def late(self, container, stream, begin):
-        found = list(frames(self, container, stream, begin))
+    def late(self, container, begin):
+        found = list(frames(self, container, begin))
         seeks.append(found[0][1])
         return iter(found if found[0][1] == 0 else found[8:])
 
-    monkeypatch.setattr(decode._Window, "_frames", late)
+    monkeypatch.setattr(decode._Window, "_pictures", late)
     got = decode_at(path, 2.5 + np.arange(4) / 10, size=(24, 32))
     assert numbers(got.frames) == [25, 26, 27, 28]
     assert len(seeks) == 2

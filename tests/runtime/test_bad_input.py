@@ -151,6 +151,51 @@ def test_bad_rows() -> None:
     assert stream.tick(frames, rows=np.array([True, False])).tick.tolist() == [0, -1]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [0, 1],
+        (1, 1),
+        np.array([0, 1]),
+        np.array([1.0, 0.0]),
+        range(2),
+        "01",
+        b"01",
+        {True, False},
+        {0: True, 1: True},
+        [None, True],
+        ["True", ""],
+        np.array([[True, False], [True, True]]),
+        True,
+        1,
+    ],
+    ids=repr,
+)
+def test_rows_given_as_indices_are_not_taken_for_a_mask(rows) -> None:
+    stream = small_plan(batch=2).stream()
+    frames = np.zeros((2, 8, 10, 3), np.uint8)
+    stream.tick(frames)
+    for call in (lambda: stream.tick(frames, rows=rows), lambda: stream.reset(rows)):
+        with pytest.raises((pvnet.PvnetError, ValueError)) as e:
+            call()
+        if isinstance(e.value, pvnet.PvnetError):
+            assert "rows is no mask" in str(e.value)
+            assert MESSAGE.match(str(e.value)), str(e.value)
+    assert stream.ticks.tolist() == [1, 1]
+
+
+def test_rows_may_be_any_sequence_of_bools() -> None:
+    torch = pytest.importorskip("torch")
+    frames = np.zeros((2, 8, 10, 3), np.uint8)
+    masks = ([True, False], (np.True_, np.False_), np.array([True, False]))
+    for rows in (*masks, torch.tensor([True, False])):
+        stream = small_plan(batch=2).stream()
+        stream.tick(frames, rows=rows)
+        assert stream.ticks.tolist() == [1, 0]
+        stream.reset(rows)
+        assert stream.ticks.tolist() == [0, 0]
+
+
 def test_bad_snapshots() -> None:
     stream, other = small_plan().stream(), small_plan(batch=2).stream()
     stream.tick(GOOD[0])

@@ -69,6 +69,7 @@ struct Attrs {
   int ticks = 0;                  // delay, feedback
   int phase = 0;                  // extra ticks added to the origin (< period)
   std::vector<float> mean, std;   // input, normalize
+  bool operator==(const Attrs&) const = default;
 };
 
 // An edge src -> this node that reads v_src(t - delay). `delay` is the delay of the current wiring

@@ -30,6 +30,7 @@ class AlignedFloats {
   float* data() { return data_; }
   const float* data() const { return data_; }
   size_t size() const { return size_; }
+  void clear();  // zeros, as at first
 
  private:
   float* data_ = nullptr;
@@ -135,15 +136,18 @@ class Plan {
   AlignedFloats packed;                // packed weights of all ops
   int64_t state_floats = 0;            // per batch row
   int64_t scratch_floats = 0;          // per batch row
-  uint64_t fingerprint = 0;  // of graph, backend, isa, dtype and state layout: guards snapshots
+  uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op
 
   std::string to_json() const;  // for people and tools: arena, rings, schedule
 };
 
-// Proves a plan before anything runs it: ring depths suffice, no slot is written and read in one
-// phase by different lanes, every due tile is covered exactly once, nothing is read before it is
-// written, live scratch never overlaps. Called by compile(); public so that tests can break plans.
+// Proves a plan from its graph before anything runs it, whatever the plan itself says: every tap of
+// every op reaches the node and firing that the semantics demand, with the parameters, shape, halo
+// and tiles of the right node; rings are deep enough; every due tile is computed exactly once,
+// before it is read; nothing writes over what is still needed; facts, sizes and fingerprint are
+// right. compile() does the same, and compares the packed weights with those it was given. Public
+// so that tests can break plans.
 Status validate(const Plan& plan);
 
 // Resolves a read at `tick`: the firing index of the value, or a negative number when nothing is

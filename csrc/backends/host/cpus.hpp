@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPUs of this process: which it may use, how many are worth using, and which of them the lanes
+// of its streams have taken.
+#pragma once
+
+#include <vector>
+
+namespace pvnet {
+
+// Ids of the CPUs that this process may use, ascending; never empty.
+std::vector<int> allowed_cpus();
+
+// CPUs worth using: those allowed, at most the container's quota rounded down, at least 1.
+int usable_cpus();
+
+// CPUs of their own for the lanes of one team. Where the teams of this process have taken them all,
+// the system places the rest: two workers on one CPU would wait for each other.
+class CpuShare {
+ public:
+  CpuShare() = default;
+  explicit CpuShare(int lanes);
+  ~CpuShare();
+  CpuShare(CpuShare&& other) noexcept;
+  CpuShare& operator=(CpuShare&& other) noexcept;
+
+  // CPU of lane `lane`; -1: wherever the system puts it. Lane 0 is the caller, whose place is not
+  // ours to choose: its CPU is only kept free of workers.
+  int cpu(int lane) const;
+
+ private:
+  std::vector<int> cpus_;
+};
+
+}  // namespace pvnet

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of validate(). Each proves one noun of the plan from the graph, in the order below, and
+// may rely on what the parts before it have proved: that is why damage anywhere gives a refusal and
+// never a crash. No part shares code with lower, layout, schedule or resolve, which they judge.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backends/kernel_api.hpp"
+#include "graph/errors.hpp"
+
+#include <pvnet/plan.hpp>
+
+namespace pvnet::proof {
+
+// Whether a read sees what is written in the very tick in which it reads.
+enum class SameTick : uint8_t { never, sometimes, always };
+
+// One segment of an operand or of an output.
+struct Read {
+  const Segment* segment = nullptr;
+  int64_t oldest_tap = 0;  // firings between the newest tap and the oldest
+  SameTick same_tick = SameTick::never;
+};
+
+// What is proved of a plan so far.
+struct Proof {
+  explicit Proof(const Plan& p) : plan(p), nodes(p.graph.nodes()) {}
+
+  const Plan& plan;
+  const std::vector<Node>& nodes;
+  std::vector<int> value_of;      // [node]; -1: it holds no memory
+  std::vector<int> writer_of;     // [value]; the op that writes it, -1: frames do
+  std::vector<Read> reads;        // of all ops, then of all outputs, as the plan lists them
+  std::vector<size_t> reads_end;  // [op]; its reads begin where those of the op before end
+
+  size_t reads_begin(size_t op) const { return op == 0 ? 0 : reads_end[op - 1]; }
+  size_t output_reads_begin() const { return reads_end.empty() ? 0 : reads_end.back(); }
+  std::string name(int value) const {
+    return quoted(nodes[static_cast<size_t>(plan.values[static_cast<size_t>(value)].node)].name);
+  }
+  std::string op_name(size_t op) const {
+    return quoted(nodes[static_cast<size_t>(plan.ops[op].node)].name);
+  }
+};
+
+Status wrong(const std::string& what, const std::string& got, const std::string& expected);
+
+// Options, backend, hyper-period, the number of things.
+Status prove_frame(const Plan& plan);
+// Every node with memory has one value of its shape and clock, inside its arena; rings are
+// disjoint.
+Status prove_values(Proof& proof);
+// Every node that computes has one op of its clock, parameters, taps and tiles; inputs.
+Status prove_ops(Proof& proof);
+// Every operand and output reads what the edges of the graph say, in their order; halos suffice.
+Status prove_reads(Proof& proof);
+// Rings are deep enough for every read, and what is read in later ticks persists.
+Status prove_rings(Proof& proof);
+// In every tick of the hyper-period all that is due is computed once, before it is read, and
+// nothing writes over what is still needed.
+Status prove_schedule(const Proof& proof);
+// Names, shapes and temporal facts of outputs.
+Status prove_facts(const Plan& plan);
+// Places of packed weights; and, where the weights are given, that the right ones lie there.
+Status prove_packed(const Plan& plan, const Weights* weights);
+
+// All but the packed weights and the fingerprint, which compile() makes later.
+Status prove(const Plan& plan);
+
+// At `tick` the newest tap reads a firing of a value of this clock that is made in that tick.
+bool reads_what_is_due(const Segment& segment, const Clock& clock, int64_t tick);
+// What the kernel of a conv3d or linear node must be told; seg_c and n_segs are left out.
+ConvShape conv_shape_of(const std::vector<Node>& nodes, const Node& node);
+
+inline bool is_conv(Op op) { return op == Op::conv3d || op == Op::linear; }
+inline bool holds_memory(Op op) {
+  return op != Op::concat && op != Op::delay && op != Op::feedback;
+}
+
+}  // namespace pvnet::proof

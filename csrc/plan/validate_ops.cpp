@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ops: which node each computes, with what parameters; the values that frames are written to.
+#include "backends/kernel_api.hpp"
+#include "plan/op_params.hpp"
+#include "plan/validate.hpp"
+
+namespace pvnet::proof {
+namespace {
+
+bool same_kernel(const ConvShape& a, const ConvShape& b) {
+  return a.in_h == b.in_h && a.in_w == b.in_w && a.in_c == b.in_c && a.out_h == b.out_h &&
+         a.out_w == b.out_w && a.out_c == b.out_c && a.kt == b.kt && a.kh == b.kh && a.kw == b.kw &&
+         a.sh == b.sh && a.sw == b.sw && a.ph == b.ph && a.pw == b.pw && a.dh == b.dh &&
+         a.dw == b.dw && a.groups == b.groups && a.act == b.act;
+}
+
+// (x / range - mean) / std as x * scale + shift.
+Status scale_and_shift(const Node& node, double range, const std::vector<float>& scale,
+                       const std::vector<float>& shift) {
+  const auto channels = static_cast<size_t>(node.shape.c);
+  if (scale.size() != channels || shift.size() != channels) {
+    return wrong("scales of " + quoted(node.name), std::to_string(scale.size()),
+                 std::to_string(channels));
+  }
+  for (size_t c = 0; c < channels; ++c) {
+    const float mean = node.attrs.mean.empty() ? 0.0f : node.attrs.mean[c];
+    const float std_dev = node.attrs.std.empty() ? 1.0f : node.attrs.std[c];
+    const auto a = static_cast<float>(1.0 / (range * std_dev));
+    const auto b = static_cast<float>(-static_cast<double>(mean) / std_dev);
+    if (scale[c] == a && shift[c] == b) continue;
+    return wrong("scale of channel " + std::to_string(c) + " of " + quoted(node.name),
+                 std::to_string(scale[c]) + ", " + std::to_string(shift[c]),
+                 std::to_string(a) + ", " + std::to_string(b));
+  }
+  return {};
+}
+
+int temporal_taps(const Node& node) {
+  if (node.op == Op::global_pool) return node.attrs.window;
+  const bool window = node.op == Op::conv3d || node.op == Op::max_pool || node.op == Op::avg_pool;
+  return window ? node.attrs.kernel[0] : 1;
+}
+
+class Ops {
+ public:
+  explicit Ops(Proof& proof) : p_(proof), plan_(proof.plan) {}
+
+  Status run() {
+    p_.writer_of.assign(plan_.values.size(), -1);
+    for (size_t i = 0; i < plan_.ops.size(); ++i) {
+      PVNET_TRY(target(i));
+      PVNET_TRY(timing(i));
+      PVNET_TRY(parameters(i));
+      PVNET_TRY(tiles(i));
+    }
+    return inputs();
+  }
+
+ private:
+  Proof& p_;
+  const Plan& plan_;
+
+  const Node& node_of(size_t op) const { return p_.nodes[static_cast<size_t>(plan_.ops[op].node)]; }
+
+  // As many ops as nodes that compute, and no value written twice: each has its own.
+  Status target(size_t i) {
+    const PlanOp& op = plan_.ops[i];
+    if (op.node < 0 || op.node >= static_cast<int>(p_.nodes.size())) {
+      return wrong("node of op " + std::to_string(i), std::to_string(op.node), "a node");
+    }
+    const int value = p_.value_of[static_cast<size_t>(op.node)];
+    if (value < 0 || node_of(i).op == Op::input) {
+      return wrong("op of " + p_.op_name(i), "one", "none, it computes nothing");
+    }
+    if (op.out_value != value) {
+      return wrong("value written by " + p_.op_name(i), std::to_string(op.out_value),
+                   std::to_string(value));
+    }
+    int& writer = p_.writer_of[static_cast<size_t>(value)];
+    if (writer != -1) return wrong("writers of value " + p_.name(value), "two", "one");
+    writer = static_cast<int>(i);
+    return {};
+  }
+
+  Status timing(size_t i) const {
+    const PlanOp& op = plan_.ops[i];
+    const Node& node = node_of(i);
+    if (op.clock != node.clock) return wrong("clock of " + p_.op_name(i), "another", "the node's");
+    if (op.stage != node.stage) {
+      return wrong("stage of " + p_.op_name(i), std::to_string(op.stage),
+                   std::to_string(node.stage));
+    }
+    const int taps = temporal_taps(node);
+    const int dilation = node.op == Op::conv3d ? node.attrs.dilation[0] : 1;
+    if (op.taps == taps && op.dilation == dilation) return {};
+    return wrong("taps and dilation of " + p_.op_name(i),
+                 std::to_string(op.taps) + ", " + std::to_string(op.dilation),
+                 std::to_string(taps) + ", " + std::to_string(dilation));
+  }
+
+  // The segments among the parameters are proved with the reads.
+  Status parameters(size_t i) const {
+    const PlanOp& op = plan_.ops[i];
+    const Node& node = node_of(i);
+    if (op.params == nullptr) return wrong("parameters of " + p_.op_name(i), "none", "some");
+    if (op.params->op != node.op || op.params->attrs != node.attrs) {
+      return wrong("attributes of " + p_.op_name(i), "others", "the node's");
+    }
+    if (is_conv(node.op) && !same_kernel(op.params->conv, conv_shape_of(p_.nodes, node))) {
+      return wrong("shape of the convolution " + p_.op_name(i), "another", "the node's");
+    }
+    if (node.op == Op::normalize) {
+      return scale_and_shift(node, 1.0, op.params->scale, op.params->shift);
+    }
+    return {};
+  }
+
+  Status tiles(size_t i) const {
+    const Node& node = node_of(i);
+    int expected = node.shape.h;
+    if (is_conv(node.op)) expected = plan_.backend->conv_tiles(conv_shape_of(p_.nodes, node));
+    if (node.op == Op::global_pool) expected = 1;
+    if (plan_.ops[i].tiles == expected) return {};
+    return wrong("tiles of " + p_.op_name(i), std::to_string(plan_.ops[i].tiles),
+                 std::to_string(expected));
+  }
+
+  Status inputs() const {
+    size_t next = 0;
+    for (size_t n = 0; n < p_.nodes.size(); ++n) {
+      if (p_.nodes[n].op != Op::input) continue;
+      const size_t i = next++;
+      if (plan_.input_values[i] != p_.value_of[n]) {
+        return wrong("value of input " + quoted(p_.nodes[n].name),
+                     std::to_string(plan_.input_values[i]), std::to_string(p_.value_of[n]));
+      }
+      // The frame is there before the tick begins, when scratch belongs to nobody.
+      if (!plan_.values[static_cast<size_t>(plan_.input_values[i])].persistent) {
+        return wrong("memory of input " + quoted(p_.nodes[n].name), "scratch", "state");
+      }
+      PVNET_TRY(scale_and_shift(p_.nodes[n], 255.0, plan_.input_scale[i], plan_.input_shift[i]));
+    }
+    return {};
+  }
+};
+
+}  // namespace
+
+ConvShape conv_shape_of(const std::vector<Node>& nodes, const Node& node) {
+  const Shape& in = nodes[static_cast<size_t>(node.inputs[0].src)].shape;
+  const Attrs& a = node.attrs;
+  ConvShape s;
+  s.in_c = in.c, s.in_h = in.h, s.in_w = in.w;
+  s.out_c = node.shape.c, s.out_h = node.shape.h, s.out_w = node.shape.w;
+  s.act = a.act;
+  if (node.op == Op::linear) {  // one window, as large as the map
+    s.kh = in.h, s.kw = in.w;
+    return s;
+  }
+  s.kt = a.kernel[0], s.kh = a.kernel[1], s.kw = a.kernel[2];
+  s.sh = a.stride[1], s.sw = a.stride[2];
+  s.dh = a.dilation[1], s.dw = a.dilation[2];
+  s.ph = a.padding[0], s.pw = a.padding[1];
+  s.groups = a.groups;
+  return s;
+}
+
+Status prove_ops(Proof& proof) { return Ops(proof).run(); }
+
+}  // namespace pvnet::proof

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packed weights: where they lie, and that they are the folded ones of the right node.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "plan/validate.hpp"
+
+namespace pvnet::proof {
+namespace {
+
+struct Place {
+  int64_t lo = 0, hi = 0;  // floats
+  size_t op = 0;
+};
+
+const std::string& name_of(const Plan& plan, size_t op) {
+  return plan.graph.nodes()[static_cast<size_t>(plan.ops[op].node)].name;
+}
+
+// Sums of floats as bits: exact, in any order. Packing moves floats and adds zeros, so the sum of a
+// place is that of what belongs there; how a layout orders them is the backend's own affair.
+uint64_t sum(const float* floats, size_t count) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < count; ++i) total += std::bit_cast<uint32_t>(floats[i]);
+  return total;
+}
+uint64_t scaled_sum(const float* floats, size_t count, double scale) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < count; ++i) {
+    total += std::bit_cast<uint32_t>(static_cast<float>(floats[i] * scale));
+  }
+  return total;
+}
+
+// Of weight and bias of a node with the batch norm in them; false where a tensor is missing or
+// misshapen.
+bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, uint64_t& total) {
+  const auto channels = static_cast<size_t>(s.out_c);
+  const size_t each = static_cast<size_t>(s.in_c / s.groups) * static_cast<size_t>(s.kt) *
+                      static_cast<size_t>(s.kh) * static_cast<size_t>(s.kw);
+  bool there = true;
+  const auto tensor = [&](const char* suffix, size_t size) -> const float* {
+    const auto it = weights.find(node.name + suffix);
+    there = there && it != weights.end() && it->second.data.size() == size;
+    return there ? it->second.data.data() : nullptr;
+  };
+  const float* const weight = tensor(".weight", each * channels);
+  const float* const bias = node.attrs.bias ? tensor(".bias", channels) : nullptr;
+  if (there && !node.attrs.norm) {
+    total = sum(weight, each * channels) + (bias == nullptr ? 0 : sum(bias, channels));
+    return true;
+  }
+  const float* const gamma = tensor(".norm.weight", channels);
+  const float* const beta = tensor(".norm.bias", channels);
+  const float* const mean = tensor(".norm.running_mean", channels);
+  const float* const variance = tensor(".norm.running_var", channels);
+  if (!there) return false;
+  total = 0;
+  for (size_t o = 0; o < channels; ++o) {
+    const double deviation = std::sqrt(static_cast<double>(variance[o]) + node.attrs.norm_eps);
+    const double scale = gamma[o] / deviation;
+    total += scaled_sum(weight + o * each, each, scale);
+    const double centred = static_cast<double>(bias == nullptr ? 0.0f : bias[o]) - mean[o];
+    total += std::bit_cast<uint32_t>(static_cast<float>(centred * scale + beta[o]));
+  }
+  return true;
+}
+
+Status content(const Plan& plan, const std::vector<Place>& places, const Weights& weights) {
+  for (const Place& place : places) {
+    const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[place.op].node)];
+    uint64_t expected = 0;
+    if (!folded_sum(node, conv_shape_of(plan.graph.nodes(), node), weights, expected)) {
+      return wrong("weights of " + quoted(node.name), "none, or others", "those of the node");
+    }
+    if (sum(plan.packed.data() + place.lo, static_cast<size_t>(place.hi - place.lo)) != expected) {
+      return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status prove_packed(const Plan& plan, const Weights* weights) {
+  std::vector<Place> places;
+  for (size_t i = 0; i < plan.ops.size(); ++i) {
+    const int64_t lo = plan.ops[i].packed_offset;
+    const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[i].node)];
+    if (!is_conv(node.op)) {
+      if (lo != -1) return wrong("packed weights of " + quoted(node.name), "some", "none");
+      continue;
+    }
+    const size_t room = plan.packed.size();
+    const size_t floats = plan.backend->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node));
+    if (lo < 0 || floats > room || static_cast<size_t>(lo) > room - floats) {
+      return wrong("place of the packed weights of " + quoted(node.name), std::to_string(lo),
+                   "room in " + std::to_string(room) + " floats");
+    }
+    places.push_back({lo, lo + static_cast<int64_t>(floats), i});
+  }
+  std::sort(places.begin(), places.end(),
+            [](const Place& a, const Place& b) { return a.lo < b.lo; });
+  for (size_t i = 1; i < places.size(); ++i) {
+    if (places[i].lo >= places[i - 1].hi) continue;
+    return wrong("packed weights of " + quoted(name_of(plan, places[i].op)) + " and " +
+                     quoted(name_of(plan, places[i - 1].op)),
+                 "an overlap", "none");
+  }
+  return weights == nullptr ? Status{} : content(plan, places, *weights);
+}
+
+}  // namespace pvnet::proof

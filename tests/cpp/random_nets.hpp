@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random small networks: every op, kernels, strides, dilations, clocks, delays, feedback, concats
+// of concats, several inputs and outputs; any wiring. The same one for the same seed.
+#pragma once
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <pvnet/graph.hpp>
+
+#include "nets.hpp"
+
+namespace nets {
+
+class RandomNet {
+ public:
+  explicit RandomNet(uint32_t seed) : rng_(seed) {}
+
+  pvnet::Graph make(int nodes) {
+    const int h = pick({3, 4, 6}), w = pick({3, 5, 8});
+    add("input", {}, "\"channels\":" + num(pick({1, 3, 3, 8, 17})) + size(h, w) + mean_std(false));
+    if (chance(25)) add("input", {}, "\"channels\":" + num(pick({1, 9})) + size(h, w));
+    const bool loop = chance(40);
+    if (loop) {
+      add("feedback", {"back"},
+          "\"channels\":2" + size(h, w) + ",\"ticks\":" + num(pick({1, 1, 2, 5})));
+    }
+    for (int tries = 0; tries < 20 * nodes && static_cast<int>(names_.size()) < nodes; ++tries) {
+      grow();
+    }
+    if (loop) {
+      std::string from = names_[0];
+      for (const std::string& n : names_) {
+        const auto& s = shape(n);
+        if (s.h == h && s.w == w && chance(30)) from = n;
+      }
+      add("conv3d", {from}, R"("out":2,"kernel":[1,1,1])", "back");
+    }
+    for (size_t i = names_.size(); i-- > 0 && graph_.outputs().empty();) output(names_[i]);
+    for (int i = 0; i < 2; ++i) {
+      if (chance(40)) output(any());
+    }
+    return graph_;
+  }
+
+  // Wired at random; sequential where the wiring drawn does not fit.
+  pvnet::Graph make_wired(int nodes) {
+    const pvnet::Graph g = make(nodes);
+    const auto wiring = pick({pvnet::Wiring::sequential, pvnet::Wiring::pipelined,
+                              pvnet::Wiring::predictive, pvnet::Wiring::predictive});
+    auto wired = g.wire(wiring, pick({1, 2, 3, 4}));
+    return wired.ok() ? wired.value() : g;
+  }
+
+ private:
+  std::mt19937 rng_;
+  pvnet::Graph graph_;
+  std::vector<std::string> names_;
+
+  template <class T>
+  T pick(std::initializer_list<T> of) {
+    return of.begin()[rng_() % of.size()];
+  }
+  bool chance(unsigned percent) { return rng_() % 100 < percent; }
+  static std::string num(int64_t x) { return std::to_string(x); }
+  static std::string size(int h, int w) { return ",\"height\":" + num(h) + ",\"width\":" + num(w); }
+  const std::string& any() {
+    // Recent ones more often, so that networks get deep.
+    const size_t n = names_.size();
+    return names_[chance(60) ? n - 1 - rng_() % std::min<size_t>(n, 3) : rng_() % n];
+  }
+  const pvnet::Shape& shape(const std::string& name) const {
+    return graph_.nodes()[static_cast<size_t>(graph_.find(name))].shape;
+  }
+  std::string mean_std(bool always, int channels = 0) {
+    if (!always) return chance(50) ? "" : R"(,"mean":[],"std":[])";
+    std::string mean, std_dev;
+    for (int c = 0; c < channels; ++c) {
+      mean += (c == 0 ? "" : ",") + num(c % 5) + ".25";
+      std_dev += (c == 0 ? "" : ",") + num(1 + c % 3) + ".5";
+    }
+    return "\"mean\":[" + mean + "],\"std\":[" + std_dev + "]";
+  }
+
+  bool add(const char* op, const std::vector<std::string>& inputs, const std::string& attrs,
+           std::string name = "") {
+    if (name.empty()) name = "n" + num(static_cast<int64_t>(graph_.nodes().size()));
+    std::string list;
+    for (const std::string& i : inputs) list += (list.empty() ? "\"" : ",\"") + i + "\"";
+    const auto added = graph_.add("{\"op\":\"" + std::string(op) + "\",\"name\":\"" + name +
+                                  "\",\"inputs\":[" + list + "],\"attrs\":{" + attrs + "}}");
+    if (added.ok()) names_.push_back(name);
+    return added.ok();
+  }
+
+  bool fed(const std::string& name) const {
+    const pvnet::Node& n = graph_.nodes()[static_cast<size_t>(graph_.find(name))];
+    if (n.op == pvnet::Op::input) return true;
+    return std::any_of(n.inputs.begin(), n.inputs.end(), [&](const pvnet::Edge& e) {
+      return !e.feedback && fed(graph_.nodes()[static_cast<size_t>(e.src)].name);
+    });
+  }
+
+  void output(const std::string& node) {
+    if (!fed(node)) return;
+    (void)graph_.set_output("y" + num(static_cast<int64_t>(graph_.outputs().size())), node);
+  }
+
+  std::string window(const pvnet::Shape& in, bool dilated) {
+    const int kh = pick({1, 1, 2, 3}), kw = pick({1, 2, 3, 3});
+    std::string a = "\"kernel\":[" + num(pick({1, 1, 2, 3})) + "," + num(std::min(kh, in.h)) + "," +
+                    num(std::min(kw, in.w)) + "]";
+    a += ",\"stride\":[" + num(pick({1, 1, 1, 1, 2, 3})) + "," + num(pick({1, 1, 2})) + "," +
+         num(pick({1, 1, 2})) + "]";
+    a += ",\"padding\":[" + num(std::min(kh, in.h) / 2) + "," + num(std::min(kw, in.w) / 2) + "]";
+    if (dilated)
+      a += ",\"dilation\":[" + num(pick({1, 1, 2, 3})) + "," + num(pick({1, 1, 2})) + ",1]";
+    if (chance(15)) a += ",\"phase\":1";
+    return a;
+  }
+
+  void grow() {
+    const std::string x = any();
+    const pvnet::Shape in = shape(x);
+    switch (rng_() % 14) {
+      case 0:
+      case 1:
+      case 2:
+      case 3: {
+        const int groups = pick({1, 1, 1, in.c});
+        const int out = groups == in.c ? in.c * pick({1, 1, 2}) : pick({1, 2, 4, 8, 12, 16, 33});
+        std::string a = "\"out\":" + num(out) + ",\"groups\":" + num(groups) + "," +
+                        window(in, true) + ",\"act\":\"" +
+                        pick({"none", "relu", "silu", "sigmoid"}) + "\"";
+        if (chance(50)) a += ",\"norm\":true";
+        if (chance(30)) a += ",\"bias\":false";
+        add("conv3d", {x}, a);
+        return;
+      }
+      case 4:
+        add("max_pool", {x}, window(in, false));
+        return;
+      case 5:
+        add("avg_pool", {x},
+            window(in, false) + ",\"count_include_pad\":" + pick({"true", "false"}));
+        return;
+      case 6:
+        add("global_pool", {x}, "\"window\":" + num(pick({1, 2, 3})));
+        return;
+      case 7:
+      case 8: {
+        std::vector<std::string> inputs{x};
+        for (const std::string& n : names_) {
+          if (inputs.size() < 4 && shape(n).h == in.h && shape(n).w == in.w && chance(40)) {
+            inputs.push_back(n);
+          }
+        }
+        add("concat", inputs, "");
+        return;
+      }
+      case 9: {
+        std::vector<std::string> inputs{x};
+        const bool sum = chance(50);
+        for (const std::string& n : names_) {
+          const pvnet::Shape s = shape(n);
+          const bool fits = s == in || (!sum && (s.c == in.c || s.c == 1) &&
+                                        ((s.h == in.h && s.w == in.w) || (s.h == 1 && s.w == 1)));
+          if (inputs.size() < 4 && fits && chance(50)) inputs.push_back(n);
+        }
+        if (sum) {
+          add("add", inputs, std::string("\"act\":\"") + pick({"none", "relu"}) + "\"");
+        } else {
+          add("mul", inputs, "");
+        }
+        return;
+      }
+      case 10:
+        add("act", {x},
+            std::string("\"act\":\"") + pick({"relu", "silu", "sigmoid", "softmax"}) + "\"");
+        return;
+      case 11:
+        add("upsample", {x},
+            "\"size\":[" + num(in.h + pick({0, 2})) + "," + num(in.w + pick({0, 1})) +
+                "],\"mode\":\"" + pick({"nearest", "bilinear"}) + "\"");
+        return;
+      case 12:
+        if (chance(50)) {
+          add("linear", {x}, "\"out\":" + num(pick({1, 3, 9})) + ",\"act\":\"relu\"");
+        } else {
+          add("normalize", {x}, mean_std(true, in.c));
+        }
+        return;
+      default:
+        add("delay", {x}, "\"ticks\":" + num(pick({0, 1, 2, 3, 7})));
+    }
+  }
+};
+
+}  // namespace nets

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lanes: every start of a thread may be refused, and nothing is left over.
+#include <dlfcn.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <cerrno>
+#include <numeric>
+
+#include <pvnet/stream.hpp>
+
+#include "nets.hpp"
+#include "runtime/lanes.hpp"
+
+namespace {
+
+int refuse_at = -1;  // the start of this number fails, counted from 0; -1: none
+int starts = 0;
+std::atomic<int> running{0};
+
+struct Body {
+  void* (*run)(void*);
+  void* argument;
+};
+
+void* counted(void* given) {
+  const Body body = *static_cast<Body*>(given);
+  delete static_cast<Body*>(given);
+  void* result = body.run(body.argument);
+  running.fetch_sub(1);
+  return result;
+}
+
+}  // namespace
+
+// In front of the C library's: the library under test calls this one.
+extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                              void* (*run)(void*), void* argument) {
+  using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  static const auto real = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
+  if (starts++ == refuse_at) return EAGAIN;
+  running.fetch_add(1);
+  return real(thread, attributes, counted, new Body{run, argument});
+}
+
+namespace {
+
+constexpr int kLanes = 4;
+
+std::shared_ptr<const pvnet::Plan> plan() {
+  const pvnet::Graph g = nets::must(nets::mixed().wire(pvnet::Wiring::predictive, 3));
+  pvnet::CompileOptions o;
+  o.backend = "cpu";
+  o.lanes = kLanes;
+  o.costs = nets::heavy(g);
+  return nets::must(pvnet::Plan::compile(g, nets::random_weights(g), o));
+}
+
+pvnet::Status tick(pvnet::Stream& stream) {
+  static const std::vector<float> pixels(3 * 12 * 10, 0.5f);
+  pvnet::FrameView f;
+  f.data = pixels.data();
+  f.strides[0] = 120, f.strides[1] = 10, f.strides[2] = 1;
+  f.h = 12, f.w = 10, f.c = 3;
+  return stream.tick(&f);
+}
+
+TEST(lanes_run_on_every_lane_once) {
+  auto lanes = nets::must(pvnet::Lanes::start(kLanes, true));
+  std::vector<int> seen(kLanes, 0);
+  lanes->run([](void* c, int lane) { ++(*static_cast<std::vector<int>*>(c))[lane]; }, &seen);
+  CHECK_EQ(std::accumulate(seen.begin(), seen.end(), 0), kLanes);
+}
+
+TEST(a_refused_start_of_any_thread_is_a_status_and_leaves_nothing) {
+  const auto p = plan();
+  const int before = running.load();
+  for (int n = 0; n < kLanes - 1; ++n) {
+    starts = 0, refuse_at = n;
+    auto stream = pvnet::Stream::create(p);
+    CHECK(!stream.ok());
+    CHECK(stream.status().code() == pvnet::Code::unsupported);
+    CHECK_EQ(running.load(), before);
+    refuse_at = -1;
+    auto again = pvnet::Stream::create(p);
+    CHECK(again.ok());
+    if (again.ok()) CHECK(tick(*again.value()).ok());
+  }
+  CHECK_EQ(running.load(), before);
+}
+
+}  // namespace

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the proof of a plan costs: near-linear in ops, edges and ticks of the hyper-period.
+#include <time.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <pvnet/plan.hpp>
+
+#include "nets.hpp"
+
+namespace {
+
+using pvnet::Plan;
+
+// Of this thread alone, so that other programs do not count.
+double cpu_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+double validate_seconds(const Plan& p) {
+  double best = 1e9;
+  for (int i = 0; i < 5; ++i) {
+    const double begin = cpu_seconds();
+    CHECK(pvnet::validate(p).ok());
+    best = std::min(best, cpu_seconds() - begin);
+  }
+  return best;
+}
+
+// A chain of relu, behind a delay.
+std::shared_ptr<const Plan> chain(int nodes, int delay_ticks) {
+  std::vector<std::string> text{
+      R"({"op":"input","name":"x","attrs":{"channels":1,"height":1,"width":1}})",
+      R"({"op":"delay","name":"d","inputs":["x"],"attrs":{"ticks":)" + std::to_string(delay_ticks) +
+          "}}"};
+  std::string last = "d";
+  for (int i = 0; i < nodes; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    text.push_back(R"({"op":"act","name":")" + name + R"(","inputs":[")" + last +
+                   R"("],"attrs":{"act":"relu"}})");
+    last = name;
+  }
+  const pvnet::Graph g = nets::make(text, last);
+  pvnet::CompileOptions o;
+  o.lanes = 1;
+  return nets::must(Plan::compile(g, {}, o));
+}
+
+}  // namespace
+
+TEST(a_chain_of_many_ops_is_proved_in_a_time_that_grows_with_its_length) {
+  // 16 times as long: some 16 times the time, where every op against every other takes 256 times.
+  CHECK(validate_seconds(*chain(8000, 1)) < 80 * validate_seconds(*chain(500, 1)));
+}
+
+TEST(a_long_delay_is_proved_without_playing_its_ticks) {
+  CHECK(validate_seconds(*chain(50, 2000)) < 100 * validate_seconds(*chain(50, 1)));
+}

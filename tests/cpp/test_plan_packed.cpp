@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packed weights of a plan that are not those of the right node, and the fingerprint of them.
+#include <string>
+
+#include <pvnet/plan.hpp>
+
+#include "nets.hpp"
+#include "plan_fields.hpp"
+#include "plan_samples.hpp"
+
+#if __has_include("plan/validate.hpp")
+#include "plan/validate.hpp"
+#endif
+
+using pvnet::Plan;
+using samples::plans;
+using samples::refused;
+
+TEST(packed_weights_of_another_node_are_refused) {
+  for (const auto& p : plans()) {
+    for (size_t i = 0; i < p->ops.size(); ++i) {
+      if (p->ops[i].packed_offset < 0) continue;
+      for (const int64_t at : {int64_t{-1}, int64_t{1} << 40}) {
+        CHECK(refused(*p, [&](Plan& c) {
+          const auto floats = static_cast<int64_t>(c.packed.size());
+          c.ops[i].packed_offset = at < 0 ? floats - 1 : at;
+          return true;
+        }));
+      }
+      // The fingerprint is that of the weights: here it is not made anew.
+      Plan c;
+      fields::copy(*p, c);
+      c.packed.data()[c.ops[i].packed_offset] += 1.0f;
+      CHECK(!pvnet::validate(c).ok());
+    }
+  }
+}
+
+TEST(plans_of_other_weights_have_another_fingerprint) {
+  const pvnet::Graph g = samples::twins();
+  pvnet::CompileOptions o;
+  o.lanes = 1;
+  const auto of = [&](uint32_t seed) {
+    return nets::must(Plan::compile(g, nets::random_weights(g, seed), o))->fingerprint;
+  };
+  CHECK_EQ(of(1), of(1));
+  CHECK(of(1) != of(2));
+}
+
+#if __has_include("plan/validate.hpp")
+TEST(weights_packed_in_the_wrong_place_are_refused_by_compile) {
+  int tried = 0;
+  for (const auto& p : plans()) {
+    const pvnet::Weights weights = nets::random_weights(p->graph);
+    CHECK(pvnet::proof::prove_packed(*p, &weights).ok());
+    for (size_t i = 0; i < p->ops.size(); ++i) {
+      for (size_t j = 0; j < i; ++j) {
+        if (p->ops[i].packed_offset < 0 || p->ops[j].packed_offset < 0) continue;
+        Plan c;
+        fields::copy(*p, c);
+        std::swap(c.ops[i].packed_offset, c.ops[j].packed_offset);
+        CHECK(!pvnet::proof::prove_packed(c, &weights).ok());
+        ++tried;
+      }
+    }
+    for (const char* node : {"a.weight", "a.bias", "b.norm.running_mean"}) {
+      pvnet::Weights others = weights;
+      if (!others.contains(node)) continue;
+      others.find(node)->second.data[0] += 0.5f;
+      CHECK(!pvnet::proof::prove_packed(*p, &others).ok());
+      others.find(node)->second.data.pop_back();
+      CHECK(!pvnet::proof::prove_packed(*p, &others).ok());
+      others.erase(node);
+      CHECK(!pvnet::proof::prove_packed(*p, &others).ok());
+    }
+  }
+  CHECK(tried > 0);
+}
+#endif
