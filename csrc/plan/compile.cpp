@@ -75,6 +75,7 @@ Status build(Plan& plan, const Weights& weights) {
   }
   PVNET_TRY(lay_out(plan));
   PVNET_TRY(choose_lanes_and_schedule(plan));
+  PVNET_TRY(check_stream_bytes(plan));
   PVNET_TRY(proof::prove(plan));
   PVNET_TRY(pack_weights(plan, weights));
   PVNET_TRY(proof::prove_packed(plan, &weights));

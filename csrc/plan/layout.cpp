@@ -5,6 +5,7 @@
 #include <map>
 #include <numeric>
 
+#include "backends/kernel_api.hpp"
 #include "graph/errors.hpp"
 #include "graph/firing.hpp"
 #include "graph/limits.hpp"
@@ -22,7 +23,38 @@ Status too_large(const std::string& what, const std::string& got, const std::str
   return failed(Code::graph, "compile", what, got, expected, cure);
 }
 
+Size stream_size(const Plan& plan) {
+  constexpr int64_t kFloat = sizeof(float);
+  Size row = Size(plan.state_floats + plan.scratch_floats) * kFloat;
+  for (const OutputFacts& o : plan.outputs) {
+    row += Size(o.shape.c) * o.shape.h * o.shape.w * kFloat;
+  }
+  const Size lane = Size(plan.max_segments) * int64_t{sizeof(SegmentView)} +
+                    Size(most_reads(plan)) * int64_t{sizeof(float*)};
+  return row * plan.options.batch + lane * plan.options.lanes;
+}
+
 }  // namespace
+
+int64_t most_reads(const Plan& plan) {
+  int64_t most = 1;
+  for (const PlanOp& op : plan.ops) {
+    for (const auto& operand : op.operands) {
+      most = std::max(most, static_cast<int64_t>(operand.size()) * op.taps);
+    }
+  }
+  return most;
+}
+
+int64_t Plan::stream_bytes() const { return stream_size(*this).value(); }
+
+Status check_stream_bytes(const Plan& plan) {
+  const Size bytes = stream_size(plan);
+  if (bytes.at_most(kMaxBytes)) return {};
+  return too_large("a stream of the network does not fit any memory",
+                   bytes.text() + " bytes for a batch of " + std::to_string(plan.options.batch),
+                   "at most " + std::to_string(kMaxBytes), "Use a smaller batch or input.");
+}
 
 std::vector<std::vector<Reader>> readers_of_values(const Plan& plan) {
   std::vector<std::vector<Reader>> readers(plan.values.size());

@@ -23,4 +23,10 @@ int64_t settled_tick(const Plan& plan);
 
 Status lay_out(Plan& plan);
 
+// Firings that are looked up for the neediest input of an operation: its segments times its taps.
+int64_t most_reads(const Plan& plan);
+
+// Refuses what no machine has; lanes must be chosen.
+Status check_stream_bytes(const Plan& plan);
+
 }  // namespace pvnet

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/host/memory_room.hpp"
 #include "backends/kernel_api.hpp"
 #include "plan/op_params.hpp"
 
@@ -49,14 +50,17 @@ Status check_scales(const Plan& plan) {
 // The caller has run check_weights(): every tensor is there and has its shape.
 Status pack_weights(Plan& plan, const Weights& weights) {
   PVNET_TRY(check_scales(plan));
-  int64_t total = 0;
+  Size all;
   for (PlanOp& op : plan.ops) {
     if (op.params->op != Op::conv3d && op.params->op != Op::linear) continue;
-    op.packed_offset = total;
-    total +=
-        (static_cast<int64_t>(plan.backend->conv_packed_floats(op.params->conv)) + 15) / 16 * 16;
+    op.packed_offset = all.value();
+    all += Size(static_cast<int64_t>(plan.backend->conv_packed_floats(op.params->conv)))
+               .rounded_up(16);
   }
-  plan.packed = AlignedFloats(static_cast<size_t>(total));
+  PVNET_TRY(need_memory("compile", "the packed weights do not fit into memory",
+                        all * int64_t{sizeof(float)},
+                        "Use a narrower network or a machine with more memory."));
+  plan.packed = AlignedFloats(static_cast<size_t>(all.value()));
   std::vector<float> folded;  // of one node; the largest decides
   for (const PlanOp& op : plan.ops) {
     if (op.packed_offset < 0) continue;

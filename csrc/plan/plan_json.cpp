@@ -106,6 +106,7 @@ std::string Plan::to_json() const {
   v.set("settle_ticks", json::Value::integer(settle_ticks));
   v.set("state_bytes", json::Value::integer(state_floats * 4));
   v.set("scratch_bytes", json::Value::integer(scratch_floats * 4));
+  v.set("stream_bytes", json::Value::integer(stream_bytes()));
   v.set("weights_bytes", json::Value::integer(static_cast<int64_t>(packed.size()) * 4));
   v.set("values", values_json(*this));
   v.set("ops", ops_json(*this));

@@ -134,6 +134,7 @@ void register_plan(py::module_& m) {
       .def_readonly("settle_ticks", &Plan::settle_ticks)
       .def_readonly("fingerprint", &Plan::fingerprint)
       .def_property_readonly("state_bytes", [](const Plan& p) { return p.state_floats * 4; })
+      .def_property_readonly("stream_bytes", &Plan::stream_bytes)
       .def_property_readonly("scratch_bytes", [](const Plan& p) { return p.scratch_floats * 4; })
       .def_property_readonly(
           "weights_bytes", [](const Plan& p) { return static_cast<int64_t>(p.packed.size()) * 4; });

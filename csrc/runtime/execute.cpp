@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "graph/firing.hpp"
+#include "plan/layout.hpp"
 #include "plan/op_params.hpp"
 
 namespace pvnet {
@@ -48,10 +49,8 @@ MapGeometry geometry_of(const Value& v) {
 }
 
 Executor::Executor(const Plan& plan) : plan_(plan) {
-  int taps = 1;
-  for (const PlanOp& op : plan.ops) taps = std::max(taps, op.taps);
   segments_.resize(static_cast<size_t>(plan.max_segments));
-  taps_.resize(static_cast<size_t>(plan.max_segments) * taps);
+  taps_.resize(static_cast<size_t>(most_reads(plan)));
 }
 
 void Executor::bind(const PlanOp& op, size_t operand, const RowMemory& row, int64_t tick) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <new>
 
+#include "backends/host/memory_room.hpp"
 #include "backends/host/subnormals.hpp"
 #include "graph/firing.hpp"
 #include "plan/op_params.hpp"
@@ -232,6 +233,8 @@ Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan)
                   "compile first."};
   }
   try {
+    PVNET_TRY(need_memory("Stream.create", "the state does not fit into memory",
+                          plan->stream_bytes(), "Use a smaller batch, size or delay."));
     auto impl = std::make_unique<Impl>(std::move(plan));
     PVNET_TRY(impl->start_lanes());
     return std::unique_ptr<Stream>(new Stream(std::move(impl)));

@@ -90,6 +90,11 @@ class Plan:
         return self.core.scratch_bytes
 
     @property
+    def stream_bytes(self) -> int:
+        """What a Stream takes: state, scratch and results of all rows, and what lanes need."""
+        return self.core.stream_bytes
+
+    @property
     def weights_bytes(self) -> int:
         """Packed weights."""
         return self.core.weights_bytes

@@ -139,6 +139,10 @@ class Plan {
   uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op
 
+  // What a Stream of this plan takes: state, scratch and results of every row of the batch, and
+  // what every lane needs. compile() has seen that it fits 64 bits; Stream::create() that it is
+  // there.
+  int64_t stream_bytes() const;
   std::string to_json() const;  // for people and tools: arena, rings, schedule
 };
 
