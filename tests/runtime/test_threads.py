@@ -131,9 +131,29 @@ def test_worker_threads_have_names_and_block_signals():
             if name.startswith("pvnet"):
                 # SIGINT 2, SIGALRM 14, SIGTERM 15, SIGPROF 27
                 print(name, all(int(blocked, 16) >> (n - 1) & 1 for n in (2, 14, 15, 27)))
+                # SIGILL 4, SIGABRT 6, SIGBUS 7, SIGFPE 8, SIGSEGV 11: for crash handlers
+                print(any(int(blocked, 16) >> (n - 1) & 1 for n in (4, 6, 7, 8, 11)))
     """
     lines = run(code).splitlines()
-    assert lines == ["pvnet lane 1 True", "pvnet lane 2 True"]
+    assert lines == ["pvnet lane 1 True", "False", "pvnet lane 2 True", "False"]
+
+
+@pytest.mark.parametrize("call", ["conv", "pool"])
+def test_an_unknown_instruction_set_is_an_error_of_ops(call):
+    code = f"""
+        os.environ["PVNET_CPU_ISA"] = "zzz"
+        clip, y = np.ones((1, 2, 2, 4, 4), np.float32), np.empty((1, 2, 2, 4, 4), np.float32)
+        weight = np.ones((2, 2, 1, 1, 1), np.float32)
+        one, two = (1, 1, 1), (0, 0)
+        try:
+            if {call!r} == "conv":
+                _core.ops.causal_conv3d(clip, weight, None, y, one, two, one, 1, 1)
+            else:
+                _core.ops.causal_pool3d(clip, y, True, one, one, two, True, 1)
+        except pvnet.errors.PvnetError as error:
+            print("refused", "zzz" in str(error))
+    """
+    assert run(code).split() == ["refused", "True"]
 
 
 def test_streams_do_not_pin_all_their_workers_to_one_cpu():

@@ -33,6 +33,11 @@ uint32_t fork_generation() { return generation.load(std::memory_order_relaxed); 
 int start_thread(pthread_t& thread, void* (*body)(void*), void* argument, int cpu) {
   sigset_t all, before;
   sigfillset(&all);
+  // A fault belongs to the thread that makes it: blocked, it would end the process past any
+  // handler.
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) {
+    sigdelset(&all, fault);
+  }
   pthread_sigmask(SIG_SETMASK, &all, &before);  // a new thread inherits the mask
   const int error = pthread_create(&thread, nullptr, body, argument);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
