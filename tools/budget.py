@@ -16,6 +16,7 @@ SOURCES = {".py", ".cpp", ".hpp", ".h", ".inl", ".cu", ".cuh", ".c"}
 # A package may import itself and what stands at its rank or below.
 RANKS = {
     "errors": 0,
+    "files": 0,
     "graph": 1,
     "runtime": 2,
     "video": 1,

@@ -7,7 +7,6 @@ predictive; their results are checked before anything is timed.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +21,7 @@ from pvnet.cli.sources import probe_frames
 from pvnet.cli.speedup_picture import draw_speedup
 from pvnet.cli.stats import latency_summary
 from pvnet.errors import InternalError
+from pvnet.files import write_json
 from pvnet.graph import Graph
 
 # Float32 sums in another order; the cpu backend promises equal bits and usually shows 0.
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> Report:
                 bar.step()
     document = _document(choice, cases, checks, peak, args)
     if args.out is not None:
-        args.out.write_text(json.dumps(plain(document), indent=1) + "\n", encoding="utf-8")
+        write_json(args.out, plain(document), where="bench")
     if args.picture is not None and not draw_speedup(document, args.picture):
         note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'.")
     return Report(document, _text(choice, document))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +18,7 @@ from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, plain, table
 from pvnet.cli.sources import open_source
 from pvnet.errors import FileError
+from pvnet.files import write_json
 from pvnet.runtime import Plan
 from pvnet.video import Frame
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> Report:
     if not args.no_files:
         picture = ComparePicture(frames, sides, rate_hz, _footer(document))
         document["files"] = _write(args, picture, shown, played_hz)
-        (args.out / "compare.json").write_text(json.dumps(plain(document), indent=1) + "\n")
+        write_json(args.out / "compare.json", plain(document), where="demo")
     return Report(document, _text(document))
 
 

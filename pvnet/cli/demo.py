@@ -6,7 +6,6 @@ No arguments, no network, no camera needed. --compare puts both on one clock.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from pvnet.cli.report import Report, UsageError, plain, table
 from pvnet.cli.sources import frame_size
 from pvnet.cli.stats import age_text
 from pvnet.errors import InternalError
+from pvnet.files import write_json
 from pvnet.video.synthetic import SyntheticFrame, SyntheticVideo
 
 _TOLERANCE = 1e-4
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> Report:
         "files": {} if args.no_files else _write(runs, frames, args),
     }
     if not args.no_files:
-        (args.out / "demo.json").write_text(json.dumps(plain(document), indent=1) + "\n")
+        write_json(args.out / "demo.json", plain(document), where="demo")
     return Report(document, _text(teacher, document))
 
 

@@ -13,6 +13,7 @@ from pvnet.cli.demo_run import DemoRun
 from pvnet.cli.overlay import enlarged
 from pvnet.cli.progress import Progress, note
 from pvnet.errors import UnsupportedError
+from pvnet.files import write_whole
 from pvnet.graph import Graph, draw
 from pvnet.video import VideoWriter
 from pvnet.video.synthetic import SyntheticFrame
@@ -82,11 +83,12 @@ def write_timeline(directory: Path, graph: Graph) -> Path:
     except UnsupportedError:
         note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'. Writing text.")
         path = directory / "timeline.txt"
-        path.write_text(draw.timeline_text(graph) + "\n", encoding="utf-8")
+        write_whole(path, draw.timeline_text(graph) + "\n", where="demo")
     return path
 
 
 def write_ppm(path: Path, image: NDArray[np.uint8]) -> None:
     """Write uint8 [h, w, 3] as a binary PPM: the one picture format that needs no library."""
     height, width = image.shape[:2]
-    path.write_bytes(f"P6 {width} {height} 255\n".encode() + np.ascontiguousarray(image).tobytes())
+    head = f"P6 {width} {height} 255\n".encode()
+    write_whole(path, head + np.ascontiguousarray(image).tobytes(), where="demo")

@@ -9,6 +9,7 @@ from pvnet import runtime
 from pvnet.cli.network import add_network_arguments, choose
 from pvnet.cli.parse import new_file
 from pvnet.cli.report import Report
+from pvnet.files import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> Report:
     runtime.save(model, args.out)
     if args.graph_json is not None:
         graph = json.loads(choice.graph.to_json())
-        args.graph_json.write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")
+        write_json(args.graph_json, graph, where="export")
     parameters = sum(int(array.size) for array in choice.weights.values())
     document = {
         "out": str(args.out),

@@ -12,6 +12,7 @@ from pvnet.cli.parse import new_file, positive
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, table
 from pvnet.cli.sources import probe_frames
+from pvnet.files import write_whole
 
 _EVENTS_PER_OP = 64
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> Report:
     ops = plan.ops
     name = f"{choice.label} {choice.graph.wiring}"
     document = chrome_trace(events, ops, lanes=plan.lanes, name=name)
-    args.out.write_text(json.dumps(document), encoding="utf-8")
+    write_whole(args.out, json.dumps(document), where="trace")
     sums = utilisation(events, ops, lanes=plan.lanes)
     summary = {
         "model": choice.label,
