@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pvnet.cli.cases import Case, check_cases, make_cases, state_reasons
+from pvnet.cli.cut import add_cut_argument
 from pvnet.cli.machine import cpus_allowed, machine_record, peak_gflops
 from pvnet.cli.network import Choice, add_network_arguments, choose
-from pvnet.cli.parse import new_file, positive, positive_list
+from pvnet.cli.parse import PICTURES, new_file_of, positive, positive_list
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, plain, table
 from pvnet.cli.sources import probe_frames
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K,K",
         help="default 2,7",
     )
+    add_cut_argument(group)
     group.add_argument(
         "--lanes", type=positive_list, metavar="N,N", help="default: 1 and all CPUs allowed"
     )
@@ -48,8 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--rounds", type=positive, default=4, help="alternating order: A B, B A, ... (default 4)"
     )
-    parser.add_argument("--out", type=new_file, help="JSON record of everything, machine included")
-    parser.add_argument("--picture", type=new_file, help="picture of the speed-up (.png, .svg)")
+    parser.add_argument(
+        "--out", type=new_file_of(".json"), help="JSON record of everything, machine included"
+    )
+    parser.add_argument(
+        "--picture", type=new_file_of(*PICTURES), help="picture of the speed-up (.png, .svg)"
+    )
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -57,7 +63,8 @@ def run(args: argparse.Namespace) -> Report:
     choice = choose(args)
     lanes = sorted(set(args.lanes or [1, cpus_allowed()]))
     stages = sorted(set(args.sweep))
-    cases = make_cases(choice, stages=stages, lanes=lanes, backend=args.backend)
+    how = {"backend": args.backend, "cut": args.cut}
+    cases = make_cases(choice, stages=stages, lanes=lanes, **how)
     frames = probe_frames(cases[0].plan, n=8)
     checks = check_cases(cases, frames)
     _refuse_wrong(checks)
@@ -109,6 +116,7 @@ def _document(
             {
                 "case": case.kind,
                 "stages": case.stages,
+                "cut": case.cut,
                 "lanes": case.lanes,
                 "throughput_ticks_per_s": rate,
                 "spread_ticks_per_s": max(case.rates_ticks_per_s) - min(case.rates_ticks_per_s),

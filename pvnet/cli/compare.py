@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> Report:
         "source": args.compare,
         "frames": len(frames),
         "rate_hz": rate_hz,
+        "cut": sides[-1].choice.cut.document(),
         "rate_is": "given" if args.fps else "what the depth-parallel side can keep",
         "slowdown": args.slowdown,
         "moments_per_frame": args.moments,

@@ -93,6 +93,7 @@ def run(args: argparse.Namespace) -> Report:
         "model": teacher.label,
         "student": student.label,
         "weights": student.weights_words,
+        "cut": student.cut.document(),
         "frames": args.frames,
         "pipelined_minus_sequential_max": difference,
         "rows": rows,

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from pvnet.cli.network import add_network_arguments, choose
-from pvnet.cli.parse import new_file, positive
+from pvnet.cli.parse import PICTURES, new_file_of, positive
 from pvnet.cli.report import Report
 from pvnet.graph import draw
 
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet describe`; the model is positional here."""
     add_network_arguments(parser, positional=True)
     parser.add_argument(
-        "--draw", type=new_file, metavar="FILE", help="timeline picture (.png, .svg)"
+        "--draw", type=new_file_of(*PICTURES), metavar="FILE", help="timeline picture (.png, .svg)"
     )
     parser.add_argument("--ticks", type=positive, help="ticks of the timeline")
 
@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> Report:
         "model": choice.label,
         "random_weights": choice.random,
         "metadata": choice.metadata,
+        "cut": choice.cut.document(),
         "graph": json.loads(graph.resolved_json()),
         "draw": None if args.draw is None else str(args.draw),
     }

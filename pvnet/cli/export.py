@@ -7,7 +7,7 @@ import json
 
 from pvnet import runtime
 from pvnet.cli.network import add_network_arguments, choose
-from pvnet.cli.parse import new_file
+from pvnet.cli.parse import MODEL_FILES, new_file_of
 from pvnet.cli.report import Report
 from pvnet.files import write_json
 
@@ -15,9 +15,17 @@ from pvnet.files import write_json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet export`."""
     add_network_arguments(parser, default=None)
-    parser.add_argument("--out", type=new_file, required=True, help="model file (.safetensors)")
     parser.add_argument(
-        "--graph-json", type=new_file, metavar="FILE", help="also write the graph alone as JSON"
+        "--out",
+        type=new_file_of(*MODEL_FILES),
+        required=True,
+        help="model file (.safetensors)",
+    )
+    parser.add_argument(
+        "--graph-json",
+        type=new_file_of(".json"),
+        metavar="FILE",
+        help="also write the graph alone as JSON",
     )
 
 
@@ -36,6 +44,7 @@ def run(args: argparse.Namespace) -> Report:
         "random_weights": choice.random,
         "wiring": choice.graph.wiring,
         "stages": len(choice.graph.stages),
+        "cut": choice.cut.document(),
         "nodes": len(choice.graph.nodes),
         "parameters": parameters,
         "size_bytes": args.out.stat().st_size,

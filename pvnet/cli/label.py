@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pvnet.cli.parse import add_cluster_argument, positive
+from pvnet.cli.parse import add_cluster_argument, file_of, positive
 from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, UsageError
 
@@ -21,7 +21,7 @@ _SHOWN_ERRORS = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet label`."""
     parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEOS", help="files or folders")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="labels file (.npz)")
+    parser.add_argument("--out", type=file_of(".npz"), metavar="FILE", help="labels file (.npz)")
     parser.add_argument(
         "--setup", action="store_true", help="make the estimator's environment (needs a network)"
     )

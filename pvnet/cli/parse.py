@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pvnet.errors import InvalidArgumentError
@@ -40,6 +41,31 @@ def new_file(text: str) -> Path:
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"got {text}, which may not be written")
     return path
+
+
+MODEL_FILES = (".safetensors", ".st")
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def new_file_of(*endings: str) -> Callable[[str], Path]:
+    """As `new_file`, with one of these endings or none: what is written is nothing else."""
+    check = file_of(*endings)
+    return lambda text: new_file(str(check(text)))
+
+
+def file_of(*endings: str) -> Callable[[str], Path]:
+    """A file with one of these endings, or with none."""
+
+    def named(text: str) -> Path:
+        ending = Path(text).suffix
+        if ending and ending.lower() not in endings:
+            raise argparse.ArgumentTypeError(
+                f"got {text}, expected a name that ends with {' or '.join(endings)}: "
+                f"nothing is written as {ending}"
+            )
+        return Path(text)
+
+    return named
 
 
 def cluster_address(text: str) -> str:

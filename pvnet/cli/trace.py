@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pvnet.cli.chrome_trace import chrome_trace, utilisation
 from pvnet.cli.network import add_compile_arguments, add_network_arguments, choose, compile_plan
-from pvnet.cli.parse import new_file, positive
+from pvnet.cli.parse import new_file_of, positive
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, table
 from pvnet.cli.sources import probe_frames
@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network_arguments(parser)
     add_compile_arguments(parser)
     parser.add_argument("--ticks", type=positive, default=20, help="ticks to record (default 20)")
-    parser.add_argument("--out", type=new_file, default=Path("trace.json"), help="file to write")
+    parser.add_argument(
+        "--out", type=new_file_of(".json"), default=Path("trace.json"), help="file to write"
+    )
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -50,6 +52,7 @@ def run(args: argparse.Namespace) -> Report:
         "random_weights": choice.random,
         "wiring": choice.graph.wiring,
         "stages": len(choice.graph.stages),
+        "cut": choice.cut.document(),
         "backend": plan.backend,
         "lanes": plan.lanes,
         "warm_ticks": warm,
