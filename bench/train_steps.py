@@ -10,7 +10,6 @@ timed: both ways give the same loss.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import torch
 
+from pvnet.files import write_json
 from pvnet.models import par_densenet, par_inception
 from pvnet.train.network import to_device
 
@@ -126,7 +126,7 @@ def main() -> None:
     if args.json:
         device = torch.cuda.get_device_name()
         document = {"device": device, "torch": torch.__version__, "rows": rows}
-        args.json.write_text(json.dumps(document, indent=1) + "\n")
+        write_json(args.json, document)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pvnet
+from pvnet.files import save_figure
 from pvnet.graph.draw import timeline
 from pvnet.graph.timeline import cells
 
@@ -91,7 +92,7 @@ def draw_time(path: Path, *, frames: int = 5) -> None:
             spine.set_visible(False)
     lower.set_xticks(range(0, until + 1, k))
     lower.set_xlabel("wall time, in units of one stage (vertical lines: ticks)")
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path, dpi=DPI)
 
 
 def _block(axes: Axes, begin: int, stage: int, frame: int | None) -> None:
@@ -171,7 +172,7 @@ def draw_seen(path: Path, *, tick: int = 9) -> None:
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path, dpi=DPI)
 
 
 def draw_all(folder: Path) -> list[Path]:
@@ -192,7 +193,7 @@ def draw_all(folder: Path) -> list[Path]:
         "clocks": clocked().wire("predictive", CLOCK_STAGES),
     }
     for name, graph in graphs.items():
-        timeline(graph).savefig(folder / f"{name}.png", dpi=DPI)
+        save_figure(timeline(graph), folder / f"{name}.png", dpi=DPI)
     return sorted(folder.glob("*.png"))
 
 

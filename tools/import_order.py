@@ -13,6 +13,7 @@ from pathlib import Path
 # Rooms of one row do not know each other.
 PYTHON_ROWS = (
     ("errors", "_core", "__version__"),
+    ("files",),
     ("graph", "video"),
     ("viz", "runtime"),
     ("ops",),
@@ -22,7 +23,7 @@ PYTHON_ROWS = (
     ("train",),
     ("cli",),
 )
-TORCH_FREE = {"errors", "graph", "video", "viz", "runtime", "cli"}
+TORCH_FREE = {"errors", "files", "graph", "video", "viz", "runtime", "cli"}
 # Imports against the direction, inside a function only: (file, room) -> why it must be.
 LAZY = {
     ("pvnet/data/label_scores.py", "train"): "labels are scored with the metrics of evaluation",

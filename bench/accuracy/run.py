@@ -22,6 +22,7 @@ from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
 from pvnet import data, runtime
 from pvnet.cli.machine import machine_record
 from pvnet.data.locks import locked
+from pvnet.files import write_whole
 from pvnet.graph import Graph
 from pvnet.train.config import Config, set_override
 from pvnet.train.evaluation import Protocol, evaluate, first_scored, skipping
@@ -298,8 +299,7 @@ def main() -> None:
         record = records / f"{row.name}.json"
         if not record.exists():
             text = document(score(row, args, dataset, first_tick))
-            record.with_suffix(".part").write_text(text)
-            record.with_suffix(".part").replace(record)
+            write_whole(record, text)
     print(f"records of {args.figure} are in {records}")
 
 

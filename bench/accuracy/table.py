@@ -19,6 +19,7 @@ from typing import Any
 
 from matrix import BASE, BESIDE, COMPARED, FIGURES, LONGER, SCORE
 
+from pvnet.files import save_figure, write_whole
 from pvnet.train.scores import difference
 
 Records = dict[tuple[str, str], list[dict[str, Any]]]
@@ -146,7 +147,7 @@ def picture(lines: list[dict[str, Any]], metric: str, out: Path) -> None:
     axes.set_ylabel(f"{metric} at emission time")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize=8)
-    figure.savefig(str(out), dpi=110)
+    save_figure(figure, out, dpi=110)
 
 
 def main() -> None:
@@ -182,7 +183,7 @@ def main() -> None:
         parts.append(f"## {setting}: {figure}\n\n{note}\n\n{text}\n")
         if drawable and figure in ("stages", "techniques"):
             picture(lines, COMPARED[task], args.out / f"{setting}-{figure}.png")
-    (args.out / "accuracy.md").write_text("\n".join(parts))
+    write_whole(args.out / "accuracy.md", "\n".join(parts))
     print(f"wrote {args.out / 'accuracy.md'}")
 
 

@@ -13,6 +13,11 @@
 
 namespace pvnet::model {
 
+// Linux transfers at most 2^31 - 4096 bytes a call.
+constexpr size_t kMaxTransfer = size_t{1} << 30;
+
+std::string errno_text(int error);
+
 // Reads at offsets from a file or from borrowed memory. Not copyable: owns the file descriptor.
 class Source {
  public:
@@ -40,8 +45,7 @@ struct Chunk {
   const void* data = nullptr;
   size_t size_bytes = 0;
 };
-// Writes the chunks to a file beside `path`, syncs it and renames it over `path`: whatever happens,
-// `path` is the whole old file or the whole new one.
+// Writes the chunks as a WholeFile.
 Status write_atomically(const std::string& path, const std::vector<Chunk>& chunks);
 
 }  // namespace pvnet::model

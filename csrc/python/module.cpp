@@ -24,6 +24,7 @@ void raise_if_failed(const Status& status) {
 PYBIND11_MODULE(_core, m) {
   m.doc() = "pvnet's C++ core; use the pvnet package, not this module.";
   m.attr("__version__") = PVNET_VERSION;
+  pvnet::python::register_files(m);
   pvnet::python::register_graph(m);
   pvnet::python::register_ops(m);
   pvnet::python::register_plan(m);

@@ -8,6 +8,7 @@
 
 namespace pvnet::python {
 
+void register_files(pybind11::module_& m);   // WholeFile
 void register_graph(pybind11::module_& m);   // Graph, load_model, save_model
 void register_ops(pybind11::module_& m);     // stateless kernels on DLPack tensors
 void register_plan(pybind11::module_& m);    // Plan, compile

@@ -16,7 +16,7 @@ from pvnet.cli.files import refuse_overwriting
 from pvnet.cli.report import Report, UsageError, plain
 from pvnet.cli.signals import Interrupted, as_interrupted, ending_signals
 from pvnet.errors import FileError, PvnetError
-from pvnet.video.part_file import reason
+from pvnet.files import reason
 
 COMMANDS = {
     "demo": "sequential and depth-parallel side by side on a built-in video",

@@ -7,13 +7,12 @@ predictive; their results are checked before anything is timed.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from pvnet.cli.cases import Case, check_cases, make_cases, state_reasons
-from pvnet.cli.files import replacing, write_text
+from pvnet.cli.cut import add_cut_argument
 from pvnet.cli.machine import cpus_allowed, machine_record, peak_gflops
 from pvnet.cli.network import Choice, add_network_arguments, choose
 from pvnet.cli.parse import new_json, new_picture, positive, positive_list
@@ -23,6 +22,7 @@ from pvnet.cli.sources import probe_frames
 from pvnet.cli.speedup_picture import draw_speedup
 from pvnet.cli.stats import latency_summary
 from pvnet.errors import InternalError
+from pvnet.files import write_json
 from pvnet.graph import Graph
 
 # Float32 sums in another order; the cpu backend promises equal bits and usually shows 0.
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K,K",
         help="default 2,7",
     )
+    add_cut_argument(group)
     group.add_argument(
         "--lanes", type=positive_list, metavar="N,N", help="default: 1 and all CPUs allowed"
     )
@@ -58,7 +59,8 @@ def run(args: argparse.Namespace) -> Report:
     choice = choose(args)
     lanes = sorted(set(args.lanes or [1, cpus_allowed()]))
     stages = sorted(set(args.sweep))
-    cases = make_cases(choice, stages=stages, lanes=lanes, backend=args.backend)
+    how = {"backend": args.backend, "cut": args.cut}
+    cases = make_cases(choice, stages=stages, lanes=lanes, **how)
     frames = probe_frames(cases[0].plan, n=8)
     checks = check_cases(cases, frames)
     _refuse_wrong(checks)
@@ -70,11 +72,9 @@ def run(args: argparse.Namespace) -> Report:
                 bar.step()
     document = _document(choice, cases, checks, peak, args)
     if args.out is not None:
-        write_text(args.out, json.dumps(plain(document), indent=1) + "\n")
-    if args.picture is not None:
-        with replacing(args.picture) as part:
-            if not draw_speedup(document, part):
-                note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'.")
+        write_json(args.out, plain(document), where="bench")
+    if args.picture is not None and not draw_speedup(document, args.picture):
+        note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'.")
     return Report(document, _text(choice, document))
 
 
@@ -112,6 +112,7 @@ def _document(
             {
                 "case": case.kind,
                 "stages": case.stages,
+                "cut": case.cut,
                 "lanes": case.lanes,
                 "throughput_ticks_per_s": rate,
                 "spread_ticks_per_s": max(case.rates_ticks_per_s) - min(case.rates_ticks_per_s),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Case:
         graph: as wired for this case.
         lanes: CPU lanes; for round-robin the number of replicas, one lane each.
         plan: compiled once, before anything is timed.
+        cut: how its stages were cut, as `pvnet.models.Rewired` says.
         rates_ticks_per_s: throughput, one value per round.
         latencies_ms: computational latency of every timed tick.
     """
@@ -36,6 +37,7 @@ class Case:
     graph: Graph
     lanes: int
     plan: runtime.Plan
+    cut: str = "one stage"
     rates_ticks_per_s: list[float] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
 
@@ -97,13 +99,20 @@ def _round_robin(
 
 
 def make_cases(
-    choice: Choice, *, stages: Sequence[int], lanes: Sequence[int], backend: str
+    choice: Choice,
+    *,
+    stages: Sequence[int],
+    lanes: Sequence[int],
+    backend: str,
+    cut: str = "preset",
 ) -> list[Case]:
     """All cases of a sweep, the baseline (sequential on the fewest lanes) first.
 
     Sequential and round-robin come for every number of lanes, pipelined and predictive for every
-    K above 1 and every number of lanes.
+    K above 1 and every number of lanes. `cut` says where, as `pvnet.models.rewired` takes it.
     """
+    from pvnet import models
+
     cases = []
     flat = choice.graph.wire("sequential", stages=1)
     replicable = not state_reasons(flat)
@@ -113,8 +122,9 @@ def make_cases(
             cases.append(_case(ROUND_ROBIN, flat, n, choice, backend=backend))
     for wiring in ("pipelined", "predictive"):
         for k in (k for k in stages if k > 1):
-            graph = choice.graph.wire(wiring, stages=k)
-            cases += [_case(wiring, graph, n, choice, backend=backend) for n in lanes]
+            other = models.rewired(choice.model, wiring, k, cut=cut)
+            more = [_case(wiring, other.graph, n, choice, backend=backend) for n in lanes]
+            cases += [replace(case, cut=other.how) for case in more]
     return cases
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,12 +13,12 @@ from pvnet.cli.compare_clock import Moment, moments
 from pvnet.cli.compare_picture import ComparePicture, fitted
 from pvnet.cli.compare_side import Side
 from pvnet.cli.demo_files import write_pictures
-from pvnet.cli.files import write_text
 from pvnet.cli.network import Choice, compile_plan, trained
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, plain, table
 from pvnet.cli.sources import open_source, troubles
 from pvnet.errors import FileError
+from pvnet.files import write_json
 from pvnet.runtime import Plan
 from pvnet.video import Frame
 
@@ -47,6 +46,7 @@ def run(args: argparse.Namespace) -> Report:
         "frames": len(frames),
         **found,
         "rate_hz": rate_hz,
+        "cut": sides[-1].choice.cut.document(),
         "rate_is": "given" if args.fps else "what the depth-parallel side can keep",
         "slowdown": args.slowdown,
         "moments_per_frame": args.moments,
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> Report:
     if not args.no_files:
         picture = ComparePicture(frames, sides, rate_hz, _footer(document))
         document["files"] = _write(args, picture, shown, played_hz)
-        write_text(args.out / "compare.json", json.dumps(plain(document), indent=1) + "\n")
+        write_json(args.out / "compare.json", plain(document), where="demo")
     return Report(document, _text(document))
 
 

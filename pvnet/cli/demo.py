@@ -6,14 +6,12 @@ No arguments, no network, no camera needed. --compare puts both on one clock.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from pvnet.cli import compare
 from pvnet.cli.demo_files import write_timeline, write_video
 from pvnet.cli.demo_run import DemoRun, make_runs, shifted_difference
-from pvnet.cli.files import write_text
 from pvnet.cli.machine import cpus_allowed
 from pvnet.cli.network import Choice, trained
 from pvnet.cli.parse import fraction, natural, new_folder, positive
@@ -22,6 +20,7 @@ from pvnet.cli.report import Report, UsageError, plain, table
 from pvnet.cli.sources import add_damaged_argument, frame_size
 from pvnet.cli.stats import age_text
 from pvnet.errors import InternalError
+from pvnet.files import write_json
 from pvnet.video.synthetic import SyntheticFrame, SyntheticVideo
 
 _TOLERANCE = 1e-4
@@ -104,13 +103,14 @@ def run(args: argparse.Namespace) -> Report:
         "model": teacher.label,
         "student": student.label,
         "weights": student.weights_words,
+        "cut": student.cut.document(),
         "frames": args.frames,
         "pipelined_minus_sequential_max": difference,
         "rows": rows,
         "files": {} if args.no_files else _write(runs, frames, args),
     }
     if not args.no_files:
-        write_text(args.out / "demo.json", json.dumps(plain(document), indent=1) + "\n")
+        write_json(args.out / "demo.json", plain(document), where="demo")
     return Report(document, _text(teacher, document))
 
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from pvnet import viz
 from pvnet.cli.demo_run import DemoRun
-from pvnet.cli.files import replacing, write_bytes, write_text
 from pvnet.cli.overlay import enlarged
 from pvnet.cli.progress import Progress, note
 from pvnet.errors import UnsupportedError
+from pvnet.files import write_whole
 from pvnet.graph import Graph, draw
 from pvnet.video import VideoWriter
 from pvnet.video.synthetic import SyntheticFrame
@@ -79,16 +79,16 @@ def write_timeline(directory: Path, graph: Graph) -> Path:
     """Write timeline.png; without matplotlib the same as text."""
     path = directory / "timeline.png"
     try:
-        with replacing(path) as part:
-            draw.timeline(graph, part)
+        draw.timeline(graph, path)
     except UnsupportedError:
         note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'. Writing text.")
         path = directory / "timeline.txt"
-        write_text(path, draw.timeline_text(graph) + "\n")
+        write_whole(path, draw.timeline_text(graph) + "\n", where="demo")
     return path
 
 
 def write_ppm(path: Path, image: NDArray[np.uint8]) -> None:
     """Write uint8 [h, w, 3] as a binary PPM: the one picture format that needs no library."""
     height, width = image.shape[:2]
-    write_bytes(path, f"P6 {width} {height} 255\n".encode() + np.ascontiguousarray(image).tobytes())
+    head = f"P6 {width} {height} 255\n".encode()
+    write_whole(path, head + np.ascontiguousarray(image).tobytes(), where="demo")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import runtime, viz
+from pvnet.cli.cut import cut_of
 from pvnet.cli.network import Choice
 from pvnet.cli.sources import frame_size
 from pvnet.cli.stats import RunStats
@@ -81,7 +82,9 @@ def make_runs(teacher: Choice, student: Choice, *, lanes: int, backend: str) -> 
     All are cut alike where both files hold the same nodes.
     """
     own, other = ({n.name for n in choice.graph.nodes} for choice in (teacher, student))
-    stages = student.graph.stage_lists if own == other else student.graph.n_stages
+    stages = student.graph.stage_lists
+    if own != other:
+        stages = cut_of(teacher.model, "pipelined", len(stages), "preset").graph.stage_lists
     flat = teacher.graph.wire("sequential", stages=stages)
     shifted = teacher.graph.wire("pipelined", stages=stages)
 

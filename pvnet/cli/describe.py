@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 
-from pvnet.cli.files import replacing
 from pvnet.cli.network import add_network_arguments, choose
 from pvnet.cli.parse import new_picture, positive
 from pvnet.cli.report import Report
@@ -29,12 +28,12 @@ def run(args: argparse.Namespace) -> Report:
         "model": choice.label,
         "random_weights": choice.random,
         "metadata": choice.metadata,
+        "cut": choice.cut.document(),
         "graph": json.loads(graph.resolved_json()),
         "draw": None if args.draw is None else str(args.draw),
     }
     text = f"{choice.title}\n{graph.describe()}\n\n{draw.timeline_text(graph, ticks=args.ticks)}"
     if args.draw is not None:
-        with replacing(args.draw) as part:
-            draw.timeline(graph, part, ticks=args.ticks)
+        draw.timeline(graph, args.draw, ticks=args.ticks)
         text += f"\n\nwrote {args.draw}"
     return Report(document, text)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pvnet import models, runtime
-from pvnet.cli.network import WIRINGS, find_model, rewire
+from pvnet.cli.cut import Cut, add_cut_argument, cut_of
+from pvnet.cli.network import WIRINGS, load_model
 from pvnet.cli.parse import add_cluster_argument, natural, positive
-from pvnet.cli.progress import Progress, left_out
+from pvnet.cli.progress import Progress, left_out, note
 from pvnet.cli.report import Report, UsageError, table
 from pvnet.errors import InvalidArgumentError
 
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-clips", type=positive, metavar="N", help="only the first N")
     parser.add_argument("--wiring", choices=WIRINGS, help="default: as it is")
     parser.add_argument("--stages", type=positive, metavar="K", help="default: as it is")
+    add_cut_argument(parser)
     parser.add_argument("--prediction-latency", type=natural, default=0, metavar="TICKS")
     parser.add_argument("--first-tick", type=natural, default=0, help="first tick that may count")
     parser.add_argument(
@@ -59,19 +61,19 @@ def _model(args: argparse.Namespace) -> tuple[str, runtime.Model]:
     can be scored in any wiring, and the result says what they were trained for.
     """
     if args.model is not None and args.model not in _families():
-        path = find_model(args.model)
-        return str(path), runtime.load(path)
+        model = load_model(args.model)
+        return model.metadata.get("pretrained", str(args.model)), model
     if args.model is None and args.task is None:
         raise UsageError("--task or --model: say what is to be scored")
     family = args.model or _family(args.task, args.data)
     try:
         # Frame skipping is for the sequential network, whatever wiring it is compared with.
         wiring = None if args.skip_frames else args.wiring
-        model = models.pretrained(family, wiring, args.stages)
+        model, _ = models.chosen(family, wiring, args.stages)
     except InvalidArgumentError:
         if args.wiring != "predictive":
             raise
-        model = models.pretrained(family)
+        model, _ = models.chosen(family)
     return model.metadata["pretrained"], model
 
 
@@ -98,11 +100,12 @@ def run(args: argparse.Namespace) -> Report:
     task: Any = args.task or model.metadata.get("task")
     if task not in ("joints", "actions"):
         raise UsageError("--task: the model file does not say what its outputs mean")
-    graph = rewire(model.graph, args.wiring, args.stages)
-    protocol = Protocol()
-    if args.skip_frames:
-        protocol = skipping(graph)
-        graph = graph.wire("sequential", graph.stage_lists)
+    # Frame skipping is sequential, at the rate that the stages of the cut allow.
+    wiring = "sequential" if args.skip_frames else args.wiring
+    cut = cut_of(model, wiring, args.stages, args.cut)
+    graph = cut.graph
+    protocol = skipping(graph) if args.skip_frames else Protocol()
+    _tell(args, cut, protocol.every)
     protocol = replace(
         protocol, prediction_latency=args.prediction_latency, first_tick=args.first_tick
     )
@@ -143,6 +146,7 @@ def run(args: argparse.Namespace) -> Report:
     # A pipelined network has the sequential weights.
     own = model.graph.wiring
     result["trained_wiring"] = "sequential" if own == "pipelined" else own
+    result["cut"] = cut.document()
     result["part"] = "train" if args.on_train else "test"
     rows = [
         [name, *(f"{v:.4f}" for v in (result[name], *result[f"{name}_interval"]))]
@@ -159,6 +163,16 @@ def run(args: argparse.Namespace) -> Report:
     if args.cluster:
         head += _of_cluster(result["cluster"])
     return Report(result, head + "\n" + table(["metric", "value", "low", "high"], rows))
+
+
+def _tell(args: argparse.Namespace, cut: Cut, every: int) -> None:
+    if args.skip_frames and not args.quiet:
+        note(
+            f"eval: a frame in {every}, as the slowest of {cut.graph.n_stages} stages allows "
+            f"({cut.words})."
+        )
+    else:
+        cut.tell(args)
 
 
 def _of_cluster(told: dict[str, Any]) -> str:

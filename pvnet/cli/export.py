@@ -7,16 +7,25 @@ import json
 
 from pvnet import runtime
 from pvnet.cli.network import add_network_arguments, choose
-from pvnet.cli.parse import new_file
+from pvnet.cli.parse import new_json, new_model
 from pvnet.cli.report import Report
+from pvnet.files import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet export`."""
     add_network_arguments(parser, default=None)
-    parser.add_argument("--out", type=new_file, required=True, help="model file (.safetensors)")
     parser.add_argument(
-        "--graph-json", type=new_file, metavar="FILE", help="also write the graph alone as JSON"
+        "--out",
+        type=new_model,
+        required=True,
+        help="model file (.safetensors)",
+    )
+    parser.add_argument(
+        "--graph-json",
+        type=new_json,
+        metavar="FILE",
+        help="also write the graph alone as JSON",
     )
 
 
@@ -27,7 +36,7 @@ def run(args: argparse.Namespace) -> Report:
     runtime.save(model, args.out)
     if args.graph_json is not None:
         graph = json.loads(choice.graph.to_json())
-        args.graph_json.write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")
+        write_json(args.graph_json, graph, where="export")
     parameters = sum(int(array.size) for array in choice.weights.values())
     document = {
         "out": str(args.out),
@@ -35,6 +44,7 @@ def run(args: argparse.Namespace) -> Report:
         "random_weights": choice.random,
         "wiring": choice.graph.wiring,
         "stages": len(choice.graph.stages),
+        "cut": choice.cut.document(),
         "nodes": len(choice.graph.nodes),
         "parameters": parameters,
         "size_bytes": args.out.stat().st_size,

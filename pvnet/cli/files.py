@@ -5,75 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 from pvnet.cli.report import UsageError
-from pvnet.errors import FileError
 from pvnet.video.folder import IMAGE_SUFFIXES
 from pvnet.video.formats import is_special
-from pvnet.video.part_file import reason
 
 # Arguments that name what a command writes; all others may name what it reads.
 _OUTPUTS = ("out", "picture", "graph_json", "draw", "command")
 _LISTS = {".m3u8", ".m3u", ".ffconcat", ".ffcat"}
 _LONGEST_LIST_BYTES = 1 << 20
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` with the same end, which becomes it when the block ends well.
-
-    Links are followed; a device or a pipe is written as it is.
-
-    Raises:
-        FileError: if the system refuses; what was under the name is still there.
-    """
-    target = Path(os.path.realpath(path))
-    special = is_special(target)
-    part = path if special else _beside(target)
-    try:
-        yield part
-        if not special and part.exists():  # else the block found nothing to write
-            if target.exists():
-                part.chmod(stat.S_IMODE(target.stat().st_mode))
-            part.replace(target)
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(
-            f"[cli] cannot write {str(path)!r}: got {reason(error)}, expected a folder that may be "
-            "written and a disk with room. Make room, or choose another place."
-        ) from error
-    finally:
-        if not special:
-            part.unlink(missing_ok=True)
-
-
-def _beside(target: Path) -> Path:
-    end = f".{os.getpid()}.part{target.suffix}"
-    return target.with_name(target.stem[: max(1, 200 - len(end))] + end)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text, complete or not at all.
-
-    Raises:
-        FileError: if the system refuses.
-    """
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write bytes, complete or not at all.
-
-    Raises:
-        FileError: if the system refuses.
-    """
-    with replacing(path) as part:
-        part.write_bytes(data)
 
 
 def refuse_overwriting(args: argparse.Namespace, written: Iterable[Path] | None = None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import runtime
+from pvnet.cli.cut import Cut, add_cut_argument, cut_of
 from pvnet.cli.parse import fraction, natural, positive
 from pvnet.cli.report import UsageError
 from pvnet.cli.weights import random_weights
@@ -43,7 +44,7 @@ class Choice:
         metadata: free text of the model file.
         label: the name or path it was asked for by.
         random: the weights are random: speeds are right, what it says about a video is not.
-        adapted: the weights were trained for this wiring, or it needs no training.
+        timing: how it was cut, and whether the weights were trained for it; None: as in the file.
     """
 
     graph: Graph
@@ -51,7 +52,22 @@ class Choice:
     metadata: dict[str, str]
     label: str
     random: bool
-    adapted: bool = True
+    timing: Cut | None = None
+
+    @property
+    def cut(self) -> Cut:
+        """How it was cut, and whether the weights were trained for it."""
+        return self.timing or Cut(self.graph)
+
+    @property
+    def model(self) -> runtime.Model:
+        """Graph, weights and metadata as one."""
+        return runtime.Model(self.graph, self.weights, self.metadata)
+
+    @property
+    def adapted(self) -> bool:
+        """The weights were trained for this wiring, or it needs no training."""
+        return self.cut.trained is not False
 
     @property
     def title(self) -> str:
@@ -107,6 +123,7 @@ def add_network_arguments(
             choices=WIRINGS,
             help="default: as it is; pipelined where --stages is given alone",
         )
+        add_cut_argument(group)
     fresh = parser.add_argument_group("fresh network (par_densenet, par_inception)")
     fresh.add_argument("--width", type=fraction, help="factor on all channel counts (default 1)")
     fresh.add_argument("--size", type=positive, help="input height and width, pixels (default 224)")
@@ -133,14 +150,21 @@ def add_compile_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def choose(args: argparse.Namespace) -> Choice:
-    """Find the network the arguments name and wire it as they say.
+    """Find the network the arguments name and wire it as they say; says on stderr how it was cut.
 
     Raises:
         UsageError: if arguments of a fresh network are given for another one.
         FileError: if there is no such file or name, the file is damaged, or nothing is shipped for
             this wiring and number of stages.
     """
+    choice = _choose(args)
+    choice.cut.tell(args)
+    return choice
+
+
+def _choose(args: argparse.Namespace) -> Choice:
     name = str(args.model)
+    rule = getattr(args, "cut", "preset")
     wiring, stages = getattr(args, "wiring", None), getattr(args, "stages", None)
     given = [key for key in (*FRESH, "seed") if getattr(args, key) is not None]
     if name in ARCHITECTURES:
@@ -149,14 +173,16 @@ def choose(args: argparse.Namespace) -> Choice:
             return _fresh(name, args)
         if given:
             raise UsageError(f"{_flags(given)}: only with --weights random")
-        return trained(name, wiring, stages)
+        return trained(name, wiring, stages, rule)
     if given or args.weights == "random":
         wrong = _flags(given) or "--weights random"
         raise UsageError(f"{wrong}: only with a fresh {' or '.join(ARCHITECTURES)}")
-    return _stored(name, wiring, stages)
+    return _stored(name, wiring, stages, rule)
 
 
-def trained(name: str, wiring: str | None, stages: int | None) -> Choice:
+def trained(
+    name: str, wiring: str | None, stages: int | None, rule: str = "preset"
+) -> Choice:
     """Shipped weights of a model, by the name of its family.
 
     Args:
@@ -164,6 +190,7 @@ def trained(name: str, wiring: str | None, stages: int | None) -> Choice:
         wiring: None: pipelined where `stages` is given, else predictive where weights are shipped
             for it, else sequential.
         stages: None: as shipped.
+        rule: where other stages are cut, as `pvnet.models.rewired` takes it.
 
     Raises:
         FileError: if nothing is shipped for these settings.
@@ -173,34 +200,26 @@ def trained(name: str, wiring: str | None, stages: int | None) -> Choice:
     wanted: Any = wiring or (None if stages is None else _default_wiring(stages))
     try:
         if wanted is None:
-            model = _predictive_or_sequential(name)
+            model, wanted = _predictive_or_sequential(name)
         else:
-            model = models.pretrained(name, wanted, stages)
+            model, wanted = models.chosen(name, wanted, stages)
+        cut = cut_of(model, wanted, stages, rule)
     except InvalidArgumentError as error:
         raise FileError(
             f"{error} On the command line: --weights random runs a fresh network of "
             f"{' or '.join(ARCHITECTURES)}."
         ) from error
     label = model.metadata["pretrained"]
-    return Choice(model.graph, model.weights, model.metadata, label, random=False)
+    return Choice(cut.graph, model.weights, model.metadata, label, random=False, timing=cut)
 
 
-def _predictive_or_sequential(name: str) -> runtime.Model:
+def _predictive_or_sequential(name: str) -> tuple[runtime.Model, Any]:
     from pvnet import models
 
     try:
-        return models.pretrained(name, "predictive")
+        return models.chosen(name, "predictive")
     except InvalidArgumentError:
-        return models.pretrained(name, "sequential")
-
-
-def rewire(graph: Graph, wiring: str | None, stages: int | None) -> Graph:
-    """Other timing for the same nodes; None keeps what the graph has."""
-    if wiring is None and stages is None:
-        return graph
-    k = stages or graph.n_stages
-    cut = graph.stage_lists if k == graph.n_stages else k
-    return graph.wire(wiring or _default_wiring(k), stages=cut)
+        return models.chosen(name, "sequential")
 
 
 def compile_plan(
@@ -225,22 +244,40 @@ def _fresh(name: str, args: argparse.Namespace) -> Choice:
     stages = getattr(args, "stages", None) or 1
     wiring = getattr(args, "wiring", None) or _default_wiring(stages)
     seed = args.seed or 0
-    graph = models.build(name, stages=stages, wiring=wiring, **options)
-    metadata = {"model": name, "task": models.TASKS[name], "weights": f"random, seed {seed}"}
-    return Choice(graph, random_weights(graph, seed=seed), metadata, name, random=True)
+    told = {key: value for key, value in options.items() if key != "skips"}
+    metadata = models.model_metadata(name, models.TASKS[name], options)
+    metadata["weights"] = f"random, seed {seed}"
+    # Skips lie between stages: the cut comes first.
+    plain = runtime.Model(models.build(name, **told), {}, metadata)
+    cut = cut_of(plain, wiring, stages, getattr(args, "cut", "preset"))
+    graph = models.build(name, stages=cut.graph.stage_lists, wiring=wiring, **options)
+    how = "one stage" if stages == 1 else cut.how
+    weights = random_weights(graph, seed=seed)
+    return Choice(graph, weights, metadata, name, True, Cut(graph, how, None))
 
 
-def _stored(name: str, wiring: str | None, stages: int | None) -> Choice:
+def _stored(name: str, wiring: str | None, stages: int | None, rule: str) -> Choice:
     from pvnet import models
 
     if not Path(name).exists() and any(one.family == name for one in models.shipped()):
-        return trained(name, wiring, stages)
-    model = runtime.load(find_model(name))
+        return trained(name, wiring, stages, rule)
+    model = load_model(name)
     random = model.metadata.get("weights", "").startswith("random")
-    graph = rewire(model.graph, wiring, stages)
-    same = (graph.wiring, graph.stage_lists) == (model.graph.wiring, model.graph.stage_lists)
-    exact = same or (model.graph.wiring != "predictive" and graph.wiring != "predictive")
-    return Choice(graph, model.weights, model.metadata, name, random, adapted=exact)
+    cut = cut_of(model, wiring, stages, rule)
+    return Choice(cut.graph, model.weights, model.metadata, name, random, cut)
+
+
+def load_model(name: str) -> runtime.Model:
+    """A model file, or a shipped one by its name, which then says so ("pretrained").
+
+    Raises:
+        FileError: if it is neither, or damaged.
+    """
+    path = find_model(name)
+    model = runtime.load(path)
+    if not Path(name).exists():
+        model.metadata["pretrained"] = path.stem
+    return model
 
 
 def _flags(keys: list[str]) -> str:

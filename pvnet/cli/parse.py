@@ -72,11 +72,19 @@ def new_labels(text: str) -> Path:
     return _ending(text, (".npz",))
 
 
+def new_model(text: str) -> Path:
+    """A model file that can be written; without an end of its own, or as one."""
+    return _ending(text, ("", ".safetensors", ".st"))
+
+
 def _ending(text: str, suffixes: Sequence[str]) -> Path:
     path = Path(text)
     if path.suffix.lower() not in suffixes and not is_special(path):
         names = ", ".join(suffix for suffix in suffixes if suffix)
-        raise argparse.ArgumentTypeError(f"got {text}, expected a name that ends in {names}")
+        raise argparse.ArgumentTypeError(
+            f"got {text}, expected a name that ends in {names}: "
+            f"nothing is written as {path.suffix or 'a file without an end'}"
+        )
     return new_file(text)
 
 

@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> Report:
         "model": choice.label,
         "random_weights": choice.random,
         "weights": choice.weights_words,
+        "cut": choice.cut.document(),
         "backend": plan.backend,
         "isa": plan.isa,
         "lanes": plan.lanes,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pvnet.files import save_figure
+
 _STYLES = {"pipelined": "-", "predictive": "--", "sequential": ":", "round-robin": "-."}
 
 
@@ -42,5 +44,5 @@ def draw_speedup(document: dict[str, Any], path: Path) -> bool:
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     figure.legend(fontsize=8, loc="outside right upper")
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path, dpi=120)
     return True

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 from pvnet.cli.chrome_trace import chrome_trace, utilisation
-from pvnet.cli.files import write_text
 from pvnet.cli.network import add_compile_arguments, add_network_arguments, choose, compile_plan
 from pvnet.cli.parse import new_json, positive
 from pvnet.cli.progress import Progress
 from pvnet.cli.report import Report, table
 from pvnet.cli.sources import probe_frames
+from pvnet.files import write_whole
 
 _EVENTS_PER_OP = 64
 
@@ -43,13 +43,14 @@ def run(args: argparse.Namespace) -> Report:
     ops = plan.ops
     name = f"{choice.label} {choice.graph.wiring}"
     document = chrome_trace(events, ops, lanes=plan.lanes, name=name)
-    write_text(args.out, json.dumps(document))
+    write_whole(args.out, json.dumps(document), where="trace")
     sums = utilisation(events, ops, lanes=plan.lanes)
     summary = {
         "model": choice.label,
         "random_weights": choice.random,
         "wiring": choice.graph.wiring,
         "stages": len(choice.graph.stages),
+        "cut": choice.cut.document(),
         "backend": plan.backend,
         "lanes": plan.lanes,
         "warm_ticks": warm,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pvnet.cli.parse import new_folder
 from pvnet.cli.progress import Progress, left_out, note
 from pvnet.cli.report import Report, plain
+from pvnet.files import write_json
 
 if TYPE_CHECKING:
     from pvnet.data.clips import Dataset
@@ -37,7 +38,6 @@ def run(args: argparse.Namespace) -> Report:
 
 def run_with(args: argparse.Namespace, overrides: list[str]) -> Report:
     """Train with these overrides; in all but the first process of several the report is empty."""
-    from pvnet.train.checkpoint import write_json
     from pvnet.train.class_names import class_numbers
     from pvnet.train.config import load_config
     from pvnet.train.loop import train

@@ -166,8 +166,10 @@ def _decode(request: Request, path: Path) -> Decoded | str:
 
 
 def _build(request: Request, place: Path) -> None:
+    """With the lock held: no other process builds this one."""
+    for left in place.parent.glob(f"{place.name}.*.part"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     work = place.with_name(f"{place.name}.{os.getpid()}.part")
-    shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     try:
         rows = _write(request, work / "frames.bin")

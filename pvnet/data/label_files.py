@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.errors import FileError, InvalidArgumentError
+from pvnet.files import whole_file
 
 from .keypoints import LABELS_FORMAT
 
@@ -84,17 +84,8 @@ def save_labels(path: Path, labels: Labels) -> None:
         "error_path": np.array(sorted(labels.errors), np.str_),
         "error_text": np.array([labels.errors[k] for k in sorted(labels.errors)], np.str_),
     }
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise FileError(
-            f"[data.labels] {path} cannot be written: got {error}, expected a folder that exists "
-            "and has room. Choose another path."
-        ) from error
+    with whole_file(path, where="data.labels") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_labels(path: Path) -> Labels:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pvnet.errors import FileError
+from pvnet.files import write_whole
 
 from .cache import FORMAT, default_folder
 from .clips import ClipError
@@ -79,8 +79,6 @@ def _save(path: Path, known: dict[str, str | list[float]]) -> None:
     """Replace the file; what is kept only saves time, so a folder that refuses is no error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(known), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, json.dumps(known), where="data.probing")
     except OSError:
         return

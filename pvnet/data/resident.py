@@ -25,6 +25,7 @@ from torch import Tensor
 
 from pvnet import __version__
 from pvnet.errors import InvalidArgumentError
+from pvnet.files import whole_file
 from pvnet.video.joints import FLIP
 
 from .augment import Augment, Change
@@ -253,10 +254,8 @@ def _kept(
     with locked(place.with_suffix(".lock")):
         if not place.exists():
             arrays = _read(dataset, copies, workers)
-            part = place.with_suffix(".part")
-            with part.open("wb") as file:
+            with whole_file(place, where="data.resident") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
-            part.replace(place)
             return arrays
     with np.load(place) as kept:
         return {name: kept[name] for name in kept.files}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvnet.errors import UnsupportedError
+from pvnet.files import save_figure
 from pvnet.graph.arguments import refuse
 from pvnet.graph.timeline import Cell, cells, fresh_skips
 
@@ -111,7 +112,7 @@ def timeline(
         # No date in the file: the same graph gives the same bytes.
         keep = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
         with matplotlib.rc_context({"svg.hashsalt": "pvnet", "svg.fonttype": "none"}):
-            figure.savefig(path, metadata=keep)
+            save_figure(figure, path, metadata=keep)
     return figure
 
 

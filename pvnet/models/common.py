@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -80,6 +81,17 @@ def check_size(where: str, size: int | Sequence[int], *, multiple: int) -> tuple
             f"Do pass size={tuple(nearest)}."
         )
     return pair[0], pair[1]
+
+
+def model_metadata(name: str, task: str, options: Mapping[str, object]) -> dict[str, str]:
+    """What a model file says of the model it holds: "model", "task" and "options" (JSON).
+
+    Args:
+        name: of the model, as `pvnet.models.build` takes it.
+        task: "joints" or "actions".
+        options: arguments of its graph function, beside stages and wiring.
+    """
+    return {"model": name, "task": task, "options": json.dumps(dict(options))}
 
 
 def cut_at(names: Sequence[str], starts: Sequence[str]) -> list[list[str]]:

@@ -22,6 +22,7 @@ from pvnet.models.common import (
     check_positive,
     check_size,
     check_width,
+    model_metadata,
     scale_channels,
     wire_stages,
 )
@@ -215,14 +216,13 @@ def par_densenet(
     """
     from pvnet.nn import Network
 
-    graph = par_densenet_graph(
-        joints=joints,
-        temporal=temporal,
-        width=width,
-        size=size,
-        skips=skips,
-        feedback=feedback,
-        stages=stages,
-        wiring=wiring,
-    )
-    return Network(graph)
+    options = {
+        "joints": joints,
+        "temporal": temporal,
+        "width": width,
+        "size": size,
+        "skips": skips,
+        "feedback": feedback,
+    }
+    graph = par_densenet_graph(**options, stages=stages, wiring=wiring)  # type: ignore[arg-type]
+    return Network(graph, metadata=model_metadata("par_densenet", "joints", options))

@@ -21,6 +21,7 @@ from pvnet.models.common import (
     check_positive,
     check_size,
     check_width,
+    model_metadata,
     scale_channels,
     wire_stages,
 )
@@ -204,15 +205,14 @@ def par_inception(
     """
     from pvnet.nn import Network
 
-    graph = par_inception_graph(
-        classes=classes,
-        clocks=clocks,
-        temporal=temporal,
-        width=width,
-        size=size,
-        skips=skips,
-        window=window,
-        stages=stages,
-        wiring=wiring,
-    )
-    return Network(graph)
+    options = {
+        "classes": classes,
+        "clocks": clocks,
+        "temporal": temporal,
+        "width": width,
+        "size": size,
+        "skips": skips,
+        "window": window,
+    }
+    graph = par_inception_graph(**options, stages=stages, wiring=wiring)  # type: ignore[arg-type]
+    return Network(graph, metadata=model_metadata("par_inception", "actions", options))

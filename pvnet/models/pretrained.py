@@ -16,6 +16,7 @@ from typing import Any
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.models.common import Wiring, check_choice, check_positive
+from pvnet.models.cuts import model_name, rewired
 
 WEIGHTS = Path(__file__).parent / "weights"
 _ENDING = re.compile(r"_(sequential|predictive)\d*$")
@@ -89,11 +90,28 @@ def pretrained(
             weights, exact for any number of stages; "predictive": weights that were trained for
             this number of stages. None with a file: as it is.
         stages: K. None: as in the file; for "predictive" the largest K there is. Where the
-            sequential weights are cut anew, the cut is even in cost.
+            sequential weights are cut anew, they are cut as the model's preset of K stages, and
+            even in cost where there is none (`pvnet.models.rewired`).
 
     Raises:
         InvalidArgumentError: unknown name or wiring, or no weights for these settings; the message
             lists what there is.
+    """
+    model, wiring = chosen(name, wiring, stages)
+    own = model.graph
+    if (wiring, stages or own.n_stages) == (own.wiring, own.n_stages):
+        return model
+    graph = rewired(model, wiring, stages).graph
+    return runtime.Model(graph, model.weights, dict(model.metadata))
+
+
+def chosen(
+    name: str, wiring: Wiring | None = None, stages: int | None = None
+) -> tuple[runtime.Model, Wiring]:
+    """What `pretrained` takes for these arguments: the model as in its file, and the wiring.
+
+    Raises:
+        InvalidArgumentError: as `pretrained`.
     """
     if wiring is not None:
         check_choice("models.pretrained", "wiring", wiring, _WIRINGS)
@@ -106,11 +124,43 @@ def pretrained(
         found = _family(name)
         wiring = wiring or "sequential"
     if wiring == "predictive":
-        return _load(_trained_for(name, stages, found))
+        return _load(_trained_for(name, stages, found)), wiring
     sequential = [one for one in found if one.wiring == "sequential"]
     if not sequential:
         raise _missing(name, wiring, stages, found)
-    return _rewired(_load(sequential[0]), name, wiring, stages)
+    model = _load(sequential[0])
+    if wiring == "pipelined" and stages is None and model.graph.n_stages == 1:
+        raise InvalidArgumentError(
+            f"[models.pretrained] a pipeline needs its number of stages: got stages=None for "
+            f"{name!r}, expected at least 2. Do pass stages=."
+        )
+    return model, wiring
+
+
+def trained_relatives(model: runtime.Model, stages: int) -> list[Pretrained]:
+    """Shipped predictive weights for what a model does: those for `stages` stages, else any.
+
+    Args:
+        model: a shipped one, whose family is meant, or another, of which model and the meaning of
+            the outputs must be the same.
+        stages: K.
+    """
+    family = _ENDING.sub("", model.metadata.get("pretrained", ""))
+    trained = [one for one in shipped() if one.wiring == "predictive"]
+    found = [one for one in trained if _is_like(one, family, model)]
+    return [one for one in found if one.stages == stages] or found
+
+
+def _is_like(one: Pretrained, family: str, model: runtime.Model) -> bool:
+    if family:
+        return one.family == family
+    metadata = runtime.load(pretrained_path(one.name)).metadata
+    mine, name = model.metadata, model_name(model.metadata)
+    return (
+        name is not None
+        and model_name(metadata) == name
+        and all(metadata.get(key) == mine.get(key) for key in ("task", "labels"))
+    )
 
 
 def _describe(name: str) -> Pretrained:
@@ -171,18 +221,6 @@ def _trained_for(name: str, stages: int | None, found: Sequence[Pretrained]) -> 
 def _load(one: Pretrained) -> runtime.Model:
     model = runtime.load(pretrained_path(one.name))
     return runtime.Model(model.graph, model.weights, {**model.metadata, "pretrained": one.name})
-
-
-def _rewired(model: runtime.Model, name: str, wiring: str, stages: int | None) -> runtime.Model:
-    own = model.graph.n_stages
-    if wiring == "pipelined" and stages is None and own == 1:
-        raise InvalidArgumentError(
-            f"[models.pretrained] a pipeline needs its number of stages: got stages=None for "
-            f"{name!r}, expected at least 2. Do pass stages=."
-        )
-    if (wiring, stages or own) == (model.graph.wiring, own):
-        return model
-    return model.rewire(wiring, stages=None if stages in (None, own) else stages)
 
 
 def _missing(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export.graph_signature import OutputKind
 
 from pvnet.errors import InvalidArgumentError, UnsupportedError
 from pvnet.nn.network import Network
@@ -21,6 +23,9 @@ def from_torch(module: nn.Module, example: Tensor, *, causal: bool = False) -> N
     conv2d, conv3d, batch norm, relu, silu, sigmoid, softmax, max and average pooling, adaptive
     average pooling to 1, mean over space, cat, add, mul, linear, flatten, dropout and interpolation
     (nearest, bilinear). Batch norm and activations that follow a convolution become part of it.
+    What is written in place is followed through views; where that reaches a part of a map only, or
+    state that outlives the frame, the module is refused. That the frame itself is changed is not
+    imitated.
 
     Args:
         module: takes one tensor; it is exported in eval mode and left as it was.
@@ -49,7 +54,7 @@ def from_torch(module: nn.Module, example: Tensor, *, causal: bool = False) -> N
     signature = exported.graph_signature
     stored = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     stored.update(signature.inputs_to_lifted_tensor_constants)
-    refused: list[str] = []
+    refused: list[str] = _own_outputs_only(exported)
     for node in exported.graph_module.graph.nodes:
         if node.op == "placeholder":
             if node.name in stored:
@@ -77,7 +82,8 @@ def _export(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
     module.eval()
     try:
         with torch.no_grad():
-            return torch.export.export(module, (example,))
+            exported = torch.export.export(module, (example,))
+            return _without_writes(exported) if _writes(exported) else exported
     except Exception as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise UnsupportedError(
@@ -88,6 +94,37 @@ def _export(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
     finally:
         for m, was in training:
             m.training = was
+
+
+def _writes(exported: torch.export.ExportedProgram) -> bool:
+    """Whether any operation writes into a tensor that it is given."""
+    schemas = (getattr(node.target, "_schema", None) for node in exported.graph.nodes)
+    return any(schema is not None and schema.is_mutable for schema in schemas)
+
+
+def _without_writes(exported: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The same program without writes in place: every alias reads what was written last."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own, of its own trees
+        pure: torch.export.ExportedProgram = exported.run_decompositions({})
+    return pure
+
+
+def _own_outputs_only(exported: torch.export.ExportedProgram) -> list[str]:
+    """Leaves what the module returns, and what that needs; tells what outlives the frame."""
+    specs = exported.graph_signature.output_specs
+    output = exported.graph.output_node()
+    results = output.args[0]
+    assert isinstance(results, list | tuple)
+    kept = [r for r, spec in zip(results, specs) if spec.kind == OutputKind.USER_OUTPUT]
+    output.args = (tuple(kept),)
+    exported.graph.eliminate_dead_code()
+    harmless = (OutputKind.USER_OUTPUT, OutputKind.USER_INPUT_MUTATION)
+    return [
+        f"{spec.target}: changed by every frame, expected no state"
+        for spec in specs
+        if spec.kind not in harmless
+    ]
 
 
 def _convert(importer: Importer, node: torch.fx.Node, refused: list[str]) -> None:

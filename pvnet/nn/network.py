@@ -34,6 +34,10 @@ class Network(nn.Module):
 
     Args:
         graph: a checked graph, in any wiring.
+        metadata: text that `pvnet.save` writes beside the weights, such as which model this is.
+
+    Attributes:
+        metadata: as given, to add to.
 
     Raises:
         GraphError: the graph cannot run.
@@ -41,9 +45,11 @@ class Network(nn.Module):
 
     _graph: Graph
     _program: Program
+    metadata: dict[str, str]
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, metadata: Mapping[str, str] | None = None) -> None:
         super().__init__()
+        self.metadata = dict(metadata or {})
         self._set_graph(graph)
         shapes = {n.name: n.shape for n in graph.nodes}
         for n in graph.nodes:

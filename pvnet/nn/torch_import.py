@@ -87,6 +87,7 @@ class Importer:
         names = [v.node for v in inputs]
         self.specs.append({"name": unique, "op": op, "inputs": names, "stage": 0, "attrs": attrs})
         result = node.meta["val"]
+        result = result[0] if isinstance(result, tuple | list) else result
         ticks = int(result.shape[2]) if result.dim() == 5 else inputs[0].ticks
         return Value(unique, shape, result.dim(), ticks)
 

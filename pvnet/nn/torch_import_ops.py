@@ -100,6 +100,8 @@ def _same(
 def _batch_norm(im: Importer, node: fx.Node) -> Value:
     a = arguments(node)
     x = im.value(a["input"])
+    if a.get("training"):
+        raise Refused("batch norm with the statistics of the batch")
     mean, var = im.tensor(a["running_mean"]), im.tensor(a["running_var"])
     if mean is None or var is None:
         raise Refused("batch norm without running statistics")
@@ -231,13 +233,13 @@ def _linear(im: Importer, node: fx.Node) -> Value:
 
 
 def _reshape(im: Importer, node: fx.Node) -> Value:
-    """Flatten, view, reshape, squeeze: all right where [b, c, h, w] becomes [b, c * h * w]."""
+    """Flatten, view, reshape, squeeze: [b, c, h, w] may become [b, c * h * w], and back."""
     x, result = im.value(node.args[0]), node.meta["val"]
     c, h, w = x.shape
     one_frame = x.dims != 5 or int(node.args[0].meta["val"].shape[2]) == 1  # type: ignore[union-attr]
     if tuple(result.shape[1:]) == (c * h * w,) and one_frame:
         return Value(x.node, x.shape, 2, x.ticks)
-    if tuple(result.shape[1:]) == (c, 1, 1) and (h, w) == (1, 1) and one_frame:
+    if tuple(result.shape[1:]) == (c, h, w) and one_frame:
         return Value(x.node, x.shape, 4, x.ticks)
     source: Tensor = node.args[0].meta["val"]  # type: ignore[union-attr]
     if tuple(result.shape) == tuple(source.shape):
@@ -269,6 +271,45 @@ def _scales(a: dict[str, Any]) -> tuple[float | None, float | None]:
     return a.get("scales_h"), a.get("scales_w")
 
 
+def _first(im: Importer, node: fx.Node) -> Value:
+    """The result of an operation that also returns what only its gradient needs."""
+    if node.args[1] != 0:
+        raise Refused("another result than the first one")
+    return im.value(node.args[0])
+
+
+def _written(im: Importer, node: fx.Node) -> Value:
+    """A map that is overwritten as a whole."""
+    a = arguments(node)
+    x, y = a["src"].meta["val"], a["self"].meta["val"]
+    if (x.shape, x.dtype) != (y.shape, y.dtype):
+        raise Refused("a map is overwritten by one of another shape or type")
+    return im.value(a["src"])
+
+
+def _expanded(im: Importer, node: fx.Node) -> Value:
+    """A map that is repeated, where nothing is."""
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    if source.meta["val"].shape != node.meta["val"].shape:
+        raise Refused("a map is repeated")
+    return im.value(source)
+
+
+def _whole(im: Importer, node: fx.Node) -> Value:
+    """A slice, where it is all there is."""
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    if source.meta["val"].shape != node.meta["val"].shape or arguments(node)["step"] != 1:
+        raise Refused("a part of a map")
+    return im.value(source)
+
+
+def _part(im: Importer, node: fx.Node) -> Value:
+    del im, node
+    raise Refused("a part of a map is changed in place")
+
+
 def _same_value(im: Importer, node: fx.Node) -> Value:
     return im.value(node.args[0])
 
@@ -283,6 +324,15 @@ CONVERTERS: dict[str, Converter] = {
     **dict.fromkeys(("aten.conv2d", "aten.conv2d.padding"), _conv),
     **dict.fromkeys(("aten.conv3d", "aten.conv3d.padding"), _conv),
     "aten.batch_norm": _batch_norm,
+    "aten._native_batch_norm_legit_no_training": _batch_norm,
+    "<built-in function getitem>": _first,
+    "aten.copy": _written,
+    "aten.expand": _expanded,
+    "aten.slice.Tensor": _whole,
+    **dict.fromkeys(
+        ("aten.slice_scatter", "aten.select_scatter", "aten.as_strided_scatter"), _part
+    ),
+    **dict.fromkeys(("aten.index_put", "aten.masked_fill.Scalar"), _part),
     **dict.fromkeys(("aten.relu", "aten.relu_"), _act("relu")),
     **dict.fromkeys(("aten.silu", "aten.silu_"), _act("silu")),
     **dict.fromkeys(("aten.sigmoid", "aten.sigmoid_"), _act("sigmoid")),

@@ -28,8 +28,8 @@ def causal_max_pool3d(
 
     Equation: `F.max_pool3d(F.pad(clip, kt - 1 zero frames on the left), kernel, stride,
     (0, *padding))`: a frame before the clip is the value 0, a pixel outside the map takes no part.
-    Differentiable. float32 on the CPU runs pvnet's kernels, everything else plain torch. Inputs are
-    finite: plain torch hands a NaN on, the CPU kernels may or may not.
+    Differentiable. float32 on the CPU runs pvnet's kernels, everything else plain torch. A NaN in a
+    window is its maximum.
 
     Source: torch.nn.functional.max_pool3d, padded in the past only; Carreira et al.,
     "Massively Parallel Video Networks", ECCV 2018.

@@ -75,7 +75,9 @@ def save(
     *,
     metadata: dict[str, str] | None = None,
 ) -> None:
-    """Writes graph and weights into one file, atomically; the old file survives a crash.
+    """Writes graph and weights into one file as a whole; the old file survives a crash.
+
+    A symbolic link stays, and what it points at is replaced.
 
     Args:
         model: a `pvnet.nn.Network` or a `Model`.

@@ -8,7 +8,6 @@ beside and renamed, so whatever moment a run is killed at, one whole checkpoint 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from pvnet.data.locks import lock_if_free
 from pvnet.errors import FileError, StateError
+from pvnet.files import write_whole
 from pvnet.train.config import Config
 
 FORMAT = "pvnet-training-state"
@@ -43,31 +43,11 @@ def only_run(folder: Path) -> Iterator[None]:
         yield
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """The file is the old one or the whole new one, also after a loss of power."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """A JSON document, atomically."""
-    write_atomic(path, (json.dumps(document, indent=1) + "\n").encode())
-
-
 def save_state(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
     """Writes tensors by name and a JSON document, atomically."""
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     text = json.dumps({"format": FORMAT, "version": VERSION, **document})
-    write_atomic(path, to_bytes(plain, metadata={"state": text}))
+    write_whole(path, to_bytes(plain, metadata={"state": text}), where="train")
 
 
 def document_of(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pvnet import runtime
 from pvnet.data.cluster import Cluster, Outcome, spread
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
+from pvnet.models import rewired
 from pvnet.runtime.model import to_model
 from pvnet.train.emission import Protocol, emissions, emitted_at, first_scored, skipping
 from pvnet.train.scorer import Scored, Scorer, Task, Told, Unreadable, decode, score_clip
@@ -67,7 +68,7 @@ def evaluate(
         dataset: clips of the size that the model reads.
         task: "joints" or "actions".
         wiring: other timing than the model's own.
-        stages: other stages than the model's own.
+        stages: other stages than the model's own; a number is cut as `pvnet.models.rewired` does.
         protocol: what counts, and frame skipping.
         max_clips: only the first clips.
         lanes: of the plan; no result depends on it.
@@ -99,9 +100,8 @@ def evaluate(
     """
     model = to_model(source, "train.evaluate")
     if wiring is not None or stages is not None:
-        own = model.graph
-        cut = own.stage_lists if stages is None or stages == own.n_stages else stages
-        model = runtime.Model(own.wire(wiring or own.wiring, cut), model.weights, model.metadata)
+        graph = _wired(model, wiring or model.graph.wiring, stages)
+        model = runtime.Model(graph, model.weights, model.metadata)
     total = len(dataset) if max_clips is None else min(max_clips, len(dataset))
     how: dict[str, Any] = {"task": task, "protocol": protocol, "seed": seed}
     here = lanes if cluster is None else 1
@@ -158,6 +158,14 @@ def evaluate(
         **({"per_clip": _per_clip(counts)} if per_clip else {}),
         **summary(counts, seed=seed),
     }
+
+
+def _wired(
+    model: runtime.Model, wiring: str, stages: int | Sequence[Sequence[str]] | None
+) -> Graph:
+    if stages is None or isinstance(stages, int):
+        return rewired(model, wiring, stages).graph
+    return model.graph.wire(wiring, stages)
 
 
 def _left_out_before(dataset: Dataset) -> dict[str, Any]:

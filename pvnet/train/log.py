@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pvnet.errors import UnsupportedError
-from pvnet.train.checkpoint import write_atomic
+from pvnet.files import save_figure, write_whole
 
 
 class Log:
@@ -38,7 +38,7 @@ class Log:
         self.path = folder / "log.jsonl"
         kept = [line for line in read_log(self.path) if line["step"] < step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
-        write_atomic(self.path, text.encode())
+        write_whole(self.path, text, where="train")
         self._file = self.path.open("a", encoding="utf-8")
 
     def add(self, step: int, values: Mapping[str, float], problems: Sequence[str] = ()) -> None:
@@ -87,5 +87,5 @@ def draw_curve(path: Path, out: Path) -> bool:
     axes.set_yscale("log")
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
-    figure.savefig(str(out), dpi=110)
+    save_figure(figure, out, dpi=110)
     return True

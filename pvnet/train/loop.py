@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pvnet.data.worker_errors import plain_errors
 from pvnet.errors import StateError
+from pvnet.files import write_json
 from pvnet.train import checkpoint, distributed
 from pvnet.train.config import Config
 from pvnet.train.log import Log, draw_curve, read_log
@@ -74,8 +75,8 @@ def _train(
     run.resume()
     group.wait()
     if group.first:
-        checkpoint.write_json(path / "config.json", config.to_dict())
-        checkpoint.write_json(path / "data.json", run.source.about)
+        write_json(path / "config.json", config.to_dict())
+        write_json(path / "data.json", run.source.about)
         if on_start is not None:
             on_start(run.step, run.source.about)
     batches = run.batches()
@@ -186,5 +187,5 @@ def _finish(run: Run, path: Path) -> dict[str, Any]:
         "config": run.config.to_dict(),
         "torch": torch.__version__,
     }
-    checkpoint.write_json(path / "result.json", result)
+    write_json(path / "result.json", result)
     return result

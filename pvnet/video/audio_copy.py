@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import Any
 
 from pvnet.errors import FileError
+from pvnet.files import reason
 
 from .av_import import broken
-from .part_file import reason
 
 
 class AudioCopy:

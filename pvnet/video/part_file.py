@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from pvnet.errors import FileError
+from pvnet.files import reason
 
 from .formats import is_special
 
@@ -151,11 +152,3 @@ def part_name(target: Path, number: int) -> Path:
     while len(os.fsencode(stem + end)) > _LONGEST_NAME and stem:
         stem = stem[:-1]
     return target.with_name(stem + end)
-
-
-def reason(error: BaseException) -> str:
-    """An error of the system in words: `No space left on device (ENOSPC)`."""
-    number = getattr(error, "errno", None)
-    if isinstance(error, OSError) and isinstance(number, int) and number in errno.errorcode:
-        return f"{error.strerror or os.strerror(number)} ({errno.errorcode[number]})"
-    return str(getattr(error, "strerror", None) or error) or type(error).__name__

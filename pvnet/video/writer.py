@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.errors import FileError, InvalidArgumentError, StateError, UnsupportedError
+from pvnet.files import reason
 
 from .audio_copy import AudioCopy
 from .av_import import load_av
 from .encoder import Encoder
 from .formats import choose_codec, format_of
-from .part_file import PartFile, reason
+from .part_file import PartFile
 from .salvage import blank_header, cut_broken_end, playable
 
 

@@ -4,6 +4,10 @@
 // this set; everything inside has internal linkage.
 #include "backends/cpu/isa.hpp"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define PVNET_ISA_NAME "scalar"
 namespace pvnet::cpu {
 namespace {

@@ -10,6 +10,20 @@ typedef float vec_unaligned __attribute__((vector_size(32), aligned(4), may_alia
 
 inline vec splat(float x) { return _mm256_set1_ps(x); }
 inline vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+struct Maximum {
+  vec best;
+  vec nan = {};  // all bits set where there was one
+  void take(vec x) {
+    nan = _mm256_or_ps(nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    best = _mm256_max_ps(x, best);
+  }
+  void take(vec x, vec y) {
+    __asm__("" : "+x"(x), "+x"(y));  // or each is loaded from memory twice
+    nan = _mm256_or_ps(nan, _mm256_cmp_ps(x, y, _CMP_UNORD_Q));
+    best = _mm256_max_ps(_mm256_max_ps(y, x), best);
+  }
+  vec value() const { return _mm256_or_ps(best, nan); }
+};
 inline __m256i first_lanes(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }

@@ -11,6 +11,25 @@ typedef float vec_unaligned __attribute__((vector_size(64), aligned(4), may_alia
 
 inline vec splat(float x) { return _mm512_set1_ps(x); }
 inline vec fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+inline vec vmax(vec a, vec b) {  // where either is a NaN: b. Without a mask GCC 12 warns.
+  return _mm512_maskz_max_ps(static_cast<__mmask16>(-1), a, b);
+}
+// A running maximum that hands NaNs on, two values at once: one comparison tells whether either is
+// a NaN, which x86's maximum loses.
+struct Maximum {
+  vec best;
+  __mmask16 nan = 0;
+  void take(vec x) {
+    nan |= _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    best = vmax(x, best);
+  }
+  void take(vec x, vec y) {
+    __asm__("" : "+v"(x), "+v"(y));  // or each is loaded from memory twice
+    nan |= _mm512_cmp_ps_mask(x, y, _CMP_UNORD_Q);
+    best = vmax(vmax(y, x), best);
+  }
+  vec value() const { return _mm512_mask_mov_ps(best, nan, splat(__builtin_nanf(""))); }
+};
 // The first n lanes of memory; the others are 0 and are not read.
 inline vec load_partial(const float* p, int n) {
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p);

@@ -12,6 +12,14 @@ inline vec splat(float x) { return vec{x, x, x, x}; }
 inline vec fma(vec a, vec b, vec c) {
   return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
+struct Maximum {  // NEON's maximum hands NaNs on by itself
+  vec best;
+  void take(vec x) { best = (vec)vmaxq_f32((float32x4_t)best, (float32x4_t)x); }
+  void take(vec x, vec y) {
+    best = (vec)vmaxq_f32((float32x4_t)best, vmaxq_f32((float32x4_t)x, (float32x4_t)y));
+  }
+  vec value() const { return best; }
+};
 inline vec load_partial(const float* p, int n) {
   vec v = {0, 0, 0, 0};
   for (int i = 0; i < n; ++i) v[i] = p[i];

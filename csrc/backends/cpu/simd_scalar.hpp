@@ -11,6 +11,31 @@ typedef float vec_unaligned __attribute__((vector_size(16), aligned(4), may_alia
 
 inline vec splat(float x) { return vec{x, x, x, x}; }
 inline vec fma(vec a, vec b, vec c) { return a * b + c; }
+// Where either is a NaN.
+inline ivec unordered(vec x, vec y) {
+#if defined(__SSE2__)
+  return (ivec)_mm_cmpunord_ps(x, y);
+#else
+  return (x != x) | (y != y);
+#endif
+}
+struct Maximum {
+  vec best;
+  ivec nan = {};
+  void take(vec x) {
+    nan |= unordered(x, x);
+    best = x > best ? x : best;
+  }
+  void take(vec x, vec y) {
+#if defined(__SSE2__)
+    __asm__("" : "+x"(x), "+x"(y));  // or each is loaded from memory twice
+#endif
+    nan |= unordered(x, y);
+    const vec larger = y > x ? y : x;
+    best = larger > best ? larger : best;
+  }
+  vec value() const { return (vec)((ivec)best | nan); }
+};
 inline vec load_partial(const float* p, int n) {
   vec v = {0, 0, 0, 0};
   for (int i = 0; i < n; ++i) v[i] = p[i];

@@ -13,8 +13,8 @@ namespace pvnet {
 // who remembers an older number stands in a copy, without the threads that the original had.
 uint32_t fork_generation();
 
-// Starts `body(argument)` with all signals but those of faults blocked, on CPU `cpu` unless that is negative. Returns 0
-// or the error number of the refusal, and then nothing was started.
+// Starts `body(argument)` with all signals but those of faults blocked, on CPU `cpu` unless that is
+// negative. Returns 0 or the error number of the refusal, and then nothing was started.
 int start_thread(pthread_t& thread, void* (*body)(void*), void* argument, int cpu = -1);
 
 // Of the calling thread, at most 15 characters, as tools show it.

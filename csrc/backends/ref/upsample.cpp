@@ -19,6 +19,10 @@ struct Lerp {
   float w_lo, w_hi;
   Lerp(int i, int in, int out) {
     const float scale = static_cast<float>(in) / static_cast<float>(out);
+    if (in == out) {  // as torch: a neighbour of weight 0 would hand on its NaN
+      lo = hi = i, w_lo = 1.0f, w_hi = 0.0f;
+      return;
+    }
     const float at = std::max(0.0f, scale * (static_cast<float>(i) + 0.5f) - 0.5f);
     lo = std::min(static_cast<int>(at), in - 1);
     hi = std::min(lo + 1, in - 1);

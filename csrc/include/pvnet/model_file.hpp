@@ -31,7 +31,7 @@ struct Model {
 
 Result<Model> load_model(const std::string& path);
 Result<Model> load_model(const void* bytes, size_t size_bytes);
-// Written beside the target and renamed over it, so that a crash leaves the old file whole.
+// Written as a whole: a crash leaves the old file. What a symbolic link points at is replaced.
 Status save_model(const std::string& path, const Model& model);
 
 // The weights a graph needs, with their shapes, in node order: what save_model writes, what compile

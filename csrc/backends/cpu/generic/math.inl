@@ -16,7 +16,6 @@ inline void store_n(float* p, vec v, int n) {
     store_partial(p, v, n);
   }
 }
-inline vec vmax(vec a, vec b) { return a > b ? a : b; }
 
 // exp(x) by 2^n * p(r), |r| <= ln(2)/2, p of degree 7 (Taylor: its error is 1.4e-8 at the ends,
 // under half an ulp). Results below 2^-126 are 0, results above 2.4e38 (x > 88.376) infinite.

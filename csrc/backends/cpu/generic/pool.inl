@@ -10,28 +10,72 @@ struct PoolWindow {
   int64_t y_step, x_step;
 };
 
-template <bool IS_MAX, int VECS>
-inline void pool_channels(const PoolWindow& w, int c, int n, float divisor, float* out) {
+template <int VECS>
+inline vec pool_load(const float* in, int v, int n) {
+  return VECS > 1 ? load(in + v * kLanes) : load_n(in, n);
+}
+
+// WIDTH: pixels of a row of the window, 0: as the window says.
+template <int VECS, int WIDTH>
+inline void max_channels(const PoolWindow& w, int c, int n, float* out) {
+  Maximum acc[VECS];
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) acc[v].best = splat(w.missing ? 0.0f : -__builtin_inff());
+  for (int j = 0; j < w.kt; ++j) {
+    if (w.taps[j] == nullptr) continue;
+    for (int ky = w.ky0; ky < w.ky1; ++ky) {
+      const float* in = w.taps[j] + w.offset + ky * w.y_step + w.kx0 * w.x_step + c;
+      const int width = WIDTH > 0 ? WIDTH : w.kx1 - w.kx0;
+      int kx = 0;
+#pragma GCC unroll 2
+      for (; kx + 1 < width; kx += 2, in += 2 * w.x_step) {
+#pragma GCC unroll 4
+        for (int v = 0; v < VECS; ++v) {
+          acc[v].take(pool_load<VECS>(in, v, n), pool_load<VECS>(in + w.x_step, v, n));
+        }
+      }
+      if (kx == width) continue;
+#pragma GCC unroll 4
+      for (int v = 0; v < VECS; ++v) acc[v].take(pool_load<VECS>(in, v, n));
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) store_n(out + v * kLanes, acc[v].value(), VECS > 1 ? kLanes : n);
+}
+
+template <int VECS>
+inline void mean_channels(const PoolWindow& w, int c, int n, float divisor, float* out) {
   vec acc[VECS];
-  const vec start = splat(IS_MAX && !w.missing ? -__builtin_inff() : 0.0f);
-  for (int v = 0; v < VECS; ++v) acc[v] = start;
+  for (int v = 0; v < VECS; ++v) acc[v] = splat(0.0f);
   for (int j = 0; j < w.kt; ++j) {
     if (w.taps[j] == nullptr) continue;
     for (int ky = w.ky0; ky < w.ky1; ++ky) {
       const float* in = w.taps[j] + w.offset + ky * w.y_step + w.kx0 * w.x_step + c;
       for (int kx = w.kx0; kx < w.kx1; ++kx, in += w.x_step) {
 #pragma GCC unroll 4
-        for (int v = 0; v < VECS; ++v) {
-          const vec x = VECS > 1 ? load(in + v * kLanes) : load_n(in, n);
-          acc[v] = IS_MAX ? vmax(acc[v], x) : acc[v] + x;
-        }
+        for (int v = 0; v < VECS; ++v) acc[v] += pool_load<VECS>(in, v, n);
       }
     }
   }
 #pragma GCC unroll 4
   for (int v = 0; v < VECS; ++v) {
-    const vec y = IS_MAX ? acc[v] : acc[v] / splat(divisor);
-    store_n(out + v * kLanes, y, VECS > 1 ? kLanes : n);
+    store_n(out + v * kLanes, acc[v] / splat(divisor), VECS > 1 ? kLanes : n);
+  }
+}
+
+template <bool IS_MAX, int VECS>
+inline void pool_channels(const PoolWindow& w, int c, int n, float divisor, float* out) {
+  if constexpr (IS_MAX) {
+    switch (w.kx1 - w.kx0) {
+      case 2:
+        return max_channels<VECS, 2>(w, c, n, out);
+      case 3:
+        return max_channels<VECS, 3>(w, c, n, out);
+      default:
+        return max_channels<VECS, 0>(w, c, n, out);
+    }
+  } else {
+    mean_channels<VECS>(w, c, n, divisor, out);
   }
 }
 

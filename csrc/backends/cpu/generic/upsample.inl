@@ -7,6 +7,7 @@ struct Tap1d {
 };
 
 inline Tap1d bilinear_tap(int i, int in, int out) {
+  if (in == out) return {i, i, 0.0f};  // a neighbour of weight 0 would hand on its NaN
   const float scale = static_cast<float>(in) / static_cast<float>(out);
   float x = (static_cast<float>(i) + 0.5f) * scale - 0.5f;
   if (x < 0.0f) x = 0.0f;
