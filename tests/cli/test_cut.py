@@ -158,17 +158,17 @@ def test_shipped_weights_and_evaluate_are_cut_as_the_preset():
 @pytest.mark.parametrize(
     ("words", "allowed"),
     [
-        (("export", "--model", "par_densenet", *SMALL, "--out", "a.onnx"), ".safetensors or .st"),
-        (("export", "--model", "par_densenet", *SMALL, "--out", "a.pt"), ".safetensors or .st"),
+        (("export", "--model", "par_densenet", *SMALL, "--out", "a.onnx"), ".safetensors, .st"),
+        (("export", "--model", "par_densenet", *SMALL, "--out", "a.pt"), ".safetensors, .st"),
         (
             ("export", "--model", "par_densenet", "--out", "a.st", "--graph-json", "g.yaml"),
-            "with .json",
+            "in .json",
         ),
-        (("trace", *SMALL, "--out", "a.mp4"), "with .json"),
-        (("bench", *SMALL, "--out", "a.csv"), "with .json"),
-        (("bench", *SMALL, "--picture", "a.mp4"), ".png or .svg or .pdf"),
-        (("describe", "par_densenet", *SMALL, "--draw", "a.txt"), ".png or .svg or .pdf"),
-        (("label", "videos", "--out", "a.csv"), "with .npz"),
+        (("trace", *SMALL, "--out", "a.mp4"), "in .json"),
+        (("bench", *SMALL, "--out", "a.csv"), "in .json"),
+        (("bench", *SMALL, "--picture", "a.mp4"), ".png, .svg, .pdf"),
+        (("describe", "par_densenet", *SMALL, "--draw", "a.txt"), ".png, .svg, .pdf"),
+        (("label", "videos", "--out", "a.csv"), "in .npz"),
     ],
 )
 def test_an_ending_that_is_not_written_is_refused_with_the_list(
