@@ -3,25 +3,19 @@
 
 #include <cstring>
 #include <string>
-#include <string_view>
 
 #include "backends/kernel_api.hpp"
+#include "plan/hash.hpp"
 #include "plan/op_params.hpp"
 
 namespace pvnet {
 namespace {
 
-constexpr uint64_t kStart = 14695981039346656037ULL;
 constexpr uint64_t kPrime = 1099511628211ULL;
-
-uint64_t hash(uint64_t h, std::string_view s) {  // FNV-1a
-  for (const char c : s) h = (h ^ static_cast<uint8_t>(c)) * kPrime;
-  return h;
-}
 
 // Eight sums side by side, so that the speed is that of the memory. Every step is one to one: a
 // single float that differs always shows.
-uint64_t hash(uint64_t h, const float* floats, size_t count) {
+uint64_t hash_floats(uint64_t h, const float* floats, size_t count) {
   constexpr size_t kSums = 8;
   uint64_t sums[kSums];
   for (size_t i = 0; i < kSums; ++i) sums[i] = h + i;
@@ -34,24 +28,24 @@ uint64_t hash(uint64_t h, const float* floats, size_t count) {
       sums[i] ^= sums[i] >> 29;
     }
   }
-  for (const uint64_t sum : sums) h = hash(h, {reinterpret_cast<const char*>(&sum), sizeof(sum)});
-  return hash(h, {reinterpret_cast<const char*>(floats + at), (count - at) * sizeof(float)});
+  h = hash_bytes(h, sums, sizeof(sums));
+  return hash_bytes(h, floats + at, (count - at) * sizeof(float));
 }
 
 }  // namespace
 
 uint64_t fingerprint_of(const Plan& plan) {
-  uint64_t h = hash(kStart, plan.graph.to_json());
-  h = hash(h, plan.options.backend + "/" + plan.options.isa + "/" + plan.options.dtype);
+  uint64_t h = hash_text(kHashSeed, plan.graph.to_json());
+  h = hash_text(h, plan.options.backend + "/" + plan.options.isa + "/" + plan.options.dtype);
   for (const Value& v : plan.values) {
     if (!v.persistent) continue;
-    h = hash(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
-                    std::to_string(v.slot_stride) + ";");
+    h = hash_text(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
+                         std::to_string(v.slot_stride) + ";");
   }
   for (const PlanOp& op : plan.ops) {
     if (op.packed_offset < 0) continue;
-    h = hash(h, plan.packed.data() + op.packed_offset,
-             plan.backend->conv_packed_floats(op.params->conv));
+    h = hash_floats(h, plan.packed.data() + op.packed_offset,
+                    plan.backend->conv_packed_floats(op.params->conv));
   }
   return h;
 }

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 from collections.abc import Callable
 from typing import Any
 
@@ -104,14 +105,17 @@ def in_a_process(call: str) -> tuple[str, float]:
         f"print({call})\n"
         "print(used() - before)\n"
     )
+    here = Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        # Not from the source tree, which lies in front of the installed package there.
+        [sys.executable, "-P", "-c", code],
         capture_output=True,
         text=True,
         timeout=120,
-        check=True,
-        env={"PYTHONPATH": "tests/graph:tests", "PATH": "/usr/bin:/bin"},
+        check=False,
+        env={"PYTHONPATH": f"{here}:{here.parent}", "PATH": "/usr/bin:/bin"},
     )
+    assert done.returncode == 0, done.stderr
     *said, used = done.stdout.splitlines()
     return "\n".join(said), float(used)
 

@@ -133,7 +133,10 @@ def test_the_command_line_scores_on_a_cluster(model, address, capfd, tmp_path, m
     captured = capfd.readouterr()
     told, two = apart(json.loads(captured.out))
     assert two == one
-    assert captured.err == ""
+    assert captured.err.splitlines() == [
+        "eval: 2 stages, the preset of par_densenet; the weights were trained for predictive, "
+        "3 stages, not for pipelined, 2 stages."
+    ]
     assert told["workers"] == 2
     assert main([*words[:-5], "--cluster", address, "--max-clips", "2"]) == 0
     assert "2 workers" in capfd.readouterr().out
