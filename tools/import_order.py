@@ -30,6 +30,7 @@ LAZY = {
 }
 CPP_ROWS = (
     ("graph",),
+    ("host",),
     ("model",),
     ("backends",),
     ("plan",),

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <new>
 
-#include "backends/host/cpus.hpp"
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
+#include "host/cpus.hpp"
 #include "plan/fingerprint.hpp"
 #include "plan/layout.hpp"
 #include "plan/lower.hpp"

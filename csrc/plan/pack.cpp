@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "backends/host/memory_room.hpp"
 #include "backends/kernel_api.hpp"
+#include "host/memory_room.hpp"
 #include "plan/op_params.hpp"
 
 namespace pvnet {

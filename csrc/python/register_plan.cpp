@@ -7,10 +7,10 @@
 
 #include <pvnet/plan.hpp>
 
-#include "backends/host/cpu_quota.hpp"
-#include "backends/host/cpus.hpp"
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
+#include "host/cpu_quota.hpp"
+#include "host/cpus.hpp"
 #include "plan/op_params.hpp"
 #include "python/gil.hpp"
 #include "python/register.hpp"

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <atomic>
 
-#include "backends/host/subnormals.hpp"
-#include "backends/host/threads.hpp"
+#include "host/subnormals.hpp"
+#include "host/threads.hpp"
 
 namespace pvnet::python {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "backends/host/threads.hpp"
+#include "host/threads.hpp"
 
 #include <pvnet/status.hpp>
 

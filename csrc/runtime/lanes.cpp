@@ -5,8 +5,8 @@
 #include <system_error>
 #include <utility>
 
-#include "backends/host/subnormals.hpp"
-#include "backends/host/threads.hpp"
+#include "host/subnormals.hpp"
+#include "host/threads.hpp"
 #include "runtime/clock.hpp"
 
 #if defined(__x86_64__)

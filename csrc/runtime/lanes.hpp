@@ -11,7 +11,7 @@
 #include <memory>
 #include <vector>
 
-#include "backends/host/cpus.hpp"
+#include "host/cpus.hpp"
 
 #include <pvnet/status.hpp>
 

@@ -7,9 +7,9 @@
 #include <limits>
 #include <new>
 
-#include "backends/host/memory_room.hpp"
-#include "backends/host/subnormals.hpp"
 #include "graph/firing.hpp"
+#include "host/memory_room.hpp"
+#include "host/subnormals.hpp"
 #include "plan/op_params.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/stream_impl.hpp"

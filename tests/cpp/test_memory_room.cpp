@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "backends/host/memory_room.hpp"
 #include "check.hpp"
+#include "host/memory_room.hpp"
 
 using namespace pvnet;
 

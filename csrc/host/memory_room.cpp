@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/host/memory_room.hpp"
+#include "host/memory_room.hpp"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -9,8 +9,8 @@
 #include <limits>
 #include <optional>
 
-#include "backends/host/control_groups.hpp"
 #include "graph/errors.hpp"
+#include "host/control_groups.hpp"
 
 namespace pvnet {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/host/cpus.hpp"
+#include "host/cpus.hpp"
 
 #include <sched.h>
 
@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "backends/host/cpu_quota.hpp"
+#include "host/cpu_quota.hpp"
 
 namespace pvnet {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/host/control_groups.hpp"
+#include "host/control_groups.hpp"
 
 #include <algorithm>
 #include <cstdlib>

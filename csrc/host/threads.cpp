@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/host/threads.hpp"
+#include "host/threads.hpp"
 
 #include <sched.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/host/cpu_quota.hpp"
+#include "host/cpu_quota.hpp"
 
 #include <fstream>
 
-#include "backends/host/control_groups.hpp"
+#include "host/control_groups.hpp"
 
 namespace pvnet {
 namespace {
