@@ -9,6 +9,7 @@
 
 #include <pvnet/model_file.hpp>
 
+#include "host/memory_room.hpp"
 #include "model/convert.hpp"
 #include "model/errors.hpp"
 #include "model/file_io.hpp"
@@ -116,6 +117,16 @@ static Status check_entries(const Header& header, const Graph& graph, const std:
   return {};
 }
 
+// A file may have holes, and then it is larger than what its disk could hold.
+static Status check_memory(const Header& header, const std::string& label) {
+  Size bytes;
+  for (const TensorEntry& t : header.tensors) {
+    bytes += Size(static_cast<int64_t>(t.elements)) * Size(sizeof(float));
+  }
+  return need_memory("load_model", "the weights of " + label + " do not fit into memory", bytes,
+                     "Use a smaller model, or more memory.");
+}
+
 static Status read_tensor(const Source& source, uint64_t data_start, const TensorEntry& entry,
                           Tensor* tensor) {
   tensor->shape = entry.shape;
@@ -144,6 +155,7 @@ static Result<Model> load_from(const Source& source) {
   Result<Graph> graph = Graph::from_json(h.metadata.find(kGraphKey)->second);
   if (!graph.ok()) return as_file_error(graph.status());
   PVNET_TRY(check_entries(h, graph.value(), source.label()));
+  PVNET_TRY(check_memory(h, source.label()));
   Model m;
   m.graph = std::move(graph).value();
   for (const TensorEntry& entry : h.tensors) {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -185,3 +188,43 @@ def test_a_state_beyond_the_memory_is_refused_before_it_is_taken() -> None:
     assert used < 300
     said, _ = in_a_process("__import__('test_size_limits').refused_stream(20, 2)")
     assert said == "a stream"
+
+
+def file_with_holes(path: Path, layers: int) -> None:
+    """A model of `layers` times 400 MB of zero weights that takes no room on the disk."""
+    frame = {"channels": 10_000, "height": 1, "width": 1}
+    nodes = [
+        node(f"n{i}", "conv3d", [f"n{i - 1}" if i else "x"], out=10_000) for i in range(layers)
+    ]
+    graph = pvnet.Graph.from_json(document(frame, nodes, f"n{layers - 1}"))
+    header: dict[str, Any] = {
+        "__metadata__": {"pvnet_graph": graph.to_json(), "pvnet_version": "1"}
+    }
+    end = 0
+    for name, shape in graph.expected_weights():
+        begin, end = end, end + 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
+    os.truncate(path, path.stat().st_size + end)
+
+
+def refused_file(path: str) -> str:
+    try:
+        pvnet.load(path)
+    except pvnet.errors.OutOfMemoryError as error:
+        return str(error)
+    return "a model"
+
+
+def test_a_model_file_beyond_the_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.safetensors"
+    file_with_holes(path, 8)  # 3.2 GB, where 3 GB may be had: six or seven layers would fit
+    said, used = in_a_process(f"__import__('test_size_limits').refused_file({str(path)!r})")
+    assert FORM.match(said), said
+    assert "load_model" in said
+    assert "ulimit -v" in said
+    assert used < 300
+    file_with_holes(path, 1)
+    said, _ = in_a_process(f"__import__('test_size_limits').refused_file({str(path)!r})")
+    assert said == "a model"
