@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 seconds="${1:-30}"
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(graph model_file snapshot calls)
+[ ${#targets[@]} -gt 0 ] || targets=(graph model_file snapshot frame calls)
 
 clang="${CLANGXX:-$(command -v clang++ || true)}"
 probe="$(mktemp -d)"

@@ -29,6 +29,27 @@ Status need_place(const char* where, const pvnet_stream* stream, int output, int
   return need_index(where, "row", row, static_cast<size_t>(plan.options.batch));
 }
 
+// Strides with which no memory can hold the frame, from the first byte of it to the last.
+Status check_reach(const pvnet_frame& f, size_t i) {
+  const bool bytes = f.type == PVNET_U8_HWC;
+  const int32_t extents[3] = {bytes ? f.height : f.channels, bytes ? f.width : f.height,
+                              bytes ? f.channels : f.width};
+  const int64_t element = bytes ? 1 : sizeof(float);
+  int64_t reach = 0;
+  for (int axis = 0; axis < 3; ++axis) {
+    int64_t step = 0;
+    const int64_t last = std::max<int64_t>(extents[axis], 1) - 1;
+    if (__builtin_mul_overflow(f.strides[axis], last * element, &step) ||
+        __builtin_add_overflow(reach, step < 0 ? -(step + 1) : step, &reach)) {
+      return refuse("pvnet_stream_tick",
+                    "the strides of frame " + std::to_string(i) + " reach beyond any memory",
+                    std::to_string(f.strides[axis]), "strides of an array that exists",
+                    "Make frames with pvnet_frame_u8 or pvnet_frame_f32");
+    }
+  }
+  return {};
+}
+
 // What a caller in C gets wrong where Python cannot: strides that were never set, and addresses.
 Status check_f32(const pvnet_frame& f, size_t i) {
   const std::string frame = "frame " + std::to_string(i);
@@ -42,18 +63,6 @@ Status check_f32(const pvnet_frame& f, size_t i) {
     return refuse("pvnet_stream_tick", "the address of " + frame + " is misaligned",
                   "no multiple of the size of a float", "an array of floats",
                   "Copy the pixels into one");
-  }
-  const int32_t extents[3] = {f.channels, f.height, f.width};
-  int64_t reach = 0;
-  for (int axis = 0; axis < 3; ++axis) {
-    int64_t step = 0;
-    const int64_t last = std::max<int64_t>(extents[axis], 1) - 1;
-    if (__builtin_mul_overflow(f.strides[axis], last * int64_t{sizeof(float)}, &step) ||
-        __builtin_add_overflow(reach, step < 0 ? -(step + 1) : step, &reach)) {
-      return refuse("pvnet_stream_tick", "the strides of " + frame + " reach beyond any memory",
-                    std::to_string(f.strides[axis]), "strides of an array that exists",
-                    "Make frames with pvnet_frame_f32");
-    }
   }
   return {};
 }
@@ -72,6 +81,7 @@ Status read_frames(pvnet_stream* stream, const pvnet_frame* frames, const uint8_
                     std::to_string(f.type), "PVNET_U8_HWC or PVNET_F32_CHW",
                     "Make frames with pvnet_frame_u8 or pvnet_frame_f32");
     }
+    PVNET_TRY(check_reach(f, i));
     if (f.type == PVNET_F32_CHW) PVNET_TRY(check_f32(f, i));
     view.type = f.type == PVNET_U8_HWC ? pvnet::FrameType::u8_hwc : pvnet::FrameType::f32_chw;
     view.data = f.data;

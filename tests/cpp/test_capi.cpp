@@ -82,6 +82,11 @@ TEST(rows_of_bytes_that_overlap_are_refused) {
     CHECK_EQ(pvnet_stream_tick(h.stream, &f, 1, nullptr), PVNET_INVALID_ARGUMENT);
     CHECK(last_error_has("pitch"));
   }
+  for (const int64_t wild : {INT64_MAX, INT64_MIN, INT64_MIN / 8}) {
+    const pvnet_frame f = pvnet_frame_u8(pixels.data(), 16, 16, 3, wild);
+    CHECK_EQ(pvnet_stream_tick(h.stream, &f, 1, nullptr), PVNET_INVALID_ARGUMENT);
+    CHECK(last_error_has("beyond any memory"));
+  }
   pvnet_frame zero = pvnet_frame_u8(pixels.data(), 16, 16, 3, 0);
   zero.strides[0] = 0;
   CHECK_EQ(pvnet_stream_tick(h.stream, &zero, 1, nullptr), PVNET_INVALID_ARGUMENT);
