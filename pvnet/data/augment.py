@@ -8,11 +8,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.clips import Clip, inside
+from pvnet.data.resample import Box, moved, resample, warp
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import FLIP, flip_joints
-
-from .clips import Clip, inside
-from .resample import Box, moved, resample, warp
 
 _GREY = np.array([0.299, 0.587, 0.114])
 

@@ -8,12 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.cache import Request, open_cache
+from pvnet.data.resample import Box, resample
+from pvnet.data.tree import Tree
 from pvnet.errors import FileError
 from pvnet.video.synthetic.background import Camera, Scene
-
-from .cache import Request, open_cache
-from .resample import Box, resample
-from .tree import Tree
 
 _MAX_FRAMES = 300
 _MARGIN = 1.5

@@ -11,11 +11,10 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from pvnet.data.augment import Augment
+from pvnet.data.clips import Clip, Dataset
+from pvnet.data.worker_errors import plain_errors
 from pvnet.errors import InvalidArgumentError
-
-from .augment import Augment
-from .clips import Clip, Dataset
-from .worker_errors import plain_errors
 
 _ORDER, _CLIP = 0x0D, 0xC1  # what a random state is for, so that no two meet
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.resample import bilinear
 from pvnet.video.raster import Box, blend, capsule_box, capsule_distance, coverage, grid
 from pvnet.video.synthetic import body_height
-
-from .resample import bilinear
 
 Array = NDArray[np.float32]
 Seen = NDArray[np.bool_]

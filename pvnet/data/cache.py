@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.clips import ClipError
+from pvnet.data.decode import Decoded, decode_all
+from pvnet.data.locks import locked
 from pvnet.errors import FileError
-
-from .clips import ClipError
-from .decode import Decoded, decode_all
-from .locks import locked
 
 FORMAT = 2  # goes up when the same video is decoded to other pixels or times
 _THREADS = 2
@@ -152,7 +151,7 @@ def open_cache(request: Request, folder: Path | None = None) -> FrameCache:
 def _target(request: Request, path: Path) -> tuple[int, int] | None:
     if request.size is not None or request.scale == 1.0:
         return request.size
-    from .decode import probe
+    from pvnet.data.decode import probe
 
     h, w = probe(path).size
     return (max(8, round(h * request.scale)), max(8, round(w * request.scale)))

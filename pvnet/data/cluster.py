@@ -18,9 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from pvnet.data.ray_connection import ClusterError, brief, check_address, connected, load_ray
 from pvnet.errors import InvalidArgumentError
-
-from .ray_connection import ClusterError, brief, check_address, connected, load_ray
 
 # Seconds without an answer after which the machines are counted again.
 _PATIENCE_S = 30.0

@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.bodies import LIMBS, Skin, bend, silhouette
+from pvnet.data.clips import Clip, Dataset, inside
+from pvnet.data.fill import filled
+from pvnet.data.resample import moved, warp
+from pvnet.data.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import FLIP
 from pvnet.video.synthetic import body_height
-
-from .bodies import LIMBS, Skin, bend, silhouette
-from .clips import Clip, Dataset, inside
-from .fill import filled
-from .resample import moved, warp
-from .tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 
 Array = NDArray[np.float32]
 

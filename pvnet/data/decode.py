@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.clips import ClipError
 from pvnet.video.av_import import broken, load_av
 from pvnet.video.decoding import Decoded as Picture
 from pvnet.video.decoding import Decoding, frame_rate
@@ -17,8 +18,6 @@ from pvnet.video.frame import SourceStats
 from pvnet.video.reader import Fitter
 from pvnet.video.source import open as open_video
 from pvnet.video.time_stamps import TimeLine
-
-from .clips import ClipError
 
 VIDEO_ENDINGS = frozenset(
     {".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.backdrops import Backdrops
+from pvnet.data.clips import Clip, check_index, inside
+from pvnet.data.sampling import Sampling
+from pvnet.data.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.synthetic import ACTIONS, REVERSED_PAIRS, Style, SyntheticVideo, render
 from pvnet.video.synthetic.background import Camera
-
-from .backdrops import Backdrops
-from .clips import Clip, check_index, inside
-from .sampling import Sampling
-from .tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 
 WHOLE_FRAMES = 64  # of a clip where no length is asked for
 

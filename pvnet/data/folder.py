@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pvnet.data.clips import Skipped
+from pvnet.data.decode import decode_all
+from pvnet.data.keypoints import read_joints
+from pvnet.data.kinetics import open_actions
+from pvnet.data.options import Options, cached_store
+from pvnet.data.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError
-
-from .clips import Skipped
-from .decode import decode_all
-from .keypoints import read_joints
-from .kinetics import open_actions
-from .options import Options, cached_store
-from .videos import Item, Track, VideoDataset
 
 
 def open_folder(

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.decode import Decoded, VideoFacts, unusable
 from pvnet.video.av_import import load_av
 from pvnet.video.folder import images_in, read_image
 from pvnet.video.frame import SourceStats
 from pvnet.video.reader import Fitter
 from pvnet.video.source import FOLDER_FPS
-
-from .decode import Decoded, VideoFacts, unusable
 
 _SLACK = 0.25  # of a frame, as for files
 

@@ -15,11 +15,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.clips import Skipped, inside
+from pvnet.data.options import Options, cached_store
+from pvnet.data.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError, InvalidArgumentError
-
-from .clips import Skipped, inside
-from .options import Options, cached_store
-from .videos import Item, Track, VideoDataset
 
 Labels = Literal["truth", "auto", "both"]
 PICTURE = (240, 320)

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.videos import Track
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.video.joints import JOINTS
-
-from .videos import Track
 
 # Shoulders, elbows, wrists, hips, knees, ankles, left before right.
 _COCO_BODY = (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pvnet.data.clips import Skipped
+from pvnet.data.lists import Entry, normal, read_classes, read_list
+from pvnet.data.options import Options, cached_store, file_store, short_enough_to_skip
+from pvnet.data.probing import probe_all
+from pvnet.data.store import Store
+from pvnet.data.tree import Tree
+from pvnet.data.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError
-
-from .clips import Skipped
-from .lists import Entry, normal, read_classes, read_list
-from .options import Options, cached_store, file_store, short_enough_to_skip
-from .probing import probe_all
-from .store import Store
-from .tree import Tree
-from .videos import Item, Track, VideoDataset
 
 SHORTEST = 0.5  # a video with less than this share of a clip is left out
 

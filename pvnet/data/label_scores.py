@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pvnet.data.jhmdb import JhmdbIndex, read_index
+from pvnet.data.label_files import Labels, VideoLabels
 from pvnet.errors import FileError
-
-from .jhmdb import JhmdbIndex, read_index
-from .label_files import Labels, VideoLabels
 
 _NOWHERE = 1e6  # where a joint is put that was not found: far from every truth
 

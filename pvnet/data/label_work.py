@@ -11,11 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.estimator import EstimatorError
+from pvnet.data.label_files import Labels, VideoLabels, load_labels, save_labels
 from pvnet.errors import FileError, PvnetError
 from pvnet.video.source import open as open_video
-
-from .estimator import EstimatorError
-from .label_files import Labels, VideoLabels, load_labels, save_labels
 
 
 class Estimates(Protocol):

@@ -10,13 +10,12 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Lock, Thread
 
+from pvnet.data.cluster import Cluster, spread
+from pvnet.data.decode import VIDEO_ENDINGS
+from pvnet.data.label_files import Labels, VideoLabels, load_labels, save_labels
+from pvnet.data.label_work import Estimates, Job, Labelled, Labeller, kept
+from pvnet.data.tree import Tree
 from pvnet.errors import FileError, InvalidArgumentError
-
-from .cluster import Cluster, spread
-from .decode import VIDEO_ENDINGS
-from .label_files import Labels, VideoLabels, load_labels, save_labels
-from .label_work import Estimates, Job, Labelled, Labeller, kept
-from .tree import Tree
 
 __all__ = ["Estimates", "Job", "find_jobs", "label_videos", "shard"]
 

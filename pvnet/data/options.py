@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .cache import Request, open_cache
-from .clips import Skipped
-from .decode import VideoFacts
-from .sampling import Place, Sampling
-from .store import CachedStore, FileStore, Store
-from .videos import Crop
+from pvnet.data.cache import Request, open_cache
+from pvnet.data.clips import Skipped
+from pvnet.data.decode import VideoFacts
+from pvnet.data.sampling import Place, Sampling
+from pvnet.data.store import CachedStore, FileStore, Store
+from pvnet.data.videos import Crop
 
 Task = Literal["joints", "actions", "both"]
 _CROP_MARGIN = 1.6  # frames that will be cropped are kept this much larger than the crop

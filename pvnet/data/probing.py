@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pvnet.data.cache import FORMAT, default_folder
+from pvnet.data.clips import ClipError
+from pvnet.data.decode import VideoFacts, probe
+from pvnet.data.frame_folders import probe_folder
 from pvnet.errors import FileError
 from pvnet.files import write_whole
-
-from .cache import FORMAT, default_folder
-from .clips import ClipError
-from .decode import VideoFacts, probe
-from .frame_folders import probe_folder
 
 _THREADS = 4
 _KEEP_FROM = 200  # fewer videos are quicker looked at than kept

@@ -24,16 +24,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pvnet import __version__
+from pvnet.data.augment import Augment, Change
+from pvnet.data.batches import ClipPlaces, clip_state, loader
+from pvnet.data.cache import default_folder
+from pvnet.data.clips import Dataset
+from pvnet.data.locks import locked
+from pvnet.data.sampling import Sampling
 from pvnet.errors import InvalidArgumentError
 from pvnet.files import whole_file
 from pvnet.video.joints import FLIP
-
-from .augment import Augment, Change
-from .batches import ClipPlaces, clip_state, loader
-from .cache import default_folder
-from .clips import Dataset
-from .locks import locked
-from .sampling import Sampling
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from pvnet.data.backdrops import Backdrops, ProceduralBackdrops, VideoBackdrops
+from pvnet.data.clips import Dataset, check_size
+from pvnet.data.collage import Collage
+from pvnet.data.figures import ProceduralFigures, TrackedFigures
+from pvnet.data.folder import open_folder
+from pvnet.data.jhmdb import open_jhmdb
+from pvnet.data.kinetics import open_actions
+from pvnet.data.options import Options, Task, place
+from pvnet.data.sampling import Sampling
+from pvnet.data.tracks import Tracks
+from pvnet.data.videos import CROPS, Crop
 from pvnet.errors import InvalidArgumentError
-
-from .backdrops import Backdrops, ProceduralBackdrops, VideoBackdrops
-from .clips import Dataset, check_size
-from .collage import Collage
-from .figures import ProceduralFigures, TrackedFigures
-from .folder import open_folder
-from .jhmdb import open_jhmdb
-from .kinetics import open_actions
-from .options import Options, Task, place
-from .sampling import Sampling
-from .tracks import Tracks
-from .videos import CROPS, Crop
 
 TRAIN_CLIPS, TEST_CLIPS = 4096, 512  # of procedural figures, if n is not given
 

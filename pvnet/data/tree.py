@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pvnet.data.decode import VIDEO_ENDINGS
+from pvnet.data.lists import ID_LENGTH, Entry
 from pvnet.errors import FileError
-
-from .decode import VIDEO_ENDINGS
-from .lists import ID_LENGTH, Entry
 
 _TIMES = re.compile(r"_(\d{6})_(\d{6})$")
 

@@ -9,12 +9,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.data.clips import Clip, ClipError, Skipped, check_index, inside
+from pvnet.data.resample import Box, resample
+from pvnet.data.sampling import Sampling
+from pvnet.data.store import Shot, Store
 from pvnet.errors import FileError, InvalidArgumentError
-
-from .clips import Clip, ClipError, Skipped, check_index, inside
-from .resample import Box, resample
-from .sampling import Sampling
-from .store import Shot, Store
 
 Crop = Literal["none", "center", "person"]
 CROPS: tuple[str, ...] = get_args(Crop)

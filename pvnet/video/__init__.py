@@ -5,14 +5,14 @@ Needs numpy only; files and cameras need PyAV (`pip install "pvnet[video]"`).
 
 from __future__ import annotations
 
-from .feed import POLICIES, Feed, FeedStats, Policy, default_policy
-from .frame import Frame, Gap, SourceInfo, SourceStats
-from .joints import FLIP, JOINTS, SKELETON, flip_joints
-from .live import Reconnect
-from .mapping import Fit, Mapping
-from .one_euro import OneEuro
-from .source import DAMAGED, Damaged, Source, open
-from .writer import VideoWriter
+from pvnet.video.feed import POLICIES, Feed, FeedStats, Policy, default_policy
+from pvnet.video.frame import Frame, Gap, SourceInfo, SourceStats
+from pvnet.video.joints import FLIP, JOINTS, SKELETON, flip_joints
+from pvnet.video.live import Reconnect
+from pvnet.video.mapping import Fit, Mapping
+from pvnet.video.one_euro import OneEuro
+from pvnet.video.source import DAMAGED, Damaged, Source, open
+from pvnet.video.writer import VideoWriter
 
 __all__ = [
     "DAMAGED",

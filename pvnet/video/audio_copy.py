@@ -10,8 +10,7 @@ from typing import Any
 
 from pvnet.errors import FileError
 from pvnet.files import reason
-
-from .av_import import broken
+from pvnet.video.av_import import broken
 
 
 class AudioCopy:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .frame import SourceInfo, SourceStats
-from .reader import Picture, Reader, SourceGoneError
+from pvnet.video.frame import SourceInfo, SourceStats
+from pvnet.video.reader import Picture, Reader, SourceGoneError
 
 # Pictures that are read ahead; what is behind them waits where it came from.
 _AHEAD = 1

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from pvnet.errors import FileError
-
-from .address import Address, is_live
-from .av_import import broken, load_av
-from .complete import missing_end
-from .decoding import Decoding, frame_rate, skip
-from .frame import SourceInfo, SourceStats
-from .mapping import Fit
-from .reader import Fitter, Picture
-from .shape import Shape, believed
+from pvnet.video.address import Address, is_live
+from pvnet.video.av_import import broken, load_av
+from pvnet.video.complete import missing_end
+from pvnet.video.decoding import Decoding, frame_rate, skip
+from pvnet.video.frame import SourceInfo, SourceStats
+from pvnet.video.mapping import Fit
+from pvnet.video.reader import Fitter, Picture
+from pvnet.video.shape import Shape, believed
 
 # FFmpeg reads any text as a picture of a terminal; who opens a text file does not mean that.
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}

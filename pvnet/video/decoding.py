@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from . import orientation
-from .av_import import broken
-from .avc import AvcWatch
-from .damage import DamageTracker, Sent, Shown
-from .frame import SourceStats
-from .image_facts import has_resolution, orientation_tag
-from .shape import Shape, believed
-from .time_stamps import ShownStamps
+from pvnet.video import orientation
+from pvnet.video.av_import import broken
+from pvnet.video.avc import AvcWatch
+from pvnet.video.damage import DamageTracker, Sent, Shown
+from pvnet.video.frame import SourceStats
+from pvnet.video.image_facts import has_resolution, orientation_tag
+from pvnet.video.shape import Shape, believed
+from pvnet.video.time_stamps import ShownStamps
 
 MAX_READ_ERRORS = 50
 _SLOWEST_FPS = 0.1

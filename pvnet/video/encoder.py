@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .audio_copy import AudioCopy
-from .formats import Format, encoder_options, muxer_options
-from .palette import Palette
-from .part_file import Pipe
+from pvnet.video.audio_copy import AudioCopy
+from pvnet.video.formats import Format, encoder_options, muxer_options
+from pvnet.video.palette import Palette
+from pvnet.video.part_file import Pipe
 
 _LARGEST_DENOMINATOR = 1001  # 30000/1001 and its like
 _MOST_BITS_PER_S = 2**31 - 1

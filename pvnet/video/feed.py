@@ -23,10 +23,9 @@ from types import TracebackType
 from typing import Literal, Protocol, get_args
 
 from pvnet.errors import InvalidArgumentError, StateError
-
-from .frame import Frame, Gap
-from .owned import Copies, owns_frames
-from .time_stamps import GAP_S
+from pvnet.video.frame import Frame, Gap
+from pvnet.video.owned import Copies, owns_frames
+from pvnet.video.time_stamps import GAP_S
 
 Policy = Literal["latest", "block", "drop_oldest", "drop_newest"]
 POLICIES: tuple[str, ...] = get_args(Policy)

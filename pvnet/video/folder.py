@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pvnet.errors import FileError
-
-from .av_import import broken, load_av
-from .decoding import Decoded, Decoding
-from .frame import SourceInfo, SourceStats
-from .mapping import Fit
-from .reader import Fitter, Picture
+from pvnet.video.av_import import broken, load_av
+from pvnet.video.decoding import Decoded, Decoding
+from pvnet.video.frame import SourceInfo, SourceStats
+from pvnet.video.mapping import Fit
+from pvnet.video.reader import Fitter, Picture
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}

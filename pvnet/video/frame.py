@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .mapping import Mapping
+from pvnet.video.mapping import Mapping
 
 MAX_LISTED_PROBLEMS = 100
 

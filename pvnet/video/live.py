@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from pvnet.errors import InvalidArgumentError, SourceLostError
-
-from .connection import Connection
-from .frame import Gap, SourceStats
-from .reader import Picture, Reader, SourceGoneError
+from pvnet.video.connection import Connection
+from pvnet.video.frame import Gap, SourceStats
+from pvnet.video.reader import Picture, Reader, SourceGoneError
 
 _LOG = logging.getLogger("pvnet.video")
 # What a lost source raises; anything else is a mistake and reaches the caller as it is.

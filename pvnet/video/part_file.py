@@ -14,8 +14,7 @@ from pathlib import Path
 
 from pvnet.errors import FileError
 from pvnet.files import reason
-
-from .formats import is_special
+from pvnet.video.formats import is_special
 
 _LONGEST_NAME = 255
 _MAX_PARTS = 1000

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoding import Decoded, SourceGoneError
-from .frame import SourceInfo, SourceStats
-from .mapping import Fit, Mapping
-from .orientation import sideways, turned
+from pvnet.video.decoding import Decoded, SourceGoneError
+from pvnet.video.frame import SourceInfo, SourceStats
+from pvnet.video.mapping import Fit, Mapping
+from pvnet.video.orientation import sideways, turned
 
 __all__ = ["Fitter", "Image", "Picture", "Reader", "SourceGoneError"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from .reader import Picture
-from .time_stamps import Timed, TimeLine
+from pvnet.video.reader import Picture
+from pvnet.video.time_stamps import Timed, TimeLine
 
 _SLACK = 1e-6
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .av_import import broken
-from .part_file import PartFile
+from pvnet.video.av_import import broken
+from pvnet.video.part_file import PartFile
 
 _BOXED = {"mp4", "mov"}
 _SEARCHED = 1024  # bytes from the beginning of the data

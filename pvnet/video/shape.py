@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from fractions import Fraction
 
-from . import orientation
+from pvnet.video import orientation
 
 SQUARE = Fraction(1)
 # Wider or narrower samples than these are no real video; closer to square is rounding.

@@ -13,18 +13,17 @@ from types import TracebackType
 from typing import Literal, cast, get_args
 
 from pvnet.errors import FileError, InvalidArgumentError
-
-from .address import Address
-from .av_import import load_av
-from .container import ContainerReader
-from .folder import FolderReader
-from .frame import Frame, Gap, SourceInfo, SourceStats
-from .live import LiveReader, Reconnect
-from .mapping import Fit
-from .reader import Picture, Reader
-from .resample import held_s, resampled
-from .synthetic_reader import SyntheticReader
-from .time_stamps import USUAL_S, Timed, TimeLine
+from pvnet.video.address import Address
+from pvnet.video.av_import import load_av
+from pvnet.video.container import ContainerReader
+from pvnet.video.folder import FolderReader
+from pvnet.video.frame import Frame, Gap, SourceInfo, SourceStats
+from pvnet.video.live import LiveReader, Reconnect
+from pvnet.video.mapping import Fit
+from pvnet.video.reader import Picture, Reader
+from pvnet.video.resample import held_s, resampled
+from pvnet.video.synthetic_reader import SyntheticReader
+from pvnet.video.time_stamps import USUAL_S, Timed, TimeLine
 
 FOLDER_FPS = 25.0
 Damaged = Literal["deliver", "skip"]

@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any
 
 from pvnet.errors import InvalidArgumentError
-
-from .frame import SourceInfo, SourceStats
-from .mapping import Mapping
-from .reader import Picture
-from .synthetic import SyntheticVideo
+from pvnet.video.frame import SourceInfo, SourceStats
+from pvnet.video.mapping import Mapping
+from pvnet.video.reader import Picture
+from pvnet.video.synthetic import SyntheticVideo
 
 
 def _size(text: str) -> tuple[int, int]:

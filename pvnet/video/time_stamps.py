@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from .damage import BOTH_WAYS, REORDER, Sent
-from .frame import SourceStats
+from pvnet.video.damage import BOTH_WAYS, REORDER, Sent
+from pvnet.video.frame import SourceStats
 
 USUAL_S = 1.0 / 25.0
 GAP_S = 10.0  # a longer step is reported, and never filled or slept through to its end

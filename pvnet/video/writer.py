@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from pvnet.errors import FileError, InvalidArgumentError, StateError, UnsupportedError
 from pvnet.files import reason
-
-from .audio_copy import AudioCopy
-from .av_import import load_av
-from .encoder import Encoder
-from .formats import choose_codec, format_of
-from .part_file import PartFile
-from .salvage import blank_header, cut_broken_end, playable
+from pvnet.video.audio_copy import AudioCopy
+from pvnet.video.av_import import load_av
+from pvnet.video.encoder import Encoder
+from pvnet.video.formats import choose_codec, format_of
+from pvnet.video.part_file import PartFile
+from pvnet.video.salvage import blank_header, cut_broken_end, playable
 
 
 class VideoWriter:

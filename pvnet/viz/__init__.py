@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .bars import draw_actions, draw_label, draw_status
-from .font import draw_text, text_size
-from .heatmaps import decode_heatmaps, draw_heatmaps
-from .layout import hstack_labelled
-from .pose import draw_pose
+from pvnet.viz.bars import draw_actions, draw_label, draw_status
+from pvnet.viz.font import draw_text, text_size
+from pvnet.viz.heatmaps import decode_heatmaps, draw_heatmaps
+from pvnet.viz.layout import hstack_labelled
+from pvnet.viz.pose import draw_pose
 
 __all__ = [
     "decode_heatmaps",

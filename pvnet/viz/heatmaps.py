@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import SIDE
-
-from .pose import side_color
+from pvnet.viz.pose import side_color
 
 # Standard deviation, in cells, of the bumps that the joint networks learn to draw.
 BUMP = 1.2

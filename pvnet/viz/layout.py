@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.errors import InvalidArgumentError
-
-from .bars import text_scale
-from .font import ADVANCE, GLYPH_HEIGHT, draw_text
+from pvnet.viz.bars import text_scale
+from pvnet.viz.font import ADVANCE, GLYPH_HEIGHT, draw_text
 
 _BACKGROUND = (20, 23, 29)
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli.bench import _refuse_wrong
 from pvnet.cli.cases import check_cases, make_cases, state_reasons
@@ -15,8 +16,6 @@ from pvnet.cli.network import Choice
 from pvnet.cli.sources import probe_frames
 from pvnet.cli.weights import random_weights
 from pvnet.errors import InternalError
-
-from .conftest import SMALL
 
 QUICK = ("--ticks", "2", "--rounds", "2", "--lanes", "1,2", "--stages", "1,3")
 

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 import pvnet
+from cli.conftest import count_frames
 from pvnet import models
 from pvnet.cli.compare_clock import Moment, Result, live, moments, on_show
 from pvnet.cli.compare_lanes import StageTimes, measure_stages, put_on_lanes
 from pvnet.cli.compare_picture import fitted
 from pvnet.cli.weights import random_weights
-
-from .conftest import count_frames
 
 FAST = ("--frames", "24", "--moments", "2")
 

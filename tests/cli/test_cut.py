@@ -7,13 +7,12 @@ import json
 import pytest
 
 import pvnet
+from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli.__main__ import build_parser
 from pvnet.cli.network import choose
 from pvnet.cli.weights import random_weights
 from pvnet.train.emission import skipping
-
-from .conftest import SMALL
 
 EVAL = ("eval", "--data", "figures?n=1", "--frames", "16", "--json")
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from cli.conftest import count_frames
 from pvnet.cli.demo_run import pck
-
-from .conftest import count_frames
 
 
 def test_demo_compares_and_writes(pvnet_cli, tmp_path):

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import pvnet
+from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli.weights import random_weights
-
-from .conftest import SMALL
 
 
 def test_export_round_trip(pvnet_cli, tmp_path):

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.conftest import SMALL
 from pvnet.errors import FileError
 from pvnet.files import whole_file, write_whole
-
-from .conftest import SMALL
 
 
 def same_names(path: Path, folder: Path) -> dict[str, Path]:

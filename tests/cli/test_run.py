@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cli.conftest import SMALL, count_frames
 from pvnet import video
 from pvnet.cli.__main__ import build_parser
 from pvnet.cli.annotated import AnnotatedVideo
 from pvnet.cli.network import Choice, choose
 from pvnet.cli.overlay import Overlay, enlarged
-
-from .conftest import SMALL, count_frames
 
 
 @pytest.mark.parametrize("model", ["par_densenet", "par_inception"])

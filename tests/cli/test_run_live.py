@@ -12,11 +12,10 @@ pytest.importorskip("av")
 
 from live_servers import MjpegCamera, PieceCamera, encoded, encoded_file
 
+from cli.conftest import SMALL
+from cli.test_run import _choice
 from pvnet.cli.overlay import Overlay
 from pvnet.cli.sources import open_source
-
-from .conftest import SMALL
-from .test_run import _choice
 
 pytestmark = pytest.mark.timeout(120)
 

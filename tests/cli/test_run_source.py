@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .conftest import count_frames
+from cli.conftest import count_frames
 
 pytest.importorskip("av")
 sys.path.insert(0, str(Path(__file__).parents[1] / "video"))

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cli.conftest import count_frames
 from pvnet import video
 from pvnet.cli.overlay import Overlay
 from pvnet.errors import FileError
 from pvnet.video.mapping import Mapping
 from pvnet.video.reader import Picture
-
-from .conftest import count_frames
 
 av = pytest.importorskip("av")
 

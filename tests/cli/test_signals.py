@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cli.conftest import ROOT, SMALL, count_frames
 from pvnet.cli.signals import Interrupted, ending_signals, uninterrupted
-
-from .conftest import ROOT, SMALL, count_frames
 
 ENDLESS = ("run", "synthetic", *SMALL, "--max-frames", "1000000", "--json")
 

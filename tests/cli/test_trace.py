@@ -7,10 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from cli.conftest import SMALL
 from pvnet.cli.chrome_trace import chrome_trace, utilisation
 from pvnet.runtime.stream import TRACE_DTYPE
-
-from .conftest import SMALL
 
 OPS = [
     {"node": "a", "op": "conv3d", "stage": 0, "tiles": 4},

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .actions import ACTIONS, REVERSED_PAIRS
-from .body import Style
-from .render import body_height, draw_figure, render
-from .video import SyntheticFrame, SyntheticVideo, clip
+from pvnet.video.synthetic.actions import ACTIONS, REVERSED_PAIRS
+from pvnet.video.synthetic.body import Style
+from pvnet.video.synthetic.render import body_height, draw_figure, render
+from pvnet.video.synthetic.video import SyntheticFrame, SyntheticVideo, clip
 
 __all__ = [
     "ACTIONS",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .actions import INDEX
+from pvnet.video.synthetic.actions import INDEX
 
 Array = NDArray[np.float64]
 Color = tuple[float, float, float]  # 0..255

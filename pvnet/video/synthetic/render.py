@@ -22,8 +22,7 @@ from pvnet.video.raster import (
     draw_disc,
     grid,
 )
-
-from .body import Color, Style
+from pvnet.video.synthetic.body import Color, Style
 
 Array = NDArray[np.float32]
 Point = tuple[float, float]

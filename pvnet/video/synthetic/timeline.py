@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .actions import ACTIONS, Action, Manner, action, pose_at
-from .body import Body, root_motion, skeleton
+from pvnet.video.synthetic.actions import ACTIONS, Action, Manner, action, pose_at
+from pvnet.video.synthetic.body import Body, root_motion, skeleton
 
 Array = NDArray[np.float64]
 

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.frame import Frame
 from pvnet.video.raster import draw_disc
-
-from .actions import ACTIONS
-from .background import Camera, Scene
-from .body import Style
-from .render import draw_figure
-from .timeline import Performer
+from pvnet.video.synthetic.actions import ACTIONS
+from pvnet.video.synthetic.background import Camera, Scene
+from pvnet.video.synthetic.body import Style
+from pvnet.video.synthetic.render import draw_figure
+from pvnet.video.synthetic.timeline import Performer
 
 _CHUNK = 32  # frames whose motion is computed at once
 
