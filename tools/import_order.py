@@ -18,12 +18,12 @@ PYTHON_ROWS = (
     ("viz", "runtime"),
     ("ops",),
     ("nn",),
-    ("models",),
+    ("models", "cluster"),
     ("data",),
     ("train",),
     ("cli",),
 )
-TORCH_FREE = {"errors", "files", "graph", "video", "viz", "runtime", "cli"}
+TORCH_FREE = {"errors", "files", "graph", "video", "viz", "runtime", "cluster", "cli"}
 # Imports against the direction, inside a function only: (file, room) -> why it must be.
 LAZY = {
     ("pvnet/data/label_scores.py", "train"): "labels are scored with the metrics of evaluation",

@@ -91,7 +91,7 @@ def _families() -> set[str]:
 def run(args: argparse.Namespace) -> Report:
     """Load, wire, run every clip, score."""
     from pvnet import data
-    from pvnet.data.cluster import Cluster
+    from pvnet.cluster.work import Cluster
     from pvnet.train.evaluation import Protocol, evaluate, skipping
 
     if args.workers and not args.cluster:

@@ -83,8 +83,8 @@ def _python(args: argparse.Namespace) -> Path:
 
 
 def _label(args: argparse.Namespace, out: Path, python: Path) -> Report:
+    from pvnet.cluster.work import Cluster
     from pvnet.data import labelling
-    from pvnet.data.cluster import Cluster
     from pvnet.data.estimator import Estimator
 
     jobs: Sequence[labelling.Job] = labelling.find_jobs(args.videos)

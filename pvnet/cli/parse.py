@@ -103,7 +103,7 @@ def new_folder(text: str) -> Path:
 
 def cluster_address(text: str) -> str:
     """Where a Ray cluster is: local, auto or HOST:PORT."""
-    from pvnet.data.ray_connection import check_address
+    from pvnet.cluster.connection import check_address
 
     try:
         return check_address(text)

@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Lock, Thread
 
-from pvnet.data.cluster import Cluster, spread
+from pvnet.cluster.work import Cluster, spread
 from pvnet.data.decode import VIDEO_ENDINGS
 from pvnet.data.label_files import Labels, VideoLabels, load_labels, save_labels
 from pvnet.data.label_work import Estimates, Job, Labelled, Labeller, kept

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pvnet import runtime
-from pvnet.data.cluster import Cluster, Outcome, spread
+from pvnet.cluster.work import Cluster, Outcome, spread
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.models import rewired

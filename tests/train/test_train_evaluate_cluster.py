@@ -16,7 +16,7 @@ from two_machines import needs_ray, two_machines
 import pvnet
 from pvnet import data
 from pvnet.cli.__main__ import main
-from pvnet.data.cluster import Cluster
+from pvnet.cluster.work import Cluster
 from pvnet.errors import InvalidArgumentError
 from pvnet.models import par_densenet
 from pvnet.train.evaluation import Protocol, evaluate

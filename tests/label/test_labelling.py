@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from data_helpers import level, refused, tiny_jhmdb, write_video
+from data_helpers import FAKE_POSE_WORKER, level, refused, tiny_jhmdb, write_video
 
 from pvnet import data
 from pvnet.cli.__main__ import main
@@ -18,12 +17,11 @@ from pvnet.data.label_scores import score_labels
 from pvnet.errors import FileError, InvalidArgumentError, UnsupportedError
 from pvnet.video import VideoWriter
 
-WORKER = Path(__file__).with_name("fake_pose_worker.py")
 PYTHON = sys.executable
 
 
 def start():
-    return Estimator(PYTHON, worker=WORKER)
+    return Estimator(PYTHON, worker=FAKE_POSE_WORKER)
 
 
 @pytest.fixture
@@ -203,7 +201,7 @@ def test_scores_against_the_truth(jhmdb):
 def test_command_lines(folder, tmp_path, capsys, monkeypatch):
     import pvnet.data.pose_worker as module
 
-    monkeypatch.setattr(module, "__file__", str(WORKER))
+    monkeypatch.setattr(module, "__file__", str(FAKE_POSE_WORKER))
     out = tmp_path / "labels.npz"
     assert main(["label", str(folder), "--out", str(out), "--python", PYTHON, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from pvnet.data.ray_connection import ClusterError, brief, check_address, connected, load_ray
+from pvnet.cluster.connection import ClusterError, brief, check_address, connected, load_ray
 from pvnet.errors import InvalidArgumentError
 
 # Seconds without an answer after which the machines are counted again.

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 MESSAGE = re.compile(r"^\[.+\] .+: got .+, expected .+\. .+\.$", re.DOTALL)
+FAKE_POSE_WORKER = Path(__file__).with_name("fake_pose_worker.py")
 DATA = Path(os.environ["PVNET_TEST_DATA"]) if os.environ.get("PVNET_TEST_DATA") else None
 needs_data = pytest.mark.skipif(DATA is None, reason="PVNET_TEST_DATA names no folder")
 

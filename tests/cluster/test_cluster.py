@@ -12,16 +12,16 @@ import time
 import numpy as np
 import pytest
 from cluster_work import MARKS, Doubling, Levels, Sleeping, Stuck, bad_start, die
-from data_helpers import refused, write_video
-from test_labelling import WORKER
+from data_helpers import FAKE_POSE_WORKER, refused, write_video
 from two_machines import children, needs_ray, two_machines
 
 from pvnet.cli.__main__ import main
-from pvnet.data import cluster, labelling
-from pvnet.data.cluster import Cluster, spread
+from pvnet.cluster import work as cluster
+from pvnet.cluster.connection import ClusterError
+from pvnet.cluster.work import Cluster, spread
+from pvnet.data import labelling
 from pvnet.data.estimator import Estimator, EstimatorError
 from pvnet.data.label_files import load_labels
-from pvnet.data.ray_connection import ClusterError
 from pvnet.errors import InvalidArgumentError, UnsupportedError
 from pvnet.video import VideoWriter
 
@@ -176,7 +176,7 @@ def test_bad_clusters_are_refused(monkeypatch, tmp_path):
 
 def test_labels_of_a_cluster_are_those_of_one_process(folder, tmp_path, address):
     jobs = labelling.find_jobs([folder])
-    make = functools.partial(Estimator, sys.executable, worker=WORKER)
+    make = functools.partial(Estimator, sys.executable, worker=FAKE_POSE_WORKER)
     one = labelling.label_videos(jobs, tmp_path / "one.npz", make)
     done = []
     two = labelling.label_videos(
@@ -219,7 +219,7 @@ def test_a_video_that_ends_every_worker_is_listed_and_tried_again_later(folder, 
 
 def test_an_interrupted_run_keeps_what_its_workers_have_done(folder, tmp_path, address):
     jobs, out = labelling.find_jobs([folder]), tmp_path / "l.npz"
-    make = functools.partial(Estimator, sys.executable, worker=WORKER)
+    make = functools.partial(Estimator, sys.executable, worker=FAKE_POSE_WORKER)
 
     def stop(_job):
         raise KeyboardInterrupt
@@ -234,7 +234,7 @@ def test_an_interrupted_run_keeps_what_its_workers_have_done(folder, tmp_path, a
 
 def test_the_command_line_labels_on_a_cluster(folder, tmp_path, capfd, address):
     stand_in = tmp_path / "python"  # a Python that has the estimator, as far as pvnet can see
-    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" -u "{WORKER}"\n')
+    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" -u "{FAKE_POSE_WORKER}"\n')
     stand_in.chmod(0o755)
     out = tmp_path / "labels.npz"
     words = ["label", str(folder), "--out", str(out), "--python", str(stand_in), "--json"]
