@@ -19,8 +19,8 @@ from typing import Any
 
 from matrix import BASE, BESIDE, COMPARED, FIGURES, LONGER, SCORE
 
+from pvnet.evaluate.metrics import difference
 from pvnet.files import save_figure, write_whole
-from pvnet.train.scores import difference
 
 Records = dict[tuple[str, str], list[dict[str, Any]]]
 

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> Report:
     """Load, wire, run every clip, score."""
     from pvnet import data
     from pvnet.cluster.work import Cluster
-    from pvnet.train.evaluation import Protocol, evaluate, skipping
+    from pvnet.evaluate.evaluation import Protocol, evaluate, skipping
 
     if args.workers and not args.cluster:
         raise UsageError("--workers: only with --cluster")

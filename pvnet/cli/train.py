@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> Report:
 
 def run_with(args: argparse.Namespace, overrides: list[str]) -> Report:
     """Train with these overrides; in all but the first process of several the report is empty."""
-    from pvnet.train.class_names import class_numbers
+    from pvnet.evaluate.class_names import class_numbers
     from pvnet.train.config import load_config
     from pvnet.train.loop import train
     from pvnet.train.memory import keep_freed_memory
@@ -105,7 +105,7 @@ def _held_out_data(config: Config) -> Dataset | None:
 
 def _score(config: Config, held_out: Dataset, model: str) -> dict[str, Any]:
     """The score on it, through the runtime."""
-    from pvnet.train.evaluation import Protocol, evaluate
+    from pvnet.evaluate.evaluation import Protocol, evaluate
     from pvnet.train.network import task_of
 
     task: Any = task_of(config)

@@ -30,12 +30,12 @@ def score_labels(
 
     Returns:
         `clips`, `frames`, `found_rate`, and `found` and `all` with `pck@0.2_box`,
-        `pck@0.2_box_interval`, and so on (see `pvnet.train.scores`).
+        `pck@0.2_box_interval`, and so on (see `pvnet.evaluate.metrics`).
 
     Raises:
         FileError: if the folder is not complete or none of its videos is labelled.
     """
-    from pvnet.train.scores import joint_counts, summary
+    from pvnet.evaluate.metrics import joint_counts, summary
 
     index = read_index(folder)
     by_name = _names(labels)

@@ -9,19 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pvnet.evaluate import evaluate
     from pvnet.train.config import Config, load_config
-    from pvnet.train.evaluation import evaluate
     from pvnet.train.loop import train
     from pvnet.train.losses import action_loss, activation_matching, joint_loss
 
 _ATTRIBUTES = {
-    "Config": "config",
-    "action_loss": "losses",
-    "activation_matching": "losses",
-    "evaluate": "evaluation",
-    "joint_loss": "losses",
-    "load_config": "config",
-    "train": "loop",
+    "Config": "pvnet.train.config",
+    "action_loss": "pvnet.train.losses",
+    "activation_matching": "pvnet.train.losses",
+    "evaluate": "pvnet.evaluate",
+    "joint_loss": "pvnet.train.losses",
+    "load_config": "pvnet.train.config",
+    "train": "pvnet.train.loop",
 }
 
 __all__ = [
@@ -39,6 +39,6 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name not in _ATTRIBUTES:
             raise AttributeError(f"module 'pvnet.train' has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"pvnet.train.{_ATTRIBUTES[name]}"), name)
+        value = getattr(importlib.import_module(_ATTRIBUTES[name]), name)
         globals()[name] = value
         return value

@@ -11,9 +11,9 @@ from torch import nn
 
 from pvnet import models
 from pvnet.errors import InvalidArgumentError
+from pvnet.evaluate.class_names import check_teacher, labels_of
 from pvnet.nn import Network
 from pvnet.runtime import Model, load
-from pvnet.train.class_names import check_teacher, labels_of
 from pvnet.train.config import Config
 from pvnet.train.graft import start_from
 

@@ -12,7 +12,7 @@ from pvnet import models
 from pvnet.cli.__main__ import build_parser
 from pvnet.cli.network import choose
 from pvnet.cli.weights import random_weights
-from pvnet.train.emission import skipping
+from pvnet.evaluate.emission import skipping
 
 EVAL = ("eval", "--data", "figures?n=1", "--frames", "16", "--json")
 
@@ -145,7 +145,7 @@ def test_frame_skipping_keeps_the_rate_of_the_preset(pvnet_cli):
 
 
 def test_shipped_weights_and_evaluate_are_cut_as_the_preset():
-    from pvnet.train.evaluation import _wired
+    from pvnet.evaluate.evaluation import _wired
 
     expected = models.build("par_densenet", size=(96, 128), width=0.375, stages=7).stage_lists
     model = models.pretrained("par_densenet", "pipelined", 7)

@@ -174,7 +174,7 @@ def test_figures_that_say_nothing_are_refused(figure, task, monkeypatch, capsys)
 
 
 def test_evaluation_needs_no_torch():
-    program = "import sys, pvnet.train.evaluation, pvnet.cli.eval; sys.exit('torch' in sys.modules)"
+    program = "import sys, pvnet.evaluate, pvnet.cli.eval; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
@@ -312,7 +312,7 @@ def test_techniques_differ_in_nothing_but_the_technique(monkeypatch):
     assert (skipping.start, skipping.role) == (matrix.Training(), "skipping")
     # Both cuts of Par-Inception skip at the rate of the settings.
     from pvnet import models
-    from pvnet.train.emission import skipping as protocol
+    from pvnet.evaluate.emission import skipping as protocol
 
     for k in matrix.STAGES["actions"]:
         graph = models.build("par_inception", stages=k, wiring="sequential", width=0.25, size=64)

@@ -48,7 +48,7 @@ def free_port() -> int:
 
 def surroundings() -> dict[str, str]:
     """Programs find this folder's helpers and the pvnet of this process."""
-    here = Path(__file__).parent
+    here = Path(__file__).resolve().parents[1]
     installed = Path(pvnet.__file__).parents[1]
     path = [str(here), str(installed), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}

@@ -93,7 +93,7 @@ train(config, Path(sys.argv[1]), source=source_of(figures(4, 6), 2),
 def test_killed_at_any_moment_and_resumed(tmp_path):
     config = small(run_steps=8)
     run(tmp_path / "whole", config)
-    here = Path(__file__).parent
+    here = Path(__file__).resolve().parents[1]
     installed = Path(pvnet.__file__).parents[1]
     path = [str(here), str(installed), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

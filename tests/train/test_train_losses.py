@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pvnet.errors import InvalidArgumentError
+from pvnet.evaluate.metrics import action_counts, difference, joint_counts, summary
 from pvnet.train.losses import (
     action_loss,
     activation_matching,
@@ -15,7 +16,6 @@ from pvnet.train.losses import (
     joint_targets,
     scored_ticks,
 )
-from pvnet.train.scores import action_counts, difference, joint_counts, summary
 
 RNG = np.random.default_rng(0)
 

@@ -18,8 +18,8 @@ from pvnet import data
 from pvnet.cli.__main__ import main
 from pvnet.cluster.work import Cluster
 from pvnet.errors import InvalidArgumentError
+from pvnet.evaluate.evaluation import Protocol, evaluate
 from pvnet.models import par_densenet
-from pvnet.train.evaluation import Protocol, evaluate
 
 pytestmark = needs_ray
 

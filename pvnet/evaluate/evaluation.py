@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from pvnet import runtime
 from pvnet.cluster.work import Cluster, Outcome, spread
 from pvnet.errors import InvalidArgumentError
+from pvnet.evaluate.clip import Scored, Scorer, Task, Told, Unreadable, decode, score_clip
+from pvnet.evaluate.emission import Protocol, emissions, emitted_at, first_scored, skipping
+from pvnet.evaluate.metrics import Counts, summary
 from pvnet.graph import Graph
 from pvnet.models import rewired
 from pvnet.runtime.model import to_model
-from pvnet.train.emission import Protocol, emissions, emitted_at, first_scored, skipping
-from pvnet.train.scorer import Scored, Scorer, Task, Told, Unreadable, decode, score_clip
-from pvnet.train.scores import Counts, summary
 
 if TYPE_CHECKING:
     from pvnet.data.clips import Dataset
@@ -82,12 +82,12 @@ def evaluate(
         per_clip: give the counts of every clip too.
 
     Returns:
-        Every metric (`pvnet.train.scores`) with its 95 % interval over clips, and what was
+        Every metric (`pvnet.evaluate.metrics`) with its 95 % interval over clips, and what was
         evaluated: clips, frames, scored ticks, clips left out, wiring, stages, protocol, backend;
         `problems` of clips that cannot be read, which are left out; `skipped` videos of the data
         set (its `describe()`), if it tells of any.
         With `per_clip` also `per_clip`: metric to [sum, count] of every scored clip, in order
-        (`pvnet.train.scores.difference` compares two of them).
+        (`pvnet.evaluate.metrics.difference` compares two of them).
         With a cluster also `cluster`: its workers, how many were lost, the numbers of the clips
         that went to a second one (`retried`), and those that ended every worker, which are not
         scored (`failed`: number to reason).

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
-from pvnet.train.class_names import class_numbers, labels_of
-from pvnet.train.emission import Protocol, emissions, first_scored
-from pvnet.train.scores import Counts, action_counts, joint_counts
+from pvnet.evaluate.class_names import class_numbers, labels_of
+from pvnet.evaluate.emission import Protocol, emissions, first_scored
+from pvnet.evaluate.metrics import Counts, action_counts, joint_counts
 from pvnet.viz.heatmaps import decode_heatmaps
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from small_runs import SIZE, figures, small, source_of
 import pvnet
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
+from pvnet.evaluate import evaluation as ev
+from pvnet.evaluate.evaluation import Protocol, decode, emissions, emitted_at, evaluate, skipping
+from pvnet.evaluate.metrics import summary
 from pvnet.models import par_densenet, par_inception
-from pvnet.train import evaluation as ev
-from pvnet.train.evaluation import Protocol, decode, emissions, emitted_at, evaluate, skipping
 from pvnet.train.loop import train
-from pvnet.train.scores import summary
 from pvnet.video.synthetic import ACTIONS
 
 
