@@ -1,4 +1,4 @@
-"""Speaks the protocol of pvnet/data/pose_worker.py; joint j of a frame lies at (level + j, j).
+"""Speaks the protocol of pvnet/label/pose_worker.py; joint j of a frame lies at (level + j, j).
 
 Frames darker than 10 have nobody in them; a frame brighter than 250 ends the process, over one
 of about 245 it falls asleep.

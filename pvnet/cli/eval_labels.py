@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Join, score, print."""
-    from pvnet.data.label_files import load_labels
-    from pvnet.data.label_scores import score_labels
     from pvnet.data.specs import parse_spec
+    from pvnet.label.files import load_labels
+    from pvnet.label.scores import score_labels
 
     spec = parse_spec(args.data)
     if spec.kind != "jhmdb":

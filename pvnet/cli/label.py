@@ -13,7 +13,7 @@ from pvnet.cli.progress import Progress, note
 from pvnet.cli.report import Report, UsageError
 
 if TYPE_CHECKING:
-    from pvnet.data.label_files import Labels
+    from pvnet.label.files import Labels
 
 _SHOWN_ERRORS = 20
 
@@ -66,7 +66,7 @@ def _out(args: argparse.Namespace) -> Path:
 
 
 def _python(args: argparse.Namespace) -> Path:
-    from pvnet.data import estimator
+    from pvnet.label import estimator
 
     if args.python is not None:
         python: Path = args.python
@@ -84,8 +84,8 @@ def _python(args: argparse.Namespace) -> Path:
 
 def _label(args: argparse.Namespace, out: Path, python: Path) -> Report:
     from pvnet.cluster.work import Cluster
-    from pvnet.data import labelling
-    from pvnet.data.estimator import Estimator
+    from pvnet.label import labelling
+    from pvnet.label.estimator import Estimator
 
     jobs: Sequence[labelling.Job] = labelling.find_jobs(args.videos)
     if args.shard is not None:
@@ -103,7 +103,7 @@ def _label(args: argparse.Namespace, out: Path, python: Path) -> Report:
 
 
 def _merge(files: Sequence[Path], out: Path) -> Report:
-    from pvnet.data.label_files import load_labels, merge_labels, save_labels
+    from pvnet.label.files import load_labels, merge_labels, save_labels
 
     labels = merge_labels([load_labels(file) for file in files])
     save_labels(out, labels)

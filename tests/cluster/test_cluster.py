@@ -19,10 +19,10 @@ from pvnet.cli.__main__ import main
 from pvnet.cluster import work as cluster
 from pvnet.cluster.connection import ClusterError
 from pvnet.cluster.work import Cluster, spread
-from pvnet.data import labelling
-from pvnet.data.estimator import Estimator, EstimatorError
-from pvnet.data.label_files import load_labels
 from pvnet.errors import InvalidArgumentError, UnsupportedError
+from pvnet.label import labelling
+from pvnet.label.estimator import Estimator, EstimatorError
+from pvnet.label.files import load_labels
 from pvnet.video import VideoWriter
 
 pytestmark = needs_ray

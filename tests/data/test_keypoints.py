@@ -9,8 +9,8 @@ from pictures import save_png
 
 from pvnet import data
 from pvnet.data.keypoints import MEDIAPIPE, from_coco, read_joints, to_13
-from pvnet.data.label_files import Labels, VideoLabels, save_labels
 from pvnet.errors import FileError
+from pvnet.label.files import Labels, VideoLabels, save_labels
 from pvnet.video.joints import JOINTS
 
 COCO = [

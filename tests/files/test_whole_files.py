@@ -126,7 +126,7 @@ def by_checkpoint(path: Path) -> None:
 
 
 def by_labels(path: Path) -> None:
-    from pvnet.data.label_files import Labels, save_labels
+    from pvnet.label.files import Labels, save_labels
 
     save_labels(path, Labels({}))
 

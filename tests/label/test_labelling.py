@@ -9,12 +9,12 @@ from data_helpers import FAKE_POSE_WORKER, level, refused, tiny_jhmdb, write_vid
 
 from pvnet import data
 from pvnet.cli.__main__ import main
-from pvnet.data import labelling
-from pvnet.data.estimator import Estimator, EstimatorError, make_environment
 from pvnet.data.keypoints import MEDIAPIPE
-from pvnet.data.label_files import Labels, VideoLabels, load_labels, merge_labels, save_labels
-from pvnet.data.label_scores import score_labels
 from pvnet.errors import FileError, InvalidArgumentError, UnsupportedError
+from pvnet.label import labelling
+from pvnet.label.estimator import Estimator, EstimatorError, make_environment
+from pvnet.label.files import Labels, VideoLabels, load_labels, merge_labels, save_labels
+from pvnet.label.scores import score_labels
 from pvnet.video import VideoWriter
 
 PYTHON = sys.executable
@@ -45,7 +45,7 @@ def test_frames_go_out_and_joints_come_back():
 
 
 def test_a_worker_that_hangs_is_ended_and_the_others_go_on(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("pvnet.data.estimator.ANSWER_S", 5.0)
+    monkeypatch.setattr("pvnet.label.estimator.ANSWER_S", 5.0)
     with start() as estimator:
         message = refused(EstimatorError, estimator, np.full((20, 30, 3), 245, np.uint8))
         assert "no answer in 5 s" in message
@@ -199,7 +199,7 @@ def test_scores_against_the_truth(jhmdb):
 
 
 def test_command_lines(folder, tmp_path, capsys, monkeypatch):
-    import pvnet.data.pose_worker as module
+    import pvnet.label.pose_worker as module
 
     monkeypatch.setattr(module, "__file__", str(FAKE_POSE_WORKER))
     out = tmp_path / "labels.npz"

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.estimator import EstimatorError
-from pvnet.data.label_files import Labels, VideoLabels, load_labels, save_labels
 from pvnet.errors import FileError, PvnetError
+from pvnet.label.estimator import EstimatorError
+from pvnet.label.files import Labels, VideoLabels, load_labels, save_labels
 from pvnet.video.source import open as open_video
 
 

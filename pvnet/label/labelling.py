@@ -12,10 +12,10 @@ from threading import Lock, Thread
 
 from pvnet.cluster.work import Cluster, spread
 from pvnet.data.decode import VIDEO_ENDINGS
-from pvnet.data.label_files import Labels, VideoLabels, load_labels, save_labels
-from pvnet.data.label_work import Estimates, Job, Labelled, Labeller, kept
 from pvnet.data.tree import Tree
 from pvnet.errors import FileError, InvalidArgumentError
+from pvnet.label.files import Labels, VideoLabels, load_labels, save_labels
+from pvnet.label.work import Estimates, Job, Labelled, Labeller, kept
 
 __all__ = ["Estimates", "Job", "find_jobs", "label_videos", "shard"]
 

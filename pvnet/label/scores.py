@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from pvnet.data.jhmdb import JhmdbIndex, read_index
-from pvnet.data.label_files import Labels, VideoLabels
 from pvnet.errors import FileError
+from pvnet.evaluate.metrics import joint_counts, summary
+from pvnet.label.files import Labels, VideoLabels
 
 _NOWHERE = 1e6  # where a joint is put that was not found: far from every truth
 
@@ -35,8 +36,6 @@ def score_labels(
     Raises:
         FileError: if the folder is not complete or none of its videos is labelled.
     """
-    from pvnet.evaluate.metrics import joint_counts, summary
-
     index = read_index(folder)
     by_name = _names(labels)
     found_counts, all_counts, clips, frames, found_frames, unlabelled = [], [], 0, 0, 0, 0

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data import pose_worker
 from pvnet.data.cache import default_folder
 from pvnet.data.keypoints import MEDIAPIPE
 from pvnet.errors import InvalidArgumentError, PvnetError, UnsupportedError
+from pvnet.label import pose_worker
 
 PACKAGE = "mediapipe==0.10.21"
 _END, _VIDEO, _FRAME = 0, 1, 2
