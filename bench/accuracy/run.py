@@ -21,7 +21,7 @@ from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
 
 from pvnet import data, runtime
 from pvnet.cli.machine import machine_record
-from pvnet.data.locks import locked
+from pvnet.data.files.locks import locked
 from pvnet.evaluate.evaluation import Protocol, evaluate, first_scored, skipping
 from pvnet.files import write_whole
 from pvnet.graph import Graph

@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.cache import Request, open_cache
+from pvnet.data.files.cache import Request, open_cache
+from pvnet.data.files.tree import Tree
 from pvnet.data.resample import Box, resample
-from pvnet.data.tree import Tree
 from pvnet.errors import FileError
 from pvnet.video.synthetic.background import Camera, Scene
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pvnet.data.clips import Skipped
-from pvnet.data.decode import decode_all
+from pvnet.data.files.decode import decode_all
 from pvnet.data.keypoints import read_joints
 from pvnet.data.kinetics import open_actions
 from pvnet.data.options import Options, cached_store

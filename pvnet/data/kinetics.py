@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pvnet.data.clips import Skipped
-from pvnet.data.lists import Entry, normal, read_classes, read_list
+from pvnet.data.files.lists import Entry, normal, read_classes, read_list
+from pvnet.data.files.probing import probe_all
+from pvnet.data.files.store import Store
+from pvnet.data.files.tree import Tree
 from pvnet.data.options import Options, cached_store, file_store, short_enough_to_skip
-from pvnet.data.probing import probe_all
-from pvnet.data.store import Store
-from pvnet.data.tree import Tree
 from pvnet.data.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError
 

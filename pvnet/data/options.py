@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pvnet.data.cache import Request, open_cache
 from pvnet.data.clips import Skipped
-from pvnet.data.decode import VideoFacts
+from pvnet.data.files.cache import Request, open_cache
+from pvnet.data.files.decode import VideoFacts
+from pvnet.data.files.store import CachedStore, FileStore, Store
 from pvnet.data.sampling import Place, Sampling
-from pvnet.data.store import CachedStore, FileStore, Store
 from pvnet.data.videos import Crop
 
 Task = Literal["joints", "actions", "both"]

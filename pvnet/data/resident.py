@@ -26,9 +26,9 @@ from torch import Tensor
 from pvnet import __version__
 from pvnet.data.augment import Augment, Change
 from pvnet.data.batches import ClipPlaces, clip_state, loader
-from pvnet.data.cache import default_folder
 from pvnet.data.clips import Dataset
-from pvnet.data.locks import locked
+from pvnet.data.files.cache import default_folder
+from pvnet.data.files.locks import locked
 from pvnet.data.sampling import Sampling
 from pvnet.errors import InvalidArgumentError
 from pvnet.files import whole_file

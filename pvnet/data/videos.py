@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.data.clips import Clip, ClipError, Skipped, check_index, inside
+from pvnet.data.files.store import Shot, Store
 from pvnet.data.resample import Box, resample
 from pvnet.data.sampling import Sampling
-from pvnet.data.store import Shot, Store
 from pvnet.errors import FileError, InvalidArgumentError
 
 Crop = Literal["none", "center", "person"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from pvnet.data.lists import normal
+from pvnet.data.files.lists import normal
 from pvnet.errors import InvalidArgumentError
 
 _SHOWN = 5

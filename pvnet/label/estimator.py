@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.cache import default_folder
+from pvnet.data.files.cache import default_folder
 from pvnet.data.keypoints import MEDIAPIPE
 from pvnet.errors import InvalidArgumentError, PvnetError, UnsupportedError
 from pvnet.label import pose_worker

@@ -11,8 +11,8 @@ from queue import Empty, Queue
 from threading import Lock, Thread
 
 from pvnet.cluster.work import Cluster, spread
-from pvnet.data.decode import VIDEO_ENDINGS
-from pvnet.data.tree import Tree
+from pvnet.data.files.decode import VIDEO_ENDINGS
+from pvnet.data.files.tree import Tree
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.label.files import Labels, VideoLabels, load_labels, save_labels
 from pvnet.label.work import Estimates, Job, Labelled, Labeller, kept

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from pvnet.data.locks import lock_if_free
+from pvnet.data.files.locks import lock_if_free
 from pvnet.errors import FileError, StateError
 from pvnet.files import write_whole
 from pvnet.train.config import Config

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from data_helpers import numbers, write_video
 
-from pvnet.data import cache as cache_module
-from pvnet.data.cache import Request, open_cache
-from pvnet.data.decode import decode_all
-from pvnet.data.store import CachedStore
+from pvnet.data.files import cache as cache_module
+from pvnet.data.files.cache import Request, open_cache
+from pvnet.data.files.decode import decode_all
+from pvnet.data.files.store import CachedStore
 
 
 @pytest.fixture

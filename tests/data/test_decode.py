@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from data_helpers import numbers, refused, write_video
 
-from pvnet.data import decode, open_dataset
+from pvnet.data import open_dataset
 from pvnet.data.clips import ClipError
-from pvnet.data.decode import decode_all, decode_at, probe
+from pvnet.data.files import decode
+from pvnet.data.files.decode import decode_all, decode_at, probe
 from pvnet.data.sampling import Sampling
 
 

@@ -6,7 +6,7 @@ from data_helpers import DATA, level, needs_data, numbers, refused, write_csv, w
 from pictures import save_png
 
 from pvnet import data
-from pvnet.data import lists, tree
+from pvnet.data.files import lists, tree
 from pvnet.errors import FileError, InvalidArgumentError
 
 IDS = ["-Qhiiw9yJvc", "a_b-c_d-e_f", "___________", "0wR5jVB-WPk", "shortshort1", "corrupt0000"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from pvnet.data.locks import lock_if_free, locked
+from pvnet.data.files.locks import lock_if_free, locked
 
 # The child lives on when the parent has given the lock back, as workers that read data do.
 FORKED = """
 import os, signal, sys, time
 from pathlib import Path
-from pvnet.data.locks import lock_if_free, locked
+from pvnet.data.files.locks import lock_if_free, locked
 place = Path(sys.argv[1])
 with locked(place / "a"), lock_if_free(place) as free:
     assert free

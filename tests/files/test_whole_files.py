@@ -242,7 +242,7 @@ def test_devices_and_pipes_are_written_as_they_are(tmp_path: Path) -> None:
 
 
 # What is no file of a user's, or is written elsewhere and renamed as a folder.
-OWN_WAY = {"files.py", "video/encoder.py", "data/cache.py", "cluster/connection.py"}
+OWN_WAY = {"files.py", "video/encoder.py", "data/files/cache.py", "cluster/connection.py"}
 
 
 def test_everything_that_writes_files_does_it_the_same_way() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pvnet import video
-from pvnet.data.decode import decode_all
+from pvnet.data.files.decode import decode_all
 from pvnet.errors import InvalidArgumentError
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pvnet import video
-from pvnet.data.decode import decode_all, decode_at, probe
+from pvnet.data.files.decode import decode_all, decode_at, probe
 
 sys.path.insert(0, str(Path(__file__).parent))
 from orientations import MATRIX, SHOWN, quarters, read_quarters, save_turned, set_matrix

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pvnet import video
-from pvnet.data.cache import Request, open_cache
-from pvnet.data.decode import decode_at, probe
+from pvnet.data.files.cache import Request, open_cache
+from pvnet.data.files.decode import decode_at, probe
 
 sys.path.insert(0, str(Path(__file__).parent))
 from orientations import MATRIX, SHOWN, read_quarters, set_matrix

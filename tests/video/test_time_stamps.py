@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pvnet import video
-from pvnet.data.decode import decode_all, decode_at
+from pvnet.data.files.decode import decode_all, decode_at
 from pvnet.video.reader import Picture
 
 sys.path.insert(0, str(Path(__file__).parent))

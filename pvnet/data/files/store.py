@@ -10,10 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.cache import FrameCache
 from pvnet.data.clips import ClipError
-from pvnet.data.decode import VideoFacts, decode_at
-from pvnet.data.frame_folders import decode_folder_at
+from pvnet.data.files.cache import FrameCache
+from pvnet.data.files.decode import VideoFacts, decode_at
+from pvnet.data.files.frame_folders import decode_folder_at
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.data.clips import ClipError
-from pvnet.data.decode import Decoded, decode_all
-from pvnet.data.locks import locked
+from pvnet.data.files.decode import Decoded, decode_all
+from pvnet.data.files.locks import locked
 from pvnet.errors import FileError
 
 FORMAT = 2  # goes up when the same video is decoded to other pixels or times
@@ -151,7 +151,7 @@ def open_cache(request: Request, folder: Path | None = None) -> FrameCache:
 def _target(request: Request, path: Path) -> tuple[int, int] | None:
     if request.size is not None or request.scale == 1.0:
         return request.size
-    from pvnet.data.decode import probe
+    from pvnet.data.files.decode import probe
 
     h, w = probe(path).size
     return (max(8, round(h * request.scale)), max(8, round(w * request.scale)))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pvnet.data.cache import FORMAT, default_folder
 from pvnet.data.clips import ClipError
-from pvnet.data.decode import VideoFacts, probe
-from pvnet.data.frame_folders import probe_folder
+from pvnet.data.files.cache import FORMAT, default_folder
+from pvnet.data.files.decode import VideoFacts, probe
+from pvnet.data.files.frame_folders import probe_folder
 from pvnet.errors import FileError
 from pvnet.files import write_whole
 

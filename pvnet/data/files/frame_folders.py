@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.decode import Decoded, VideoFacts, unusable
+from pvnet.data.files.decode import Decoded, VideoFacts, unusable
 from pvnet.video.av_import import load_av
 from pvnet.video.folder import images_in, read_image
 from pvnet.video.frame import SourceStats

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pvnet.data.decode import VIDEO_ENDINGS
-from pvnet.data.lists import ID_LENGTH, Entry
+from pvnet.data.files.decode import VIDEO_ENDINGS
+from pvnet.data.files.lists import ID_LENGTH, Entry
 from pvnet.errors import FileError
 
 _TIMES = re.compile(r"_(\d{6})_(\d{6})$")
