@@ -18,7 +18,7 @@ from pvnet.data.bodies import LIMBS, Skin, bend, silhouette
 from pvnet.data.clips import Clip, Dataset, inside
 from pvnet.data.fill import filled
 from pvnet.data.resample import moved, warp
-from pvnet.data.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
+from pvnet.data.sets.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import FLIP
 from pvnet.video.synthetic import body_height

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from pvnet.data.backdrops import Backdrops, ProceduralBackdrops, VideoBackdrops
 from pvnet.data.clips import Dataset, check_size
 from pvnet.data.collage import Collage
-from pvnet.data.figures import ProceduralFigures, TrackedFigures
-from pvnet.data.folder import open_folder
-from pvnet.data.jhmdb import open_jhmdb
-from pvnet.data.kinetics import open_actions
-from pvnet.data.options import Options, Task, place
 from pvnet.data.sampling import Sampling
-from pvnet.data.tracks import Tracks
-from pvnet.data.videos import CROPS, Crop
+from pvnet.data.sets.backdrops import Backdrops, ProceduralBackdrops, VideoBackdrops
+from pvnet.data.sets.figures import ProceduralFigures, TrackedFigures
+from pvnet.data.sets.folder import open_folder
+from pvnet.data.sets.jhmdb import open_jhmdb
+from pvnet.data.sets.kinetics import open_actions
+from pvnet.data.sets.options import Options, Task, place
+from pvnet.data.sets.tracks import Tracks
+from pvnet.data.sets.videos import CROPS, Crop
 from pvnet.errors import InvalidArgumentError
 
 TRAIN_CLIPS, TEST_CLIPS = 4096, 512  # of procedural figures, if n is not given

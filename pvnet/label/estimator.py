@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.data.files.cache import default_folder
-from pvnet.data.keypoints import MEDIAPIPE
+from pvnet.data.sets.keypoints import MEDIAPIPE
 from pvnet.errors import InvalidArgumentError, PvnetError, UnsupportedError
 from pvnet.label import pose_worker
 

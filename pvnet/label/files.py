@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.keypoints import LABELS_FORMAT
+from pvnet.data.sets.keypoints import LABELS_FORMAT
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.files import whole_file
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pvnet.data.jhmdb import JhmdbIndex, read_index
+from pvnet.data.sets.jhmdb import JhmdbIndex, read_index
 from pvnet.errors import FileError
 from pvnet.evaluate.metrics import joint_counts, summary
 from pvnet.label.files import Labels, VideoLabels

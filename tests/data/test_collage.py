@@ -11,7 +11,7 @@ from pvnet.data.clips import Clip
 from pvnet.data.collage import Collage
 from pvnet.data.fill import filled
 from pvnet.data.resample import warp
-from pvnet.data.tracks import Tracks
+from pvnet.data.sets.tracks import Tracks
 from pvnet.errors import InvalidArgumentError
 
 RNG = np.random.default_rng

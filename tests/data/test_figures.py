@@ -5,8 +5,8 @@ import pytest
 from data_helpers import DATA, needs_data, refused, write_video
 
 from pvnet import data
-from pvnet.data.figures import mirror_labels
-from pvnet.data.tracks import Tracks, repaired, window
+from pvnet.data.sets.figures import mirror_labels
+from pvnet.data.sets.tracks import Tracks, repaired, window
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.video.synthetic import ACTIONS, REVERSED_PAIRS
 

@@ -8,7 +8,7 @@ from data_helpers import numbers, refused, write_video
 from pictures import save_png
 
 from pvnet import data
-from pvnet.data.keypoints import MEDIAPIPE, from_coco, read_joints, to_13
+from pvnet.data.sets.keypoints import MEDIAPIPE, from_coco, read_joints, to_13
 from pvnet.errors import FileError
 from pvnet.label.files import Labels, VideoLabels, save_labels
 from pvnet.video.joints import JOINTS

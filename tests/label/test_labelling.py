@@ -9,7 +9,7 @@ from data_helpers import FAKE_POSE_WORKER, level, refused, tiny_jhmdb, write_vid
 
 from pvnet import data
 from pvnet.cli.__main__ import main
-from pvnet.data.keypoints import MEDIAPIPE
+from pvnet.data.sets.keypoints import MEDIAPIPE
 from pvnet.errors import FileError, InvalidArgumentError, UnsupportedError
 from pvnet.label import labelling
 from pvnet.label.estimator import Estimator, EstimatorError, make_environment
@@ -168,7 +168,7 @@ def test_bad_files_and_names_are_refused(tmp_path, folder):
 
 
 def offset_labels(folder, offset):
-    from pvnet.data.jhmdb import read_index
+    from pvnet.data.sets.jhmdb import read_index
 
     index = read_index(folder)
     videos = {}

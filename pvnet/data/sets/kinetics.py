@@ -12,8 +12,8 @@ from pvnet.data.files.lists import Entry, normal, read_classes, read_list
 from pvnet.data.files.probing import probe_all
 from pvnet.data.files.store import Store
 from pvnet.data.files.tree import Tree
-from pvnet.data.options import Options, cached_store, file_store, short_enough_to_skip
-from pvnet.data.videos import Item, Track, VideoDataset
+from pvnet.data.sets.options import Options, cached_store, file_store, short_enough_to_skip
+from pvnet.data.sets.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError
 
 SHORTEST = 0.5  # a video with less than this share of a clip is left out

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.data.clips import Skipped, inside
-from pvnet.data.options import Options, cached_store
-from pvnet.data.videos import Item, Track, VideoDataset
+from pvnet.data.sets.options import Options, cached_store
+from pvnet.data.sets.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError, InvalidArgumentError
 
 Labels = Literal["truth", "auto", "both"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.videos import Track
+from pvnet.data.sets.videos import Track
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.video.joints import JOINTS
 

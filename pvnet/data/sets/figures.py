@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.backdrops import Backdrops
 from pvnet.data.clips import Clip, check_index, inside
 from pvnet.data.sampling import Sampling
-from pvnet.data.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
+from pvnet.data.sets.backdrops import Backdrops
+from pvnet.data.sets.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.synthetic import ACTIONS, REVERSED_PAIRS, Style, SyntheticVideo, render
 from pvnet.video.synthetic.background import Camera

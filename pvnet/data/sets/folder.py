@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pvnet.data.clips import Skipped
 from pvnet.data.files.decode import decode_all
-from pvnet.data.keypoints import read_joints
-from pvnet.data.kinetics import open_actions
-from pvnet.data.options import Options, cached_store
-from pvnet.data.videos import Item, Track, VideoDataset
+from pvnet.data.sets.keypoints import read_joints
+from pvnet.data.sets.kinetics import open_actions
+from pvnet.data.sets.options import Options, cached_store
+from pvnet.data.sets.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError
 
 

@@ -12,7 +12,7 @@ from pvnet.data.files.cache import Request, open_cache
 from pvnet.data.files.decode import VideoFacts
 from pvnet.data.files.store import CachedStore, FileStore, Store
 from pvnet.data.sampling import Place, Sampling
-from pvnet.data.videos import Crop
+from pvnet.data.sets.videos import Crop
 
 Task = Literal["joints", "actions", "both"]
 _CROP_MARGIN = 1.6  # frames that will be cropped are kept this much larger than the crop
