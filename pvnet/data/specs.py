@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from pvnet.data.clips import Dataset, check_size
-from pvnet.data.collage import Collage
+from pvnet.data.collage.clips import Collage
 from pvnet.data.sampling import Sampling
 from pvnet.data.sets.backdrops import Backdrops, ProceduralBackdrops, VideoBackdrops
 from pvnet.data.sets.figures import ProceduralFigures, TrackedFigures

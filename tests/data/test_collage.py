@@ -6,10 +6,10 @@ from data_helpers import DATA, needs_data, refused
 from test_figures import write_tracks
 
 from pvnet import data
-from pvnet.data.bodies import Skin, bend, silhouette
 from pvnet.data.clips import Clip
-from pvnet.data.collage import Collage
-from pvnet.data.fill import filled
+from pvnet.data.collage.bodies import Skin, bend, silhouette
+from pvnet.data.collage.clips import Collage
+from pvnet.data.collage.fill import filled
 from pvnet.data.resample import warp
 from pvnet.data.sets.tracks import Tracks
 from pvnet.errors import InvalidArgumentError

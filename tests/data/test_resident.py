@@ -15,7 +15,7 @@ from test_collage import People
 from pvnet import data
 from pvnet.data import Augment
 from pvnet.data.clips import Clip
-from pvnet.data.collage import Collage
+from pvnet.data.collage.clips import Collage
 from pvnet.data.resample import warp
 from pvnet.data.resident import Resident, load_resident, resident_batches
 from pvnet.data.sampling import Sampling

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.bodies import LIMBS, Skin, bend, silhouette
 from pvnet.data.clips import Clip, Dataset, inside
-from pvnet.data.fill import filled
+from pvnet.data.collage.bodies import LIMBS, Skin, bend, silhouette
+from pvnet.data.collage.fill import filled
 from pvnet.data.resample import moved, warp
 from pvnet.data.sets.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 from pvnet.errors import InvalidArgumentError
