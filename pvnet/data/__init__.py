@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pvnet.data.augment import Augment
+from pvnet.data.batches.augment import Augment
 from pvnet.data.clips import Clip, Dataset, Skipped
 from pvnet.data.specs import open_dataset
 
 if TYPE_CHECKING:
-    from pvnet.data.batches import Batch, loader
+    from pvnet.data.batches.loader import Batch, loader
 
 __all__ = ["Augment", "Batch", "Clip", "Dataset", "Skipped", "loader", "open_dataset"]
 
@@ -21,7 +21,7 @@ __all__ = ["Augment", "Batch", "Clip", "Dataset", "Skipped", "loader", "open_dat
 def __getattr__(name: str) -> Any:
     """`loader` and `Batch` on first use, because they import torch."""
     if name in ("loader", "Batch"):
-        from pvnet.data import batches
+        from pvnet.data.batches import loader as module
 
-        return getattr(batches, name)
+        return getattr(module, name)
     raise AttributeError(f"module 'pvnet.data' has no attribute {name!r}")

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from pvnet.data.worker_errors import plain_errors
+from pvnet.data.batches.worker_errors import plain_errors
 from pvnet.errors import StateError
 from pvnet.files import write_json
 from pvnet.train import checkpoint, distributed

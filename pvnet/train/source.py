@@ -18,8 +18,8 @@ from pvnet.train.network import frame_size, task_of
 from pvnet.video.joints import JOINTS
 
 if TYPE_CHECKING:
+    from pvnet.data.batches.resident import Resident
     from pvnet.data.clips import Dataset
-    from pvnet.data.resident import Resident
 
 Batches = Callable[[int, int, int], Iterator[dict[str, Tensor]]]
 _Made = tuple[Batches, tuple[str, ...], Mapping[str, Any]]
@@ -110,7 +110,7 @@ _MARGIN = 1.25
 def _resident(config: Config, common: dict[str, Any]) -> _Made:
     """Batches from a data set that lies whole on the device of this process."""
     from pvnet import data
-    from pvnet.data.resident import resident_batches
+    from pvnet.data.batches.resident import resident_batches
     from pvnet.data.sampling import Sampling
 
     size = common["size"]
@@ -152,7 +152,7 @@ def _kept(
 ) -> tuple[Resident, tuple[str, ...], dict[str, Any]]:
     """Runs one after the other in a process, a teacher and its students, share the data."""
     from pvnet import data
-    from pvnet.data.resident import load_resident
+    from pvnet.data.batches.resident import load_resident
     from pvnet.data.specs import parse_spec
 
     larger = (round(_MARGIN * size[0]), round(_MARGIN * size[1]))

@@ -6,7 +6,7 @@ from data_helpers import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pvnet.data.augment import Augment
+from pvnet.data.batches.augment import Augment
 from pvnet.data.clips import Clip
 from pvnet.data.resample import Box, resample
 from pvnet.errors import InvalidArgumentError

@@ -14,14 +14,15 @@ from test_collage import People
 
 from pvnet import data
 from pvnet.data import Augment
+from pvnet.data.batches.resident import Resident, load_resident, resident_batches
 from pvnet.data.clips import Clip
 from pvnet.data.collage.clips import Collage
 from pvnet.data.resample import warp
-from pvnet.data.resident import Resident, load_resident, resident_batches
 from pvnet.data.sampling import Sampling
 from pvnet.errors import InvalidArgumentError
 
 SIZE = (64, 48)
+READ = "pvnet.data.batches.resident._read"
 WINDOW = Sampling(6, None, "random")
 MEAN, STD = (0.45,) * 3, (0.225,) * 3
 
@@ -102,7 +103,7 @@ def test_a_run_can_go_on_from_any_batch_and_be_shared(resident: Resident) -> Non
 def test_rendered_videos_are_kept_and_read_again(
     resident: Resident, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pvnet.data.resident._read", lambda *_: pytest.fail("rendered again"))
+    monkeypatch.setattr(READ, lambda *_: pytest.fail("rendered again"))
     again = load_resident(figures(), torch.device("cpu"), cache=cache)
     assert torch.equal(again.frames, resident.frames)
 
@@ -120,7 +121,7 @@ def test_copies_are_the_epochs_of_the_loader(
     assert torch.equal(kept.joints.unflatten(0, (12, t)), torch.cat([e["joints"] for e in epochs]))
     # Collages differ from copy to copy; made once, they are read again.
     assert not torch.equal(frames[:4], frames[4:8])
-    monkeypatch.setattr("pvnet.data.resident._read", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(READ, lambda *_: pytest.fail("made again"))
     again = load_resident(people, torch.device("cpu"), copies=3, cache=tmp_path)
     assert torch.equal(again.frames, kept.frames)
 

@@ -11,9 +11,9 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from pvnet.data.augment import Augment
+from pvnet.data.batches.augment import Augment
+from pvnet.data.batches.worker_errors import plain_errors
 from pvnet.data.clips import Clip, Dataset
-from pvnet.data.worker_errors import plain_errors
 from pvnet.errors import InvalidArgumentError
 
 _ORDER, _CLIP = 0x0D, 0xC1  # what a random state is for, so that no two meet

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pvnet import __version__
-from pvnet.data.augment import Augment, Change
-from pvnet.data.batches import ClipPlaces, clip_state, loader
+from pvnet.data.batches.augment import Augment, Change
+from pvnet.data.batches.loader import ClipPlaces, clip_state, loader
 from pvnet.data.clips import Dataset
 from pvnet.data.files.cache import default_folder
 from pvnet.data.files.locks import locked
