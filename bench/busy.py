@@ -20,9 +20,9 @@ import numpy as np
 
 import pvnet
 from pvnet import models
-from pvnet.cli.machine import machine_record, peak_gflops
 from pvnet.cli.report import plain, table
-from pvnet.cli.weights import random_weights
+from pvnet.models.random_weights import random_weights
+from pvnet.runtime.machine import machine_record, peak_gflops
 
 
 def count() -> None:

@@ -17,9 +17,9 @@ import numpy as np
 
 import pvnet
 from pvnet import models
-from pvnet.cli.machine import machine_record
 from pvnet.cli.report import plain, table
-from pvnet.cli.weights import random_weights
+from pvnet.models.random_weights import random_weights
+from pvnet.runtime.machine import machine_record
 
 
 def main() -> None:

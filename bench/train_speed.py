@@ -26,10 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from pvnet import models
-from pvnet.cli.machine import cpus_allowed, machine_record, peak_gflops
 from pvnet.cli.report import plain, table
 from pvnet.graph import Graph
 from pvnet.nn import Network
+from pvnet.runtime.machine import cpus_allowed, machine_record, peak_gflops
 from pvnet.train.config import OptimiserConfig
 from pvnet.train.network import to_device
 from pvnet.train.optimiser import make_optimiser

@@ -23,10 +23,10 @@ import torch
 
 import pvnet
 from pvnet import models
-from pvnet.cli.machine import cpus_allowed, machine_record
 from pvnet.cli.report import plain, table
-from pvnet.cli.weights import random_weights
+from pvnet.models.random_weights import random_weights
 from pvnet.nn import Network
+from pvnet.runtime.machine import cpus_allowed, machine_record
 
 sys.path.insert(0, str(Path(__file__).parent))
 from torch_eager import EagerStream

@@ -20,11 +20,11 @@ from average import average
 from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
 
 from pvnet import data, runtime
-from pvnet.cli.machine import machine_record
 from pvnet.data.files.locks import locked
 from pvnet.evaluate.evaluation import Protocol, evaluate, first_scored, skipping
 from pvnet.files import write_whole
 from pvnet.graph import Graph
+from pvnet.runtime.machine import machine_record
 from pvnet.train.config import Config, set_override
 from pvnet.train.loop import train
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from pvnet.cli.cases import Case, check_cases, make_cases, state_reasons
 from pvnet.cli.cut import add_cut_argument
-from pvnet.cli.machine import cpus_allowed, machine_record, peak_gflops
 from pvnet.cli.network import Choice, add_network_arguments, choose
 from pvnet.cli.parse import new_json, new_picture, positive, positive_list
 from pvnet.cli.progress import Progress, note
@@ -24,6 +23,7 @@ from pvnet.cli.stats import latency_summary
 from pvnet.errors import InternalError
 from pvnet.files import write_json
 from pvnet.graph import Graph
+from pvnet.runtime.machine import cpus_allowed, machine_record, peak_gflops
 
 # Float32 sums in another order; the cpu backend promises equal bits and usually shows 0.
 _TOLERANCE = 1e-4

@@ -12,7 +12,6 @@ from typing import Any
 from pvnet.cli import compare
 from pvnet.cli.demo_files import write_timeline, write_video
 from pvnet.cli.demo_run import DemoRun, make_runs, shifted_difference
-from pvnet.cli.machine import cpus_allowed
 from pvnet.cli.network import Choice, trained
 from pvnet.cli.parse import fraction, natural, new_folder, positive
 from pvnet.cli.progress import Progress
@@ -21,6 +20,7 @@ from pvnet.cli.sources import add_damaged_argument, frame_size
 from pvnet.cli.stats import age_text
 from pvnet.errors import InternalError
 from pvnet.files import write_json
+from pvnet.runtime.machine import cpus_allowed
 from pvnet.video.synthetic import SyntheticFrame, SyntheticVideo
 
 _TOLERANCE = 1e-4

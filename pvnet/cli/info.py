@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from pvnet.cli.machine import machine_record
 from pvnet.cli.report import Report
+from pvnet.runtime.machine import machine_record
 
 if TYPE_CHECKING:
     from pvnet.models import Pretrained

@@ -14,9 +14,9 @@ from pvnet import runtime
 from pvnet.cli.cut import Cut, add_cut_argument, cut_of
 from pvnet.cli.parse import fraction, natural, positive
 from pvnet.cli.report import UsageError
-from pvnet.cli.weights import random_weights
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.graph import Graph
+from pvnet.models.random_weights import random_weights
 
 WIRINGS = ("sequential", "pipelined", "predictive")
 ARCHITECTURES = ("par_densenet", "par_inception")

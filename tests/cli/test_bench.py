@@ -11,11 +11,11 @@ from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli.bench import _refuse_wrong
 from pvnet.cli.cases import check_cases, make_cases, state_reasons
-from pvnet.cli.machine import peak_gflops
 from pvnet.cli.network import Choice
 from pvnet.cli.sources import probe_frames
-from pvnet.cli.weights import random_weights
 from pvnet.errors import InternalError
+from pvnet.models.random_weights import random_weights
+from pvnet.runtime.machine import peak_gflops
 
 QUICK = ("--ticks", "2", "--rounds", "2", "--lanes", "1,2", "--stages", "1,3")
 

@@ -15,7 +15,7 @@ from pvnet import models
 from pvnet.cli.compare_clock import Moment, Result, live, moments, on_show
 from pvnet.cli.compare_lanes import StageTimes, measure_stages, put_on_lanes
 from pvnet.cli.compare_picture import fitted
-from pvnet.cli.weights import random_weights
+from pvnet.models.random_weights import random_weights
 
 FAST = ("--frames", "24", "--moments", "2")
 

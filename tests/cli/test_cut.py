@@ -11,8 +11,8 @@ from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli.__main__ import build_parser
 from pvnet.cli.network import choose
-from pvnet.cli.weights import random_weights
 from pvnet.evaluate.emission import skipping
+from pvnet.models.random_weights import random_weights
 
 EVAL = ("eval", "--data", "figures?n=1", "--frames", "16", "--json")
 

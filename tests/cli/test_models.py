@@ -10,7 +10,7 @@ import pytest
 import pvnet
 from cli.conftest import SMALL
 from pvnet import models
-from pvnet.cli.weights import random_weights
+from pvnet.models.random_weights import random_weights
 
 
 def test_export_round_trip(pvnet_cli, tmp_path):

@@ -13,9 +13,9 @@ import pytest
 
 import pvnet
 from pvnet import models
-from pvnet.cli.weights import random_weights
 from pvnet.errors import InvalidArgumentError
 from pvnet.models.pretrained import accuracy
+from pvnet.models.random_weights import random_weights
 from pvnet.video import synthetic
 from pvnet.video.joints import JOINTS
 from pvnet.viz.heatmaps import decode_heatmaps

@@ -8,7 +8,7 @@ import pytest
 
 import pvnet
 from pvnet import models
-from pvnet.cli.weights import random_weights
+from pvnet.models.random_weights import random_weights
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 

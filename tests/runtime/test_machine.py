@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pvnet.cli.machine import machine_record
+from pvnet.runtime.machine import machine_record
 
 
 def test_a_record_has_the_settings_of_the_environment_and_no_paths(tmp_path, monkeypatch):
