@@ -20,7 +20,7 @@ import numpy as np
 
 import pvnet
 from pvnet import models
-from pvnet.cli.report import plain, table
+from pvnet.cli._common.report import plain, table
 from pvnet.models.random_weights import random_weights
 from pvnet.runtime.machine import machine_record, peak_gflops
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from pvnet import models
-from pvnet.cli.report import plain, table
+from pvnet.cli._common.report import plain, table
 from pvnet.graph import Graph
 from pvnet.nn import Network
 from pvnet.runtime.machine import cpus_allowed, machine_record, peak_gflops

@@ -23,7 +23,7 @@ import torch
 
 import pvnet
 from pvnet import models
-from pvnet.cli.report import plain, table
+from pvnet.cli._common.report import plain, table
 from pvnet.models.random_weights import random_weights
 from pvnet.nn import Network
 from pvnet.runtime.machine import cpus_allowed, machine_record

@@ -12,9 +12,9 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from pvnet.cli.files import refuse_overwriting
-from pvnet.cli.report import Report, UsageError, plain
-from pvnet.cli.signals import Interrupted, as_interrupted, ending_signals
+from pvnet.cli._common.files import refuse_overwriting
+from pvnet.cli._common.report import Report, UsageError, plain
+from pvnet.cli._common.signals import Interrupted, as_interrupted, ending_signals
 from pvnet.errors import FileError, PvnetError
 from pvnet.files import reason
 

@@ -11,15 +11,15 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from pvnet.cli.cases import Case, check_cases, make_cases, state_reasons
-from pvnet.cli.cut import add_cut_argument
-from pvnet.cli.network import Choice, add_network_arguments, choose
-from pvnet.cli.parse import new_json, new_picture, positive, positive_list
-from pvnet.cli.progress import Progress, note
-from pvnet.cli.report import Report, plain, table
-from pvnet.cli.sources import probe_frames
-from pvnet.cli.speedup_picture import draw_speedup
-from pvnet.cli.stats import latency_summary
+from pvnet.cli._bench.cases import Case, check_cases, make_cases, state_reasons
+from pvnet.cli._bench.speedup_picture import draw_speedup
+from pvnet.cli._common.cut import add_cut_argument
+from pvnet.cli._common.network import Choice, add_network_arguments, choose
+from pvnet.cli._common.parse import new_json, new_picture, positive, positive_list
+from pvnet.cli._common.progress import Progress, note
+from pvnet.cli._common.report import Report, plain, table
+from pvnet.cli._common.sources import probe_frames
+from pvnet.cli._common.stats import latency_summary
 from pvnet.errors import InternalError
 from pvnet.files import write_json
 from pvnet.graph import Graph

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pvnet.cli.parse import fraction
-from pvnet.cli.report import Report
+from pvnet.cli._common.parse import fraction
+from pvnet.cli._common.report import Report
 from pvnet.cli.train import add_run_arguments, run_with
 
 
@@ -30,7 +30,7 @@ def written(args: argparse.Namespace) -> list[Path]:
 
 def run(args: argparse.Namespace) -> Report:
     """As `pvnet train`, with the teacher's file in the configuration."""
-    from pvnet.cli.network import find_model
+    from pvnet.cli._common.network import find_model
 
     teacher = str(find_model(args.teacher))
     overrides = [f"distill.teacher={teacher!r}"]

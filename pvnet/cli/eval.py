@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pvnet import models, runtime
-from pvnet.cli.cut import Cut, add_cut_argument, cut_of
-from pvnet.cli.network import WIRINGS, load_model
-from pvnet.cli.parse import add_cluster_argument, natural, positive
-from pvnet.cli.progress import Progress, left_out, note
-from pvnet.cli.report import Report, UsageError, table
+from pvnet.cli._common.cut import Cut, add_cut_argument, cut_of
+from pvnet.cli._common.network import WIRINGS, load_model
+from pvnet.cli._common.parse import add_cluster_argument, natural, positive
+from pvnet.cli._common.progress import Progress, left_out, note
+from pvnet.cli._common.report import Report, UsageError, table
 from pvnet.errors import InvalidArgumentError
 
 _SHOWN = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from pvnet.cli.report import Report
+from pvnet.cli._common.report import Report
 from pvnet.runtime.machine import machine_record
 
 if TYPE_CHECKING:

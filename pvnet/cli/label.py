@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pvnet.cli.parse import add_cluster_argument, new_labels, positive
-from pvnet.cli.progress import Progress, note
-from pvnet.cli.report import Report, UsageError
+from pvnet.cli._common.parse import add_cluster_argument, new_labels, positive
+from pvnet.cli._common.progress import Progress, note
+from pvnet.cli._common.report import Report, UsageError
 
 if TYPE_CHECKING:
     from pvnet.label.files import Labels

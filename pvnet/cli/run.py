@@ -7,20 +7,20 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from pvnet.cli.annotated import AnnotatedVideo
-from pvnet.cli.network import (
+from pvnet.cli._common.annotated import AnnotatedVideo
+from pvnet.cli._common.network import (
     Choice,
     add_compile_arguments,
     add_network_arguments,
     choose,
     compile_plan,
 )
-from pvnet.cli.overlay import Overlay
-from pvnet.cli.parse import new_video, positive
-from pvnet.cli.progress import Progress, note
-from pvnet.cli.report import Report, table
-from pvnet.cli.signals import Interrupted, as_interrupted, ending_in_any_case
-from pvnet.cli.sources import (
+from pvnet.cli._common.overlay import Overlay
+from pvnet.cli._common.parse import new_video, positive
+from pvnet.cli._common.progress import Progress, note
+from pvnet.cli._common.report import Report, table
+from pvnet.cli._common.signals import Interrupted, as_interrupted, ending_in_any_case
+from pvnet.cli._common.sources import (
     add_source_arguments,
     chosen_policy,
     may_stall,
@@ -29,7 +29,7 @@ from pvnet.cli.sources import (
     source_options,
     source_rows,
 )
-from pvnet.cli.stats import RunStats, age_text
+from pvnet.cli._common.stats import RunStats, age_text
 from pvnet.errors import FileError, SourceLostError
 from pvnet.runtime import Plan
 from pvnet.video import Feed, Frame, Source

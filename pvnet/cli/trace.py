@@ -6,12 +6,17 @@ import argparse
 import json
 from pathlib import Path
 
-from pvnet.cli.chrome_trace import chrome_trace, utilisation
-from pvnet.cli.network import add_compile_arguments, add_network_arguments, choose, compile_plan
-from pvnet.cli.parse import new_json, positive
-from pvnet.cli.progress import Progress
-from pvnet.cli.report import Report, table
-from pvnet.cli.sources import probe_frames
+from pvnet.cli._common.chrome_trace import chrome_trace, utilisation
+from pvnet.cli._common.network import (
+    add_compile_arguments,
+    add_network_arguments,
+    choose,
+    compile_plan,
+)
+from pvnet.cli._common.parse import new_json, positive
+from pvnet.cli._common.progress import Progress
+from pvnet.cli._common.report import Report, table
+from pvnet.cli._common.sources import probe_frames
 from pvnet.files import write_whole
 
 _EVENTS_PER_OP = 64

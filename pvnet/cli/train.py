@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pvnet.cli.parse import new_folder
-from pvnet.cli.progress import Progress, left_out, note
-from pvnet.cli.report import Report, plain
+from pvnet.cli._common.parse import new_folder
+from pvnet.cli._common.progress import Progress, left_out, note
+from pvnet.cli._common.report import Report, plain
 from pvnet.files import write_json
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import pytest
 
 from cli.conftest import SMALL
 from pvnet import models
+from pvnet.cli._bench.cases import check_cases, make_cases, state_reasons
+from pvnet.cli._common.network import Choice
+from pvnet.cli._common.sources import probe_frames
 from pvnet.cli.bench import _refuse_wrong
-from pvnet.cli.cases import check_cases, make_cases, state_reasons
-from pvnet.cli.network import Choice
-from pvnet.cli.sources import probe_frames
 from pvnet.errors import InternalError
 from pvnet.models.random_weights import random_weights
 from pvnet.runtime.machine import peak_gflops

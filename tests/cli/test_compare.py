@@ -12,9 +12,9 @@ import pytest
 import pvnet
 from cli.conftest import count_frames
 from pvnet import models
-from pvnet.cli.compare_clock import Moment, Result, live, moments, on_show
-from pvnet.cli.compare_lanes import StageTimes, measure_stages, put_on_lanes
-from pvnet.cli.compare_picture import fitted
+from pvnet.cli._demo.clock import Moment, Result, live, moments, on_show
+from pvnet.cli._demo.lanes import StageTimes, measure_stages, put_on_lanes
+from pvnet.cli._demo.picture import fitted
 from pvnet.models.random_weights import random_weights
 
 FAST = ("--frames", "24", "--moments", "2")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cli.conftest import count_frames
-from pvnet.cli.demo_run import pck
+from pvnet.cli._demo.demo_run import pck
 
 
 def test_demo_compares_and_writes(pvnet_cli, tmp_path):

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from pvnet.cli import progress
-from pvnet.cli.progress import Progress
+from pvnet.cli._common import progress
+from pvnet.cli._common.progress import Progress
 
 
 class Stderr(io.StringIO):

@@ -8,9 +8,9 @@ import pytest
 from cli.conftest import SMALL, count_frames
 from pvnet import video
 from pvnet.cli.__main__ import build_parser
-from pvnet.cli.annotated import AnnotatedVideo
-from pvnet.cli.network import Choice, choose
-from pvnet.cli.overlay import Overlay, enlarged
+from pvnet.cli._common.annotated import AnnotatedVideo
+from pvnet.cli._common.network import Choice, choose
+from pvnet.cli._common.overlay import Overlay, enlarged
 
 
 @pytest.mark.parametrize("model", ["par_densenet", "par_inception"])

@@ -14,8 +14,8 @@ from live_servers import MjpegCamera, PieceCamera, encoded, encoded_file
 
 from cli.conftest import SMALL
 from cli.test_run import _choice
-from pvnet.cli.overlay import Overlay
-from pvnet.cli.sources import open_source
+from pvnet.cli._common.overlay import Overlay
+from pvnet.cli._common.sources import open_source
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -11,7 +11,7 @@ import pytest
 
 from cli.conftest import count_frames
 from pvnet import video
-from pvnet.cli.overlay import Overlay
+from pvnet.cli._common.overlay import Overlay
 from pvnet.errors import FileError
 from pvnet.video.mapping import Mapping
 from pvnet.video.reader import Picture

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cli.conftest import ROOT, SMALL, count_frames
-from pvnet.cli.signals import Interrupted, ending_signals, uninterrupted
+from pvnet.cli._common.signals import Interrupted, ending_signals, uninterrupted
 
 ENDLESS = ("run", "synthetic", *SMALL, "--max-frames", "1000000", "--json")
 
@@ -81,7 +81,7 @@ def test_a_killed_run_leaves_a_video_that_plays(tmp_path):
 def test_a_signal_ends_any_command_with_its_code(tmp_path):
     words = ("bench", *SMALL, "--rounds", "1000000", "--ticks", "1", "--json")
     marked = (
-        "import sys, pvnet.cli.cases as c\n"
+        "import sys, pvnet.cli._bench.cases as c\n"
         "measure = c.Case.measure\n"
         "def first(*a): print('begun', file=sys.stderr, flush=True); return measure(*a)\n"
         "c.Case.measure = first\n"
@@ -171,7 +171,7 @@ def test_a_forked_child_dies_as_it_would():
 
 STALLING = """
 import sys
-import pvnet.cli.signals as signals
+import pvnet.cli._common.signals as signals
 import pvnet.video.feed as feed
 from pvnet.cli.__main__ import main
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cli.conftest import SMALL
-from pvnet.cli.chrome_trace import chrome_trace, utilisation
+from pvnet.cli._common.chrome_trace import chrome_trace, utilisation
 from pvnet.runtime.stream import TRACE_DTYPE
 
 OPS = [

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.cli.files import without_scheme
-from pvnet.cli.progress import note
-from pvnet.cli.signals import uninterrupted
+from pvnet.cli._common.files import without_scheme
+from pvnet.cli._common.progress import note
+from pvnet.cli._common.signals import uninterrupted
 from pvnet.errors import UnsupportedError
 from pvnet.video import Source, VideoWriter
 from pvnet.video.av_import import load_av

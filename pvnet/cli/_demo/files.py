@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import viz
-from pvnet.cli.demo_run import DemoRun
-from pvnet.cli.overlay import enlarged
-from pvnet.cli.progress import Progress, note
+from pvnet.cli._common.overlay import enlarged
+from pvnet.cli._common.progress import Progress, note
+from pvnet.cli._demo.demo_run import DemoRun
 from pvnet.errors import UnsupportedError
 from pvnet.files import write_whole
 from pvnet.graph import Graph, draw

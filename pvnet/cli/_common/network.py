@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import runtime
-from pvnet.cli.cut import Cut, add_cut_argument, cut_of
-from pvnet.cli.parse import fraction, natural, positive
-from pvnet.cli.report import UsageError
+from pvnet.cli._common.cut import Cut, add_cut_argument, cut_of
+from pvnet.cli._common.parse import fraction, natural, positive
+from pvnet.cli._common.report import UsageError
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.models.random_weights import random_weights

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import runtime, viz
-from pvnet.cli.cut import cut_of
-from pvnet.cli.network import Choice
-from pvnet.cli.sources import frame_size
-from pvnet.cli.stats import RunStats
+from pvnet.cli._common.cut import cut_of
+from pvnet.cli._common.network import Choice
+from pvnet.cli._common.sources import frame_size
+from pvnet.cli._common.stats import RunStats
 from pvnet.graph import Graph
 from pvnet.video.frame import Frame
 from pvnet.video.synthetic import SyntheticFrame

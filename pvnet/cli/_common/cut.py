@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pvnet import runtime
-from pvnet.cli.progress import note
+from pvnet.cli._common.progress import note
 from pvnet.graph import Graph
 
 if TYPE_CHECKING:

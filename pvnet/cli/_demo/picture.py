@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.cli.compare_clock import Moment
-from pvnet.cli.compare_side import Side
+from pvnet.cli._demo.clock import Moment
+from pvnet.cli._demo.side import Side
 from pvnet.video import Frame
 from pvnet.video.raster import draw_rectangle
 from pvnet.viz import draw_text, text_size

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from pvnet.cli.report import UsageError
+from pvnet.cli._common.report import UsageError
 from pvnet.video.folder import IMAGE_SUFFIXES
 from pvnet.video.formats import is_special
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from pvnet import video
-from pvnet.cli.files import without_scheme
-from pvnet.cli.parse import fraction
-from pvnet.cli.progress import note
+from pvnet.cli._common.files import without_scheme
+from pvnet.cli._common.parse import fraction
+from pvnet.cli._common.progress import note
 from pvnet.errors import UnsupportedError
 from pvnet.runtime import Plan
 from pvnet.video import (

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pvnet.cli.compare_clock import Moment, moments
-from pvnet.cli.compare_picture import ComparePicture, fitted
-from pvnet.cli.compare_side import Side
-from pvnet.cli.demo_files import write_pictures
-from pvnet.cli.network import Choice, compile_plan, trained
-from pvnet.cli.progress import Progress
-from pvnet.cli.report import Report, plain, table
-from pvnet.cli.sources import open_source, troubles
+from pvnet.cli._common.network import Choice, compile_plan, trained
+from pvnet.cli._common.progress import Progress
+from pvnet.cli._common.report import Report, plain, table
+from pvnet.cli._common.sources import open_source, troubles
+from pvnet.cli._demo.clock import Moment, moments
+from pvnet.cli._demo.files import write_pictures
+from pvnet.cli._demo.picture import ComparePicture, fitted
+from pvnet.cli._demo.side import Side
 from pvnet.errors import FileError
 from pvnet.files import write_json
 from pvnet.runtime import Plan

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.cli.compare_clock import Moment, Result, live, on_show
-from pvnet.cli.compare_lanes import measure_stages
-from pvnet.cli.demo_run import pck
-from pvnet.cli.network import Choice
-from pvnet.cli.overlay import Overlay
-from pvnet.cli.sources import frame_size
-from pvnet.cli.stats import latency_summary
+from pvnet.cli._common.network import Choice
+from pvnet.cli._common.overlay import Overlay
+from pvnet.cli._common.sources import frame_size
+from pvnet.cli._common.stats import latency_summary
+from pvnet.cli._demo.clock import Moment, Result, live, on_show
+from pvnet.cli._demo.demo_run import pck
+from pvnet.cli._demo.lanes import measure_stages
 from pvnet.runtime import Plan
 from pvnet.video import JOINTS, Frame
 from pvnet.video.synthetic import SyntheticFrame

@@ -1,0 +1,3 @@
+"""What `pvnet bench` is made of."""
+
+from __future__ import annotations

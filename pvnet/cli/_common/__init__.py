@@ -1,0 +1,3 @@
+"""What several commands share."""
+
+from __future__ import annotations

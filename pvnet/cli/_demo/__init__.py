@@ -1,0 +1,3 @@
+"""What `pvnet demo` is made of."""
+
+from __future__ import annotations
