@@ -17,8 +17,8 @@ import numpy as np
 
 import pvnet
 from pvnet import models
-from pvnet.cli._common.report import plain, table
 from pvnet.models.random_weights import random_weights
+from pvnet.report import plain, table
 from pvnet.runtime.machine import machine_record
 
 

@@ -26,9 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from pvnet import models
-from pvnet.cli._common.report import plain, table
 from pvnet.graph import Graph
 from pvnet.nn import Network
+from pvnet.report import plain, table
 from pvnet.runtime.machine import cpus_allowed, machine_record, peak_gflops
 from pvnet.train.config import OptimiserConfig
 from pvnet.train.network import to_device

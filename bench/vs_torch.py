@@ -23,9 +23,9 @@ import torch
 
 import pvnet
 from pvnet import models
-from pvnet.cli._common.report import plain, table
 from pvnet.models.random_weights import random_weights
 from pvnet.nn import Network
+from pvnet.report import plain, table
 from pvnet.runtime.machine import cpus_allowed, machine_record
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -13,7 +13,7 @@ from pathlib import Path
 # Rooms of one row do not know each other.
 PYTHON_ROWS = (
     ("errors", "_core", "__version__"),
-    ("files",),
+    ("files", "report"),
     ("graph", "video"),
     ("viz", "runtime"),
     ("ops",),
@@ -27,6 +27,7 @@ PYTHON_ROWS = (
 TORCH_FREE = {
     "errors",
     "files",
+    "report",
     "graph",
     "video",
     "viz",

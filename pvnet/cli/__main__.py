@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from pvnet.cli._common.files import refuse_overwriting
-from pvnet.cli._common.report import Report, UsageError, plain
+from pvnet.cli._common.report import Report, UsageError
 from pvnet.cli._common.signals import Interrupted, as_interrupted, ending_signals
 from pvnet.errors import FileError, PvnetError
 from pvnet.files import reason
+from pvnet.report import plain
 
 COMMANDS = {
     "demo": "sequential and depth-parallel side by side on a built-in video",

@@ -17,12 +17,13 @@ from pvnet.cli._common.cut import add_cut_argument
 from pvnet.cli._common.network import Choice, add_network_arguments, choose
 from pvnet.cli._common.parse import new_json, new_picture, positive, positive_list
 from pvnet.cli._common.progress import Progress, note
-from pvnet.cli._common.report import Report, plain, table
+from pvnet.cli._common.report import Report
 from pvnet.cli._common.sources import probe_frames
 from pvnet.cli._common.stats import latency_summary
 from pvnet.errors import InternalError
 from pvnet.files import write_json
 from pvnet.graph import Graph
+from pvnet.report import plain, table
 from pvnet.runtime.machine import cpus_allowed, machine_record, peak_gflops
 
 # Float32 sums in another order; the cpu backend promises equal bits and usually shows 0.

@@ -12,7 +12,7 @@ from typing import Any
 from pvnet.cli._common.network import Choice, trained
 from pvnet.cli._common.parse import fraction, natural, new_folder, positive
 from pvnet.cli._common.progress import Progress
-from pvnet.cli._common.report import Report, UsageError, plain, table
+from pvnet.cli._common.report import Report, UsageError
 from pvnet.cli._common.sources import add_damaged_argument, frame_size
 from pvnet.cli._common.stats import age_text
 from pvnet.cli._demo import compare
@@ -20,6 +20,7 @@ from pvnet.cli._demo.demo_run import DemoRun, make_runs, shifted_difference
 from pvnet.cli._demo.files import write_timeline, write_video
 from pvnet.errors import InternalError
 from pvnet.files import write_json
+from pvnet.report import plain, table
 from pvnet.runtime.machine import cpus_allowed
 from pvnet.video.synthetic import SyntheticFrame, SyntheticVideo
 

@@ -13,8 +13,9 @@ from pvnet.cli._common.cut import Cut, add_cut_argument, cut_of
 from pvnet.cli._common.network import WIRINGS, load_model
 from pvnet.cli._common.parse import add_cluster_argument, natural, positive
 from pvnet.cli._common.progress import Progress, left_out, note
-from pvnet.cli._common.report import Report, UsageError, table
+from pvnet.cli._common.report import Report, UsageError
 from pvnet.errors import InvalidArgumentError
+from pvnet.report import table
 
 _SHOWN = (
     *("pck@0.2_box", "pck@0.1_box", "pck@0.2_person", "pck@0.1_person"),

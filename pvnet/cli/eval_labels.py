@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pvnet.cli._common.report import Report, UsageError, table
+from pvnet.cli._common.report import Report, UsageError
+from pvnet.report import table
 
 _SHOWN = ("pck@0.2_box", "pck@0.1_box", "pck@0.2_torso", "pck@0.1_torso", "mean_error_px")
 

@@ -18,7 +18,7 @@ from pvnet.cli._common.network import (
 from pvnet.cli._common.overlay import Overlay
 from pvnet.cli._common.parse import new_video, positive
 from pvnet.cli._common.progress import Progress, note
-from pvnet.cli._common.report import Report, table
+from pvnet.cli._common.report import Report
 from pvnet.cli._common.signals import Interrupted, as_interrupted, ending_in_any_case
 from pvnet.cli._common.sources import (
     add_source_arguments,
@@ -31,6 +31,7 @@ from pvnet.cli._common.sources import (
 )
 from pvnet.cli._common.stats import RunStats, age_text
 from pvnet.errors import FileError, SourceLostError
+from pvnet.report import table
 from pvnet.runtime import Plan
 from pvnet.video import Feed, Frame, Source
 from pvnet.video.formats import WRITTEN

@@ -15,9 +15,10 @@ from pvnet.cli._common.network import (
 )
 from pvnet.cli._common.parse import new_json, positive
 from pvnet.cli._common.progress import Progress
-from pvnet.cli._common.report import Report, table
+from pvnet.cli._common.report import Report
 from pvnet.cli._common.sources import probe_frames
 from pvnet.files import write_whole
+from pvnet.report import table
 
 _EVENTS_PER_OP = 64
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pvnet.cli._common.parse import new_folder
 from pvnet.cli._common.progress import Progress, left_out, note
-from pvnet.cli._common.report import Report, plain
+from pvnet.cli._common.report import Report
 from pvnet.files import write_json
+from pvnet.report import plain
 
 if TYPE_CHECKING:
     from pvnet.data.clips import Dataset

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from pvnet import _core
+from pvnet.runtime.info import info
+
 _SGEMM_SIZE = 1024
 _SGEMM_ROUNDS = 7
 
 
 def cpus_allowed() -> int:
     """Number of CPUs this process may use, its container's quota counted."""
-    from pvnet import _core
-
     return _core.usable_cpus()
 
 
@@ -25,9 +26,7 @@ def machine_record() -> dict[str, Any]:
     Of the environment without paths: a record is handed on, and where somebody's files lie is
     nobody's business.
     """
-    import pvnet
-
-    facts = pvnet.info()
+    facts = info()
     plain = {k: v for k, v in facts["environment"].items() if os.sep not in v}
     return {**facts, "environment": plain}
 
@@ -38,8 +37,6 @@ def peak_gflops() -> dict[str, Any]:
     The core's own probe (fused multiply-adds in registers, one core) where it has one; numpy's
     matrix product otherwise, which uses as many threads as its BLAS likes and stays below the peak.
     """
-    from pvnet import _core
-
     probe = getattr(_core, "fma_peak_gflops", None)
     if probe is not None:
         return {"gflops": float(probe()), "probe": "fma", "threads": 1}

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from pvnet.cli.__main__ import COMMANDS
-from pvnet.cli._common.report import plain, table
+from pvnet.report import plain, table
 
 ERROR = re.compile(r"\[.+\] .+: got .+, expected .+\. .+\.", re.DOTALL)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pvnet.cli._common.network import Choice, compile_plan, trained
 from pvnet.cli._common.progress import Progress
-from pvnet.cli._common.report import Report, plain, table
+from pvnet.cli._common.report import Report
 from pvnet.cli._common.sources import open_source, troubles
 from pvnet.cli._demo.clock import Moment, moments
 from pvnet.cli._demo.files import write_pictures
@@ -19,6 +19,7 @@ from pvnet.cli._demo.picture import ComparePicture, fitted
 from pvnet.cli._demo.side import Side
 from pvnet.errors import FileError
 from pvnet.files import write_json
+from pvnet.report import plain, table
 from pvnet.runtime import Plan
 from pvnet.video import Frame
 
