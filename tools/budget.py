@@ -47,6 +47,8 @@ def check_imports(paths: list[Path]) -> list[str]:
     for path, source in python.items():
         problems += import_order.check_python(path, source)
     for path in paths:
+        if path.suffix == ".py":
+            problems += import_order.check_outside(path, path.read_text())
         if path.parts[0] == "csrc" and path.suffix in SOURCES:
             problems += import_order.check_cpp(path, path.read_text(), Path())
     return problems + import_order.circles(python) + import_order.unused_exceptions(python)

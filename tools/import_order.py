@@ -39,6 +39,8 @@ TORCH_FREE = {
 }
 # Imports against the direction, inside a function only: (file, room) -> why it must be.
 LAZY: dict[tuple[str, str], str] = {}
+# Folders outside pvnet/ -> the rooms that they do without.
+OUTSIDE = {"bench": {"cli"}}
 CPP_ROWS = (
     ("graph",),
     ("host",),
@@ -131,6 +133,16 @@ def check_python(path: Path, source: str) -> list[str]:
         if not may_use(PYTHON_RANK, room, names[1]) and not allowed:
             problems.append(f"{path}:{line}: imports upwards ({module}). Move it or invert it.")
     return problems
+
+
+def check_outside(path: Path, source: str) -> list[str]:
+    """Complaints about the imports of one file of bench/: commands are for people."""
+    refused = OUTSIDE.get(path.parts[0], set())
+    return [
+        f"{path}:{line}: imports {module}. Take it from a room below."
+        for module, line, _ in python_imports(path, source)
+        if module.startswith("pvnet.") and module.split(".")[1] in refused
+    ]
 
 
 def unused_exceptions(sources: dict[Path, str]) -> list[str]:

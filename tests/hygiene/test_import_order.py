@@ -32,6 +32,13 @@ def test_an_import_upwards_is_found(source):
     assert import_order.check_python(Path("pvnet/cli/x.py"), source) == []
 
 
+@pytest.mark.parametrize("source", ["from pvnet.cli.run import x\n", "from pvnet import cli\n"])
+def test_a_benchmark_that_imports_a_command_is_found(source):
+    assert len(import_order.check_outside(Path("bench/accuracy/x.py"), source)) == 1
+    assert import_order.check_outside(Path("bench/x.py"), "import pvnet.runtime\n") == []
+    assert import_order.check_outside(Path("tests/x.py"), source) == []
+
+
 def test_rooms_of_one_row_do_not_import_each_other():
     source = "from pvnet.video.frame import Frame\n"
     assert len(import_order.check_python(Path("pvnet/graph/x.py"), source)) == 1
@@ -103,6 +110,7 @@ def test_the_budget_says_what_the_guard_finds(tmp_path):
         "pvnet/data/x.py": UPWARDS["at the top"],
         "pvnet/graph/a.py": "import pvnet.graph.b\n",
         "pvnet/graph/b.py": "import pvnet.graph.a\n",
+        "bench/x.py": "import pvnet.cli.run\n",
         "csrc/graph/x.cpp": '#include "runtime/lanes.hpp"\n',
         "pvnet/graph/long.py": "x = 1\n" * 401,
         "docs/page.md": "see /" + "work/here\n",
