@@ -7,15 +7,13 @@ from typing import Any, Literal
 
 from pvnet.graph import arguments as arg
 from pvnet.graph.arguments import Pair, Triple
-from pvnet.graph.info import NodeInfo
-from pvnet.graph.node import Node
+from pvnet.graph.base import GraphBase, Node, Source
 
 Activation = Literal["none", "relu", "silu", "sigmoid"] | None
 Padding = Pair | Literal["same"]
-Source = Node | str
 
 
-class Builders:
+class Builders(GraphBase):
     """Methods that add nodes. Every one takes `name=` (made up if None) and returns the node.
 
     A source is a `Node` of this graph, or its name. One integer for `kernel`, `stride` or
@@ -25,15 +23,6 @@ class Builders:
 
     All raise InvalidArgumentError for wrong arguments and GraphError for nodes that do not fit.
     """
-
-    def _add(self, op: str, name: str | None, inputs: Sequence[str], attrs: dict[str, Any]) -> Node:
-        raise NotImplementedError
-
-    def _source(self, where: str, x: Source) -> str:
-        raise NotImplementedError
-
-    def _info(self, where: str, x: Source) -> NodeInfo:
-        raise NotImplementedError
 
     def input(
         self,

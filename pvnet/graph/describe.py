@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pvnet.graph.graph import Graph
+    from pvnet.graph.base import GraphBase
     from pvnet.graph.info import NodeInfo, OutputInfo
 
 
-def describe(graph: Graph) -> str:
+def describe(graph: GraphBase) -> str:
     """The table of `Graph.describe`."""
     nodes = graph.nodes
     stages = graph.stages

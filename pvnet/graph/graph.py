@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from pvnet import _core
-from pvnet.errors import GraphError
 from pvnet.graph import arguments as arg
-from pvnet.graph.builders import Builders, Source
+from pvnet.graph.base import Node, Source, Wiring
+from pvnet.graph.builders import Builders
 from pvnet.graph.describe import describe
-from pvnet.graph.info import NodeInfo, OutputInfo, StageInfo
-from pvnet.graph.node import Node
-
-Wiring = Literal["sequential", "pipelined", "predictive"]
 
 
 class Graph(Builders):
@@ -32,54 +27,12 @@ class Graph(Builders):
     The core infers and checks shapes and clocks at every call.
     """
 
-    def __init__(self) -> None:
-        self._core = _core.Graph()
-        self._resolved: dict[str, Any] | None = None
-        self._nodes: dict[str, NodeInfo] = {}
-
     @classmethod
     def from_core(cls, core: _core.Graph) -> Graph:
         """Wraps a graph of the core."""
         graph = cls()
         graph._core = core
         return graph
-
-    @property
-    def core(self) -> _core.Graph:
-        """The graph of the core that this one wraps."""
-        return self._core
-
-    def _add(self, op: str, name: str | None, inputs: Sequence[str], attrs: dict[str, Any]) -> Node:
-        spec = {
-            "op": op,
-            "name": "" if name is None else arg.word(f"Graph.{op}", "name", name),
-            "inputs": list(inputs),
-            "attrs": attrs,
-        }
-        added = self._core.add(json.dumps(spec))
-        self._forget()
-        return Node(self, added)
-
-    def _forget(self) -> None:
-        self._resolved = None
-        self._nodes = {}
-
-    def _source(self, where: str, x: Source) -> str:
-        if isinstance(x, str):
-            return x
-        if not isinstance(x, Node):
-            raise arg.refuse(
-                where, "a source is no node", x, "a node", "Give what a builder returned."
-            )
-        if x.graph is not self:
-            raise GraphError(
-                f"[{where}] a node belongs to another graph: got {x.name!r}, expected a node of "
-                "this graph. Build every node with the same Graph object, before wire()."
-            )
-        return x.name
-
-    def _info(self, where: str, x: Source) -> NodeInfo:
-        return self.node(self._source(where, x))
 
     def output(self, x: Source, *, name: str | None = None) -> Node:
         """Declares the value of `x` an output.
@@ -146,74 +99,6 @@ class Graph(Builders):
         measured = {str(n): float(v) for n, v in (costs or {}).items()}
         return Graph.from_core(self._core.wire_k(wiring, k, measured))
 
-    def _facts(self) -> dict[str, Any]:
-        if self._resolved is None:
-            self._resolved = json.loads(self._core.resolved_json())
-        return self._resolved
-
-    @property
-    def nodes(self) -> list[NodeInfo]:
-        """All nodes, in an order in which they can run."""
-        names = self._core.node_names()
-        if len(self._nodes) < len(names):
-            try:
-                specs = self._facts()["nodes"]
-            except GraphError:  # not complete yet
-                specs = [json.loads(self._core.resolved_node(n)) for n in names]
-            self._nodes = {spec["name"]: NodeInfo.parse(spec) for spec in specs}
-        return list(self._nodes.values())
-
-    def node(self, name: str) -> NodeInfo:
-        """The node called `name`.
-
-        Raises:
-            GraphError: there is none.
-        """
-        if name not in self._nodes:
-            return NodeInfo.parse(json.loads(self._core.resolved_node(name)))
-        return self._nodes[name]
-
-    @property
-    def outputs(self) -> list[OutputInfo]:
-        """All outputs, in the order of declaration.
-
-        Raises:
-            GraphError: the graph is not complete; see `check`.
-        """
-        return [OutputInfo.parse(spec) for spec in self._facts()["outputs"]]
-
-    @property
-    def stages(self) -> list[StageInfo]:
-        """All stages.
-
-        Raises:
-            GraphError: the graph is not complete; see `check`.
-        """
-        return [StageInfo.parse(spec) for spec in self._facts()["stages"]]
-
-    @property
-    def stage_lists(self) -> list[list[str]]:
-        """Node names by stage, as `wire` takes them."""
-        lists: list[list[str]] = [[] for _ in range(self.n_stages)]
-        for node in self.nodes:
-            lists[node.stage].append(node.name)
-        return lists
-
-    @property
-    def n_stages(self) -> int:
-        """Number of stages; 1 before the graph is wired."""
-        return self._core.n_stages
-
-    @property
-    def wiring(self) -> Wiring:
-        """The wiring; "sequential" before the graph is wired."""
-        return cast("Wiring", self._core.wiring)
-
-    @property
-    def hyper_period(self) -> int:
-        """Ticks after which the schedule repeats: the least common multiple of all periods."""
-        return self._core.hyper_period
-
     def expected_weights(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape of every weight the graph needs, in node order (all float32)."""
         return [(name, tuple(shape)) for name, shape in _core.expected_weights(self._core)]
@@ -239,10 +124,6 @@ class Graph(Builders):
             GraphError: the graph cannot run.
         """
         return cls.from_core(_core.Graph.from_json(text))
-
-    def resolved_json(self) -> str:
-        """Everything inferred as JSON: shapes, clocks, delays, stages, costs, latencies."""
-        return self._core.resolved_json()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Graph):
