@@ -15,7 +15,7 @@ from pvnet.runtime.tick import Tick
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pvnet.runtime.plan import Plan
+    from pvnet.runtime.plan_facts import PlanFacts
     from pvnet.video.feed import Policy
 
 OnGap = Literal["keep", "reset"]
@@ -43,7 +43,7 @@ class Stream:
     it was, with worker lanes of its own.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: PlanFacts) -> None:
         self.plan = plan
         self._core = _core.Stream(plan.core)
         self._inputs = list(plan.inputs)
