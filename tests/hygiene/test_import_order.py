@@ -101,6 +101,18 @@ def test_a_circle_of_imports_is_found():
     }
     assert len(import_order.circles(sources)) == 1
     sources[c] = "def f():\n    import pvnet.graph.a\n"
+    assert len(import_order.circles(sources)) == 1
+    sources[c] = "import typing\nif typing.TYPE_CHECKING:\n    import pvnet.graph.a\n"
+    assert len(import_order.circles(sources)) == 1
+    sources[c] = ""
+    assert import_order.circles(sources) == []
+
+
+def test_the_face_makes_no_circle():
+    sources = {
+        Path("pvnet/__init__.py"): "from pvnet.graph.a import f\n",
+        Path("pvnet/graph/a.py"): "from pvnet import _core\n",
+    }
     assert import_order.circles(sources) == []
 
 
