@@ -24,6 +24,11 @@ PYTHON_ROWS = (
     ("label", "train"),
     ("cli",),
 )
+# Folders of a room, in the same way; files beside them belong to none.
+FOLDER_ROWS = {
+    "data": (("files",), ("sets",), ("collage",), ("batches",)),
+    "cli": (("_common",), ("_demo", "_bench")),
+}
 # The one list of who may import torch: folders below pvnet/, and nobody else.
 TORCH = ("ops", "nn", "data/batches", "train")
 # Imports against the direction, inside a function only: (file, room) -> why it must be.
@@ -57,12 +62,21 @@ def _ranks(rows: tuple[tuple[str, ...], ...]) -> dict[str, int]:
 
 
 PYTHON_RANK = _ranks(PYTHON_ROWS)
+FOLDER_RANK = {room: _ranks(rows) for room, rows in FOLDER_ROWS.items()}
 CPP_RANK = _ranks(CPP_ROWS)
 
 
 def may_use(rank: dict[str, int], room: str, other: str) -> bool:
     """Whether files of `room` may use those of `other`."""
     return room == other or rank[other] < rank[room]
+
+
+def _inside(path: Path, names: list[str]) -> bool:
+    """Whether an import from one folder of a room into another one goes downwards."""
+    if len(path.parts) < 4 or len(names) < 3 or names[1] != path.parts[1]:
+        return True
+    rank, folder, other = FOLDER_RANK.get(names[1], {}), path.parts[2], names[2]
+    return folder not in rank or other not in rank or may_use(rank, folder, other)
 
 
 def may_use_torch(path: Path) -> bool:
@@ -100,8 +114,8 @@ def python_imports(path: Path, source: str) -> list[tuple[str, int, bool]]:
             if node.level:
                 package = path.with_suffix("").parts[: -node.level]
                 base = ".".join([*package, *([base] if base else [])])
-            names_rooms = base == "pvnet"
-            modules = [f"{base}.{alias.name}" for alias in node.names] if names_rooms else [base]
+            has_folders = base in ("pvnet", *(f"pvnet.{room}" for room in FOLDER_ROWS))
+            modules = [f"{base}.{alias.name}" for alias in node.names] if has_folders else [base]
         elif isinstance(node, ast.Call):
             literal = _literal(node)
             modules = [literal] if literal else []
@@ -124,7 +138,8 @@ def check_python(path: Path, source: str) -> list[str]:
         if names[0] != "pvnet" or len(names) < 2 or names[1] not in PYTHON_RANK:
             continue
         allowed = deferred and (path.as_posix(), names[1]) in LAZY
-        if not may_use(PYTHON_RANK, room, names[1]) and not allowed:
+        upwards = not may_use(PYTHON_RANK, room, names[1])
+        if (upwards or not _inside(path, names)) and not allowed:
             problems.append(f"{path}:{line}: imports upwards ({module}). Move it or invert it.")
     return problems
 

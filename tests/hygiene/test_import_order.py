@@ -44,6 +44,21 @@ def test_rooms_of_one_row_do_not_import_each_other():
     assert len(import_order.check_python(Path("pvnet/graph/x.py"), source)) == 1
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    from pvnet.data.sets import folder\n",
+        "from pvnet.data import sets\n",
+        "import pvnet.data.sets.folder\n",
+    ],
+)
+def test_an_import_upwards_inside_a_room_is_found(source):
+    assert len(import_order.check_python(Path("pvnet/data/files/x.py"), source)) == 1
+    assert import_order.check_python(Path("pvnet/data/batches/x.py"), source) == []
+    assert import_order.check_python(Path("pvnet/data/x.py"), source) == []
+    assert import_order.check_python(Path("pvnet/cli/_common/x.py"), source) == []
+
+
 def test_a_lazy_import_is_allowed_in_its_file_and_only_inside_a_function(monkeypatch):
     file, room = "pvnet/data/odd.py", "train"
     monkeypatch.setattr(import_order, "LAZY", {(file, room): "a test"})
