@@ -43,7 +43,7 @@ def load_ray() -> Any:
         return importlib.import_module("ray")
     except ImportError as error:
         raise UnsupportedError(
-            f"[data.cluster] spreading work needs Ray: got {error}, expected the package ray. "
+            f"[cluster] spreading work needs Ray: got {error}, expected the package ray. "
             'Run pip install "pvnet[ray]", on every machine of the cluster.'
         ) from error
 
@@ -57,7 +57,7 @@ def check_address(address: str) -> str:
     match = _HOST_PORT.fullmatch(address)
     if address not in ("local", "auto") and not (match and 0 < int(match["port"]) < 2**16):
         raise InvalidArgumentError(
-            f"[data.cluster] address of the cluster: got {address!r}, expected local, auto or "
+            f"[cluster] address of the cluster: got {address!r}, expected local, auto or "
             "HOST:PORT. Write local for the processors of this machine, auto for the cluster "
             "that this machine belongs to."
         )
@@ -97,7 +97,7 @@ def connected(ray: Any, address: str, processors: int | None) -> Iterator[None]:
         except Exception as error:
             ray.shutdown()  # of what has been started already
             raise ClusterError(
-                f"[data.cluster] no cluster at {address!r}: got {brief(error)}, expected one of "
+                f"[cluster] no cluster at {address!r}: got {brief(error)}, expected one of "
                 "the same versions of Ray and Python that admits this process. Start it with `ray "
                 "start --head`; where it asks for a token, set RAY_AUTH_MODE=token; or use local."
             ) from error
@@ -133,7 +133,7 @@ def answers(address: str) -> None:
             return
     except OSError as error:
         raise ClusterError(
-            f"[data.cluster] nobody answers at {address}: got {error}, expected the head of a Ray "
+            f"[cluster] nobody answers at {address}: got {error}, expected the head of a Ray "
             "cluster. Start it with `ray start --head --port 6379`, or correct the address."
         ) from error
 

@@ -51,7 +51,7 @@ class Cluster:
         check_address(self.address)
         if self.attempts < 1 or (self.workers is not None and self.workers < 1):
             raise InvalidArgumentError(
-                f"[data.cluster] workers and attempts: got {self.workers} and {self.attempts}, "
+                f"[cluster] workers and attempts: got {self.workers} and {self.attempts}, "
                 "expected at least 1. Change them."
             )
 
@@ -141,7 +141,7 @@ def _room(ray: Any, cpus: int, gpus: int) -> int:
     if sum(fit) < 1:
         largest = max((int(node.get("CPU", 0)) for node in alive), default=0)
         raise ClusterError(
-            f"[data.cluster] no machine has room for a worker: got {len(alive)} machines, the "
+            f"[cluster] no machine has room for a worker: got {len(alive)} machines, the "
             f"largest with {largest} CPUs, expected one with {cpus} CPUs and {gpus} GPUs. Ask for "
             "less per worker (--lanes, --backend), or add machines."
         )
@@ -247,7 +247,7 @@ class _Force:
             answer = self._ray.get(call)
         except self._ray.exceptions.RayTaskError as error:  # the worker lives
             raise ClusterError(
-                f"[data.cluster] what a worker gave back cannot travel: got {brief(error)}, "
+                f"[cluster] what a worker gave back cannot travel: got {brief(error)}, "
                 "expected results and errors that can be pickled. Do give back plain data."
             ) from error
         except self._ray.exceptions.RayError as error:
@@ -271,7 +271,7 @@ class _Force:
         self._lost_starts += 1
         if self._lost_starts >= self._attempts:
             raise ClusterError(
-                f"[data.cluster] workers do not start: got {self._lost_starts} deaths running, the "
+                f"[cluster] workers do not start: got {self._lost_starts} deaths running, the "
                 f"last by {brief(error)}, expected a worker that is ready. Check that every "
                 "machine of the cluster has this version of pvnet and enough memory."
             ) from error
@@ -295,7 +295,7 @@ class _Force:
                 continue
             given_up.append(i)
             outcome.failed[i] = (
-                f"[data.cluster] every worker that took it died: got {deaths[i]} deaths, the last "
+                f"[cluster] every worker that took it died: got {deaths[i]} deaths, the last "
                 f"by {brief(error)}, expected a result. Do it alone to see why, or leave it out."
             )
         return given_up

@@ -40,7 +40,7 @@ def class_numbers(labels: Sequence[str], classes: Sequence[str], name: str) -> l
     strange = [c for c, x in zip(classes, asked) if x not in known]
     if strange:
         raise InvalidArgumentError(
-            f"[train.evaluate] the model was trained for other classes than {name} has: got "
+            f"[evaluate] the model was trained for other classes than {name} has: got "
             f"{_some(strange)}, expected some of {_some(labels)}. Use data of the same classes, or "
             "give both the same list of names (labels=FILE)."
         )

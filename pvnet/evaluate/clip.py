@@ -38,7 +38,7 @@ def score_clip(
     if task == "actions":
         if clip.label >= emitted.shape[1]:
             raise InvalidArgumentError(
-                f"[train.evaluate] the model knows fewer classes than the data: got label "
+                f"[evaluate] the model knows fewer classes than the data: got label "
                 f"{clip.label} of clip {clip.clip_id}, expected one below {emitted.shape[1]}. Use "
                 "the data it was trained for."
             )

@@ -98,7 +98,7 @@ def evaluate(
         UnsupportedError: for a cluster where Ray is not installed.
         ClusterError: the cluster cannot be reached, or its workers do not start.
     """
-    model = to_model(source, "train.evaluate")
+    model = to_model(source, "evaluate")
     if wiring is not None or stages is not None:
         graph = _wired(model, wiring or model.graph.wiring, stages)
         model = runtime.Model(graph, model.weights, model.metadata)
@@ -130,7 +130,7 @@ def evaluate(
     counts = [r.counts for r in scored]
     if not counts:
         raise InvalidArgumentError(
-            f"[train.evaluate] nothing to score: got {total} clips, none readable with {task} and "
+            f"[evaluate] nothing to score: got {total} clips, none readable with {task} and "
             f"more than {first} frames (the first tick that counts), expected at least 1. Do use "
             "other clips or fewer stages."
         )
@@ -201,11 +201,11 @@ def _on_worker(
     Raises:
         InvalidArgumentError: it sees another number of clips.
     """
-    model = to_model(source, "train.evaluate")
+    model = to_model(source, "evaluate")
     opened: Dataset = dataset() if callable(dataset) else dataset
     if len(opened) != clips:
         raise InvalidArgumentError(
-            f"[train.evaluate] a worker sees other data: got {len(opened)} clips of {opened.name}, "
+            f"[evaluate] a worker sees other data: got {len(opened)} clips of {opened.name}, "
             f"expected {clips}. Put the data on a file system that all machines share."
         )
     # Lanes of several workers on one machine would all be pinned to its first CPUs.

@@ -159,7 +159,7 @@ def difference(
     a, b = (np.sum(np.array(side, np.float64), axis=0) for side in (ours, theirs))
     if a.shape != b.shape:
         raise InvalidArgumentError(
-            f"[train.scores] two lists of other clips: got {len(a)} and {len(b)}, expected the "
+            f"[evaluate.metrics] two lists of other clips: got {len(a)} and {len(b)}, expected the "
             "same clips. Score both on the same data."
         )
     if a[:, 1].sum() == 0 or b[:, 1].sum() == 0:

@@ -63,7 +63,7 @@ def make_environment(folder: Path, *, base: str | None = None) -> Path:
     _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE])
     if not works(python):
         raise UnsupportedError(
-            f"[data.estimator] the environment in {folder} does not run {PACKAGE}: got an import "
+            f"[label.estimator] the environment in {folder} does not run {PACKAGE}: got an import "
             "error, expected Python 3.9 to 3.12. Make it with another Python (--base-python)."
         )
     return python
@@ -87,7 +87,7 @@ def _run(command: Sequence[str]) -> None:
         code, said = 1, str(error)
     if code:
         raise UnsupportedError(
-            f"[data.estimator] `{' '.join(command)}` failed: got {said[-600:] or code}, expected "
+            f"[label.estimator] `{' '.join(command)}` failed: got {said[-600:] or code}, expected "
             "success. Check the network and the Python version (3.9 to 3.12), or point to a ready "
             "environment with --python."
         )
@@ -121,7 +121,7 @@ class Estimator:
         except OSError as error:
             self._complaints.close()
             raise EstimatorError(
-                f"[data.estimator] {python} does not start: got {error}, expected a Python with "
+                f"[label.estimator] {python} does not start: got {error}, expected a Python with "
                 f"{PACKAGE}. Run pvnet label --setup, or pass --python."
             ) from error
         self._late = False
@@ -131,7 +131,7 @@ class Estimator:
             said = hello["error"]
             self.close()
             raise EstimatorError(
-                f"[data.estimator] {python} cannot run the estimator: got {said}, expected a "
+                f"[label.estimator] {python} cannot run the estimator: got {said}, expected a "
                 f"Python with {PACKAGE}. Run pvnet label --setup, or pass --python."
             )
         self.name = f"{hello['name']} {hello['version']}"
@@ -139,7 +139,7 @@ class Estimator:
         if self._landmarks not in (13, 33):
             self.close()
             raise InvalidArgumentError(
-                f"[data.estimator] landmarks of the worker: got {self._landmarks}, expected 13 or "
+                f"[label.estimator] landmarks of the worker: got {self._landmarks}, expected 13 or "
                 "33. Use another worker."
             )
 
@@ -206,7 +206,7 @@ class Estimator:
     def _gone(self) -> EstimatorError:
         said = self._complaint() or "no message"
         return EstimatorError(
-            f"[data.estimator] the worker has ended: got {said}, expected an answer to a frame. "
+            f"[label.estimator] the worker has ended: got {said}, expected an answer to a frame. "
             "Start it again."
         )
 

@@ -83,7 +83,7 @@ def save_labels(path: Path, labels: Labels) -> None:
         "error_path": np.array(sorted(labels.errors), np.str_),
         "error_text": np.array([labels.errors[k] for k in sorted(labels.errors)], np.str_),
     }
-    with whole_file(path, where="data.labels") as file:
+    with whole_file(path, where="label.files") as file:
         np.savez_compressed(file, **arrays)
 
 
@@ -113,7 +113,7 @@ def load_labels(path: Path) -> Labels:
         return Labels(videos, errors, str(arrays["estimator"]))
     except (OSError, KeyError, ValueError, IndexError, EOFError) as error:
         raise FileError(
-            f"[data.labels] {path} is not a labels file: got {type(error).__name__} {error}, "
+            f"[label.files] {path} is not a labels file: got {type(error).__name__} {error}, "
             f"expected {LABELS_FORMAT} of version {VERSION} or older. Make it with pvnet label."
         ) from error
 
@@ -127,7 +127,7 @@ def merge_labels(parts: Sequence[Labels]) -> Labels:
     makers = sorted({p.estimator for p in parts})
     if len(makers) != 1:
         raise InvalidArgumentError(
-            f"[data.labels] estimators of the shards: got {makers}, expected one. Merge shards "
+            f"[label.files] estimators of the shards: got {makers}, expected one. Merge shards "
             "made the same way."
         )
     videos = {k: v for p in parts for k, v in p.videos.items()}

@@ -34,19 +34,19 @@ def find_jobs(places: Sequence[Path]) -> list[Job]:
             found = [Job(place.name, place)]
         else:
             raise FileError(
-                f"[data.labelling] no such file or folder: got {str(place)!r}, expected videos. "
+                f"[label] no such file or folder: got {str(place)!r}, expected videos. "
                 "Check the path."
             )
         for job in found:
             if job.name in jobs:
                 raise FileError(
-                    f"[data.labelling] two videos of one name: got {job.name!r} twice, expected "
+                    f"[label] two videos of one name: got {job.name!r} twice, expected "
                     "different names. Label the folders one by one."
                 )
             jobs[job.name] = job
     if not jobs:
         raise FileError(
-            f"[data.labelling] no videos: got {[str(p) for p in places]}, expected files ending "
+            f"[label] no videos: got {[str(p) for p in places]}, expected files ending "
             f"in {', '.join(sorted(VIDEO_ENDINGS))}. Check the paths."
         )
     return [jobs[name] for name in sorted(jobs)]
@@ -60,7 +60,7 @@ def shard(jobs: Sequence[Job], part: int, parts: int) -> list[Job]:
     """
     if not 1 <= part <= parts:
         raise InvalidArgumentError(
-            f"[data.labelling] shard: got {part}/{parts}, expected I/N with I from 1 to N. "
+            f"[label] shard: got {part}/{parts}, expected I/N with I from 1 to N. "
             "Write for example 2/8."
         )
     return list(jobs[part - 1 :: parts])
@@ -117,7 +117,7 @@ def label_videos(
             parts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(
-                f"[data.labelling] {parts} cannot be made: got {error}, expected a folder that "
+                f"[label] {parts} cannot be made: got {error}, expected a folder that "
                 "can be written. Choose another --out."
             ) from error
         if cluster is None:
@@ -157,7 +157,7 @@ def _collected(jobs: Sequence[Job], parts: Path, work: _Work) -> dict[str, Video
         part = kept(parts, job).videos.get(job.name)
         if part is None:
             work.errors[job.name] = (
-                f"[data.labelling] {job.name} is labelled, but not here: got nothing in {parts}, "
+                f"[label] {job.name} is labelled, but not here: got nothing in {parts}, "
                 "expected what the worker wrote there. Put --out on a file system that all "
                 "machines share."
             )

@@ -57,7 +57,7 @@ def score_labels(
         clips, frames, found_frames = clips + 1, frames + n, found_frames + int(found.sum())
     if not clips:
         raise FileError(
-            f"[data.label_scores] no video of {folder} is labelled: got {len(by_name)} other "
+            f"[label.scores] no video of {folder} is labelled: got {len(by_name)} other "
             "names, expected names like walk/12.mp4. Label the data set's videos folder."
         )
     return {

@@ -61,7 +61,7 @@ def label_video(job: Job, estimator: Estimates) -> VideoLabels:
         h, w = frame.image.shape[:2] if rows else (0, 0)
     if not rows:
         raise FileError(
-            f"[data.labelling] nothing to label in {job.name}: got 0 readable frames, expected at "
+            f"[label] nothing to label in {job.name}: got 0 readable frames, expected at "
             "least one. Replace the file, or leave it out."
         )
     stamps = np.asarray(times, np.float64)
