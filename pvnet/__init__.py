@@ -34,7 +34,21 @@ _ATTRIBUTES = {
     "load": "pvnet.runtime",
     "save": "pvnet.runtime",
 }
-_MODULES = ("errors", "graph", "models", "nn", "ops", "runtime", "train", "video", "viz")
+_MODULES = (
+    "cluster",
+    "data",
+    "errors",
+    "evaluate",
+    "graph",
+    "label",
+    "models",
+    "nn",
+    "ops",
+    "runtime",
+    "train",
+    "video",
+    "viz",
+)
 
 __all__ = [
     "Graph",

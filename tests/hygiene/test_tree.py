@@ -24,6 +24,7 @@ PUBLIC = [
     "errors",
     "evaluate",
     "graph",
+    "label",
     "models",
     "nn",
     "ops",
