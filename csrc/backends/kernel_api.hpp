@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 namespace pvnet {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 #include "backends/kernel_api.hpp"
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 namespace pvnet {
 

@@ -4,7 +4,7 @@
 #include <new>
 #include <utility>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 

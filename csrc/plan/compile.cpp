@@ -14,7 +14,7 @@
 #include "plan/schedule.hpp"
 #include "plan/validate.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 namespace {

@@ -3,7 +3,7 @@
 #include "graph/json.hpp"
 #include "plan/op_params.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 namespace {

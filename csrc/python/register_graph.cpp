@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <pvnet/graph.hpp>
-#include <pvnet/model_file.hpp>
+#include "graph/graph.hpp"
+#include "model/model_file.hpp"
 
 #include "graph/document.hpp"
 #include "python/gil.hpp"

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"

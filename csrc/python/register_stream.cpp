@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include <pvnet/stream.hpp>
+#include "runtime/stream.hpp"
 
 #include "python/array.hpp"
 #include "python/gil.hpp"

@@ -7,7 +7,7 @@
 #include "backends/kernel_api.hpp"
 #include "runtime/row_memory.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 

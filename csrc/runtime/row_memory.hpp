@@ -2,7 +2,7 @@
 // The floats of one batch row: its rings (state) and its scratch, addressed by value and slot.
 #pragma once
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 

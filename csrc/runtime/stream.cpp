@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pvnet/stream.hpp>
+#include "runtime/stream.hpp"
 
 #include <algorithm>
 #include <cmath>

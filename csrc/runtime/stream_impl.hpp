@@ -11,7 +11,7 @@
 #include "runtime/lanes.hpp"
 #include "runtime/row_memory.hpp"
 
-#include <pvnet/stream.hpp>
+#include "runtime/stream.hpp"
 
 namespace pvnet {
 

@@ -12,7 +12,7 @@
 #include "backends/kernel_api.hpp"
 #include "plan/op_params.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace fields {
 

@@ -18,7 +18,7 @@
 #include "runtime/execute.hpp"
 #include "runtime/row_memory.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace runner {
 

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 #include "check.hpp"
 

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <numeric>
 
-#include <pvnet/stream.hpp>
+#include "runtime/stream.hpp"
 
 #include "nets.hpp"
 #include "runtime/lanes.hpp"

@@ -3,7 +3,7 @@
 // compute is in test_plan_damage.cpp, every field of a plan in test_plan_mutants.cpp.
 #include <functional>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 #include "nets.hpp"
 #include "plan_fields.hpp"

@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 #include "plan_fields.hpp"
 #include "plan_repairs.hpp"

@@ -2,7 +2,7 @@
 // Packed weights of a plan that are not those of the right node, and the fingerprint of them.
 #include <string>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 #include "nets.hpp"
 #include "plan_fields.hpp"

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <thread>
 
-#include <pvnet/stream.hpp>
+#include "runtime/stream.hpp"
 
 #include "nets.hpp"
 

@@ -6,9 +6,9 @@
 #include <array>
 #include <vector>
 
-#include <pvnet/graph.hpp>
-#include <pvnet/model_file.hpp>
-#include <pvnet/stream.hpp>
+#include "graph/graph.hpp"
+#include "model/model_file.hpp"
+#include "runtime/stream.hpp"
 
 #include "bytes.hpp"
 

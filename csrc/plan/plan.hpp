@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include <pvnet/graph.hpp>
-#include <pvnet/model_file.hpp>
-#include <pvnet/status.hpp>
+#include "graph/graph.hpp"
+#include "graph/status.hpp"
+#include "model/model_file.hpp"
 
 namespace pvnet {
 

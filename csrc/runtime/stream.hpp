@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include <pvnet/plan.hpp>
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
+#include "plan/plan.hpp"
 
 namespace pvnet {
 
