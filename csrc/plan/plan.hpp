@@ -143,6 +143,7 @@ class Plan {
   // what every lane needs. compile() has seen that it fits 64 bits; Stream::create() that it is
   // there.
   int64_t stream_bytes() const;
+  int64_t state_bytes() const { return state_floats * int64_t{sizeof(float)}; }  // of a batch row
   std::string to_json() const;  // for people and tools: arena, rings, schedule
 };
 

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "graph/firing.hpp"
-#include "runtime/execute.hpp"
-#include "runtime/row_memory.hpp"
+#include "runtime/cpu/execute.hpp"
+#include "runtime/cpu/row_memory.hpp"
 
 #include "plan/plan.hpp"
 

@@ -10,7 +10,7 @@
 #include "runtime/stream.hpp"
 
 #include "nets.hpp"
-#include "runtime/lanes.hpp"
+#include "runtime/cpu/lanes.hpp"
 
 namespace {
 

@@ -9,6 +9,7 @@
 #include "graph/graph.hpp"
 #include "model/model_file.hpp"
 #include "runtime/stream.hpp"
+#include "runtime/test_hooks.hpp"
 
 #include "bytes.hpp"
 
@@ -152,7 +153,7 @@ inline void run(const pvnet::Graph& graph, Bytes& in) {
   for (int tick = 0; tick < 4; ++tick) {
     std::vector<uint8_t> rows;
     for (int r = 0; r < options.batch; ++r) rows.push_back(!in.chance(20));
-    stream.poison_unwritten();
+    pvnet::StreamHooks::poison_unwritten(stream);
     if (!stream.tick(frames.data(), rows.data()).ok()) die("a good frame is refused");
     for (size_t o = 0; o < plan->outputs.size(); ++o) {
       const pvnet::Shape s = plan->outputs[o].shape;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/execute.hpp"
+#include "runtime/cpu/execute.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backends/kernel_api.hpp"
-#include "runtime/row_memory.hpp"
+#include "runtime/cpu/row_memory.hpp"
 
 #include "plan/plan.hpp"
 
