@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the name of a backend to its table.
+// From the name of a backend to its entry.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 #include "graph/status.hpp"
 
-#include "backends/kernel_api.hpp"
+#include "backends/backend.hpp"
 
 namespace pvnet {
 

@@ -42,7 +42,7 @@ Status refuse(Code code, const std::string& what, const std::string& got,
 }  // namespace
 
 size_t Stream::snapshot_bytes() const {
-  const size_t row = sizeof(int64_t) + static_cast<size_t>(plan_->state_bytes());
+  const size_t row = sizeof(int64_t) + static_cast<size_t>(plan_->state_bytes);
   return sizeof(Header) + row * ticks_.size();
 }
 
@@ -62,12 +62,12 @@ Status Stream::snapshot(void* dst, size_t size_bytes) const {
   out += batch * sizeof(int64_t);
   for (size_t r = 0; r < batch; ++r) {
     PVNET_TRY(engine_->save(static_cast<int>(r), ticks_[r], out));
-    out += plan_->state_bytes();
+    out += plan_->state_bytes;
   }
   Header h{};
   std::memcpy(h.magic, kMagic, sizeof(kMagic));
   h.fingerprint = plan_->fingerprint;
-  h.state_bytes = static_cast<uint64_t>(plan_->state_bytes());
+  h.state_bytes = static_cast<uint64_t>(plan_->state_bytes);
   h.version = kVersion;
   h.batch = static_cast<uint32_t>(batch);
   h.checksum = checksum(h, body, static_cast<size_t>(out - body));
@@ -93,7 +93,7 @@ Status Stream::restore(const void* src, size_t size_bytes) {
                   std::to_string(kVersion), "Use the version of pvnet that wrote it");
   }
   if (h.fingerprint != plan_->fingerprint || h.batch != ticks_.size() ||
-      h.state_bytes != static_cast<uint64_t>(plan_->state_bytes())) {
+      h.state_bytes != static_cast<uint64_t>(plan_->state_bytes)) {
     return refuse(
         Code::state, "the snapshot belongs to another plan",
         "plan " + std::to_string(h.fingerprint) + " batch " + std::to_string(h.batch),
@@ -113,7 +113,7 @@ Status Stream::restore(const void* src, size_t size_bytes) {
   std::vector<int64_t> ticks(batch);
   std::memcpy(ticks.data(), in, batch * sizeof(int64_t));
   in += batch * sizeof(int64_t);
-  const auto row_bytes = static_cast<size_t>(plan_->state_bytes());
+  const auto row_bytes = static_cast<size_t>(plan_->state_bytes);
   for (size_t r = 0; r < batch; ++r) {
     if (ticks[r] < 0 || ticks[r] > kMaxTick) {
       return refuse(Code::file, "the snapshot is damaged", "tick " + std::to_string(ticks[r]),

@@ -23,7 +23,7 @@ static_assert(kPlain<pvnet_device_segment> &&
 static_assert(offsetof(pvnet_device_value, clock) == 32 && offsetof(pvnet_device_value, c) == 48);
 static_assert(offsetof(pvnet_device_segment, hops) == 16);
 // The host structs they mirror count in the same types.
-static_assert(std::is_same_v<decltype(pvnet::Value::slot_stride), int64_t>);
+static_assert(std::is_same_v<decltype(pvnet::Value::slot_bytes), int64_t>);
 static_assert(std::is_same_v<decltype(pvnet::Hop::delay), int64_t>);
 
 namespace {

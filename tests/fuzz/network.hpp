@@ -133,7 +133,7 @@ inline void run(const pvnet::Graph& graph, Bytes& in) {
   const auto plan = std::move(compiled).value();
   uint64_t work = 0;
   for (const pvnet::Node& node : graph.nodes()) work += static_cast<uint64_t>(node.macs) + 1;
-  const int64_t floats = plan->state_floats + plan->scratch_floats;
+  const int64_t floats = (plan->state_bytes + plan->scratch_bytes) / 4;
   if (floats < 0) die("negative state");
   if (floats > (1 << 22) || work > 20'000'000) return;
   auto created = pvnet::Stream::create(plan);

@@ -62,10 +62,10 @@ def test_a_room_without_a_place_is_found():
 @pytest.mark.parametrize(
     "include",
     [
-        '#include "runtime/lanes.hpp"\n',
-        "#include <runtime/lanes.hpp>\n",
+        '#include "runtime/stream.hpp"\n',
+        "#include <runtime/stream.hpp>\n",
         "  #  include <runtime/stream.hpp>\n",
-        '#include "../runtime/lanes.hpp"\n',
+        '#include "../runtime/stream.hpp"\n',
     ],
 )
 def test_an_include_upwards_is_found(include):
@@ -102,7 +102,7 @@ def test_the_budget_says_what_the_guard_finds(tmp_path):
         "pvnet/data/x.py": UPWARDS["at the top"],
         "pvnet/graph/a.py": "import pvnet.graph.b\n",
         "pvnet/graph/b.py": "import pvnet.graph.a\n",
-        "csrc/graph/x.cpp": '#include "runtime/lanes.hpp"\n',
+        "csrc/graph/x.cpp": '#include "runtime/stream.hpp"\n',
         "pvnet/graph/long.py": "x = 1\n" * 401,
         "docs/page.md": "see /" + "work/here\n",
     }

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "backends/backend.hpp"
 #include "graph/firing.hpp"
 #include "host/subnormals.hpp"
 #include "runtime/clock.hpp"
@@ -20,9 +21,9 @@ CpuEngine::CpuEngine(std::shared_ptr<const Plan> plan)
   rows_.resize(batch);
   for (RowMemory& row : rows_) {
     // A kernel may load a whole vector at the last channels of the last pixel.
-    constexpr int64_t kSlack = 64;
-    row.state = AlignedFloats(static_cast<size_t>(plan_->state_floats + kSlack));
-    row.scratch = AlignedFloats(static_cast<size_t>(plan_->scratch_floats + kSlack));
+    constexpr int64_t kSlack = 64 * sizeof(float);
+    row.state = AlignedBytes(static_cast<size_t>(plan_->state_bytes + kSlack));
+    row.scratch = AlignedBytes(static_cast<size_t>(plan_->scratch_bytes + kSlack));
   }
   due_.reserve(batch);
   for (int i = 0; i < plan_->options.lanes; ++i) executors_.emplace_back(*plan_);
@@ -59,11 +60,11 @@ Status CpuEngine::begin(const FrameView* frames, const Rows& rows) {
       const FrameView& f = frames[input * batch + r];
       const MapView out{geometry_of(v), rows_[r].at(v, rows.ticks[r])};
       if (f.type == FrameType::u8_hwc) {
-        plan_->backend->load_u8(static_cast<const uint8_t*>(f.data), f.strides[0],
-                                plan_->input_scale[input].data(), plan_->input_shift[input].data(),
-                                out);
+        plan_->backend->kernels->load_u8(static_cast<const uint8_t*>(f.data), f.strides[0],
+                                         plan_->input_scale[input].data(),
+                                         plan_->input_shift[input].data(), out);
       } else {
-        plan_->backend->load_f32(static_cast<const float*>(f.data), f.strides, out);
+        plan_->backend->kernels->load_f32(static_cast<const float*>(f.data), f.strides, out);
       }
     }
   }

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "runtime/cpu/row_memory.hpp"
 
@@ -28,6 +29,7 @@ class Executor {
                    const MapView& out);
 
   const Plan& plan_;
+  const HostKernels& kernels_;
   std::vector<SegmentView> segments_;
   std::vector<const float*> taps_;
 };

@@ -6,13 +6,16 @@
 #include <limits>
 #include <vector>
 
+#include "backends/backend.hpp"
 #include "graph/firing.hpp"
 #include "runtime/cpu/engine.hpp"
 
 namespace pvnet {
 namespace {
 
-// f(value, offset of the first float, floats) for every run of floats in a row's state that a later
+constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
+
+// f(value, offset of the first byte, floats) for every run of floats in a row's state that a later
 // tick may read: the channels of each pixel of each slot that holds a firing.
 template <class F>
 void for_each_live_run(const Plan& plan, int64_t ticks, const F& f) {
@@ -21,14 +24,15 @@ void for_each_live_run(const Plan& plan, int64_t ticks, const F& f) {
     const int64_t newest = firing_at(v.clock, ticks - 1, 0);
     const int64_t slots = std::min<int64_t>(newest + 1, v.depth);  // none before the origin
     for (int64_t slot = 0; slot < slots; ++slot) {
-      const int64_t base = v.offset + slot * v.slot_stride + RowMemory::interior(v);
+      const int64_t base = v.offset + slot * v.slot_bytes + RowMemory::interior(v) * kFloat;
       const bool dense = v.pixel_stride == v.shape.c;
       for (int y = 0; y < v.shape.h; ++y) {
-        const int64_t row = base + y * v.row_stride;
+        const int64_t row = base + y * v.row_stride * kFloat;
         if (dense) {
           f(v, row, int64_t{v.shape.w} * v.shape.c);
         } else {
-          for (int x = 0; x < v.shape.w; ++x) f(v, row + x * v.pixel_stride, int64_t{v.shape.c});
+          for (int x = 0; x < v.shape.w; ++x)
+            f(v, row + x * v.pixel_stride * kFloat, int64_t{v.shape.c});
         }
       }
     }
@@ -37,10 +41,9 @@ void for_each_live_run(const Plan& plan, int64_t ticks, const F& f) {
 
 // `to` has zeros everywhere else. Either may lie at any address.
 void copy_live(const Plan& plan, int64_t ticks, const char* from, char* to) {
-  constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
-  std::memset(to, 0, static_cast<size_t>(plan.state_floats * kFloat));
+  std::memset(to, 0, static_cast<size_t>(plan.state_bytes));
   for_each_live_run(plan, ticks, [&](const Value&, int64_t at, int64_t n) {
-    std::memcpy(to + at * kFloat, from + at * kFloat, static_cast<size_t>(n * kFloat));
+    std::memcpy(to + at, from + at, static_cast<size_t>(n * kFloat));
   });
 }
 
@@ -51,7 +54,8 @@ Status CpuEngine::read(int index, int row, int64_t ticks, float* dst) const {
   for (const Segment& seg : plan_->outputs[index].source) {
     const Value& v = plan_->values[seg.value];
     const int64_t firing = tick < 0 ? -1 : resolve_firing(seg, tick, 0);
-    plan_->backend->store_f32(geometry_of(v), firing < 0 ? nullptr : rows_[row].at(v, firing), dst);
+    plan_->backend->kernels->store_f32(geometry_of(v),
+                                       firing < 0 ? nullptr : rows_[row].at(v, firing), dst);
     dst += static_cast<int64_t>(v.shape.c) * v.shape.h * v.shape.w;
   }
   return {};
@@ -84,7 +88,7 @@ const Value* CpuEngine::not_finite(int64_t ticks, const void* saved) const {
     float sum = 0;  // x - x is 0 for finite x and NaN otherwise
     for (int64_t i = 0; i < n; ++i) {
       float x;
-      std::memcpy(&x, bytes + (at + i) * static_cast<int64_t>(sizeof(x)), sizeof(x));
+      std::memcpy(&x, bytes + at + i * kFloat, sizeof(x));
       sum += x - x;
     }
     if (found == nullptr && std::isnan(sum)) found = &v;
@@ -105,8 +109,8 @@ void CpuEngine::poison(int row, int64_t ticks) {
       }
     }
   }
-  if (plan_->scratch_floats > 0) {
-    std::fill_n(rows_[row].scratch.data(), plan_->scratch_floats, nan);
+  if (plan_->scratch_bytes > 0) {
+    std::fill_n(rows_[row].scratch.floats(), plan_->scratch_bytes / kFloat, nan);
   }
 }
 
