@@ -121,6 +121,9 @@ class Graph {
   Result<Graph> wire(Wiring wiring, int stages,
                      const std::vector<std::pair<std::string, double>>& costs = {}) const;
 
+  // The finest cut: one stage for every operation with weights (partition.hpp has the rule).
+  Result<Graph> wire_layers(Wiring wiring) const;
+
   // The graph as it is stored in a model file, and back; every check of add() and check() is run.
   std::string to_json() const;
   static Result<Graph> from_json(std::string_view text);

@@ -19,6 +19,11 @@ std::vector<size_t> balanced_cuts(const std::vector<double>& costs, size_t k);
 Result<std::vector<int>> partition(const std::vector<Node>& nodes, int k,
                                    const std::vector<double>& cost);
 
+// The finest cut: every operation with weights is a stage, in an order in which they can run. What
+// has none goes with the last stage that it reads; nodes that compute nothing (concat, delay,
+// feedback) go with their first reader, where they cost no tick.
+std::vector<int> layer_stages(const Graph& graph);
+
 // Stage of every node from lists of names; an entry that ends with '*' is a prefix. Every node but
 // the inputs (always stage 0) must be named exactly once.
 Result<std::vector<int>> stages_from_lists(const std::vector<Node>& nodes,

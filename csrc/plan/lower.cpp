@@ -93,6 +93,18 @@ Status refuse_fused_softmax(const Node& node) {
 // Looked at before segments are made: concats of concats double them at every step.
 class SegmentBudget {
  public:
+  // Hops are as few as can say the same; only many clocks in a row leave more than a device's
+  // table.
+  static Status check_hops(const std::string& who, const std::vector<Segment>& segments) {
+    for (const Segment& s : segments) {
+      if (s.hops.size() <= kMaxHops) continue;
+      return failed(Code::unsupported, "compile", who + " reads through too many clocks and delays",
+                    std::to_string(s.hops.size()) + " hops", "at most " + std::to_string(kMaxHops),
+                    "Put an operation between the concats and delays of different clocks.");
+    }
+    return {};
+  }
+
   Status take(const std::string& who, Size segments, int64_t taps, int64_t kernel) {
     if (!segments.at_most(kMaxSegments)) {
       return refuse(who + " reads too many values through its concats", segments.text(),
@@ -188,6 +200,7 @@ Status lower(Plan& plan) {
     for (const Edge& e : node.inputs) {
       PVNET_TRY(budget.take("node " + quoted(node.name), reads.count(e), op.taps, kernel));
       op.operands.push_back(reads.segments(e));
+      PVNET_TRY(SegmentBudget::check_hops("node " + quoted(node.name), op.operands.back()));
       plan.max_segments = std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
     }
     auto params = make_params(graph, node);
@@ -215,6 +228,7 @@ Status lower(Plan& plan) {
     const Edge edge{o.node, graph.output_delay(o), false};
     PVNET_TRY(budget.take("output " + quoted(o.name), reads.count(edge), 1, 1));
     f.source = reads.segments(edge);
+    PVNET_TRY(SegmentBudget::check_hops("output " + quoted(o.name), f.source));
     plan.outputs.push_back(std::move(f));
   }
   return {};
