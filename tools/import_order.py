@@ -46,11 +46,6 @@ CPP_ROWS = (
 )
 # A public header belongs to the room that implements it.
 PUBLIC_HEADERS = {
-    "pvnet/status.hpp": "graph",
-    "pvnet/graph.hpp": "graph",
-    "pvnet/model_file.hpp": "model",
-    "pvnet/plan.hpp": "plan",
-    "pvnet/stream.hpp": "runtime",
     "pvnet/pvnet.h": "capi",
     "pvnet/pvnet.hpp": "capi",
 }

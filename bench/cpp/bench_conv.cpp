@@ -17,9 +17,9 @@
 namespace {
 
 using pvnet::Act;
-using pvnet::Backend;
 using pvnet::ConvArgs;
 using pvnet::ConvShape;
+using pvnet::HostKernels;
 using pvnet::MapGeometry;
 using pvnet::SegmentView;
 
@@ -68,7 +68,7 @@ double median(std::vector<double> v) {
   return v[v.size() / 2];
 }
 
-double peak_gflops(const Backend& be) {
+double peak_gflops(const HostKernels& be) {
   double best = 0;
   for (int i = 0; i < 6; ++i) {
     const double t = now();
@@ -93,7 +93,7 @@ float* aligned(std::vector<float>& v) {
   return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(v.data()) + 63) & ~uintptr_t{63});
 }
 
-void set_up(const Layer& l, const Backend& be, Case& c) {
+void set_up(const Layer& l, const HostKernels& be, Case& c) {
   ConvShape& s = c.s;
   s.in_h = s.in_w = l.in;
   s.in_c = c.seg_c[0] = l.in_c;
@@ -164,7 +164,7 @@ double worst_error(const Case& c) {
 
 int main(int argc, char** argv) {
   const char* why = "";
-  const Backend* be = pvnet::cpu_backend(argc > 1 ? argv[1] : "", &why);
+  const HostKernels* be = pvnet::cpu_kernels(argc > 1 ? argv[1] : "", &why);
   if (be == nullptr) {
     std::fprintf(stderr, "%s\n", why);
     return 2;

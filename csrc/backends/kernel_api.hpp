@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a backend implements: plain functions over plain structs. No graph, no plan, no allocation,
-// no state: everything a kernel may touch is in its arguments.
+// What a backend on the host implements: plain functions over plain structs. No graph, no plan, no
+// allocation, no state: everything a kernel may touch is in its arguments.
 //
 // Memory layout of a value ("map"): one ring slot is [halo_h + h + halo_h][halo_w + w + halo_w][c]
 // floats, channels last, `pixel_stride` >= c floats from pixel to pixel. The halo is zero, so a
@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 namespace pvnet {
 
@@ -119,7 +119,7 @@ struct SoftmaxArgs {
 // Tiles: the unit of work that may be given to a lane. Conv: conv_tiles(shape) of them; every other
 // op: one tile per output row. A kernel called with [lo, hi) computes exactly those tiles, and the
 // bits of a tile depend neither on lo and hi nor on who computes it.
-struct Backend {
+struct HostKernels {
   const char* name;  // "ref", "cpu"
   const char* isa;   // "scalar", "avx2", "avx512", "neon"
   size_t (*conv_packed_floats)(const ConvShape&);
@@ -146,10 +146,10 @@ struct Backend {
 };
 
 // The naive oracle, always there.
-const Backend& ref_backend();
+const HostKernels& ref_kernels();
 // The fast CPU backend for `isa` ("" = the best this machine has, or PVNET_CPU_ISA); nullptr with a
 // message in *why when this machine or build lacks it.
-const Backend* cpu_backend(const char* isa, const char** why);
+const HostKernels* cpu_kernels(const char* isa, const char** why);
 // Instruction sets of this build that this machine can run, best first, nullptr-terminated.
 const char* const* cpu_isas();
 

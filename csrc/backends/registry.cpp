@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/registry.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstring>
+
+#include "backends/kernel_api.hpp"
+#include "host/cpus.hpp"
 
 namespace pvnet {
 namespace {
@@ -23,20 +28,61 @@ std::string entry(std::string_view name, std::string_view isa, std::string_view 
          ", \"available\": " + (why.empty() ? "true" : "false") + ", \"why\": " + quoted(why) + "}";
 }
 
+int host_tiles(const void* kernels, Op op, const ConvShape& conv, const Shape& out) {
+  if (op == Op::conv3d || op == Op::linear) {
+    return static_cast<const HostKernels*>(kernels)->conv_tiles(conv);
+  }
+  return op == Op::global_pool ? 1 : out.h;
+}
+
+constexpr std::array<Dtype, 1> kHostDtypes = {Dtype::f32};
+
+// Whole vectors of 16 floats: the widest there are.
+constexpr Layout kHostLayout{
+    .halo = true,
+    .wide_channels = 8,
+    .pixel_granule = 16,
+    .slot_granule = 16,
+    .dtypes = kHostDtypes,
+    .tiles = host_tiles,
+    .cost = [](const Node& node) { return node.cost; },
+    .most_lanes = usable_cpus,
+};
+
+// One entry for every table of host kernels, made at the first call.
+const Backend* entry_of(const HostKernels& kernels) {
+  static const auto entries = [] {
+    std::array<Backend, kIsas.size() + 1> all{};
+    size_t n = 0;
+    const auto add = [&](const HostKernels* k) {
+      if (k != nullptr) all[n++] = {k->name, k->isa, kHostLayout, k};
+    };
+    add(&ref_kernels());
+    for (const char* isa : kIsas) {
+      const char* why = "";
+      add(cpu_kernels(isa, &why));
+    }
+    return all;
+  }();
+  const auto it = std::find_if(entries.begin(), entries.end(),
+                               [&](const Backend& b) { return b.kernels == &kernels; });
+  return &*it;
+}
+
 }  // namespace
 
 Result<const Backend*> find_backend(std::string_view name, std::string_view isa) {
   if (name == "auto" || name == "cpu") {
     const char* why = "";
-    const Backend* backend = cpu_backend(std::string(isa).c_str(), &why);
-    if (backend == nullptr) return Status(Code::unsupported, why);
-    return backend;
+    const HostKernels* kernels = cpu_kernels(std::string(isa).c_str(), &why);
+    if (kernels == nullptr) return Status(Code::unsupported, why);
+    return entry_of(*kernels);
   }
   if (name == "ref") {
-    if (isa.empty() || isa == ref_backend().isa) return &ref_backend();
+    if (isa.empty() || isa == ref_kernels().isa) return entry_of(ref_kernels());
     return Status(Code::unsupported,
                   "[find_backend] the reference backend has no such instruction set: got isa=\"" +
-                      std::string(isa) + "\", expected \"\" or \"" + ref_backend().isa +
+                      std::string(isa) + "\", expected \"\" or \"" + ref_kernels().isa +
                       "\". Leave isa empty.");
   }
   if (name == "cuda") return cuda_backend();
@@ -50,10 +96,10 @@ std::string describe_backends() {
   std::string out = "[";
   for (const char* isa : kIsas) {
     const char* why = "";
-    const bool available = cpu_backend(isa, &why) != nullptr;
+    const bool available = cpu_kernels(isa, &why) != nullptr;
     out += entry("cpu", isa, available ? "" : why) + ", ";
   }
-  out += entry("ref", ref_backend().isa, "") + ", ";
+  out += entry("ref", ref_kernels().isa, "") + ", ";
   const Result<const Backend*> cuda = cuda_backend();
   return out + entry("cuda", "", cuda.status().message()) + "]";
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the name of a backend to its table.
+// From the name of a backend to its entry.
 #pragma once
 
 #include <string>
 #include <string_view>
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
-#include "backends/kernel_api.hpp"
+#include "backends/backend.hpp"
 
 namespace pvnet {
 

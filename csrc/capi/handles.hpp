@@ -16,9 +16,9 @@
 #include "runtime/call_mark.hpp"
 
 #include <pvnet/pvnet.h>
-#include <pvnet/model_file.hpp>
-#include <pvnet/plan.hpp>
-#include <pvnet/stream.hpp>
+#include "model/model_file.hpp"
+#include "plan/plan.hpp"
+#include "runtime/stream.hpp"
 
 struct pvnet_model {
   pvnet::Model model;

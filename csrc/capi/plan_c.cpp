@@ -78,9 +78,9 @@ int pvnet_plan_get_info(const pvnet_plan* plan, pvnet_plan_info* info) {
     i.batch = p.options.batch;
     i.lanes = p.options.lanes;
     i.hyper_period_ticks = p.hyper_period;
-    i.weights_bytes = static_cast<int64_t>(p.packed.size() * sizeof(float));
-    i.state_bytes = p.state_floats * static_cast<int64_t>(sizeof(float));
-    i.scratch_bytes = p.scratch_floats * static_cast<int64_t>(sizeof(float));
+    i.weights_bytes = static_cast<int64_t>(p.packed.size());
+    i.state_bytes = p.state_bytes;
+    i.scratch_bytes = p.scratch_bytes;
     return copy_known("pvnet_plan_get_info", i, info);
   });
 }

@@ -212,6 +212,7 @@ int pvnet_stream_trace_stop(pvnet_stream* stream, const char** json) {
   return with_stream(__func__, stream, [&]() -> Status {
     PVNET_TRY(need("pvnet_stream_trace_stop", "json", json));
     stream->trace = trace_json(stream->stream->plan(), stream->stream->trace_stop());
+    stream->stream->trace_clear();
     *json = stream->trace.c_str();
     return {};
   });

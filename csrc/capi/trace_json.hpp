@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <pvnet/plan.hpp>
-#include <pvnet/stream.hpp>
+#include "plan/plan.hpp"
+#include "runtime/stream.hpp"
 
 namespace pvnet::capi {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 namespace pvnet {
 

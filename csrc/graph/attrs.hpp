@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 #include "graph/json.hpp"
 #include "graph/limits.hpp"

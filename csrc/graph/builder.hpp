@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 #include "graph/json.hpp"
 

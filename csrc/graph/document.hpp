@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 namespace pvnet {
 

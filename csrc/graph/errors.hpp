@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include <pvnet/graph.hpp>
-#include <pvnet/status.hpp>
+#include "graph/graph.hpp"
+#include "graph/status.hpp"
 
 namespace pvnet {
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 namespace pvnet {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 #include <algorithm>
 #include <numeric>

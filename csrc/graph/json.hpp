@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 namespace pvnet::json {
 

@@ -4,6 +4,7 @@
 // beyond what runs on one machine in real time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace pvnet {
@@ -27,6 +28,7 @@ constexpr int64_t kMaxBytes = int64_t{1} << 40;     // of anything: a ring, a ro
 constexpr int64_t kMaxDepth = int64_t{1} << 30;     // slots of a ring
 constexpr int64_t kMaxSegments = 16'384;            // of one input of an operation
 constexpr int64_t kMaxAllSegments = 1'000'000;      // of all operations and outputs
+constexpr size_t kMaxHops = 8;                      // on the way to a value
 constexpr int64_t kMaxReads = 4'000'000;            // segments * taps of one input
 constexpr int64_t kMaxAgeEntries = 16'000'000;      // outputs * ticks * (stages + kAgeRowEntries)
 constexpr int64_t kAgeRowEntries = 5;               // what a row takes besides its ages

@@ -231,4 +231,33 @@ Result<std::vector<int>> stages_from_lists(const std::vector<Node>& nodes,
   return stage;
 }
 
+std::vector<int> layer_stages(const Graph& graph) {
+  const std::vector<Node>& nodes = graph.nodes();
+  const auto computes_nothing = [](Op op) {
+    return op == Op::concat || op == Op::delay || op == Op::feedback;
+  };
+  std::vector<int> stage(nodes.size(), 0);
+  const std::vector<int> order = graph.topological_order();
+  int next = 0;
+  for (const int n : order) {
+    const Node& node = nodes[static_cast<size_t>(n)];
+    int& s = stage[static_cast<size_t>(n)];
+    for (const Edge& e : node.inputs) {
+      if (!e.feedback) s = std::max(s, stage[static_cast<size_t>(e.src)]);
+    }
+    if (node.op == Op::conv3d || node.op == Op::linear) s = next++;
+  }
+  // Readers come later in the order, so theirs are settled first this way round.
+  std::vector<int> first_reader(nodes.size(), -1);
+  for (auto it = order.rbegin(); it != order.rend(); ++it) {
+    const auto n = static_cast<size_t>(*it);
+    if (computes_nothing(nodes[n].op) && first_reader[n] >= 0) stage[n] = first_reader[n];
+    for (const Edge& e : nodes[n].inputs) {
+      int& first = first_reader[static_cast<size_t>(e.src)];
+      if (!e.feedback && (first < 0 || stage[n] < first)) first = stage[n];
+    }
+  }
+  return stage;
+}
+
 }  // namespace pvnet

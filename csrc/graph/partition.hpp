@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 namespace pvnet {
 
@@ -18,6 +18,11 @@ std::vector<size_t> balanced_cuts(const std::vector<double>& costs, size_t k);
 // Stage of every node for K balanced stages. cost: amortised per tick, by node.
 Result<std::vector<int>> partition(const std::vector<Node>& nodes, int k,
                                    const std::vector<double>& cost);
+
+// The finest cut: every operation with weights is a stage, in an order in which they can run. What
+// has none goes with the last stage that it reads; nodes that compute nothing (concat, delay,
+// feedback) go with their first reader, where they cost no tick.
+std::vector<int> layer_stages(const Graph& graph);
 
 // Stage of every node from lists of names; an entry that ends with '*' is a prefix. Every node but
 // the inputs (always stage 0) must be named exactly once.

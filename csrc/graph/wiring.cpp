@@ -75,4 +75,13 @@ Result<Graph> Graph::wire(Wiring wiring, int stages, const Costs& costs) const {
   return g;
 }
 
+Result<Graph> Graph::wire_layers(Wiring wiring) const {
+  PVNET_TRY(check());
+  const std::vector<int> stage = layer_stages(*this);
+  Graph g = *this;
+  const int count = *std::max_element(stage.begin(), stage.end()) + 1;
+  PVNET_TRY(GraphBuilder::retime(g, wiring, stage, count, kWhere));
+  return g;
+}
+
 }  // namespace pvnet

@@ -10,7 +10,7 @@
 
 #include "graph/size.hpp"
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 namespace pvnet {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 namespace pvnet::model {
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <pvnet/model_file.hpp>
+#include "model/model_file.hpp"
 
 #include "host/memory_room.hpp"
 #include "model/convert.hpp"

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <pvnet/model_file.hpp>
+#include "model/model_file.hpp"
 
 #include "model/errors.hpp"
 

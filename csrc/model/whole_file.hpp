@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <string>
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 namespace pvnet::model {
 

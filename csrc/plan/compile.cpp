@@ -2,10 +2,9 @@
 #include <algorithm>
 #include <new>
 
-#include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
-#include "host/cpus.hpp"
+#include "graph/errors.hpp"
 #include "plan/fingerprint.hpp"
 #include "plan/layout.hpp"
 #include "plan/lower.hpp"
@@ -14,7 +13,7 @@
 #include "plan/schedule.hpp"
 #include "plan/validate.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 namespace {
@@ -23,26 +22,34 @@ Status check_options(const CompileOptions& o) {
   const auto range = [](const char* what, int got, int lo, int hi, const char* cure) -> Status {
     return {Code::invalid_argument, std::string("[compile] ") + what + " is out of range: got " +
                                         std::to_string(got) + ", expected " + std::to_string(lo) +
-                                        " to " + std::to_string(hi) + ". Do " + cure + "."};
+                                        " to " + std::to_string(hi) + ". " + cure + "."};
   };
   if (o.lanes < 0 || o.lanes > kMaxLanes) {
-    return range("lanes", o.lanes, 0, kMaxLanes, "pass 0 for one lane per CPU");
+    return range("lanes", o.lanes, 0, kMaxLanes, "Pass 0 for one lane per CPU");
   }
   if (o.batch < 1 || o.batch > kMaxBatch) {
-    return range("batch", o.batch, 1, kMaxBatch, "pass the number of videos that run side by side");
-  }
-  if (o.dtype != "f32") {
-    return {Code::unsupported, "[compile] dtype is not available: got \"" + o.dtype +
-                                   "\", expected \"f32\". Do compile with dtype=\"f32\"."};
+    return range("batch", o.batch, 1, kMaxBatch, "Pass the number of videos that run side by side");
   }
   return {};
+}
+
+Status check_dtype(const Backend& backend, const std::string& dtype) {
+  std::string known;
+  for (const Dtype d : backend.layout.dtypes) {
+    if (to_string(d) == dtype) return {};
+    known.append(known.empty() ? "\"" : ", \"").append(to_string(d)).append("\"");
+  }
+  return failed(Code::unsupported, "compile",
+                "dtype is not available on " + std::string(backend.name), "\"" + dtype + "\"",
+                known, "Compile with dtype=" + known + ".");
 }
 
 // Lanes that were asked for are given; else as many as this machine has CPUs for and this plan has
 // work for.
 Status choose_lanes_and_schedule(Plan& plan) {
   const bool choose = plan.options.lanes == 0;
-  if (choose) plan.options.lanes = useful_lanes(plan, std::min(usable_cpus(), kMaxLanes));
+  if (choose)
+    plan.options.lanes = useful_lanes(plan, std::min(plan.backend->layout.most_lanes(), kMaxLanes));
   PVNET_TRY(make_schedule(plan));
   for (int used; choose && (used = lanes_with_work(plan)) < plan.options.lanes;) {
     plan.options.lanes = used;
@@ -58,6 +65,7 @@ Status build(Plan& plan, const Weights& weights) {
   auto backend = find_backend(plan.options.backend, plan.options.isa);
   if (!backend.ok()) return backend.status();
   plan.backend = backend.value();
+  PVNET_TRY(check_dtype(*plan.backend, plan.options.dtype));
   plan.options.backend = plan.backend->name;
   plan.options.isa = plan.backend->isa;
 
@@ -97,7 +105,7 @@ Result<std::shared_ptr<const Plan>> Plan::compile(const Graph& graph, const Weig
     return Status{
         Code::out_of_memory,
         "[compile] the network does not fit the memory of this machine: got an allocation "
-        "failure, expected room for weights. Do use a smaller width, size or batch."};
+        "failure, expected room for weights. Use a smaller width, size or batch."};
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "plan/hash.hpp"
 #include "plan/op_params.hpp"
@@ -40,12 +41,12 @@ uint64_t fingerprint_of(const Plan& plan) {
   for (const Value& v : plan.values) {
     if (!v.persistent) continue;
     h = hash_text(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
-                         std::to_string(v.slot_stride) + ";");
+                         std::to_string(v.slot_bytes) + ";");
   }
   for (const PlanOp& op : plan.ops) {
     if (op.packed_offset < 0) continue;
-    h = hash_floats(h, plan.packed.data() + op.packed_offset,
-                    plan.backend->conv_packed_floats(op.params->conv));
+    h = hash_floats(h, reinterpret_cast<const float*>(plan.packed.data() + op.packed_offset),
+                    plan.backend->kernels->conv_packed_floats(op.params->conv));
   }
   return h;
 }

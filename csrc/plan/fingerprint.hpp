@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 

@@ -16,16 +16,14 @@
 namespace pvnet {
 namespace {
 
-constexpr int64_t kMaxFloats = kMaxBytes / 4;
-
 Status too_large(const std::string& what, const std::string& got, const std::string& expected,
                  const char* cure) {
   return failed(Code::graph, "compile", what, got, expected, cure);
 }
 
 Size stream_size(const Plan& plan) {
-  constexpr int64_t kFloat = sizeof(float);
-  Size row = Size(plan.state_floats + plan.scratch_floats) * kFloat;
+  constexpr int64_t kFloat = sizeof(float);  // of results
+  Size row = Size(plan.state_bytes) + plan.scratch_bytes;
   for (const OutputFacts& o : plan.outputs) {
     row += Size(o.shape.c) * o.shape.h * o.shape.w * kFloat;
   }
@@ -121,12 +119,12 @@ Status lay_out(Plan& plan) {
         held = true;
       }
     }
-    const Size ring = Size(depth) * value.slot_stride;
-    if (depth > kMaxDepth || !ring.at_most(kMaxFloats)) {
+    const Size ring = Size(depth) * value.slot_bytes;
+    if (depth > kMaxDepth || !ring.at_most(kMaxBytes)) {
       return too_large(
           "the ring of node " + quoted(plan.graph.nodes()[value.node].name) +
               " does not fit any memory",
-          std::to_string(depth) + " slots of " + (4 * Size(value.slot_stride)).text() + " bytes",
+          std::to_string(depth) + " slots of " + std::to_string(value.slot_bytes) + " bytes",
           "at most " + std::to_string(kMaxDepth) + " slots and " + std::to_string(kMaxBytes) +
               " bytes",
           "Shorten its delays, dilation or window.");
@@ -138,7 +136,7 @@ Status lay_out(Plan& plan) {
       state += ring.value();
     } else {
       scratch[writer[v]->group].push_back(
-          {static_cast<int>(v), writer[v]->level, last, value.slot_stride, 0});
+          {static_cast<int>(v), writer[v]->level, last, value.slot_bytes, 0});
     }
   }
   int64_t end = 0;
@@ -147,13 +145,13 @@ Status lay_out(Plan& plan) {
     for (const Lifetime& life : lives) plan.values[life.value].offset = end + life.offset;
     end += size;
   }
-  if (state + end > kMaxFloats) {
+  if (state + end > kMaxBytes) {
     return too_large("the network does not fit any memory",
-                     std::to_string(4 * (state + end)) + " bytes in a batch row",
+                     std::to_string(state + end) + " bytes in a batch row",
                      "at most " + std::to_string(kMaxBytes), "Use a smaller input.");
   }
-  plan.state_floats = state;
-  plan.scratch_floats = end;
+  plan.state_bytes = state;
+  plan.scratch_bytes = end;
   return {};
 }
 

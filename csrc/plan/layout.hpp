@@ -2,7 +2,7 @@
 // Second step of compile(): ring depths, and where every value lies in the memory of a batch row.
 #pragma once
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "graph/errors.hpp"
 #include "graph/limits.hpp"
@@ -12,15 +13,12 @@
 namespace pvnet {
 namespace {
 
-// Wide maps get whole 16-float vectors per pixel, so that kernels store without masks; narrow ones
-// (an RGB frame) stay dense, or the first layer would read five times the memory.
-Size pixel_stride_of(int c) { return c < 8 ? Size(c) : Size(c).rounded_up(16); }
-
-Status set_geometry(const Graph& graph, Value& v) {
+Status set_geometry(const Graph& graph, const Layout& layout, Value& v) {
   const Size rows = v.shape.h + 2 * Size(v.halo_h), columns = v.shape.w + 2 * Size(v.halo_w);
-  const Size pixel = pixel_stride_of(v.shape.c), row = columns * pixel;
-  const Size slot = (rows * row).rounded_up(16), elements = rows * columns * v.shape.c;
-  if (!elements.at_most(kMaxElements) || !slot.at_most(kMaxBytes / 4)) {
+  const Size pixel = layout.pixel_elements(v.shape.c), row = columns * pixel;
+  const Size slot = (rows * row).rounded_up(layout.slot_granule) * element_bytes(v.dtype);
+  const Size elements = rows * columns * v.shape.c;
+  if (!elements.at_most(kMaxElements) || !slot.at_most(kMaxBytes)) {
     return failed(Code::graph, "compile",
                   "the map of node " + quoted(graph.nodes()[v.node].name) +
                       " is too large with the padding of all that read it",
@@ -29,7 +27,7 @@ Status set_geometry(const Graph& graph, Value& v) {
   }
   v.pixel_stride = pixel.value();
   v.row_stride = row.value();
-  v.slot_stride = slot.value();
+  v.slot_bytes = slot.value();
   return {};
 }
 
@@ -95,6 +93,18 @@ Status refuse_fused_softmax(const Node& node) {
 // Looked at before segments are made: concats of concats double them at every step.
 class SegmentBudget {
  public:
+  // Hops are as few as can say the same; only many clocks in a row leave more than a device's
+  // table.
+  static Status check_hops(const std::string& who, const std::vector<Segment>& segments) {
+    for (const Segment& s : segments) {
+      if (s.hops.size() <= kMaxHops) continue;
+      return failed(Code::unsupported, "compile", who + " reads through too many clocks and delays",
+                    std::to_string(s.hops.size()) + " hops", "at most " + std::to_string(kMaxHops),
+                    "Put an operation between the concats and delays of different clocks.");
+    }
+    return {};
+  }
+
   Status take(const std::string& who, Size segments, int64_t taps, int64_t kernel) {
     if (!segments.at_most(kMaxSegments)) {
       return refuse(who + " reads too many values through its concats", segments.text(),
@@ -126,6 +136,7 @@ class SegmentBudget {
 
 Status lower(Plan& plan) {
   const Graph& graph = plan.graph;
+  const Layout& layout = plan.backend->layout;
   const auto& nodes = graph.nodes();
   std::vector<int> value_of(nodes.size(), -1);
   const std::vector<int> order = graph.topological_order();
@@ -136,6 +147,7 @@ Status lower(Plan& plan) {
     v.node = n;
     v.shape = node.shape;
     v.clock = node.clock;
+    v.dtype = layout.dtypes.front();
     value_of[n] = static_cast<int>(plan.values.size());
     plan.values.push_back(v);
   }
@@ -177,7 +189,7 @@ Status lower(Plan& plan) {
     op.taps = taps_of(node);
     op.dilation = node.op == Op::conv3d ? node.attrs.dilation[0] : 1;
     const auto measured = plan.options.costs.find(node.name);
-    op.cost = measured != plan.options.costs.end() ? measured->second : node.cost;
+    op.cost = measured != plan.options.costs.end() ? measured->second : layout.cost(node);
     if (node.inputs.size() > kMaxOperands) {
       return failed(Code::unsupported, "compile",
                     "node " + quoted(node.name) + " has too many inputs",
@@ -188,13 +200,14 @@ Status lower(Plan& plan) {
     for (const Edge& e : node.inputs) {
       PVNET_TRY(budget.take("node " + quoted(node.name), reads.count(e), op.taps, kernel));
       op.operands.push_back(reads.segments(e));
+      PVNET_TRY(SegmentBudget::check_hops("node " + quoted(node.name), op.operands.back()));
       plan.max_segments = std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
     }
     auto params = make_params(graph, node);
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
     params->conv.seg_c = params->seg_c.data();
     params->conv.n_segs = static_cast<int>(params->seg_c.size());
-    if (node.op == Op::conv3d) {
+    if (node.op == Op::conv3d && layout.halo) {
       for (const Segment& s : op.operands[0]) {
         Value& v = plan.values[s.value];
         v.halo_h = std::max(v.halo_h, node.attrs.padding[0]);
@@ -204,11 +217,9 @@ Status lower(Plan& plan) {
     op.params = std::move(params);
     plan.ops.push_back(std::move(op));
   }
-  for (Value& v : plan.values) PVNET_TRY(set_geometry(graph, v));
+  for (Value& v : plan.values) PVNET_TRY(set_geometry(graph, layout, v));
   for (PlanOp& op : plan.ops) {
-    op.tiles = is_conv(op.params->op)             ? plan.backend->conv_tiles(op.params->conv)
-               : op.params->op == Op::global_pool ? 1
-                                                  : plan.values[op.out_value].shape.h;
+    op.tiles = plan.backend->tiles(op.params->op, op.params->conv, plan.values[op.out_value].shape);
   }
   for (const Output& o : graph.outputs()) {
     OutputFacts f;
@@ -217,6 +228,7 @@ Status lower(Plan& plan) {
     const Edge edge{o.node, graph.output_delay(o), false};
     PVNET_TRY(budget.take("output " + quoted(o.name), reads.count(edge), 1, 1));
     f.source = reads.segments(edge);
+    PVNET_TRY(SegmentBudget::check_hops("output " + quoted(o.name), f.source));
     plan.outputs.push_back(std::move(f));
   }
   return {};

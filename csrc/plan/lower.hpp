@@ -3,7 +3,7 @@
 // weights and schedules.
 #pragma once
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 

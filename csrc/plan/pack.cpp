@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "host/memory_room.hpp"
 #include "plan/op_params.hpp"
@@ -50,17 +51,18 @@ Status check_scales(const Plan& plan) {
 // The caller has run check_weights(): every tensor is there and has its shape.
 Status pack_weights(Plan& plan, const Weights& weights) {
   PVNET_TRY(check_scales(plan));
+  const HostKernels& kernels = *plan.backend->kernels;
   Size all;
   for (PlanOp& op : plan.ops) {
     if (op.params->op != Op::conv3d && op.params->op != Op::linear) continue;
     op.packed_offset = all.value();
-    all += Size(static_cast<int64_t>(plan.backend->conv_packed_floats(op.params->conv)))
-               .rounded_up(16);
+    all += Size(static_cast<int64_t>(kernels.conv_packed_floats(op.params->conv)))
+               .rounded_up(plan.backend->layout.slot_granule) *
+           int64_t{sizeof(float)};
   }
-  PVNET_TRY(need_memory("compile", "the packed weights do not fit into memory",
-                        all * int64_t{sizeof(float)},
+  PVNET_TRY(need_memory("compile", "the packed weights do not fit into memory", all,
                         "Use a narrower network or a machine with more memory."));
-  plan.packed = AlignedFloats(static_cast<size_t>(all.value()));
+  plan.packed = AlignedBytes(static_cast<size_t>(all.value()));
   std::vector<float> folded;  // of one node; the largest decides
   for (const PlanOp& op : plan.ops) {
     if (op.packed_offset < 0) continue;
@@ -97,7 +99,8 @@ Status pack_weights(Plan& plan, const Weights& weights) {
                                "Use a larger norm_eps, or repair running_var and the weights.")
                  : refuse_fold(Code::invalid_argument, node, "the weights", "Repair the weights.");
     }
-    plan.backend->conv_pack(op.params->conv, w, b.data(), plan.packed.data() + op.packed_offset);
+    kernels.conv_pack(op.params->conv, w, b.data(),
+                      reinterpret_cast<float*>(plan.packed.data() + op.packed_offset));
   }
   return {};
 }

@@ -2,7 +2,7 @@
 // Third step of compile(): batch norm folded into the weights, weights packed as the backend likes.
 #pragma once
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 

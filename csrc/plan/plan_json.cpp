@@ -3,7 +3,7 @@
 #include "graph/json.hpp"
 #include "plan/op_params.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 namespace {
@@ -34,8 +34,8 @@ Value values_json(const Plan& plan) {
     v.set("node", Value::string(plan.graph.nodes()[value.node].name));
     v.set("memory", Value::string(value.persistent ? "state" : "scratch"));
     v.set("depth_slots", Value::integer(value.depth));
-    v.set("offset_bytes", Value::integer(value.offset * 4));
-    v.set("slot_bytes", Value::integer(value.slot_stride * 4));
+    v.set("offset_bytes", Value::integer(value.offset));
+    v.set("slot_bytes", Value::integer(value.slot_bytes));
     v.set("clock", clock_json(value.clock));
     out.push(std::move(v));
   }
@@ -104,10 +104,10 @@ std::string Plan::to_json() const {
   v.set("batch", json::Value::integer(options.batch));
   v.set("hyper_period_ticks", json::Value::integer(hyper_period));
   v.set("settle_ticks", json::Value::integer(settle_ticks));
-  v.set("state_bytes", json::Value::integer(state_floats * 4));
-  v.set("scratch_bytes", json::Value::integer(scratch_floats * 4));
+  v.set("state_bytes", json::Value::integer(state_bytes));
+  v.set("scratch_bytes", json::Value::integer(scratch_bytes));
   v.set("stream_bytes", json::Value::integer(stream_bytes()));
-  v.set("weights_bytes", json::Value::integer(static_cast<int64_t>(packed.size()) * 4));
+  v.set("weights_bytes", json::Value::integer(static_cast<int64_t>(packed.size())));
   v.set("values", values_json(*this));
   v.set("ops", ops_json(*this));
   v.set("schedule", schedule_json(*this));

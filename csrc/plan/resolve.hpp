@@ -7,7 +7,7 @@
 
 #include "graph/size.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 

@@ -2,7 +2,7 @@
 // Fourth step of compile(): for every tick of the hyper-period, which lane runs which tiles.
 #pragma once
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 

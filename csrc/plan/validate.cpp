@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/validate.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 #include "backends/registry.hpp"
@@ -12,7 +13,7 @@ namespace proof {
 
 Status wrong(const std::string& what, const std::string& got, const std::string& expected) {
   return failed(Code::internal, "validate", what, got, expected,
-                "Do report this plan as a bug of pvnet.");
+                "Report this plan as a bug of pvnet.");
 }
 
 namespace {
@@ -34,10 +35,14 @@ Status prove_frame(const Plan& plan) {
   const CompileOptions& o = plan.options;
   PVNET_TRY(in_range("lanes", o.lanes, 1, kMaxLanes));
   PVNET_TRY(in_range("batch", o.batch, 1, kMaxBatch));
-  if (o.dtype != "f32") return wrong("dtype", o.dtype, "f32");
   const auto backend = find_backend(o.backend, o.isa);
   if (!backend.ok()) return wrong("backend", o.backend + " " + o.isa, "one of this machine");
-  if (backend.value() != plan.backend) return wrong("backend", "another table", o.backend);
+  if (backend.value() != plan.backend) return wrong("backend", "another entry", o.backend);
+  const auto& dtypes = plan.backend->layout.dtypes;
+  if (std::none_of(dtypes.begin(), dtypes.end(),
+                   [&](Dtype d) { return to_string(d) == o.dtype; })) {
+    return wrong("dtype", o.dtype, "one of the backend");
+  }
   if (o.backend != plan.backend->name || o.isa != plan.backend->isa) {
     return wrong("name of the backend", o.backend + " " + o.isa,
                  std::string(plan.backend->name) + " " + plan.backend->isa);

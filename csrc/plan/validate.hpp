@@ -10,7 +10,7 @@
 #include "backends/kernel_api.hpp"
 #include "graph/errors.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet::proof {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ops: which node each computes, with what parameters; the values that frames are written to.
+#include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "plan/op_params.hpp"
 #include "plan/validate.hpp"
@@ -117,9 +118,8 @@ class Ops {
 
   Status tiles(size_t i) const {
     const Node& node = node_of(i);
-    int expected = node.shape.h;
-    if (is_conv(node.op)) expected = plan_.backend->conv_tiles(conv_shape_of(p_.nodes, node));
-    if (node.op == Op::global_pool) expected = 1;
+    const ConvShape conv = is_conv(node.op) ? conv_shape_of(p_.nodes, node) : ConvShape{};
+    const int expected = plan_.backend->tiles(node.op, conv, node.shape);
     if (plan_.ops[i].tiles == expected) return {};
     return wrong("tiles of " + p_.op_name(i), std::to_string(plan_.ops[i].tiles),
                  std::to_string(expected));

@@ -4,13 +4,14 @@
 #include <bit>
 #include <cmath>
 
+#include "backends/backend.hpp"
 #include "plan/validate.hpp"
 
 namespace pvnet::proof {
 namespace {
 
 struct Place {
-  int64_t lo = 0, hi = 0;  // floats
+  int64_t lo = 0, hi = 0;  // bytes
   size_t op = 0;
 };
 
@@ -74,7 +75,8 @@ Status content(const Plan& plan, const std::vector<Place>& places, const Weights
     if (!folded_sum(node, conv_shape_of(plan.graph.nodes(), node), weights, expected)) {
       return wrong("weights of " + quoted(node.name), "none, or others", "those of the node");
     }
-    if (sum(plan.packed.data() + place.lo, static_cast<size_t>(place.hi - place.lo)) != expected) {
+    const auto* floats = reinterpret_cast<const float*>(plan.packed.data() + place.lo);
+    if (sum(floats, static_cast<size_t>(place.hi - place.lo) / sizeof(float)) != expected) {
       return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
     }
   }
@@ -93,12 +95,14 @@ Status prove_packed(const Plan& plan, const Weights* weights) {
       continue;
     }
     const size_t room = plan.packed.size();
-    const size_t floats = plan.backend->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node));
-    if (lo < 0 || floats > room || static_cast<size_t>(lo) > room - floats) {
+    const size_t bytes =
+        plan.backend->kernels->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node)) *
+        sizeof(float);
+    if (lo < 0 || bytes > room || static_cast<size_t>(lo) > room - bytes || lo % 4 != 0) {
       return wrong("place of the packed weights of " + quoted(node.name), std::to_string(lo),
-                   "room in " + std::to_string(room) + " floats");
+                   "room in " + std::to_string(room) + " bytes");
     }
-    places.push_back({lo, lo + static_cast<int64_t>(floats), i});
+    places.push_back({lo, lo + static_cast<int64_t>(bytes), i});
   }
   std::sort(places.begin(), places.end(),
             [](const Place& a, const Place& b) { return a.lo < b.lo; });

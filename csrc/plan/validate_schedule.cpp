@@ -210,7 +210,7 @@ class Schedule {
     if (w.tick != tick_) {
       w = {tick_, 0, phase, lane};
       begun_.push_back(r.op);
-      if (!v.persistent) scratch_.claim(op.out_value, v.offset, v.offset + v.slot_stride);
+      if (!v.persistent) scratch_.claim(op.out_value, v.offset, v.offset + v.slot_bytes);
     } else if (!v.persistent && !scratch_.whole(op.out_value)) {
       return wrong("scratch of " + p_.name(op.out_value) + when(),
                    "another value before it is done", "its own");
@@ -260,7 +260,7 @@ class Schedule {
   Status side_by_side(const std::vector<std::vector<TileRange>>& lanes) {
     const auto busy =
         std::count_if(lanes.begin(), lanes.end(), [](const auto& lane) { return !lane.empty(); });
-    if (busy < 2 || plan_.scratch_floats == 0) return {};
+    if (busy < 2 || plan_.scratch_bytes == 0) return {};
     ++stamp_;
     maker_.resize(plan_.values.size());
     maker_stamp_.resize(plan_.values.size());
@@ -292,7 +292,7 @@ class Schedule {
 
   void touch(int value, int agent, bool write) {
     const Value& v = value_at(value);
-    if (!v.persistent) touches_.push_back({v.offset, v.offset + v.slot_stride, agent, write});
+    if (!v.persistent) touches_.push_back({v.offset, v.offset + v.slot_bytes, agent, write});
   }
 };
 

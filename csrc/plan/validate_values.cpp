@@ -2,6 +2,7 @@
 // Values: which node each belongs to, its geometry, its place in memory.
 #include <algorithm>
 
+#include "backends/backend.hpp"
 #include "plan/validate.hpp"
 
 namespace pvnet::proof {
@@ -16,10 +17,7 @@ int64_t product(int64_t a, int64_t b, int64_t c = 0) {
   return r;
 }
 
-// A kernel may store whole vectors of 16 floats into the pixels of a wide map.
-int64_t stored_channels(int c) { return c < 8 ? c : (int64_t{c} + 15) / 16 * 16; }
-
-struct Room {  // floats of an arena
+struct Room {  // bytes of an arena
   int64_t lo = 0, hi = 0;
   int value = -1;
 };
@@ -35,14 +33,15 @@ class Values {
       PVNET_TRY(geometry(v));
       PVNET_TRY(memory(v));
     }
-    PVNET_TRY(arena("state", state_end_, plan_.state_floats));
-    PVNET_TRY(arena("scratch", scratch_end_, plan_.scratch_floats));
+    PVNET_TRY(arena("state", state_end_, plan_.state_bytes));
+    PVNET_TRY(arena("scratch", scratch_end_, plan_.scratch_bytes));
     return rings_are_disjoint();
   }
 
  private:
   Proof& p_;
   const Plan& plan_;
+  const Layout& layout_ = plan_.backend->layout;
   std::vector<Room> rings_;
   int64_t state_end_ = 0, scratch_end_ = 0;
 
@@ -61,6 +60,10 @@ class Values {
     if (!(value.shape == node.shape)) {
       return wrong("shape of " + quoted(node.name), text_of(value.shape), text_of(node.shape));
     }
+    if (to_string(value.dtype) != plan_.options.dtype || value.domain != Domain::spatial) {
+      return wrong("elements of the value of " + quoted(node.name), "others",
+                   "pixels of " + plan_.options.dtype);
+    }
     if (value.clock != node.clock) {
       return wrong("clock of the value of " + quoted(node.name), "another", "the node's");
     }
@@ -72,17 +75,26 @@ class Values {
     const std::string name = p_.name(static_cast<int>(v));
     if (a.halo_h < 0 || a.halo_w < 0)
       return wrong("halo of " + name, "a negative one", "0 or more");
-    if (a.pixel_stride < stored_channels(a.shape.c)) {
+    if (!layout_.halo && (a.halo_h != 0 || a.halo_w != 0)) {
+      return wrong("halo of " + name, "one", "none on this backend");
+    }
+    const int64_t element = element_bytes(a.dtype);
+    const int64_t stored = layout_.pixel_elements(a.shape.c).value();
+    if (a.pixel_stride < stored) {
       return wrong("pixel stride of " + name, std::to_string(a.pixel_stride),
-                   "at least " + std::to_string(stored_channels(a.shape.c)));
+                   "at least " + std::to_string(stored));
     }
     const int64_t row = product(a.shape.w + 2 * int64_t{a.halo_w}, a.pixel_stride);
     if (row < 0 || a.row_stride < row) {
       return wrong("row stride of " + name, std::to_string(a.row_stride), "room for every pixel");
     }
-    const int64_t slot = product(a.shape.h + 2 * int64_t{a.halo_h}, a.row_stride);
-    if (slot < 0 || a.slot_stride < slot) {
-      return wrong("slot stride of " + name, std::to_string(a.slot_stride), "room for every row");
+    const int64_t slot = product(product(a.shape.h + 2 * int64_t{a.halo_h}, a.row_stride), element);
+    if (slot < 0 || a.slot_bytes < slot) {
+      return wrong("bytes of a slot of " + name, std::to_string(a.slot_bytes),
+                   "room for every row");
+    }
+    if (a.slot_bytes % element != 0) {
+      return wrong("bytes of a slot of " + name, std::to_string(a.slot_bytes), "whole elements");
     }
     return {};
   }
@@ -94,11 +106,14 @@ class Values {
     if (!a.persistent && a.depth != 1) {
       return wrong("ring depth of scratch value " + name, std::to_string(a.depth), "1");
     }
-    const int64_t end = product(a.depth, a.slot_stride, a.offset);
-    const int64_t room = a.persistent ? plan_.state_floats : plan_.scratch_floats;
+    const int64_t end = product(a.depth, a.slot_bytes, a.offset);
+    const int64_t room = a.persistent ? plan_.state_bytes : plan_.scratch_bytes;
     if (end < 0 || end > room) {
-      return wrong("memory of " + name, end < 0 ? "no address" : std::to_string(end) + " floats",
+      return wrong("memory of " + name, end < 0 ? "no address" : std::to_string(end) + " bytes",
                    "at most " + std::to_string(room));
+    }
+    if (a.offset % element_bytes(a.dtype) != 0) {
+      return wrong("offset of " + name, std::to_string(a.offset), "whole elements");
     }
     int64_t& last = a.persistent ? state_end_ : scratch_end_;
     last = std::max(last, end);
@@ -106,13 +121,13 @@ class Values {
     return {};
   }
 
-  // No more floats than somebody uses, and no more bytes than an address can name.
-  Status arena(const char* which, int64_t used, int64_t floats) const {
-    constexpr int64_t kFloatBytes = 4, kSlackFloats = 64;
-    if (floats != used) {
-      return wrong(std::string("floats of ") + which, std::to_string(floats), std::to_string(used));
+  // No more than somebody uses, and no more than an address can name.
+  Status arena(const char* which, int64_t used, int64_t bytes) const {
+    constexpr int64_t kSlack = 256;
+    if (bytes != used) {
+      return wrong(std::string("bytes of ") + which, std::to_string(bytes), std::to_string(used));
     }
-    if (product(product(floats + kSlackFloats, kFloatBytes), plan_.options.batch) < 0) {
+    if (product(bytes + kSlack, plan_.options.batch) < 0) {
       return wrong(std::string("bytes of ") + which, "more than 62 bits", "fewer");
     }
     return {};

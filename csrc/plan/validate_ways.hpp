@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet::proof {
 

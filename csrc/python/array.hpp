@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 namespace pvnet::python {
 

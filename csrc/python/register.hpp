@@ -4,7 +4,7 @@
 
 #include <pybind11/pybind11.h>
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 namespace pvnet::python {
 

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <pvnet/graph.hpp>
-#include <pvnet/model_file.hpp>
+#include "graph/graph.hpp"
+#include "model/model_file.hpp"
 
 #include "graph/document.hpp"
 #include "python/gil.hpp"
@@ -107,6 +107,12 @@ void register_graph(py::module_& m) {
           },
           py::arg("wiring"), py::arg("stages"))
       .def("wire_k", &wire_balanced, py::arg("wiring"), py::arg("k"), py::arg("costs"))
+      .def(
+          "wire_layers",
+          [](const Graph& g, const std::string& wiring) {
+            return unwrap(g.wire_layers(unwrap(wiring_from_string(wiring))));
+          },
+          py::arg("wiring"))
       .def("to_json", &Graph::to_json)
       .def_static(
           "from_json", [](const std::string& text) { return unwrap(Graph::from_json(text)); },

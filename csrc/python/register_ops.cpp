@@ -20,9 +20,9 @@ namespace {
 namespace py = pybind11;
 
 // Raises where the instruction set that was asked for is not there: call it with the GIL.
-const Backend& ops_backend() {
+const HostKernels& ops_kernels() {
   static const Backend* const backend = unwrap(find_backend("cpu", ""));
-  return *backend;
+  return *backend->kernels;
 }
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what, const std::string& got,
@@ -222,14 +222,14 @@ Conv borrow_conv(py::handle weight, py::handle bias, int groups, const ClipInput
 
 void compute_conv(const ClipInput& in, const Window& w, const Conv& c, const Output& out,
                   int threads) {
-  const Backend& backend = ops_backend();
+  const HostKernels& kernels = ops_kernels();
   const GilReleased unlocked;
   const Dense weight(c.weight);
   std::vector<float> bias(c.out_c, 0.0f);
   for (int o = 0; c.bias && o < c.out_c; ++o) {
     bias[o] = static_cast<const float*>(c.bias->data)[o * c.bias->strides[0]];
   }
-  run_conv(backend, in.input, w, {weight.data(), bias.data(), c.groups}, out, threads);
+  run_conv(kernels, in.input, w, {weight.data(), bias.data(), c.groups}, out, threads);
 }
 
 using Three = std::array<int, 3>;
@@ -268,9 +268,9 @@ void causal_pool3d(py::handle clip, py::handle out, bool is_max, Three kernel, T
   check_window(where, w);
   const BorrowedArray to = borrow_f32(out, where + ": out");
   const Output o = clip_output(to, in, w, in.input.firings.c, where);
-  const Backend& backend = ops_backend();
+  const HostKernels& kernels = ops_kernels();
   const GilReleased unlocked;
-  run_pool(backend, in.input, w, {is_max, count_include_pad}, o, threads);
+  run_pool(kernels, in.input, w, {is_max, count_include_pad}, o, threads);
 }
 
 bool causal_pool3d_step(py::handle frame, py::handle ring, int64_t tick, py::handle out,
@@ -284,9 +284,9 @@ bool causal_pool3d_step(py::handle frame, py::handle ring, int64_t tick, py::han
   const Output o = step_output(to, in, w, in.input.firings.c, tick, where);
   write_slot(in.array, tick, borrow_f32(frame, where + ": frame"), where);
   if (tick % stride[0] != 0) return false;
-  const Backend& backend = ops_backend();
+  const HostKernels& kernels = ops_kernels();
   const GilReleased unlocked;
-  run_pool(backend, in.input, w, {is_max, count_include_pad}, o, threads);
+  run_pool(kernels, in.input, w, {is_max, count_include_pad}, o, threads);
   return true;
 }
 
@@ -348,7 +348,7 @@ void register_ops(py::module_& m) {
   ops.def("ring_read", ring_read, py::arg("ring"), py::arg("tick"), py::arg("delay"),
           py::arg("out"));
   ops.def("describe_array", describe_array, py::arg("array"));
-  ops.def("backend", [] { return std::string(ops_backend().name) + "/" + ops_backend().isa; });
+  ops.def("backend", [] { return std::string(ops_kernels().name) + "/" + ops_kernels().isa; });
 }
 
 }  // namespace pvnet::python

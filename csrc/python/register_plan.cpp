@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <chrono>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
+#include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "host/cpu_quota.hpp"
@@ -93,12 +94,12 @@ py::list inputs_of(const Plan& plan) {
 
 // The best of several short rounds: a shared machine only ever makes them slower.
 double fma_peak_gflops(const std::string& isa) {
-  const Backend* backend = unwrap(find_backend("cpu", isa));
+  const HostKernels* kernels = unwrap(find_backend("cpu", isa))->kernels;
   const GilReleased release;
   double best = 0;
   for (int i = 0; i < 8; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    const double flops = backend->fma_block(200'000);
+    const double flops = kernels->fma_block(200'000);
     const std::chrono::duration<double> s = std::chrono::steady_clock::now() - begin;
     best = std::max(best, flops / s.count() * 1e-9);
   }
@@ -133,11 +134,11 @@ void register_plan(py::module_& m) {
       .def_readonly("hyper_period", &Plan::hyper_period)
       .def_readonly("settle_ticks", &Plan::settle_ticks)
       .def_readonly("fingerprint", &Plan::fingerprint)
-      .def_property_readonly("state_bytes", [](const Plan& p) { return p.state_floats * 4; })
+      .def_property_readonly("state_bytes", [](const Plan& p) { return p.state_bytes; })
       .def_property_readonly("stream_bytes", &Plan::stream_bytes)
-      .def_property_readonly("scratch_bytes", [](const Plan& p) { return p.scratch_floats * 4; })
-      .def_property_readonly(
-          "weights_bytes", [](const Plan& p) { return static_cast<int64_t>(p.packed.size()) * 4; });
+      .def_property_readonly("scratch_bytes", [](const Plan& p) { return p.scratch_bytes; })
+      .def_property_readonly("weights_bytes",
+                             [](const Plan& p) { return static_cast<int64_t>(p.packed.size()); });
   m.def("fma_peak_gflops", &fma_peak_gflops, py::arg("isa") = "",
         "Peak of one core in fused multiply-adds, GFLOP/s, for one instruction set.");
   m.def("usable_cpus", &usable_cpus,

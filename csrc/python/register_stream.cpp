@@ -5,7 +5,8 @@
 
 #include <cstring>
 
-#include <pvnet/stream.hpp>
+#include "runtime/stream.hpp"
+#include "runtime/test_hooks.hpp"
 
 #include "python/array.hpp"
 #include "python/gil.hpp"
@@ -212,6 +213,7 @@ py::array_t<int64_t> trace_stop(Stream& stream) {
       *p++ = x;
     }
   }
+  stream.trace_clear();
   return out;
 }
 
@@ -240,7 +242,7 @@ void register_stream(py::module_& m) {
                                return sum;
                              })
       .def_property_readonly("lanes_used", &Stream::lanes_used)
-      .def("make_alone", &Stream::make_alone)
+      .def("make_alone", [](Stream& s, bool alone) { StreamHooks::make_alone(s, alone); })
       .def("age_ticks", &age_ticks)
       .def("reset",
            [](Stream& s, const py::object& rows) {
@@ -261,7 +263,7 @@ void register_stream(py::module_& m) {
       .def("trace_start",
            [](Stream& s, size_t capacity) { raise_if_failed(s.trace_start(capacity)); })
       .def("trace_stop", &trace_stop)
-      .def("poison_unwritten", &Stream::poison_unwritten);
+      .def("poison_unwritten", [](Stream& s) { StreamHooks::poison_unwritten(s); });
 }
 
 }  // namespace pvnet::python

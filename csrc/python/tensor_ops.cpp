@@ -84,7 +84,7 @@ struct Taps {
 // Row after row: frames in, `kernel(taps, input geometry, out map, lo, hi)` over all tiles of all
 // ticks, results out.
 template <class Kernel>
-void run(const Backend& backend, const Input& in, const Window& window, const Output& out,
+void run(const HostKernels& kernels, const Input& in, const Window& window, const Output& out,
          int tiles, double macs, int threads, const Kernel& kernel) {
   const int kt = window.kernel[0];
   const auto n_out = static_cast<int64_t>(out.ticks.size());
@@ -101,7 +101,7 @@ void run(const Backend& backend, const Input& in, const Window& window, const Ou
   for (int row = 0; row < in.rows; ++row) {
     parallel_for(n_in, threads, [&](int64_t i) {
       const int64_t index = taps.firings[i] % in.depth;
-      backend.load_f32(src.data + row * src.row_stride + index * src.firing_stride, src.strides,
+      kernels.load_f32(src.data + row * src.row_stride + index * src.firing_stride, src.strides,
                        in_maps[i]);
     });
     parallel_for(n_out * chunks, threads, [&](int64_t i) {
@@ -115,7 +115,7 @@ void run(const Backend& backend, const Input& in, const Window& window, const Ou
       map.g.c = 1;  // one channel at a time: the planes of a clip's frame lie apart
       float* dst = out.data + row * out.row_stride + k * out.firing_stride;
       for (int c = 0; c < out.c; ++c) {
-        backend.store_f32(map.g, map.data + c, dst + c * out.channel_stride);
+        kernels.store_f32(map.g, map.data + c, dst + c * out.channel_stride);
       }
     });
   }
@@ -123,7 +123,7 @@ void run(const Backend& backend, const Input& in, const Window& window, const Ou
 
 }  // namespace
 
-void run_conv(const Backend& backend, const Input& in, const Window& window,
+void run_conv(const HostKernels& kernels, const Input& in, const Window& window,
               const ConvWeights& weights, const Output& out, int threads) {
   const int channels = in.firings.c;
   ConvShape s;
@@ -135,17 +135,17 @@ void run_conv(const Backend& backend, const Input& in, const Window& window,
   s.dh = window.dilation[1], s.dw = window.dilation[2];
   s.groups = weights.groups;
   s.seg_c = &channels, s.n_segs = 1;
-  std::vector<float> packed(backend.conv_packed_floats(s));
-  backend.conv_pack(s, weights.weight, weights.bias, packed.data());
+  std::vector<float> packed(kernels.conv_packed_floats(s));
+  kernels.conv_pack(s, weights.weight, weights.bias, packed.data());
   const double macs = 1.0 * s.out_h * s.out_w * s.out_c * (s.in_c / s.groups) * s.kt * s.kh * s.kw;
-  run(backend, in, window, out, backend.conv_tiles(s), macs, threads,
+  run(kernels, in, window, out, kernels.conv_tiles(s), macs, threads,
       [&](const float* const* taps, const MapGeometry& g, const MapView& map, int lo, int hi) {
         const SegmentView segment{g, taps};
-        backend.conv({&s, &segment, packed.data(), map}, lo, hi);
+        kernels.conv({&s, &segment, packed.data(), map}, lo, hi);
       });
 }
 
-void run_pool(const Backend& backend, const Input& in, const Window& window, PoolKind kind,
+void run_pool(const HostKernels& kernels, const Input& in, const Window& window, PoolKind kind,
               const Output& out, int threads) {
   PoolArgs args;
   args.is_max = kind.is_max, args.count_include_pad = kind.count_include_pad;
@@ -154,11 +154,11 @@ void run_pool(const Backend& backend, const Input& in, const Window& window, Poo
   args.ph = window.padding[0], args.pw = window.padding[1];
   args.dh = window.dilation[1], args.dw = window.dilation[2];
   const double macs = 1.0 * out.h * out.w * out.c * args.kt * args.kh * args.kw;
-  run(backend, in, window, out, out.h, macs, threads,
+  run(kernels, in, window, out, out.h, macs, threads,
       [&](const float* const* taps, const MapGeometry& g, const MapView& map, int lo, int hi) {
         PoolArgs mine = args;
         mine.seg = {g, taps}, mine.out = map;
-        backend.pool(mine, lo, hi);
+        kernels.pool(mine, lo, hi);
       });
 }
 

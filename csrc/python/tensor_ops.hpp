@@ -53,9 +53,9 @@ struct PoolKind {
   bool count_include_pad = true;
 };
 
-void run_conv(const Backend& backend, const Input& in, const Window& window,
+void run_conv(const HostKernels& kernels, const Input& in, const Window& window,
               const ConvWeights& weights, const Output& out, int threads);
-void run_pool(const Backend& backend, const Input& in, const Window& window, PoolKind kind,
+void run_pool(const HostKernels& kernels, const Input& in, const Window& window, PoolKind kind,
               const Output& out, int threads);
 
 }  // namespace pvnet::python

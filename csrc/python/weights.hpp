@@ -4,7 +4,7 @@
 
 #include <pybind11/pybind11.h>
 
-#include <pvnet/model_file.hpp>
+#include "model/model_file.hpp"
 
 namespace pvnet::python {
 

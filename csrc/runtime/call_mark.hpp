@@ -9,7 +9,7 @@
 
 #include "host/threads.hpp"
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 namespace pvnet {
 

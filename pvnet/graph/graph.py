@@ -63,7 +63,7 @@ class Graph(Builders):
     def wire(
         self,
         wiring: Wiring | str,
-        stages: int | Sequence[Sequence[str]] | None = None,
+        stages: int | Sequence[Sequence[str]] | str | None = None,
         *,
         costs: Mapping[str, float] | None = None,
     ) -> Graph:
@@ -74,7 +74,9 @@ class Graph(Builders):
                 "predictive" (delay 1 on every edge that leaves a stage).
             stages: a number K: cuts that make the slowest stage as cheap as possible; or one list
                 of node names per stage, where "mixed_3b/*" stands for all names that begin so; or
-                None: the stages this graph has.
+                "layers": every operation with weights is a stage, what follows it without weights
+                goes with it, and concat, delay and feedback go with their first reader; or None:
+                the stages this graph has.
             costs: measured microseconds per firing by node (see `pvnet.runtime.measure_costs`),
                 for a number K.
 
@@ -86,7 +88,17 @@ class Graph(Builders):
         arg.word(where, "wiring", wiring)
         if stages is None:
             stages = self.stage_lists
-        if isinstance(stages, Sequence) and not isinstance(stages, str):
+        if isinstance(stages, str):
+            if stages != "layers":
+                raise arg.refuse(
+                    where, "no such cut", stages, '"layers"', 'Ask for "layers" or a number.'
+                )
+            if costs is not None:
+                raise arg.refuse(
+                    where, "costs have no use", stages, "a number of stages", "Leave out costs."
+                )
+            return Graph.from_core(self._core.wire_layers(wiring))
+        if isinstance(stages, Sequence):
             lists = [_names(where, entry) for entry in stages]
             if costs is not None:
                 raise arg.refuse(

@@ -93,10 +93,10 @@ inline double worst(Map& a, Map& b, int c_lo, int c_hi, double bound) {
   return w;
 }
 
-inline std::vector<const Backend*> all_isas() {
-  std::vector<const Backend*> all;
+inline std::vector<const HostKernels*> all_isas() {
+  std::vector<const HostKernels*> all;
   for (const char* const* isa = cpu_isas(); *isa != nullptr; ++isa) {
-    all.push_back(cpu_backend(*isa, nullptr));
+    all.push_back(cpu_kernels(*isa, nullptr));
   }
   return all;
 }

@@ -13,8 +13,8 @@
 
 #include <unistd.h>
 
-#include <pvnet/graph.hpp>
-#include <pvnet/model_file.hpp>
+#include "graph/graph.hpp"
+#include "model/model_file.hpp"
 
 namespace fixture {
 

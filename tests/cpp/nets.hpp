@@ -9,8 +9,8 @@
 
 #include "check.hpp"
 
-#include <pvnet/graph.hpp>
-#include <pvnet/model_file.hpp>
+#include "graph/graph.hpp"
+#include "model/model_file.hpp"
 
 namespace nets {
 

@@ -12,7 +12,7 @@
 #include "backends/kernel_api.hpp"
 #include "plan/op_params.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace fields {
 
@@ -47,10 +47,10 @@ PVNET_FIELDS(pvnet::CompileOptions, (backend, isa, dtype, lanes, batch, pin, fix
              "backend", "isa", "dtype", "lanes", "batch", "pin", "fixed_lanes", "costs");
 
 PVNET_FIELDS(pvnet::Value,
-             (node, shape, halo_h, halo_w, pixel_stride, row_stride, slot_stride, depth, persistent,
-              offset, clock),
-             "node", "shape", "halo_h", "halo_w", "pixel_stride", "row_stride", "slot_stride",
-             "depth", "persistent", "offset", "clock");
+             (node, shape, halo_h, halo_w, pixel_stride, row_stride, slot_bytes, depth, persistent,
+              offset, clock, dtype, domain),
+             "node", "shape", "halo_h", "halo_w", "pixel_stride", "row_stride", "slot_bytes",
+             "depth", "persistent", "offset", "clock", "dtype", "domain");
 
 PVNET_FIELDS(pvnet::Attrs,
              (channels, height, width, out, kernel, stride, dilation, padding, groups, bias, norm,
@@ -82,28 +82,28 @@ PVNET_FIELDS(pvnet::OutputFacts,
 
 PVNET_FIELDS(pvnet::Plan,
              (graph, options, backend, values, ops, input_values, input_scale, input_shift, outputs,
-              hyper_period, settle_ticks, schedule, packed, state_floats, scratch_floats,
-              fingerprint, max_segments),
+              hyper_period, settle_ticks, schedule, packed, state_bytes, scratch_bytes, fingerprint,
+              max_segments),
              "graph", "options", "backend", "values", "ops", "input_values", "input_scale",
              "input_shift", "outputs", "hyper_period", "settle_ticks", "schedule", "packed",
-             "state_floats", "scratch_floats", "fingerprint", "max_segments");
+             "state_bytes", "scratch_bytes", "fingerprint", "max_segments");
 
 #undef PVNET_FIELDS
 #undef PVNET_UNPACK
 
 // A copy with nothing shared: parameters that may be changed, packed weights.
 inline void copy(const pvnet::Plan& from, pvnet::Plan& to) {
-  const auto floats = [](const pvnet::AlignedFloats& f) {
-    pvnet::AlignedFloats c(f.size());
+  const auto bytes = [](const pvnet::AlignedBytes& f) {
+    pvnet::AlignedBytes c(f.size());
     std::copy_n(f.data(), f.size(), c.data());
     return c;
   };
-  to.packed = floats(from.packed);
+  to.packed = bytes(from.packed);
   auto source = Fields<pvnet::Plan>::tie(const_cast<pvnet::Plan&>(from));
   auto target = Fields<pvnet::Plan>::tie(to);
   const auto each = [&]<size_t... I>(std::index_sequence<I...>) {
     const auto one = [](auto& a, auto& b) {
-      if constexpr (!std::is_same_v<std::decay_t<decltype(a)>, pvnet::AlignedFloats>) a = b;
+      if constexpr (!std::is_same_v<std::decay_t<decltype(a)>, pvnet::AlignedBytes>) a = b;
     };
     (one(std::get<I>(target), std::get<I>(source)), ...);
   };

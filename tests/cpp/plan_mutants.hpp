@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "backends/registry.hpp"
 #include "plan_fields.hpp"
 
 namespace mutants {
@@ -188,9 +189,9 @@ class Damage {
   }
   void special(const pvnet::Backend*& f, const std::string& path) {
     with(f, static_cast<const pvnet::Backend*>(nullptr), path, "null");
-    with(f, &pvnet::ref_backend(), path, "another");
+    with(f, pvnet::find_backend("ref", "").value(), path, "another");
     for (const char* const* isa = pvnet::cpu_isas(); *isa != nullptr; ++isa) {
-      with(f, pvnet::cpu_backend(*isa, nullptr), path, "another");
+      with(f, pvnet::find_backend("cpu", *isa).value(), path, "another");
     }
   }
   void special(std::shared_ptr<const pvnet::OpParams>& f, const std::string& path) {
@@ -203,18 +204,21 @@ class Damage {
     with(f, more, path, "one more");
     with(f, std::map<std::string, double>(), path, "empty");
   }
-  void special(pvnet::AlignedFloats& f, const std::string& path) {
-    for (int i = 0; i < 64 && f.size() > 0; ++i) {
-      field(f.data()[below(f.size())], path + "[]");
-      float& a = f.data()[below(f.size())];
-      float& b = f.data()[below(f.size())];
+  // Of floats.
+  void special(pvnet::AlignedBytes& f, const std::string& path) {
+    const size_t count = f.size() / sizeof(float);
+    for (int i = 0; i < 64 && count > 0; ++i) {
+      field(f.floats()[below(count)], path + "[]");
+      float& a = f.floats()[below(count)];
+      float& b = f.floats()[below(count)];
       if (a == b || !chosen()) continue;
       std::swap(a, b);
       judge_(path, "two exchanged");
       std::swap(a, b);
     }
-    if (f.size() > 0) with(f, pvnet::AlignedFloats(f.size() - 1), path, "shorter");
-    with(f, pvnet::AlignedFloats(), path, "empty");
+    if (count > 0) with(f, pvnet::AlignedBytes(f.size() - sizeof(float)), path, "shorter");
+    if (count > 0) with(f, pvnet::AlignedBytes(f.size() - 1), path, "a byte shorter");
+    with(f, pvnet::AlignedBytes(), path, "empty");
   }
   // The graph is what all else is judged by: it can only be another one.
   void special(pvnet::Graph& f, const std::string& path) {

@@ -30,16 +30,16 @@ inline void lay_out_anew(Plan& plan) {
   int64_t end[2] = {0, 0};
   for (Value& v : plan.values) {
     v.offset = end[v.persistent ? 1 : 0];
-    end[v.persistent ? 1 : 0] += v.depth * v.slot_stride;
+    end[v.persistent ? 1 : 0] += v.depth * v.slot_bytes;
   }
-  plan.scratch_floats = end[0];
-  plan.state_floats = end[1];
+  plan.scratch_bytes = end[0];
+  plan.state_bytes = end[1];
   repair_fingerprint(plan);
 }
 
 inline void stride_anew(Value& v) {
   v.row_stride = (v.shape.w + 2 * v.halo_w) * v.pixel_stride;
-  v.slot_stride = (v.shape.h + 2 * v.halo_h) * v.row_stride;
+  v.slot_bytes = (v.shape.h + 2 * v.halo_h) * v.row_stride * 4;
 }
 
 // judge(plan, field, damage) sees copies.
@@ -144,10 +144,9 @@ class Consistent {
         with("values[].offset", "that of another value, laid out anew", [&](Plan& c) {
           lay_out_anew(c);
           c.values[v].offset = c.values[u].offset;
-          c.scratch_floats = 0;
+          c.scratch_bytes = 0;
           for (const Value& a : c.values) {
-            if (!a.persistent)
-              c.scratch_floats = std::max(c.scratch_floats, a.offset + a.slot_stride);
+            if (!a.persistent) c.scratch_bytes = std::max(c.scratch_bytes, a.offset + a.slot_bytes);
           }
           repair_fingerprint(c);
           return true;

@@ -14,11 +14,12 @@
 #include <random>
 #include <vector>
 
+#include "backends/backend.hpp"
 #include "graph/firing.hpp"
-#include "runtime/execute.hpp"
-#include "runtime/row_memory.hpp"
+#include "runtime/cpu/execute.hpp"
+#include "runtime/cpu/row_memory.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace runner {
 
@@ -30,13 +31,13 @@ struct Outcome {
   bool stray = false;          // something beyond the arena was written
 };
 
-constexpr int64_t kSlack = 64;  // floats behind an arena, as a Stream has them
+constexpr int64_t kSlack = 256;  // bytes behind an arena, as a Stream has them
 
 class Runner {
  public:
   Runner(const pvnet::Plan& plan, Order order) : plan_(plan), order_(order), executor_(plan) {
-    row_.state = pvnet::AlignedFloats(static_cast<size_t>(plan.state_floats + kSlack));
-    row_.scratch = pvnet::AlignedFloats(static_cast<size_t>(plan.scratch_floats + kSlack));
+    row_.state = pvnet::AlignedBytes(static_cast<size_t>(plan.state_bytes + kSlack));
+    row_.scratch = pvnet::AlignedBytes(static_cast<size_t>(plan.scratch_bytes + kSlack));
   }
 
   Outcome run(int ticks) {
@@ -48,7 +49,7 @@ class Runner {
       store(t, out.outputs);
     }
     out.stray =
-        touched(row_.state, plan_.state_floats) || touched(row_.scratch, plan_.scratch_floats);
+        touched(row_.state, plan_.state_bytes) || touched(row_.scratch, plan_.scratch_bytes);
     return out;
   }
 
@@ -58,9 +59,9 @@ class Runner {
   pvnet::Executor executor_;
   pvnet::RowMemory row_;
 
-  static bool touched(const pvnet::AlignedFloats& arena, int64_t used) {
+  static bool touched(const pvnet::AlignedBytes& arena, int64_t used) {
     for (int64_t i = used; i < used + kSlack; ++i) {
-      if (arena.data()[i] != 0.0f) return true;
+      if (arena.data()[i] != std::byte{0}) return true;
     }
     return false;
   }
@@ -76,7 +77,7 @@ class Runner {
         }
       }
     }
-    std::fill_n(row_.scratch.data(), plan_.scratch_floats, nan);
+    std::fill_n(row_.scratch.floats(), plan_.scratch_bytes / 4, nan);
   }
 
   // Floats and bytes by turns.
@@ -90,12 +91,13 @@ class Runner {
         std::vector<float> f(static_cast<size_t>(plane * v.shape.c));
         for (float& x : f) x = static_cast<float>(rng() % 2001) / 1000.0f - 1.0f;
         const int64_t strides[3] = {plane, v.shape.w, 1};
-        plan_.backend->load_f32(f.data(), strides, out);
+        plan_.backend->kernels->load_f32(f.data(), strides, out);
       } else {
         std::vector<uint8_t> u(static_cast<size_t>(plane * v.shape.c));
         for (uint8_t& x : u) x = static_cast<uint8_t>(rng());
-        plan_.backend->load_u8(u.data(), int64_t{v.shape.w} * v.shape.c,
-                               plan_.input_scale[i].data(), plan_.input_shift[i].data(), out);
+        plan_.backend->kernels->load_u8(u.data(), int64_t{v.shape.w} * v.shape.c,
+                                        plan_.input_scale[i].data(), plan_.input_shift[i].data(),
+                                        out);
       }
     }
   }
@@ -131,8 +133,8 @@ class Runner {
         to.resize(at + static_cast<size_t>(v.shape.c) * static_cast<size_t>(v.shape.h) *
                            static_cast<size_t>(v.shape.w));
         const int64_t firing = pvnet::resolve_firing(s, t, 0);
-        plan_.backend->store_f32(pvnet::geometry_of(v), firing < 0 ? nullptr : row_.at(v, firing),
-                                 to.data() + at);
+        plan_.backend->kernels->store_f32(
+            pvnet::geometry_of(v), firing < 0 ? nullptr : row_.at(v, firing), to.data() + at);
       }
     }
   }

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 #include "nets.hpp"
 

@@ -102,7 +102,8 @@ ConvCase random_case(int i) {
   return c;
 }
 
-Map run_conv(const Backend& be, const ConvCase& c, const Map& like, const std::vector<int>& cuts) {
+Map run_conv(const HostKernels& be, const ConvCase& c, const Map& like,
+             const std::vector<int>& cuts) {
   Map out = like;
   std::vector<float> packed(be.conv_packed_floats(c.s) + 2, kCanary);
   be.conv_pack(c.s, c.weight.data(), c.bias.data(), packed.data() + 1);
@@ -114,8 +115,8 @@ Map run_conv(const Backend& be, const ConvCase& c, const Map& like, const std::v
 
 void check_conv(const ConvCase& c) {
   const Map empty = make_output(c.s.out_h, c.s.out_w, c.s.out_c, c.out_pad);
-  Map expected = run_conv(ref_backend(), c, empty, {0, ref_backend().conv_tiles(c.s)});
-  for (const Backend* be : all_isas()) {
+  Map expected = run_conv(ref_kernels(), c, empty, {0, ref_kernels().conv_tiles(c.s)});
+  for (const HostKernels* be : all_isas()) {
     const int tiles = be->conv_tiles(c.s);
     Map got = run_conv(*be, c, empty, {0, tiles});
     const double error = worst(got, expected, 0, c.s.out_c, c.bound);
@@ -169,7 +170,7 @@ TEST(conv_large_shapes) {
 }
 
 TEST(conv_propagates_nan) {
-  for (const Backend* be : all_isas()) {
+  for (const HostKernels* be : all_isas()) {
     for (const Act act : {Act::none, Act::relu, Act::silu, Act::sigmoid}) {
       ConvCase c;
       c.s.in_h = c.s.in_w = 7;
@@ -196,8 +197,9 @@ TEST(registry) {
     CHECK(r.status().code() == code);
     CHECK(std::regex_match(r.status().message(), form));
   };
-  CHECK(find_backend("ref", "").value() == &ref_backend());
-  CHECK(find_backend("cpu", "scalar").value() == cpu_backend("scalar", nullptr));
+  CHECK(find_backend("ref", "").value()->kernels == &ref_kernels());
+  CHECK(find_backend("cpu", "scalar").value()->kernels == cpu_kernels("scalar", nullptr));
+  CHECK(find_backend("cpu", "scalar").value() == find_backend("cpu", "scalar").value());
   CHECK(std::strcmp(find_backend("auto", "").value()->name, "cpu") == 0);
   refused("cuda", "", Code::unsupported);
   refused("gpu", "", Code::invalid_argument);

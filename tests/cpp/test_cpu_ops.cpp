@@ -45,8 +45,8 @@ TEST(pool) {
     const Map empty = make_output(oh, ow, a.out_c0 + c + pick_of({0, 4}), pick_of({0, 5}));
     Map expected = empty;
     a.out = expected.view();
-    ref_backend().pool(a, 0, oh);
-    for (const Backend* be : all_isas()) {
+    ref_kernels().pool(a, 0, oh);
+    for (const HostKernels* be : all_isas()) {
       Map got = empty;
       a.out = got.view();
       for (int y = oh - 1; y >= 0; --y) be->pool(a, y, y + 1);
@@ -81,8 +81,8 @@ TEST(eltwise) {
     const Map empty = make_output(h, w, a.out_c0 + a.c, pick_of({0, 0, 4}));
     Map expected = empty;
     a.out = expected.view();
-    ref_backend().eltwise(a, 0, h);
-    for (const Backend* be : all_isas()) {
+    ref_kernels().eltwise(a, 0, h);
+    for (const HostKernels* be : all_isas()) {
       Map got = empty;
       a.out = got.view();
       for (int y = h - 1; y >= 0; --y) be->eltwise(a, y, y + 1);
@@ -104,7 +104,7 @@ TEST(upsample_affine_softmax_global_pool) {
     std::vector<float> scale(c), shift(c);
     for (int k = 0; k < c; ++k) scale[k] = value(), shift[k] = value();
     const float* taps[2] = {pick(0, 1) ? nullptr : in.data(), in.data()};
-    const auto run = [&](const Backend& be, Map& up, Map& aff, Map& soft, Map& mean) {
+    const auto run = [&](const HostKernels& be, Map& up, Map& aff, Map& soft, Map& mean) {
       UpsampleArgs u{i % 2 ? Interp::nearest : Interp::bilinear, in.g, data, up.view(), c0};
       for (int y = oh - 1; y >= 0; --y) be.upsample(u, y, y + 1);
       AffineArgs f{in.g, data, scale.data(), shift.data(), aff.view(), c0};
@@ -119,8 +119,8 @@ TEST(upsample_affine_softmax_global_pool) {
       }
     }
     const Map soft0 = soft1;
-    run(ref_backend(), up1, aff1, soft1, mean1);
-    for (const Backend* be : all_isas()) {
+    run(ref_kernels(), up1, aff1, soft1, mean1);
+    for (const HostKernels* be : all_isas()) {
       Map up = up_empty, aff = same_empty, soft = soft0, mean = one_empty;
       run(*be, up, aff, soft, mean);
       CHECK(worst(up, up1, c0, c0 + c, 4 * kUnit) <= 1);
@@ -140,7 +140,7 @@ TEST(activation_accuracy) {
   for (float v = -120.0f; v <= 120.0f; v += 0.0173f) x.push_back(v);
   for (const float v : {0.0f, -0.0f, 1e-30f, -1e-30f, 1e30f, -1e30f}) x.push_back(v);
   const int n = static_cast<int>(x.size());
-  for (const Backend* be : all_isas()) {
+  for (const HostKernels* be : all_isas()) {
     for (const Act act : {Act::silu, Act::sigmoid}) {
       std::vector<float> y(n);
       EltwiseArgs a;
@@ -176,11 +176,11 @@ TEST(frames_in_and_out) {
     if (i % 2) strides[0] = 1, strides[1] = w * c, strides[2] = c;
     const Map empty = make_output(h, w, c, pick_of({0, 0, 1, 16}));
     Map u1 = empty, f1 = empty;
-    ref_backend().load_u8(bytes.data(), pitch, scale.data(), shift.data(), u1.view());
-    ref_backend().load_f32(floats.data(), strides, f1.view());
+    ref_kernels().load_u8(bytes.data(), pitch, scale.data(), shift.data(), u1.view());
+    ref_kernels().load_f32(floats.data(), strides, f1.view());
     std::vector<float> stored1(c * h * w);
-    ref_backend().store_f32(f1.g, f1.data(), stored1.data());
-    for (const Backend* be : all_isas()) {
+    ref_kernels().store_f32(f1.g, f1.data(), stored1.data());
+    for (const HostKernels* be : all_isas()) {
       Map u = empty, f = empty;
       be->load_u8(bytes.data(), pitch, scale.data(), shift.data(), u.view());
       be->load_f32(floats.data(), strides, f.view());

@@ -8,7 +8,8 @@
 #include <type_traits>
 #include <vector>
 
-#include <pvnet/plan.hpp>
+#include "graph/limits.hpp"
+#include "plan/plan.hpp"
 
 #include "check.hpp"
 
@@ -22,8 +23,9 @@ static_assert(kPlain<pvnet_device_segment> &&
               sizeof(pvnet_device_segment) == 16 + PVNET_MAX_HOPS * 24);
 static_assert(offsetof(pvnet_device_value, clock) == 32 && offsetof(pvnet_device_value, c) == 48);
 static_assert(offsetof(pvnet_device_segment, hops) == 16);
+static_assert(PVNET_MAX_HOPS == pvnet::kMaxHops);  // what a plan holds fits the table
 // The host structs they mirror count in the same types.
-static_assert(std::is_same_v<decltype(pvnet::Value::slot_stride), int64_t>);
+static_assert(std::is_same_v<decltype(pvnet::Value::slot_bytes), int64_t>);
 static_assert(std::is_same_v<decltype(pvnet::Hop::delay), int64_t>);
 
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Building, checking, wiring and storing graphs.
-#include <pvnet/graph.hpp>
+#include "graph/graph.hpp"
 
 #include <random>
 #include <regex>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // LanePolicy on simulated machines: how long a tick takes when shared and when made alone.
-#include "runtime/lane_policy.hpp"
+#include "runtime/cpu/lane_policy.hpp"
 
 #include <functional>
 

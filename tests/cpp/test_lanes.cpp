@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <numeric>
 
-#include <pvnet/stream.hpp>
+#include "runtime/stream.hpp"
 
 #include "nets.hpp"
-#include "runtime/lanes.hpp"
+#include "runtime/cpu/lanes.hpp"
 
 namespace {
 

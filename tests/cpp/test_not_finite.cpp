@@ -63,8 +63,8 @@ TEST(a_nan_or_infinity_in_a_pool_is_handed_on) {
     const Map empty = make_output(oh, ow, c, 2);
     Map expected = empty;
     a.out = expected.view();
-    ref_backend().pool(a, 0, oh);
-    for (const Backend* be : all_isas()) {
+    ref_kernels().pool(a, 0, oh);
+    for (const HostKernels* be : all_isas()) {
       Map got = empty;
       a.out = got.view();
       be->pool(a, 0, oh);
@@ -97,8 +97,8 @@ TEST(a_nan_or_infinity_in_an_activation_is_handed_on) {
     const Map empty = make_output(h, w, a.c, 1);
     Map expected = empty;
     a.out = expected.view();
-    ref_backend().eltwise(a, 0, h);
-    for (const Backend* be : all_isas()) {
+    ref_kernels().eltwise(a, 0, h);
+    for (const HostKernels* be : all_isas()) {
       Map got = empty;
       a.out = got.view();
       be->eltwise(a, 0, h);
@@ -128,7 +128,7 @@ TEST(a_nan_or_infinity_in_a_convolution_is_handed_on) {
     std::vector<float> weight(s.out_c * (s.in_c / s.groups) * s.kh * s.kw), bias(s.out_c, 0.1f);
     for (float& v : weight) v = value();
     const Map empty = make_output(s.out_h, s.out_w, s.out_c, 1);
-    const auto run = [&](const Backend& be) {
+    const auto run = [&](const HostKernels& be) {
       Map out = empty;
       std::vector<float> packed(be.conv_packed_floats(s) + 16);
       float* aligned =
@@ -137,8 +137,8 @@ TEST(a_nan_or_infinity_in_a_convolution_is_handed_on) {
       be.conv({&s, &seg, aligned, out.view()}, 0, be.conv_tiles(s));
       return out;
     };
-    Map expected = run(ref_backend());
-    for (const Backend* be : all_isas()) {
+    Map expected = run(ref_kernels());
+    for (const HostKernels* be : all_isas()) {
       Map got = run(*be);
       CHECK(same(got, expected, 0, s.out_c));
     }
@@ -154,7 +154,7 @@ TEST(a_nan_or_infinity_in_the_other_operations_is_handed_on) {
     const float* taps[2] = {nullptr, in.data()};
     const Map up_empty = make_output(oh, ow, c, 1), aff_empty = make_output(h, w, c, 1);
     const Map one_empty = make_output(1, 1, c, 1);
-    const auto run = [&](const Backend& be, Map& up, Map& aff, Map& soft, Map& mean) {
+    const auto run = [&](const HostKernels& be, Map& up, Map& aff, Map& soft, Map& mean) {
       be.upsample({i % 2 ? Interp::nearest : Interp::bilinear, in.g, in.data(), up.view(), 0}, 0,
                   oh);
       be.affine({in.g, in.data(), scale.data(), shift.data(), aff.view(), 0}, 0, h);
@@ -162,8 +162,8 @@ TEST(a_nan_or_infinity_in_the_other_operations_is_handed_on) {
       be.global_pool({2, {in.g, taps}, mean.view(), 0});
     };
     Map up1 = up_empty, aff1 = aff_empty, soft1 = in, mean1 = one_empty;
-    run(ref_backend(), up1, aff1, soft1, mean1);
-    for (const Backend* be : all_isas()) {
+    run(ref_kernels(), up1, aff1, soft1, mean1);
+    for (const HostKernels* be : all_isas()) {
       Map up = up_empty, aff = aff_empty, soft = in, mean = one_empty;
       run(*be, up, aff, soft, mean);
       CHECK(same(up, up1, 0, c));

@@ -3,7 +3,7 @@
 // compute is in test_plan_damage.cpp, every field of a plan in test_plan_mutants.cpp.
 #include <functional>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 #include "nets.hpp"
 #include "plan_fields.hpp"
@@ -97,7 +97,7 @@ TEST(memory_that_overlaps_or_leaves_its_arena_is_refused) {
       c.values[v].offset = -16;
       CHECK(refused(c));
       c = copy_of(*p);
-      c.values[v].offset = (p->values[v].persistent ? p->state_floats : p->scratch_floats) - 1;
+      c.values[v].offset = (p->values[v].persistent ? p->state_bytes : p->scratch_bytes) - 4;
       CHECK(refused(c));
       for (size_t u = 0; u < p->values.size(); ++u) {
         if (u == v || !p->values[v].persistent || !p->values[u].persistent) continue;

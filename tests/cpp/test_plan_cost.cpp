@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 #include "nets.hpp"
 

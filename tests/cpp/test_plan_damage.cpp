@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 #include "plan_fields.hpp"
 #include "plan_repairs.hpp"
@@ -178,10 +178,9 @@ TEST(an_op_that_writes_over_its_own_input_is_refused) {
       ++tried;
       CHECK(refused(*p, [&](Plan& c) {
         c.values[out].offset = c.values[in].offset;
-        c.scratch_floats = 0;
+        c.scratch_bytes = 0;
         for (const Value& v : c.values) {
-          if (!v.persistent)
-            c.scratch_floats = std::max(c.scratch_floats, v.offset + v.slot_stride);
+          if (!v.persistent) c.scratch_bytes = std::max(c.scratch_bytes, v.offset + v.slot_bytes);
         }
         return true;
       }));
@@ -276,9 +275,8 @@ TEST(scratch_for_what_is_read_in_later_ticks_is_refused) {
 }
 
 TEST(sizes_that_overflow_are_refused) {
-  each_value(
-      [](Plan&, Value& v) { return (v.depth = 1 << 30) > 0 && (v.slot_stride <<= 33) != 0; });
-  each_value([](Plan&, Value& v) { return (v.slot_stride = int64_t{1} << 62) > 0; });
+  each_value([](Plan&, Value& v) { return (v.depth = 1 << 30) > 0 && (v.slot_bytes <<= 33) != 0; });
+  each_value([](Plan&, Value& v) { return (v.slot_bytes = int64_t{1} << 62) > 0; });
   each_value([](Plan&, Value& v) { return (v.offset = INT64_MAX - 8) > 0; });
   each_value([](Plan&, Value& v) { return (v.row_stride = INT64_MAX / 2) > 0; });
   each_value([](Plan&, Value& v) { return (v.halo_h = INT32_MAX) > 0; });

@@ -18,7 +18,7 @@
 #include "plan_runner.hpp"
 #include "random_nets.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 // Memory of plans ends where a page begins that nobody may touch. (The sanitizers bring an
 // allocator of their own, which sees the same.)

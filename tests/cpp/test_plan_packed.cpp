@@ -2,7 +2,7 @@
 // Packed weights of a plan that are not those of the right node, and the fingerprint of them.
 #include <string>
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 #include "nets.hpp"
 #include "plan_fields.hpp"
@@ -20,17 +20,19 @@ TEST(packed_weights_of_another_node_are_refused) {
   for (const auto& p : plans()) {
     for (size_t i = 0; i < p->ops.size(); ++i) {
       if (p->ops[i].packed_offset < 0) continue;
-      for (const int64_t at : {int64_t{-1}, int64_t{1} << 40}) {
+      for (const int64_t at : {int64_t{-1}, int64_t{-2}, int64_t{1} << 40}) {
         CHECK(refused(*p, [&](Plan& c) {
-          const auto floats = static_cast<int64_t>(c.packed.size());
-          c.ops[i].packed_offset = at < 0 ? floats - 1 : at;
+          const auto bytes = static_cast<int64_t>(c.packed.size());
+          c.ops[i].packed_offset = at == -1   ? bytes - 4
+                                   : at == -2 ? c.ops[i].packed_offset + 2
+                                              : at;
           return true;
         }));
       }
       // The fingerprint is that of the weights: here it is not made anew.
       Plan c;
       fields::copy(*p, c);
-      c.packed.data()[c.ops[i].packed_offset] += 1.0f;
+      c.packed.floats()[c.ops[i].packed_offset / 4] += 1.0f;
       CHECK(!pvnet::validate(c).ok());
     }
   }

@@ -15,7 +15,7 @@ namespace {
 using pvnet::MapGeometry;
 using pvnet::MapView;
 
-const pvnet::Backend& ref() { return pvnet::ref_backend(); }
+const pvnet::HostKernels& ref() { return pvnet::ref_kernels(); }
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 struct Random {

@@ -7,7 +7,8 @@
 #include <cstring>
 #include <thread>
 
-#include <pvnet/stream.hpp>
+#include "runtime/stream.hpp"
+#include "runtime/test_hooks.hpp"
 
 #include "nets.hpp"
 
@@ -98,7 +99,7 @@ TEST(a_tick_made_alone_gives_the_same_bits) {
     const auto s = nets::must(Stream::create(plan_of(wired(w, 3), 3)));
     CHECK_EQ(s->lanes_used(), 0);
     for (int t = 0; t < 20; ++t) {
-      s->make_alone(t % 3 == 1);
+      pvnet::StreamHooks::make_alone(*s, t % 3 == 1);
       CHECK(tick(*s, 7, t) == one[t]);
       if (t % 3 == 1) CHECK_EQ(s->lanes_used(), 1);
     }
@@ -199,7 +200,7 @@ TEST(garbage_in_unwritten_slots_never_reaches_an_output) {
   const auto want = run(p, 20);
   const auto s = nets::must(Stream::create(p));
   for (int t = 0; t < 20; ++t) {
-    s->poison_unwritten();
+    pvnet::StreamHooks::poison_unwritten(*s);
     CHECK(tick(*s, 7, t) == want[t]);
   }
 }

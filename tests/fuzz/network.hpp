@@ -6,9 +6,10 @@
 #include <array>
 #include <vector>
 
-#include <pvnet/graph.hpp>
-#include <pvnet/model_file.hpp>
-#include <pvnet/stream.hpp>
+#include "graph/graph.hpp"
+#include "model/model_file.hpp"
+#include "runtime/stream.hpp"
+#include "runtime/test_hooks.hpp"
 
 #include "bytes.hpp"
 
@@ -132,7 +133,7 @@ inline void run(const pvnet::Graph& graph, Bytes& in) {
   const auto plan = std::move(compiled).value();
   uint64_t work = 0;
   for (const pvnet::Node& node : graph.nodes()) work += static_cast<uint64_t>(node.macs) + 1;
-  const int64_t floats = plan->state_floats + plan->scratch_floats;
+  const int64_t floats = (plan->state_bytes + plan->scratch_bytes) / 4;
   if (floats < 0) die("negative state");
   if (floats > (1 << 22) || work > 20'000'000) return;
   auto created = pvnet::Stream::create(plan);
@@ -152,7 +153,7 @@ inline void run(const pvnet::Graph& graph, Bytes& in) {
   for (int tick = 0; tick < 4; ++tick) {
     std::vector<uint8_t> rows;
     for (int r = 0; r < options.batch; ++r) rows.push_back(!in.chance(20));
-    stream.poison_unwritten();
+    pvnet::StreamHooks::poison_unwritten(stream);
     if (!stream.tick(frames.data(), rows.data()).ok()) die("a good frame is refused");
     for (size_t o = 0; o < plan->outputs.size(); ++o) {
       const pvnet::Shape s = plan->outputs[o].shape;

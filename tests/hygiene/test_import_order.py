@@ -90,10 +90,10 @@ def test_a_room_without_a_place_is_found():
 @pytest.mark.parametrize(
     "include",
     [
-        '#include "runtime/lanes.hpp"\n',
-        "#include <runtime/lanes.hpp>\n",
-        "  #  include <pvnet/stream.hpp>\n",
-        '#include "../runtime/lanes.hpp"\n',
+        '#include "runtime/stream.hpp"\n',
+        "#include <runtime/stream.hpp>\n",
+        "  #  include <runtime/stream.hpp>\n",
+        '#include "../runtime/stream.hpp"\n',
     ],
 )
 def test_an_include_upwards_is_found(include):
@@ -105,10 +105,11 @@ def test_an_include_upwards_is_found(include):
     assert import_order.check_cpp(Path("csrc/capi/x.cpp"), source, ROOT) == []
 
 
-def test_a_public_header_may_not_include_upwards():
-    source = "#include <pvnet/stream.hpp>\n"
-    assert len(import_order.check_cpp(Path("csrc/include/pvnet/graph.hpp"), source, ROOT)) == 1
-    assert import_order.check_cpp(Path("csrc/include/pvnet/stream.hpp"), source, ROOT) == []
+def test_a_public_header_belongs_to_the_interface_over_all_rooms():
+    source = "#include <pvnet/pvnet.h>\n"
+    assert len(import_order.check_cpp(Path("csrc/runtime/x.cpp"), source, ROOT)) == 1
+    assert import_order.check_cpp(Path("csrc/capi/x.cpp"), source, ROOT) == []
+    assert import_order.check_cpp(Path("csrc/include/pvnet/pvnet.hpp"), source, ROOT) == []
 
 
 def test_a_circle_of_imports_is_found():
@@ -142,7 +143,7 @@ def test_the_budget_says_what_the_guard_finds(tmp_path):
         "pvnet/graph/a.py": "import pvnet.graph.b\n",
         "pvnet/graph/b.py": "import pvnet.graph.a\n",
         "bench/x.py": "import pvnet.cli.run\n",
-        "csrc/graph/x.cpp": '#include "runtime/lanes.hpp"\n',
+        "csrc/graph/x.cpp": '#include "runtime/stream.hpp"\n',
         "pvnet/graph/long.py": "x = 1\n" * 401,
         "docs/page.md": "see /" + "work/here\n",
     }

@@ -8,12 +8,12 @@
 namespace pvnet::cpu {
 
 #if defined(__x86_64__)
-const Backend& avx512_backend();
-const Backend& avx2_backend();
+const HostKernels& avx512_kernels();
+const HostKernels& avx2_kernels();
 #endif
 #if defined(__aarch64__)
-const Backend& neon_backend();
+const HostKernels& neon_kernels();
 #endif
-const Backend& scalar_backend();
+const HostKernels& scalar_kernels();
 
 }  // namespace pvnet::cpu

@@ -20,7 +20,7 @@ namespace {
 // simd_avx2.hpp comes first: the kernels are written over its types.
 #include "backends/cpu/generic/all.inl"
 }  // namespace
-const Backend& avx2_backend() { return backend; }
+const HostKernels& avx2_kernels() { return backend; }
 }  // namespace pvnet::cpu
 #ifdef __clang__
 #pragma clang attribute pop

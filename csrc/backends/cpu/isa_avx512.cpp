@@ -22,7 +22,7 @@ namespace {
 // simd_avx512.hpp comes first: the kernels are written over its types.
 #include "backends/cpu/generic/all.inl"
 }  // namespace
-const Backend& avx512_backend() { return backend; }
+const HostKernels& avx512_kernels() { return backend; }
 }  // namespace pvnet::cpu
 #ifdef __clang__
 #pragma clang attribute pop

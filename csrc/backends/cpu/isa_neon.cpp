@@ -15,6 +15,6 @@ namespace {
 // simd_neon.hpp comes first: the kernels are written over its types.
 #include "backends/cpu/generic/all.inl"
 }  // namespace
-const Backend& neon_backend() { return backend; }
+const HostKernels& neon_kernels() { return backend; }
 }  // namespace pvnet::cpu
 #endif

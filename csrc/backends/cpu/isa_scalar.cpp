@@ -15,5 +15,5 @@ namespace {
 // simd_scalar.hpp comes first: the kernels are written over its types.
 #include "backends/cpu/generic/all.inl"
 }  // namespace
-const Backend& scalar_backend() { return backend; }
+const HostKernels& scalar_kernels() { return backend; }
 }  // namespace pvnet::cpu

@@ -12,7 +12,7 @@ namespace {
 struct Entry {
   const char* name;
   bool runs;
-  const Backend& (*table)();
+  const HostKernels& (*table)();
 };
 
 // Best first; the sets this build lacks are listed too, so that a message can tell them apart from
@@ -29,19 +29,19 @@ struct Registry {
              __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
                  __builtin_cpu_supports("fma"),
-             cpu::avx512_backend},
+             cpu::avx512_kernels},
             {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
-             cpu::avx2_backend},
+             cpu::avx2_kernels},
 #else
             {"avx512", false, nullptr},
             {"avx2", false, nullptr},
 #endif
 #if defined(__aarch64__)
-            {"neon", true, cpu::neon_backend},
+            {"neon", true, cpu::neon_kernels},
 #else
             {"neon", false, nullptr},
 #endif
-            {"scalar", true, cpu::scalar_backend}} {
+            {"scalar", true, cpu::scalar_kernels}} {
     int n = 0;
     for (const Entry& e : entries) {
       if (e.runs) names[n++] = e.name;
@@ -61,8 +61,8 @@ const char* refusal(const char* what, const char* isa, bool from_environment) {
     if (usable[0] != 0) std::strncat(usable, ", ", sizeof usable - std::strlen(usable) - 1);
     std::strncat(usable, *p, sizeof usable - std::strlen(usable) - 1);
   }
-  std::snprintf(text, sizeof text, "[cpu_backend] %s: got \"%.40s\", expected one of %s. %s.", what,
-                isa, usable,
+  std::snprintf(text, sizeof text, "[find_backend] %s: got \"%.40s\", expected one of %s. %s.",
+                what, isa, usable,
                 from_environment ? "Unset or change the environment variable PVNET_CPU_ISA"
                                  : "Leave isa empty to take the best one");
   return text;
@@ -72,7 +72,7 @@ const char* refusal(const char* what, const char* isa, bool from_environment) {
 
 const char* const* cpu_isas() { return registry().names; }
 
-const Backend* cpu_backend(const char* isa, const char** why) {
+const HostKernels* cpu_kernels(const char* isa, const char** why) {
   bool from_environment = false;
   if (isa == nullptr || isa[0] == 0) {
     isa = std::getenv("PVNET_CPU_ISA");

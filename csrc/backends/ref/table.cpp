@@ -4,8 +4,8 @@
 
 namespace pvnet {
 
-const Backend& ref_backend() {
-  static constexpr Backend kTable{
+const HostKernels& ref_kernels() {
+  static constexpr HostKernels kTable{
       .name = "ref",
       .isa = "scalar",
       .conv_packed_floats = ref::conv_packed_floats,

@@ -21,7 +21,7 @@ void conv(const ConvArgs& a, int lo, int hi) {
   }
 }
 
-const Backend backend = {
+const HostKernels backend = {
     "cpu",   PVNET_ISA_NAME, conv_packed_floats, conv_pack,   conv_tiles, conv,
     pool,    eltwise,        upsample,           global_pool, affine,     softmax,
     load_u8, load_f32,       store_f32,          fma_block};

@@ -4,10 +4,11 @@
 
 #include <vector>
 
+#include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
-#include "runtime/row_memory.hpp"
+#include "runtime/cpu/row_memory.hpp"
 
-#include <pvnet/plan.hpp>
+#include "plan/plan.hpp"
 
 namespace pvnet {
 
@@ -28,6 +29,7 @@ class Executor {
                    const MapView& out);
 
   const Plan& plan_;
+  const HostKernels& kernels_;
   std::vector<SegmentView> segments_;
   std::vector<const float*> taps_;
 };

@@ -4,36 +4,40 @@
 // Immutable after compile(), shared by any number of Streams and threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <pvnet/graph.hpp>
-#include <pvnet/model_file.hpp>
-#include <pvnet/status.hpp>
+#include "backends/layout.hpp"
+#include "graph/graph.hpp"
+#include "graph/status.hpp"
+#include "model/model_file.hpp"
 
 namespace pvnet {
 
-struct Backend;
+struct Backend;   // csrc/backends/backend.hpp
 struct OpParams;  // csrc/plan/op_params.hpp: what a kernel call needs besides pointers
 
-// 64-byte aligned floats, zeroed.
-class AlignedFloats {
+// 64-byte aligned bytes, zeroed.
+class AlignedBytes {
  public:
-  AlignedFloats() = default;
-  explicit AlignedFloats(size_t n);
-  ~AlignedFloats();
-  AlignedFloats(AlignedFloats&& other) noexcept;
-  AlignedFloats& operator=(AlignedFloats&& other) noexcept;
-  float* data() { return data_; }
-  const float* data() const { return data_; }
+  AlignedBytes() = default;
+  explicit AlignedBytes(size_t n);
+  ~AlignedBytes();
+  AlignedBytes(AlignedBytes&& other) noexcept;
+  AlignedBytes& operator=(AlignedBytes&& other) noexcept;
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
+  float* floats() { return reinterpret_cast<float*>(data_); }
+  const float* floats() const { return reinterpret_cast<const float*>(data_); }
   size_t size() const { return size_; }
   void clear();  // zeros, as at first
 
  private:
-  float* data_ = nullptr;
+  std::byte* data_ = nullptr;
   size_t size_ = 0;
 };
 
@@ -56,11 +60,14 @@ struct Value {
   int node = -1;
   Shape shape;
   int halo_h = 0, halo_w = 0;
-  int64_t pixel_stride = 0, row_stride = 0, slot_stride = 0;  // floats
+  int64_t pixel_stride = 0, row_stride = 0;  // elements
+  int64_t slot_bytes = 0;
   int depth = 1;            // ring slots; firing J lies in slot J mod depth
   bool persistent = false;  // read in a later tick: part of the stream's state
-  int64_t offset = 0;       // floats from the start of the row's state (persistent) or scratch
+  int64_t offset = 0;       // bytes from the start of the row's state (persistent) or scratch
   Clock clock;
+  Dtype dtype = Dtype::f32;
+  Domain domain = Domain::spatial;
 };
 
 // A read through concat, delay and feedback nodes, which hold no memory of their own: start from a
@@ -86,7 +93,7 @@ struct PlanOp {
   int taps = 1, dilation = 1;  // temporal taps of every read, counted in firings of what is read
   double cost = 0;             // of one firing
   std::vector<std::vector<Segment>> operands;  // one list of segments per input edge
-  int64_t packed_offset = -1;                  // into packed weights
+  int64_t packed_offset = -1;                  // bytes into the packed weights
   std::shared_ptr<const OpParams> params;
 };
 
@@ -133,9 +140,9 @@ class Plan {
   int64_t hyper_period = 1;
   int64_t settle_ticks = 0;            // after this tick everything repeats with the hyper-period
   std::vector<TickSchedule> schedule;  // [hyper_period], index tick mod hyper_period
-  AlignedFloats packed;                // packed weights of all ops
-  int64_t state_floats = 0;            // per batch row
-  int64_t scratch_floats = 0;          // per batch row
+  AlignedBytes packed;                 // packed weights of all ops
+  int64_t state_bytes = 0;             // per batch row
+  int64_t scratch_bytes = 0;           // per batch row
   uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/lane_policy.hpp"
+#include "runtime/cpu/lane_policy.hpp"
 
 #include <algorithm>
 

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 namespace pvnet {
 
@@ -120,6 +120,9 @@ class Graph {
   // costs: measured microseconds per firing by node name; empty = the cost model.
   Result<Graph> wire(Wiring wiring, int stages,
                      const std::vector<std::pair<std::string, double>>& costs = {}) const;
+
+  // The finest cut: one stage for every operation with weights (partition.hpp has the rule).
+  Result<Graph> wire_layers(Wiring wiring) const;
 
   // The graph as it is stored in a model file, and back; every check of add() and check() is run.
   std::string to_json() const;

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include <pvnet/graph.hpp>
-#include <pvnet/status.hpp>
+#include "graph/graph.hpp"
+#include "graph/status.hpp"
 
 namespace pvnet {
 

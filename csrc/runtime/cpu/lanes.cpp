@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/lanes.hpp"
+#include "runtime/cpu/lanes.hpp"
 
 #include <string>
 #include <system_error>

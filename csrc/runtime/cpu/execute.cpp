@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/execute.hpp"
+#include "runtime/cpu/execute.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -48,7 +48,7 @@ MapGeometry geometry_of(const Value& v) {
   return {v.shape.h, v.shape.w, v.shape.c, v.halo_h, v.halo_w, v.pixel_stride, v.row_stride};
 }
 
-Executor::Executor(const Plan& plan) : plan_(plan) {
+Executor::Executor(const Plan& plan) : plan_(plan), kernels_(*plan.backend->kernels) {
   segments_.resize(static_cast<size_t>(plan.max_segments));
   taps_.resize(static_cast<size_t>(most_reads(plan)));
 }
@@ -78,8 +78,9 @@ void Executor::run(const TileRange& range, RowMemory& row, int64_t tick) {
     case Op::linear: {
       bind(op, 0, row, tick);
       const ConvArgs args{&op.params->conv, segments_.data(),
-                          plan_.packed.data() + op.packed_offset, out};
-      plan_.backend->conv(args, range.lo, range.hi);
+                          reinterpret_cast<const float*>(plan_.packed.data() + op.packed_offset),
+                          out};
+      kernels_.conv(args, range.lo, range.hi);
       break;
     }
     case Op::add:
@@ -103,17 +104,17 @@ void Executor::run_per_segment(const PlanOp& op, const TileRange& range, RowMemo
     switch (p.op) {
       case Op::max_pool:
       case Op::avg_pool:
-        plan_.backend->pool(pool_args(p, seg, out, c0), range.lo, range.hi);
+        kernels_.pool(pool_args(p, seg, out, c0), range.lo, range.hi);
         break;
       case Op::global_pool:
-        plan_.backend->global_pool({op.taps, seg, out, c0});
+        kernels_.global_pool({op.taps, seg, out, c0});
         break;
       case Op::upsample:
-        plan_.backend->upsample({p.attrs.mode, seg.g, newest, out, c0}, range.lo, range.hi);
+        kernels_.upsample({p.attrs.mode, seg.g, newest, out, c0}, range.lo, range.hi);
         break;
       case Op::normalize:
-        plan_.backend->affine({seg.g, newest, p.scale.data() + c0, p.shift.data() + c0, out, c0},
-                              range.lo, range.hi);
+        kernels_.affine({seg.g, newest, p.scale.data() + c0, p.shift.data() + c0, out, c0},
+                        range.lo, range.hi);
         break;
       default:
         break;  // lower() makes no other op
@@ -155,9 +156,9 @@ void Executor::run_eltwise(const PlanOp& op, const TileRange& range, RowMemory& 
       if (used[i] == s.c) used[i] = 0, ++segment[i];
     }
     args.out_c0 = c0;
-    plan_.backend->eltwise(args, range.lo, range.hi);
+    kernels_.eltwise(args, range.lo, range.hi);
   }
-  if (softmax) plan_.backend->softmax({out}, range.lo, range.hi);
+  if (softmax) kernels_.softmax({out}, range.lo, range.hi);
 }
 
 }  // namespace pvnet

@@ -9,30 +9,12 @@
 #include <string>
 #include <vector>
 
-#include <pvnet/plan.hpp>
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
+#include "plan/plan.hpp"
+#include "runtime/call_mark.hpp"
+#include "runtime/engine.hpp"
 
 namespace pvnet {
-
-enum class FrameType : uint8_t { u8_hwc, f32_chw };
-
-// A frame of one batch row; borrowed for the length of the call.
-struct FrameView {
-  FrameType type = FrameType::f32_chw;
-  const void* data = nullptr;
-  int64_t strides[3] = {
-      0, 0, 0};  // u8_hwc: (h, w, c) in bytes, w and c packed; f32_chw: (c, h, w) in elements
-  int h = 0, w = 0, c = 0;
-};
-
-// One executed tile range, for `pvnet trace`.
-struct TraceEvent {
-  int64_t tick = 0;  // of the first row that ran
-  int lane = 0;
-  int op = 0;  // index into plan.ops
-  int lo = 0, hi = 0;
-  int64_t begin_ns = 0, end_ns = 0;  // steady clock
-};
 
 // Where tick() puts its results, so that they belong to that tick whatever other threads try.
 struct TickResults {
@@ -76,20 +58,24 @@ class Stream {
 
   // Recording of what every lane did; capacity events are allocated here, not in tick().
   Status trace_start(size_t capacity);
+  // The same again until trace_clear() or trace_start(), so that no trace is lost where what is
+  // made of it fails.
   std::vector<TraceEvent> trace_stop();
-
-  // Tests only: overwrites every slot that holds no live firing, and all scratch, with NaN.
-  void poison_unwritten();
-  // Tests only: the caller makes every tick, as where other programs keep the CPUs busy.
-  void make_alone(bool alone);
+  void trace_clear();
 
   const Plan& plan() const;
   std::shared_ptr<const Plan> plan_ptr() const;
 
  private:
-  struct Impl;
-  explicit Stream(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  friend struct StreamHooks;  // runtime/test_hooks.hpp
+  Stream(std::shared_ptr<const Plan> plan, std::unique_ptr<Engine> engine);
+  Status store(const TickResults& results) const;
+  Rows rows(const uint8_t* mask) const { return {ticks_.data(), mask}; }
+
+  std::shared_ptr<const Plan> plan_;
+  std::unique_ptr<Engine> engine_;
+  std::vector<int64_t> ticks_;  // made by each row
+  mutable CallMark call_;
 };
 
 }  // namespace pvnet

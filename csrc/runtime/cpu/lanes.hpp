@@ -13,7 +13,7 @@
 
 #include "host/cpus.hpp"
 
-#include <pvnet/status.hpp>
+#include "graph/status.hpp"
 
 namespace pvnet {
 

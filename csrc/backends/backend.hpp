@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// An entry of the registry: what compile() and a Stream need of a machine.
+#pragma once
+
+#include "backends/layout.hpp"
+
+namespace pvnet {
+
+struct HostKernels;
+
+struct Backend {
+  const char* name = "";  // "ref", "cpu"
+  const char* isa = "";
+  Layout layout;
+  const HostKernels* kernels = nullptr;  // of backends whose kernels the host calls
+
+  int tiles(Op op, const ConvShape& conv, const Shape& out) const {
+    return layout.tiles(kernels, op, conv, out);
+  }
+};
+
+}  // namespace pvnet

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine of host kernels (ref, cpu): rows in host memory, worker lanes that share the tiles of
+// every phase of a tick.
+#pragma once
+
+#include <compare>
+#include <memory>
+#include <vector>
+
+#include "runtime/cpu/execute.hpp"
+#include "runtime/cpu/lane_policy.hpp"
+#include "runtime/cpu/lanes.hpp"
+#include "runtime/cpu/row_memory.hpp"
+#include "runtime/engine.hpp"
+
+namespace pvnet {
+
+class CpuEngine final : public Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> create(std::shared_ptr<const Plan> plan);
+
+  Status begin(const FrameView* frames, const Rows& rows) override;
+  Status tick(const Rows& rows) override;
+  Status read(int index, int row, int64_t ticks, float* dst) const override;
+  Status reset(int row) override;
+  Status save(int row, int64_t ticks, void* dst) const override;
+  Status load(int row, int64_t ticks, const void* src) override;
+  const Value* not_finite(int64_t ticks, const void* saved) const override;
+  int lanes_used() const override { return lanes_used_; }
+  TraceRecorder& trace() override { return trace_; }
+  void poison(int row, int64_t ticks) override;
+
+  // Tests only: the caller makes every tick, as where other programs keep the CPUs busy.
+  void make_alone(bool alone) { always_alone_ = alone; }
+
+ private:
+  // A row and where it stands in the hyper-period.
+  struct RowPhase {
+    int64_t phase = 0;
+    int row = 0;
+    auto operator<=>(const RowPhase&) const = default;
+  };
+
+  explicit CpuEngine(std::shared_ptr<const Plan> plan);
+  Status start_lanes();
+  void run_active();
+  void run_alone();
+  void run_lane(int lane);
+  void run_range(const TileRange& range, int lane);
+
+  std::shared_ptr<const Plan> plan_;
+  std::vector<RowMemory> rows_;
+  std::vector<Executor> executors_;  // by lane
+  std::unique_ptr<Lanes> lanes_;
+  LanePolicy policy_;
+  TraceRecorder trace_;
+  bool always_alone_ = false;
+  int lanes_used_ = 0;  // of the last tick
+
+  // The work of one tick, read by every lane.
+  const int64_t* ticks_ = nullptr;          // of every row
+  std::vector<RowPhase> due_;               // rows of this tick, those of one phase side by side
+  const RowPhase* active_begin_ = nullptr;  // rows that run the current schedule
+  const RowPhase* active_end_ = nullptr;
+  const TickSchedule* schedule_ = nullptr;
+};
+
+}  // namespace pvnet

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/frame.hpp"
+
+#include <cmath>
+#include <string>
+
+namespace pvnet {
+namespace {
+
+std::string shape_text(int c, int h, int w) {
+  return "[" + std::to_string(c) + ", " + std::to_string(h) + ", " + std::to_string(w) + "]";
+}
+
+bool all_finite(const FrameView& f) {
+  const auto* data = static_cast<const float*>(f.data);
+  for (int c = 0; c < f.c; ++c) {
+    for (int y = 0; y < f.h; ++y) {
+      const float* row = data + c * f.strides[0] + y * f.strides[1];
+      float sum = 0;  // x - x is 0 for finite x and NaN otherwise
+      if (f.strides[2] == 1) {
+        for (int x = 0; x < f.w; ++x) sum += row[x] - row[x];
+      } else {
+        for (int x = 0; x < f.w; ++x) sum += row[x * f.strides[2]] - row[x * f.strides[2]];
+      }
+      if (sum != 0 || std::isnan(sum)) return false;
+    }
+  }
+  return true;
+}
+
+Status check_frame(const FrameView& f, const Value& v, const Node& node, int row) {
+  if (f.data == nullptr) {
+    return {Code::invalid_argument, "[Stream.tick] a frame is missing: got null for input '" +
+                                        node.name + "' row " + std::to_string(row) +
+                                        ", expected pixels. Pass a frame for every row that "
+                                        "runs, or freeze the row."};
+  }
+  if (f.h != v.shape.h || f.w != v.shape.w || f.c != v.shape.c) {
+    return {Code::invalid_argument,
+            "[Stream.tick] the frame has the wrong size for input '" + node.name + "': got " +
+                shape_text(f.c, f.h, f.w) + ", expected " +
+                shape_text(v.shape.c, v.shape.h, v.shape.w) +
+                " (channels, height, width). Resize the frame, or compile for its size."};
+  }
+  if (f.type == FrameType::u8_hwc && (f.strides[2] != 1 || f.strides[1] != f.c)) {
+    return {Code::invalid_argument,
+            "[Stream.tick] the pixels of a uint8 frame are not packed: got strides " +
+                shape_text(static_cast<int>(f.strides[0]), static_cast<int>(f.strides[1]),
+                           static_cast<int>(f.strides[2])) +
+                " bytes, expected [any, " + std::to_string(f.c) + ", 1]. Make a contiguous copy."};
+  }
+  const int64_t row_bytes = int64_t{f.w} * f.c;
+  if (f.type == FrameType::u8_hwc && f.h > 1 && f.strides[0] > -row_bytes &&
+      f.strides[0] < row_bytes) {
+    return {Code::invalid_argument, "[Stream.tick] the rows of a uint8 frame overlap in input '" +
+                                        node.name + "': got a pitch of " +
+                                        std::to_string(f.strides[0]) +
+                                        " bytes, expected at least " + std::to_string(row_bytes) +
+                                        ". Pass the bytes from one row of the image to the next."};
+  }
+  if (f.type == FrameType::f32_chw && !all_finite(f)) {
+    return {Code::invalid_argument,
+            "[Stream.tick] the frame holds values that are not numbers: got NaN or Inf in input "
+            "'" +
+                node.name + "' row " + std::to_string(row) +
+                ", expected finite values. Drop or repair the frame; the stream is "
+                "unchanged."};
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_frames(const Plan& plan, const FrameView* frames, const uint8_t* mask) {
+  const int batch = plan.options.batch;
+  for (size_t i = 0; i < plan.input_values.size(); ++i) {
+    const Value& v = plan.values[plan.input_values[i]];
+    const Node& node = plan.graph.nodes()[v.node];
+    for (int r = 0; r < batch; ++r) {
+      if (mask != nullptr && mask[r] == 0) continue;
+      PVNET_TRY(check_frame(frames[i * batch + r], v, node, r));
+    }
+  }
+  return {};
+}
+
+}  // namespace pvnet
