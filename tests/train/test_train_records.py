@@ -19,6 +19,7 @@ from pvnet.errors import FileError
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench" / "accuracy"
 SHIPPED = sorted((BENCH / "records").glob("*.jsonl"))
+ROW = "predictive_k10_clocks-i3d_as_predictive_k10_p0"
 MESSAGE = re.compile(r"^\[accuracy\.records\] .+: got .+, expected .+\. .+\.$", re.DOTALL)
 
 
@@ -265,3 +266,16 @@ def test_a_table_of_no_records_says_so(files, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         table.main()
     assert "--records: got no *.jsonl" in capsys.readouterr().err
+
+
+def test_figures_of_a_shipped_model_come_from_one_row(files, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import ship_weights
+
+    path = BENCH / "records" / "actions-jhmdb-split1-seed0.jsonl"
+    (one,) = (r for r in files.read_records(path) if files.key(r) == ("clocks", ROW))
+    shown = ship_weights.figures(path, f"clocks/{ROW}")
+    assert shown["top1"] == round(one["result"]["top1"], 4)
+    assert shown["stages"] == one["result"]["stages"]
+    with pytest.raises(SystemExit, match=f"expected one of .*clocks/{ROW}"):
+        ship_weights.figures(path, ROW)
