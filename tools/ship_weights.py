@@ -1,9 +1,10 @@
 """Turns a trained model file into a shipped one: 16-bit kernels, measured figures in the metadata.
 
-    python tools/ship_weights.py RUN/model.safetensors NAME --record RECORD.json [--trained-on TEXT]
+    python tools/ship_weights.py RUN/model.safetensors NAME --trained-on TEXT
+        --records bench/accuracy/records/SETTING.jsonl --row FIGURE/ROW
 
 Kernels are written as F16, which halves the file; biases and norms stay F32. The figures are those
-of the records of bench/accuracy.
+of one record of bench/accuracy.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ WEIGHTS = Path(__file__).parent.parent / "pvnet" / "models" / "weights"
 SHOWN = ("pck@0.2_box", "pck@0.1_box", "pck@0.2_torso", "mean_error_px", "top1", "tick_top1")
 
 
-def figures(path: Path) -> dict[str, object]:
+def figures(path: Path, row: str) -> dict[str, object]:
     """The scores of a record with their intervals, and what they were measured on."""
-    result = json.loads(path.read_text())["result"]
+    lines = path.read_text().splitlines()
+    records = {f"{r['figure']}/{r['name']}": r for r in map(json.loads, lines)}
+    if row not in records:
+        raise SystemExit(f"--row: got {row!r}, expected one of {', '.join(records)}")
+    result = records[row]["result"]
     kept = {k: result[k] for k in ("data", "clips", "scored_ticks", "wiring", "stages")}
     for name in SHOWN:
         if result.get(name) is not None:
@@ -45,10 +50,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("name", help="of the shipped file, without its ending")
-    parser.add_argument("--record", type=Path, required=True, help="of bench/accuracy")
+    parser.add_argument("--records", type=Path, required=True, help="a JSONL of bench/accuracy")
+    parser.add_argument("--row", required=True, metavar="FIGURE/ROW", help="of these records")
     parser.add_argument("--trained-on", required=True, help="for people")
     args = parser.parse_args()
-    more = {"trained_on": args.trained_on, "figures": json.dumps(figures(args.record))}
+    more = {"trained_on": args.trained_on, "figures": json.dumps(figures(args.records, args.row))}
     write(args.model, WEIGHTS / f"{args.name}.safetensors", more)
 
 

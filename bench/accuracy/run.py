@@ -4,7 +4,8 @@
     python bench/accuracy/run.py techniques --task actions --data figures run.steps=400
     python bench/accuracy/run.py stages --task joints --data figures --list
 
-Trainings go to --runs (kept: a second figure uses them), one JSON record per row to --records.
+Trainings go to --runs (kept: a second figure uses them), a record per row to --records: to one
+SETTING.jsonl, with the scores of the clips in SETTING.npz (record_files.py).
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from typing import Any
 
 from average import average
 from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
+from record_files import Record, add_record, key, read_records
 
 from pvnet import data, runtime
 from pvnet.data.files.locks import locked
 from pvnet.evaluate.evaluation import Protocol, evaluate, first_scored, skipping
-from pvnet.files import write_whole
 from pvnet.graph import Graph
 from pvnet.runtime.machine import machine_record
 from pvnet.train.config import Config, set_override
@@ -161,7 +162,7 @@ def cut(row: Row, model: runtime.Model) -> Any:
     return fresh.stage_lists
 
 
-def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> dict[str, Any]:
+def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> Record:
     """The record of a row."""
     path = trained_model(row.training, args)
     model = runtime.load(path)
@@ -178,8 +179,9 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
     result.get("skipped", {}).pop("listed", None)  # the records tell how many, not which
     # The table compares rows clip by clip.
     kept = (SCORE[args.task], BESIDE[args.task])
-    result["per_clip"] = {k: v for k, v in result["per_clip"].items() if k in kept}
+    per_clip = {k: v for k, v in result.pop("per_clip").items() if k in kept}
     return {
+        "name": row.name,
         "figure": args.figure,
         "label": row.label,
         "row": asdict(row),
@@ -190,16 +192,8 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
         "result": result
         | {"stages": row.stages, "model": path.parent.name, "data": args.data.partition(":")[0]},
         "machine": machine_record(),
+        "per_clip": per_clip,
     }
-
-
-def document(record: dict[str, Any]) -> str:
-    """JSON for people, with the long lists of the clips on a line each."""
-    lists = record["result"].pop("per_clip")
-    text = json.dumps(record | {"per_clip": {k: k for k in lists}}, indent=1) + "\n"
-    for name, pairs in lists.items():
-        text = text.replace(f'"{name}": "{name}"', f'"{name}": {json.dumps(pairs)}')
-    return text
 
 
 def common_first_tick(wanted: list[Row], args: argparse.Namespace) -> int:
@@ -291,15 +285,12 @@ def main() -> None:
         task=args.task,
         crop=base.data.crop,
     )
-    records = args.records / folder(args) / args.figure
-    records.mkdir(parents=True, exist_ok=True)
+    records = args.records / f"{folder(args)}.jsonl"
     for row in wanted:
         if own_seed(row.training, args).seed != args.seed:
             continue
-        record = records / f"{row.name}.json"
-        if not record.exists():
-            text = document(score(row, args, dataset, first_tick))
-            write_whole(record, text)
+        if (args.figure, row.name) not in map(key, read_records(records)):
+            add_record(records, score(row, args, dataset, first_tick))
     print(f"records of {args.figure} are in {records}")
 
 

@@ -11,33 +11,33 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from matrix import BASE, BESIDE, COMPARED, FIGURES, LONGER, SCORE
+from record_files import Record, read_records
 
 from pvnet.evaluate.metrics import difference
 from pvnet.files import save_figure, write_whole
 
-Records = dict[tuple[str, str], list[dict[str, Any]]]
+Records = dict[tuple[str, str], list[Record]]
 
 
 def read(folder: Path) -> Records:
     """Records by (setting without its seed, figure), in the order of their files."""
     found: Records = defaultdict(list)
-    for path in sorted(folder.glob("*/*/*.json")):
-        record = json.loads(path.read_text()) | {"name": path.stem}
-        setting = re.sub(r"-seed\d+$", "", path.parts[-3])
-        found[setting, record["figure"]].append(record)
+    for path in sorted(folder.glob("*.jsonl")):
+        setting = re.sub(r"-seed\d+$", "", path.stem)
+        for record in read_records(path):
+            found[setting, record["figure"]].append(record)
     return found
 
 
-def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def merged(records: list[Record]) -> list[dict[str, Any]]:
     """One line per row: the mean over seeds, and the widest of the intervals of the seeds."""
-    by_row: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    by_row: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_row[record["name"]].append(record)
     lines = []
@@ -63,7 +63,7 @@ def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "clips": results[0]["clips"],
                 "first": results[0]["first_scored_tick"],
                 "delay": results[0]["information_latency_ticks"] + results[0]["protocol"]["late"],
-                "per_clip": {r["seed"]: r["per_clip"] for r in same if "per_clip" in r},
+                "per_clip": {r["seed"]: r["per_clip"] for r in same},
             }
         )
     return sorted(lines, key=lambda line: (line["stages"], line["label"]))
@@ -167,7 +167,9 @@ def main() -> None:
     )
     args = parser.parse_args()
     found = read(args.records)
-    known = {k for records in found.values() for r in records for k in r.get("per_clip", {})}
+    if not found:
+        parser.error(f"--records: got no *.jsonl in {args.records}, expected those of run.py")
+    known = {k for records in found.values() for r in records for k in r["per_clip"]}
     if args.score and args.score not in known:
         parser.error(f"--score: got {args.score!r}, expected one of {', '.join(sorted(known))}")
     args.out.mkdir(parents=True, exist_ok=True)

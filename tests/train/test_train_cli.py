@@ -181,6 +181,7 @@ def test_evaluation_needs_no_torch():
 def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(BENCH))
     import matrix
+    import record_files
     import run
     import table
 
@@ -192,14 +193,23 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     monkeypatch.setattr(sys, "argv", words)
     run.main()
     assert "training" in capsys.readouterr().out
-    records = list((tmp_path / "records").glob("*/*/*.json"))
-    at_seed_0 = {r.name for r in records}
+    path = tmp_path / "records" / "joints-held-seed0.jsonl"
+    records = record_files.read_records(path)
+    at_seed_0 = {r["name"] for r in records}
     assert len(records) == len({r.name for r in matrix.rows("techniques", "joints")})
-    firsts = {json.loads(r.read_text())["result"]["first_scored_tick"] for r in records}
-    assert len(firsts) == 1
-    assert not any("/private/place" in r.read_text() for r in records)
+    assert {r["figure"] for r in records} == {"techniques"}
+    assert len({r["result"]["first_scored_tick"] for r in records}) == 1
+    assert "/private/place" not in path.read_text()
+    whole = (path.read_bytes(), path.with_suffix(".npz").read_bytes())
     run.main()
-    assert "training" not in capsys.readouterr().out
+    assert capsys.readouterr().out.count("\n") == 1  # nothing is trained or scored
+    # A row whose line is gone is scored again, alone.
+    path.write_bytes(whole[0][: whole[0].index(b"\n") + 1])
+    run.main()
+    out = capsys.readouterr().out
+    assert "training" not in out
+    assert out.count("scoring") == len(records) - 1
+    assert (path.read_bytes(), path.with_suffix(".npz").read_bytes()) == whole
     monkeypatch.setattr(
         sys,
         "argv",
@@ -227,9 +237,9 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     monkeypatch.setattr(sys, "argv", [*seeded, "--without", "+ distillation"])
     run.main()
     assert "training sequential" not in capsys.readouterr().out
-    fresh = [r for r in (tmp_path / "records").glob("*-seed3/*/*.json")]
-    assert {r.name for r in fresh} < at_seed_0
-    for record in map(json.loads, (r.read_text() for r in fresh)):
+    fresh = record_files.read_records(path.with_name("joints-held-seed3.jsonl"))
+    assert {r["name"] for r in fresh} < at_seed_0
+    for record in fresh:
         assert (record["seed"], record["teacher_seed"]) == (3, 0)
         assert record["row"]["training"]["wiring"] == "predictive"
     argv = ["table.py", "--records", str(tmp_path / "records"), "--out", str(tmp_path / "out")]
