@@ -33,7 +33,7 @@ Status check_options(const CompileOptions& o) {
   }
   if (o.dtype != "f32") {
     return {Code::unsupported, "[compile] dtype is not available: got \"" + o.dtype +
-                                   "\", expected \"f32\". Do compile with dtype=\"f32\"."};
+                                   "\", expected \"f32\". Compile with dtype=\"f32\"."};
   }
   return {};
 }
@@ -97,7 +97,7 @@ Result<std::shared_ptr<const Plan>> Plan::compile(const Graph& graph, const Weig
     return Status{
         Code::out_of_memory,
         "[compile] the network does not fit the memory of this machine: got an allocation "
-        "failure, expected room for weights. Do use a smaller width, size or batch."};
+        "failure, expected room for weights. Use a smaller width, size or batch."};
   }
 }
 

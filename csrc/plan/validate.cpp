@@ -12,7 +12,7 @@ namespace proof {
 
 Status wrong(const std::string& what, const std::string& got, const std::string& expected) {
   return failed(Code::internal, "validate", what, got, expected,
-                "Do report this plan as a bug of pvnet.");
+                "Report this plan as a bug of pvnet.");
 }
 
 namespace {

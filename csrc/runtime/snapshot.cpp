@@ -97,7 +97,7 @@ Status Stream::snapshot(void* dst, size_t size_bytes) const {
     return {Code::invalid_argument, "[Stream.snapshot] the buffer has the wrong size: got " +
                                         std::to_string(size_bytes) + " bytes, expected " +
                                         std::to_string(snapshot_bytes()) +
-                                        ". Do ask snapshot_bytes() first."};
+                                        ". Ask snapshot_bytes() first."};
   }
   char* out = static_cast<char*>(dst) + sizeof(Header);
   const char* const body = out;

@@ -135,7 +135,7 @@ Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) 
       if (f.data == nullptr) {
         return {Code::invalid_argument, "[Stream.tick] a frame is missing: got null for input '" +
                                             node.name + "' row " + std::to_string(r) +
-                                            ", expected pixels. Do pass a frame for every row that "
+                                            ", expected pixels. Pass a frame for every row that "
                                             "runs, or freeze the row."};
       }
       if (f.h != v.shape.h || f.w != v.shape.w || f.c != v.shape.c) {
@@ -143,7 +143,7 @@ Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) 
                 "[Stream.tick] the frame has the wrong size for input '" + node.name + "': got " +
                     shape_text(f.c, f.h, f.w) + ", expected " +
                     shape_text(v.shape.c, v.shape.h, v.shape.w) +
-                    " (channels, height, width). Do resize the frame, or compile for its size."};
+                    " (channels, height, width). Resize the frame, or compile for its size."};
       }
       if (f.type == FrameType::u8_hwc && (f.strides[2] != 1 || f.strides[1] != f.c)) {
         return {Code::invalid_argument,
@@ -151,7 +151,7 @@ Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) 
                     shape_text(static_cast<int>(f.strides[0]), static_cast<int>(f.strides[1]),
                                static_cast<int>(f.strides[2])) +
                     " bytes, expected [any, " + std::to_string(f.c) +
-                    ", 1]. Do make a contiguous copy."};
+                    ", 1]. Make a contiguous copy."};
       }
       const int64_t row_bytes = int64_t{f.w} * f.c;
       if (f.type == FrameType::u8_hwc && f.h > 1 && f.strides[0] > -row_bytes &&
@@ -168,7 +168,7 @@ Status Stream::Impl::check_frames(const FrameView* frames, const uint8_t* mask) 
             "[Stream.tick] the frame holds values that are not numbers: got NaN or Inf in input "
             "'" +
                 node.name + "' row " + std::to_string(r) +
-                ", expected finite values. Do drop or repair the frame; the stream is "
+                ", expected finite values. Drop or repair the frame; the stream is "
                 "unchanged."};
       }
     }
@@ -229,7 +229,7 @@ Stream::~Stream() = default;
 Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan) {
   if (plan == nullptr) {
     return Status{Code::invalid_argument,
-                  "[Stream.create] there is no plan: got null, expected a compiled plan. Do call "
+                  "[Stream.create] there is no plan: got null, expected a compiled plan. Call "
                   "compile first."};
   }
   try {
@@ -239,10 +239,9 @@ Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan)
     PVNET_TRY(impl->start_lanes());
     return std::unique_ptr<Stream>(new Stream(std::move(impl)));
   } catch (const std::bad_alloc&) {
-    return Status{
-        Code::out_of_memory,
-        "[Stream.create] the state does not fit the memory of this machine: got an "
-        "allocation failure, expected room for every row. Do use a smaller batch or size."};
+    return Status{Code::out_of_memory,
+                  "[Stream.create] the state does not fit the memory of this machine: got an "
+                  "allocation failure, expected room for every row. Use a smaller batch or size."};
   }
 }
 
@@ -272,7 +271,7 @@ Status Stream::read_output(int index, int row, float* dst) const {
       row >= s.plan->options.batch) {
     return {Code::invalid_argument, "[Stream.read_output] no such output or row: got output " +
                                         std::to_string(index) + " row " + std::to_string(row) +
-                                        ", expected indices of the plan. Do look at plan.outputs."};
+                                        ", expected indices of the plan. Look at plan.outputs."};
   }
   s.store_output(index, row, dst);
   return {};
@@ -331,7 +330,7 @@ Status Stream::trace_start(size_t capacity) {
   if (capacity > kMaxEvents) {
     return {Code::invalid_argument, "[Stream.trace_start] the trace is too long: got " +
                                         std::to_string(capacity) + " events, expected at most " +
-                                        std::to_string(kMaxEvents) + ". Do trace fewer ticks."};
+                                        std::to_string(kMaxEvents) + ". Trace fewer ticks."};
   }
   // All of them before any is given up for its new one: an allocation may fail.
   std::vector<Impl::LaneTrace> fresh(impl_->traces.size());

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> Report:
     if args.out is not None:
         write_json(args.out, plain(document), where="bench")
     if args.picture is not None and not draw_speedup(document, args.picture):
-        note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'.")
+        note("no picture: matplotlib is not installed. Run pip install 'pvnet[viz]'.")
     return Report(document, _text(choice, document))
 
 

@@ -52,7 +52,7 @@ def write_pictures(
                 writer.write(picture(t))
                 bar.step()
     except UnsupportedError:
-        note("no video: PyAV is not installed. Do pip install 'pvnet[video]'. Writing stills.")
+        note("no video: PyAV is not installed. Run pip install 'pvnet[video]'. Writing stills.")
         path = path.with_name(f"{path.stem}_stills.ppm")
         shown = np.linspace(0, n - 1, min(_STILLS, n)).astype(int)
         write_ppm(path, np.concatenate([picture(int(t)) for t in shown], axis=0))
@@ -81,7 +81,7 @@ def write_timeline(directory: Path, graph: Graph) -> Path:
     try:
         draw.timeline(graph, path)
     except UnsupportedError:
-        note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'. Writing text.")
+        note("no picture: matplotlib is not installed. Run pip install 'pvnet[viz]'. Writing text.")
         path = directory / "timeline.txt"
         write_whole(path, draw.timeline_text(graph) + "\n", where="demo")
     return path

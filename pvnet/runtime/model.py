@@ -107,5 +107,5 @@ def to_model(source: object, where: str) -> Model:
         return Model(source.graph, source.export_weights(), metadata)
     raise InvalidArgumentError(
         f"[{where}] this is no model: got {type(source).__name__}, expected a pvnet.nn.Network, a "
-        "pvnet.runtime.Model, a path, or (graph, weights). Do load or build a model first."
+        "pvnet.runtime.Model, a path, or (graph, weights). Load or build a model first."
     )

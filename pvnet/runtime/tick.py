@@ -73,5 +73,5 @@ class Tick:
         except KeyError:
             raise InvalidArgumentError(
                 f"[Tick] there is no such output: got {name!r}, expected one of "
-                f"{sorted(self.outputs)}. Do ask for one of these."
+                f"{sorted(self.outputs)}. Ask for one of these."
             ) from None
