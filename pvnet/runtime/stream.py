@@ -232,6 +232,9 @@ class Stream:
         events = np.ascontiguousarray(self._core.trace_stop())
         return events.view(TRACE_DTYPE).reshape(-1)
 
+    def __repr__(self) -> str:
+        return f"Stream(ticks={self.ticks.tolist()}, of={self.plan!r})"
+
 
 class _Frames:
     """What has an image as it is; bare arrays and tensors with the time at which they came."""
