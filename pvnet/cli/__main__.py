@@ -15,7 +15,8 @@ from typing import Any
 from pvnet.cli.files import refuse_overwriting
 from pvnet.cli.report import Report, UsageError, plain
 from pvnet.cli.signals import Interrupted, as_interrupted, ending_signals
-from pvnet.errors import FileError, PvnetError
+from pvnet.distribution import missing, refuse_other
+from pvnet.errors import FileError, MissingPackageError, MixedInstallError, PvnetError
 from pvnet.files import reason
 
 COMMANDS = {
@@ -65,6 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 bad usage, 128 + n after signal n: 130 SIGINT, 143 SIGTERM, 129 SIGHUP.
     """
+    try:
+        refuse_other(sys.modules["pvnet"].__path__[0])  # its __init__.py may stand for ours
+    except MixedInstallError as error:
+        print(f"pvnet: {error}", file=sys.stderr)
+        return EXIT_FAILED
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
     parser = build_parser()
@@ -109,7 +115,10 @@ def _run(args: argparse.Namespace) -> int:
         return _fail(args, error, EXIT_USAGE)
     except KeyboardInterrupt as error:
         return _interrupted(args, as_interrupted(error))
-    except (PvnetError, OSError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        named = isinstance(error, MissingPackageError)
+        return _fail(args, error if named else missing(error, args.command), EXIT_FAILED)
+    except (PvnetError, OSError) as error:
         return _fail(args, error, EXIT_FAILED)
     except Exception as error:
         # No user is meant to see this; who asked for JSON gets JSON all the same.
@@ -168,7 +177,7 @@ def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:
             f"[{args.command}] memory ran out: got {message}, expected it to suffice. Use a "
             "smaller batch, shorter clips or smaller pictures."
         )
-    elif not isinstance(error, PvnetError | UsageError | OSError | ModuleNotFoundError):
+    elif not isinstance(error, PvnetError | UsageError | OSError):
         message = (
             f"[{args.command}] this should not happen: got {type(error).__name__}: {error}, "
             "expected a result or a clear error. Please report it with the trace above."

@@ -21,6 +21,7 @@ from pvnet.cli.report import Report, plain, table
 from pvnet.cli.sources import probe_frames
 from pvnet.cli.speedup_picture import draw_speedup
 from pvnet.cli.stats import latency_summary
+from pvnet.distribution import install
 from pvnet.errors import InternalError
 from pvnet.files import write_json
 from pvnet.graph import Graph
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> Report:
     if args.out is not None:
         write_json(args.out, plain(document), where="bench")
     if args.picture is not None and not draw_speedup(document, args.picture):
-        note("no picture: matplotlib is not installed. Run pip install 'pvnet[viz]'.")
+        note(f"no picture: matplotlib is not installed. Run {install('viz')}.")
     return Report(document, _text(choice, document))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pvnet.distribution import load
+
 from .augment import Augment
 from .clips import Clip, Dataset, Skipped
 from .specs import open_dataset
@@ -21,7 +23,5 @@ __all__ = ["Augment", "Batch", "Clip", "Dataset", "Skipped", "loader", "open_dat
 def __getattr__(name: str) -> Any:
     """`loader` and `Batch` on first use, because they import torch."""
     if name in ("loader", "Batch"):
-        from . import batches
-
-        return getattr(batches, name)
+        return getattr(load("pvnet.data.batches", f"data.{name}"), name)
     raise AttributeError(f"module 'pvnet.data' has no attribute {name!r}")
