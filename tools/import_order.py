@@ -13,7 +13,7 @@ from pathlib import Path
 # Rooms of one row do not know each other.
 PYTHON_ROWS = (
     ("errors", "_core", "__version__"),
-    ("distribution",),
+    ("distribution", "tables"),
     ("files",),
     ("graph", "video"),
     ("viz", "runtime"),
