@@ -1,5 +1,6 @@
 """`python -m pvnet <command>`: the same as `pvnet <command>`."""
 
+# PYTHON_ARGCOMPLETE_OK
 from __future__ import annotations
 
 import sys

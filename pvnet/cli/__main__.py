@@ -1,5 +1,6 @@
 """`pvnet <command>`: parses, runs the command's module, prints its report, sets the exit code."""
 
+# PYTHON_ARGCOMPLETE_OK
 from __future__ import annotations
 
 import argparse
@@ -74,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
     parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what may come next, and waits
+        with contextlib.suppress(ImportError):
+            importlib.import_module("argcomplete").autocomplete(parser)
     try:
         args, rest = parser.parse_known_args(words)
         # key=value words may stand anywhere, which argparse cannot do behind a subcommand.
