@@ -15,6 +15,7 @@ from pvnet.errors import PvnetError
 
 if TYPE_CHECKING:
     from pvnet import errors, models, nn, ops, video
+    from pvnet.distribution import get_cmake_dir, get_include
     from pvnet.graph import Graph
     from pvnet.runtime.compile import compile
     from pvnet.runtime.info import info
@@ -33,6 +34,8 @@ _ATTRIBUTES = {
     "Stream": "pvnet.runtime",
     "__version__": "pvnet._core",
     "compile": "pvnet.runtime",
+    "get_cmake_dir": "pvnet.distribution",
+    "get_include": "pvnet.distribution",
     "info": "pvnet.runtime",
     "load": "pvnet.runtime",
     "save": "pvnet.runtime",
@@ -47,6 +50,8 @@ __all__ = [
     "__version__",
     "compile",
     "errors",
+    "get_cmake_dir",
+    "get_include",
     "info",
     "load",
     "models",

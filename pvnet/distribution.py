@@ -7,7 +7,7 @@ import os
 import sys
 from types import ModuleType
 
-from pvnet.errors import MissingPackageError, MixedInstallError
+from pvnet.errors import MissingPackageError, MixedInstallError, UnsupportedError
 
 # On PyPI, `pvnet` is another project, which installs a package `pvnet` too.
 NAME = "pvnet-video"
@@ -57,6 +57,36 @@ def load(module: str, where: str) -> ModuleType:
         raise
     except ModuleNotFoundError as error:
         raise missing(error, where) from error
+
+
+def get_include() -> str:
+    """The folder to put on a compiler's include path, for `#include <pvnet/pvnet.h>`.
+
+    Raises:
+        UnsupportedError: this build has no libpvnet.
+    """
+    return _embedded("include", "pvnet/pvnet.h")
+
+
+def get_cmake_dir() -> str:
+    """The folder of `pvnetConfig.cmake`, for `find_package(pvnet)`: pass it as `pvnet_DIR`.
+
+    Raises:
+        UnsupportedError: this build has no libpvnet.
+    """
+    return _embedded("lib/cmake/pvnet", "pvnetConfig.cmake")
+
+
+def _embedded(folder: str, file: str) -> str:
+    """A folder of the package; an editable install has it elsewhere than the Python files."""
+    package = sys.modules["pvnet"].__path__
+    for path in (os.path.join(part, *folder.split("/")) for part in package):
+        if os.path.exists(os.path.join(path, file)):
+            return path
+    raise UnsupportedError(
+        f"[pvnet] this build has no libpvnet: got no {folder}/{file} in {list(package)}, expected "
+        f"it. Run pip install --force-reinstall {NAME}, or build with PVNET_SHARED=ON."
+    )
 
 
 def refuse_other(package: str, path: list[str] | None = None) -> None:
