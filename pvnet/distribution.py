@@ -14,6 +14,7 @@ NAME = "pvnet-video"
 # Module of an optional package -> extra that brings it.
 EXTRAS = {
     "av": "video",
+    "filelock": "video",
     "matplotlib": "viz",
     "ray": "ray",
     "safetensors": "train",
