@@ -2,7 +2,10 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-install(TARGETS pvnet EXPORT pvnetTargets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+if(DEFINED SKBUILD)
+  set(pvnet_namelink NAMELINK_SKIP)
+endif()
+install(TARGETS pvnet EXPORT pvnetTargets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ${pvnet_namelink}
         RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(FILES "${PROJECT_SOURCE_DIR}/csrc/include/pvnet/pvnet.h"
               "${PROJECT_SOURCE_DIR}/csrc/include/pvnet/pvnet.hpp"
@@ -19,6 +22,9 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/pvnetConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/pvnetConfigVersion.cmake"
         DESTINATION "${pvnet_package_dir}")
 
+if(DEFINED SKBUILD) # -lpvnet needs the link that a wheel cannot have
+  return()
+endif()
 # Relative to the .pc file, so that an installed tree can be moved; depth of lib/x/pkgconfig counted.
 string(REGEX REPLACE "[^/]+" ".." pvnet_pc_up "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 set(pvnet_pc_prefix "\${pcfiledir}/${pvnet_pc_up}")

@@ -1,4 +1,4 @@
-"""Joints from a camera, live, always on the newest frame; needs pvnet[video].
+"""Joints from a camera, live, always on the newest frame; needs pvnet-video[video].
 
     python examples/webcam.py [0 | rtsp://... | clip.mp4] [--model PATH|NAME]
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pvnet import distribution as _distribution
+from pvnet.errors import PvnetError
+
 if TYPE_CHECKING:
     from pvnet import errors, models, nn, ops, video
-    from pvnet.errors import PvnetError
+    from pvnet.distribution import get_cmake_dir, get_include
     from pvnet.graph import Graph
     from pvnet.runtime.compile import compile
     from pvnet.runtime.info import info
@@ -22,14 +25,17 @@ if TYPE_CHECKING:
 
     __version__: str
 
+_distribution.refuse_other(__path__[0])
+
 # Name -> module it lives in; a module stands for itself. Nothing is imported before it is used.
 _ATTRIBUTES = {
     "Graph": "pvnet.graph",
     "Plan": "pvnet.runtime",
-    "PvnetError": "pvnet.errors",
     "Stream": "pvnet.runtime",
     "__version__": "pvnet._core",
     "compile": "pvnet.runtime",
+    "get_cmake_dir": "pvnet.distribution",
+    "get_include": "pvnet.distribution",
     "info": "pvnet.runtime",
     "load": "pvnet.runtime",
     "save": "pvnet.runtime",
@@ -58,6 +64,8 @@ __all__ = [
     "__version__",
     "compile",
     "errors",
+    "get_cmake_dir",
+    "get_include",
     "info",
     "load",
     "models",
@@ -68,13 +76,21 @@ __all__ = [
 ]
 
 
+class _NotInstalledError(PvnetError, AttributeError):
+    """A module whose packages are not installed."""
+
+
 if not TYPE_CHECKING:  # else every misspelt name would be of type Any
 
     def __getattr__(name: str) -> Any:
         if name in _ATTRIBUTES:
             value = getattr(importlib.import_module(_ATTRIBUTES[name]), name)
         elif name in _MODULES:
-            value = importlib.import_module(f"pvnet.{name}")
+            try:
+                value = importlib.import_module(f"pvnet.{name}")
+            except _distribution.MissingPackageError as error:
+                # `help(pvnet)` and completion at a prompt go on after an AttributeError only.
+                raise _NotInstalledError(str(error)) from error
         else:
             raise AttributeError(f"module 'pvnet' has no attribute {name!r}")
         globals()[name] = value

@@ -37,3 +37,11 @@ class InternalError(PvnetError, RuntimeError):
 
 class OutOfMemoryError(PvnetError, MemoryError):
     """The machine has not the memory that was asked for; what existed before is as it was."""
+
+
+class MixedInstallError(PvnetError, ImportError):
+    """Another project's package `pvnet` is installed into, or beside, this one."""
+
+
+class MissingPackageError(ModuleNotFoundError, UnsupportedError):
+    """An optional package is not installed; the message names the extra that brings it."""

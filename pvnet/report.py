@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
+import importlib
+import io
+import re
+import shutil
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from pvnet.tables import WIDTH, layout
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Align columns: text to the left, numbers to the right.
+    """Align columns: text to the left, numbers to the right; 80 columns, or as the terminal has.
+
+    Where stdout is a terminal and the package rich is installed, it is coloured.
 
     Args:
         header: column titles.
         rows: one sequence of cells per row; None prints as `-`, floats with 3 significant digits.
     """
     cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
     right = [
         bool(rows) and all(row[i] is None or isinstance(row[i], int | float) for row in rows)
         for i in range(len(header))
     ]
+    if not sys.stdout.isatty():
+        return layout(header, cells, right=right)
+    width = shutil.get_terminal_size((WIDTH, 24)).columns
+    return _coloured(layout(header, cells, right=right, width=width))
 
-    def line(values: Sequence[str]) -> str:
-        parts = [
-            value.rjust(width) if flush else value.ljust(width)
-            for value, width, flush in zip(values, widths, right)
-        ]
-        return "  ".join(parts).rstrip()
 
-    rule = "  ".join("-" * width for width in widths)
-    return "\n".join([line(header), rule, *(line(row) for row in cells)])
+def _coloured(text: str) -> str:
+    """The heading stands out, as far as the terminal can and rich is there; else as it is."""
+    try:
+        rich = importlib.import_module("rich.console")
+    except ImportError:
+        return text
+    console = rich.Console(file=io.StringIO(), force_terminal=True)
+    heading, rule, body = re.split(r"^(-[- ]*)$", text, maxsplit=1, flags=re.MULTILINE)
+    for part, style in ((heading, "bold"), (rule, "dim"), (body, None)):
+        console.print(part, style=style, end="", markup=False, highlight=False, soft_wrap=True)
+    return str(console.file.getvalue())
 
 
 def _cell(value: object) -> str:

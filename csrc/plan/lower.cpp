@@ -87,7 +87,7 @@ Status refuse_fused_softmax(const Node& node) {
   if (node.attrs.act != Act::softmax || node.op == Op::act) return {};
   return {Code::unsupported, "[compile] node '" + node.name +
                                  "' has a fused softmax: got act=\"softmax\", expected none, relu, "
-                                 "silu or sigmoid. Do add a separate act(x, \"softmax\") node."};
+                                 "silu or sigmoid. Add a separate act(x, \"softmax\") node."};
 }
 
 // Looked at before segments are made: concats of concats double them at every step.

@@ -71,7 +71,7 @@ Status pack_weights(Plan& plan, const Weights& weights) {
     const std::vector<float>* bias = find(weights, node.name + ".bias");
     if (weight == nullptr) {
       return {Code::internal, "[compile] weight of node '" + node.name +
-                                  "' vanished: got none, expected one. Do report this bug."};
+                                  "' vanished: got none, expected one. Report this bug."};
     }
     const int out_c = op.params->conv.out_c;
     const float* w = weight->data();

@@ -36,7 +36,7 @@ Status wrong_rank(const BorrowedArray& a, int batch) {
               "float32 [" +
               b +
               ", channels, height, width] (the first axis may be left out when "
-              "batch is 1). Do reshape the frame."};
+              "batch is 1). Reshape the frame."};
 }
 
 const uint8_t* pack(const uint8_t* src, const int64_t* dims, const int64_t* strides,
@@ -58,7 +58,7 @@ Status add_views(Frames& frames, int batch) {
   if (a.dtype != DType::u8 && a.dtype != DType::f32) {
     return {Code::invalid_argument,
             std::string("[") + kWhere + "] the array has the wrong dtype: got " +
-                to_string(a.dtype) + ", expected uint8 or float32. Do convert the frame."};
+                to_string(a.dtype) + ", expected uint8 or float32. Convert the frame."};
   }
   const bool batched = a.rank == 4;
   if (!(batched && a.shape[0] == batch) && !(a.rank == 3 && batch == 1)) {
@@ -171,7 +171,7 @@ py::tuple tick(Stream& stream, const py::list& inputs, const py::object& rows) {
                                                  "] the number of inputs is wrong: got " +
                                                  std::to_string(inputs.size()) + ", expected " +
                                                  std::to_string(stream.plan().input_values.size()) +
-                                                 ". Do pass one frame per input node."});
+                                                 ". Pass one frame per input node."});
   }
   for (const py::handle& input : inputs) {
     frames.arrays.push_back(unwrap(borrow(input, kWhere)));

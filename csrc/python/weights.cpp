@@ -38,7 +38,7 @@ Weights weights_from_dict(const py::dict& dict, const char* where) {
       raise_if_failed({Code::invalid_argument,
                        std::string("[") + where +
                            "] a weight has no name: got a key that is no "
-                           "string, expected names such as 'stem.weight'. Do use string keys."});
+                           "string, expected names such as 'stem.weight'. Use string keys."});
     }
     const auto name = key.cast<std::string>();
     const std::string what = std::string(where) + ": weight '" + name + "'";
@@ -50,9 +50,9 @@ Weights weights_from_dict(const py::dict& dict, const char* where) {
     } else if (a.dtype == DType::f64) {
       copy_dense<double>(a, t.data);
     } else {
-      raise_if_failed(
-          {Code::invalid_argument, "[" + what + "] the dtype is wrong: got " + to_string(a.dtype) +
-                                       ", expected float32 or float64. Do convert it."});
+      raise_if_failed({Code::invalid_argument, "[" + what + "] the dtype is wrong: got " +
+                                                   to_string(a.dtype) +
+                                                   ", expected float32 or float64. Convert it."});
     }
     out.emplace(name, std::move(t));
   }

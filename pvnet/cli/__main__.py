@@ -1,5 +1,6 @@
 """`pvnet <command>`: parses, runs the command's module, prints its report, sets the exit code."""
 
+# PYTHON_ARGCOMPLETE_OK
 from __future__ import annotations
 
 import argparse
@@ -15,7 +16,8 @@ from typing import Any
 from pvnet.cli._common.files import refuse_overwriting
 from pvnet.cli._common.report import Report, UsageError
 from pvnet.cli._common.signals import Interrupted, as_interrupted, ending_signals
-from pvnet.errors import FileError, PvnetError
+from pvnet.distribution import missing, refuse_other
+from pvnet.errors import FileError, MissingPackageError, MixedInstallError, PvnetError
 from pvnet.files import reason
 from pvnet.report import plain
 
@@ -66,9 +68,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 bad usage, 128 + n after signal n: 130 SIGINT, 143 SIGTERM, 129 SIGHUP.
     """
+    try:
+        refuse_other(sys.modules["pvnet"].__path__[0])  # its __init__.py may stand for ours
+    except MixedInstallError as error:
+        print(f"pvnet: {error}", file=sys.stderr)
+        return EXIT_FAILED
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
     parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what may come next, and waits
+        with contextlib.suppress(ImportError):
+            importlib.import_module("argcomplete").autocomplete(parser)
     try:
         args, rest = parser.parse_known_args(words)
         # key=value words may stand anywhere, which argparse cannot do behind a subcommand.
@@ -110,7 +120,10 @@ def _run(args: argparse.Namespace) -> int:
         return _fail(args, error, EXIT_USAGE)
     except KeyboardInterrupt as error:
         return _interrupted(args, as_interrupted(error))
-    except (PvnetError, OSError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        named = isinstance(error, MissingPackageError)
+        return _fail(args, error if named else missing(error, args.command), EXIT_FAILED)
+    except (PvnetError, OSError) as error:
         return _fail(args, error, EXIT_FAILED)
     except Exception as error:
         # No user is meant to see this; who asked for JSON gets JSON all the same.
@@ -169,7 +182,7 @@ def _fail(args: argparse.Namespace, error: BaseException, code: int) -> int:
             f"[{args.command}] memory ran out: got {message}, expected it to suffice. Use a "
             "smaller batch, shorter clips or smaller pictures."
         )
-    elif not isinstance(error, PvnetError | UsageError | OSError | ModuleNotFoundError):
+    elif not isinstance(error, PvnetError | UsageError | OSError):
         message = (
             f"[{args.command}] this should not happen: got {type(error).__name__}: {error}, "
             "expected a result or a clear error. Please report it with the trace above."

@@ -20,6 +20,7 @@ from pvnet.cli._common.progress import Progress, note
 from pvnet.cli._common.report import Report
 from pvnet.cli._common.sources import probe_frames
 from pvnet.cli._common.stats import latency_summary
+from pvnet.distribution import install
 from pvnet.errors import InternalError
 from pvnet.files import write_json
 from pvnet.graph import Graph
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> Report:
     if args.out is not None:
         write_json(args.out, plain(document), where="bench")
     if args.picture is not None and not draw_speedup(document, args.picture):
-        note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'.")
+        note(f"no picture: matplotlib is not installed. Run {install('viz')}.")
     return Report(document, _text(choice, document))
 
 

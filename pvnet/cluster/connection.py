@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pvnet.errors import InvalidArgumentError, PvnetError, UnsupportedError
+from pvnet.distribution import install
+from pvnet.errors import InvalidArgumentError, MissingPackageError, PvnetError
 
 _ANSWER_S = 5.0
 # No item and no result is large, so Ray need not reserve a third of the memory for them.
@@ -37,14 +38,15 @@ def load_ray() -> Any:
     """The module `ray`.
 
     Raises:
-        UnsupportedError: if Ray is not installed.
+        MissingPackageError: if Ray is not installed.
     """
     try:
         return importlib.import_module("ray")
     except ImportError as error:
-        raise UnsupportedError(
+        raise MissingPackageError(
             f"[cluster] spreading work needs Ray: got {error}, expected the package ray. "
-            'Run pip install "pvnet[ray]", on every machine of the cluster.'
+            f"Run {install('ray')}, on every machine of the cluster.",
+            name="ray",
         ) from error
 
 

@@ -248,7 +248,7 @@ class _Force:
         except self._ray.exceptions.RayTaskError as error:  # the worker lives
             raise ClusterError(
                 f"[cluster] what a worker gave back cannot travel: got {brief(error)}, "
-                "expected results and errors that can be pickled. Do give back plain data."
+                "expected results and errors that can be pickled. Give back plain data."
             ) from error
         except self._ray.exceptions.RayError as error:
             self._ray.kill(worker)  # it may only have been out of reach

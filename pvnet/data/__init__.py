@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pvnet.data.batches.augment import Augment
 from pvnet.data.clips import Clip, Dataset, Skipped
 from pvnet.data.specs import open_dataset
+from pvnet.distribution import load
 
 if TYPE_CHECKING:
     from pvnet.data.batches.loader import Batch, loader
@@ -21,7 +22,5 @@ __all__ = ["Augment", "Batch", "Clip", "Dataset", "Skipped", "loader", "open_dat
 def __getattr__(name: str) -> Any:
     """`loader` and `Batch` on first use, because they import torch."""
     if name in ("loader", "Batch"):
-        from pvnet.data.batches import loader as module
-
-        return getattr(module, name)
+        return getattr(load("pvnet.data.batches.loader", f"data.{name}"), name)
     raise AttributeError(f"module 'pvnet.data' has no attribute {name!r}")

@@ -131,7 +131,7 @@ def evaluate(
     if not counts:
         raise InvalidArgumentError(
             f"[evaluate] nothing to score: got {total} clips, none readable with {task} and "
-            f"more than {first} frames (the first tick that counts), expected at least 1. Do use "
+            f"more than {first} frames (the first tick that counts), expected at least 1. Use "
             "other clips or fewer stages."
         )
     return {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from pvnet.tables import glued, layout
 
 if TYPE_CHECKING:
     from pvnet.graph.base import GraphBase
@@ -21,7 +22,9 @@ def describe(graph: GraphBase) -> str:
         f"{_count(len(nodes), 'node')}, {_count(len(stages), 'stage')}, {graph.wiring} wiring, "
         f"hyper-period {_count(graph.hyper_period, 'tick')}"
     )
-    rows = [["stage", "nodes", "first node", "last node", "MMAC", "cost", "delays in", "every"]]
+    header = ["stage", "nodes", "first .. last node", "MMAC", "cost", "delays in", "every"]
+    right = [True, True, False, True, True, False, False]
+    rows: list[list[str]] = []
     stage_of = {n.name: n.stage for n in nodes}
     members: list[list[NodeInfo]] = [[] for _ in stages]
     for n in nodes:
@@ -42,22 +45,25 @@ def describe(graph: GraphBase) -> str:
             [
                 str(stage.index),
                 str(len(mine)),
-                mine[0].name,
-                mine[-1].name,
+                _ends(mine[0].name, mine[-1].name),
                 f"{stage.macs / 1e6:.2f}",
                 f"{share:.1f} %",
                 ", ".join(
-                    f"{d} from {'feedback ' if f else ''}{s}" for s, d, f in delays[:4]
+                    glued(f"{d} from {'feedback ' if f else ''}{s}") for s, d, f in delays[:4]
                 ) + (", ..." if len(delays) > 4 else "") or "-",
                 ", ".join(map(str, periods)),
             ]
         )  # fmt: skip
-    lines = [head, *_table(rows), *(_output(o) for o in graph.outputs)]
+    lines = [head, layout(header, rows, right=right), *(_output(o) for o in graph.outputs)]
     lines.append(
         f"bound: total cost / slowest stage = {bound:.2f}: so many times faster than one lane a "
         "tick can get by running whole stages side by side"
     )
     return "\n".join(lines)
+
+
+def _ends(first: str, last: str) -> str:
+    return first if first == last else f"{first} {glued('.. ' + last)}"
 
 
 def _count(n: int, what: str) -> str:
@@ -72,18 +78,3 @@ def _output(o: OutputInfo) -> str:
         f"information latency {_count(o.information_latency_ticks, 'tick')}, "
         f"warm-up {_count(o.warm_up_ticks, 'tick')}, receptive field {sees}"
     )
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as their widest cell; numbers to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    right = (0, 1, 4, 5)
-    lines = []
-    for row in rows:
-        cells = [
-            c.rjust(w) if i in right else c.ljust(w)
-            for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "-" * max(len(line) for line in lines))
-    return lines

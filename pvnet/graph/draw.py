@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pvnet.errors import UnsupportedError
+from pvnet.distribution import install
+from pvnet.errors import MissingPackageError
 from pvnet.files import save_figure
 from pvnet.graph.arguments import refuse
 from pvnet.graph.timeline import Cell, cells, fresh_skips
@@ -66,7 +67,7 @@ def timeline(
         A matplotlib figure.
 
     Raises:
-        UnsupportedError: matplotlib is not installed.
+        MissingPackageError: matplotlib is not installed.
         InvalidArgumentError: another file format, or ticks out of range.
     """
     if path is not None and Path(path).suffix.lower() not in FORMATS:
@@ -82,9 +83,10 @@ def timeline(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UnsupportedError(
+        raise MissingPackageError(
             "[draw.timeline] matplotlib is missing: got no module, expected matplotlib >= 3.8. "
-            "Install pvnet[viz]."
+            f"Run {install('viz')}.",
+            name="matplotlib",
         ) from error
     table = cells(graph, ticks=ticks)
     columns = len(table[0])

@@ -34,7 +34,7 @@ def check_width(where: str, width: float) -> None:
     if not number or not 0.0 < width <= 16.0:
         raise InvalidArgumentError(
             f"[{where}] width scales the channels: got {width!r}, expected a number in (0, 16]. "
-            "Do pass e.g. width=0.25 for a small network."
+            "Pass e.g. width=0.25 for a small network."
         )
 
 
@@ -48,7 +48,7 @@ def check_choice(where: str, name: str, value: object, choices: Sequence[object]
         supported = ", ".join(repr(c) for c in choices)
         raise InvalidArgumentError(
             f"[{where}] unknown {name}: got {value!r}, expected one of {supported}. "
-            f"Do pass one of the supported values as {name}=."
+            f"Pass one of the supported values as {name}=."
         )
 
 
@@ -61,7 +61,7 @@ def check_positive(where: str, name: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidArgumentError(
             f"[{where}] {name} is a count: got {value!r}, expected an integer >= 1. "
-            f"Do pass a positive {name}=."
+            f"Pass a positive {name}=."
         )
 
 
@@ -78,7 +78,7 @@ def check_size(where: str, size: int | Sequence[int], *, multiple: int) -> tuple
         raise InvalidArgumentError(
             f"[{where}] the frame size does not fit the network: got {size!r}, expected (height, "
             f"width) of at least 32 pixels, each a multiple of {multiple}. "
-            f"Do pass size={tuple(nearest)}."
+            f"Pass size={tuple(nearest)}."
         )
     return pair[0], pair[1]
 
@@ -106,7 +106,7 @@ def cut_at(names: Sequence[str], starts: Sequence[str]) -> list[list[str]]:
         if not hits:
             raise InvalidArgumentError(
                 f"[models.cut_at] no node begins a stage: got {start!r}, expected one of "
-                f"{list(names)}. Do name a node of the graph or its prefix."
+                f"{list(names)}. Name a node of the graph or its prefix."
             )
         begin.append(hits[0])
     return [list(names[a:b]) for a, b in zip(begin, [*begin[1:], len(names)], strict=True)]

@@ -154,7 +154,7 @@ def par_densenet_graph(
     if int(feedback) < 0:
         raise InvalidArgumentError(
             f"[{where}] feedback comes from the past: got {feedback!r}, expected an age of at "
-            "least 1 tick, True or False. Do pass feedback=True."
+            "least 1 tick, True or False. Pass feedback=True."
         )
 
     graph = Graph()

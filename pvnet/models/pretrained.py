@@ -132,7 +132,7 @@ def chosen(
     if wiring == "pipelined" and stages is None and model.graph.n_stages == 1:
         raise InvalidArgumentError(
             f"[models.pretrained] a pipeline needs its number of stages: got stages=None for "
-            f"{name!r}, expected at least 2. Do pass stages=."
+            f"{name!r}, expected at least 2. Pass stages=."
         )
     return model, wiring
 
@@ -206,7 +206,7 @@ def _family(name: str) -> list[Pretrained]:
         raise InvalidArgumentError(
             f"[models.pretrained] unknown pretrained model: got {name!r}, expected one of "
             f"{', '.join(map(repr, begun or families))} or a file of these: "
-            f"{_listed(everything)}. Do pass one of these names."
+            f"{_listed(everything)}. Pass one of these names."
         )
     return [one for one in everything if one.family == begun[0]]
 
@@ -229,7 +229,7 @@ def _missing(
     wanted = f"wiring={wiring!r}" + ("" if stages is None else f", stages={stages}")
     return InvalidArgumentError(
         f"[models.pretrained] there are no trained weights for this: got {name!r} with {wanted}, "
-        f"expected one of {_listed(found)}. Do ask for one of these, for wiring='pipelined' (the "
+        f"expected one of {_listed(found)}. Ask for one of these, for wiring='pipelined' (the "
         "sequential weights in any number of stages), or train one with `pvnet distill`."
     )
 

@@ -40,6 +40,6 @@ def build(name: str, **config: Any) -> Graph:
     if unknown:
         raise InvalidArgumentError(
             f"[models.build] {name} has no such argument: got {', '.join(unknown)}, expected some "
-            f"of {', '.join(known)}. Do remove or rename it."
+            f"of {', '.join(known)}. Remove or rename it."
         )
     return function(**config)

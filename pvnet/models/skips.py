@@ -47,7 +47,7 @@ def add_skips(graph: Graph, skips: Skips, *, head: str, channels: int) -> Graph:
     if head not in editor.specs:
         raise InvalidArgumentError(
             f"[{where}] the head is not in the graph: got {head!r}, expected one of "
-            f"{list(editor.specs)}. Do name the node that reads the features."
+            f"{list(editor.specs)}. Name the node that reads the features."
         )
     if skips == "all":
         for target in editor.entries():

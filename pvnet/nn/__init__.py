@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from pvnet.distribution import missing
+
+try:
+    import torch as _torch  # noqa: F401  # the first import that can fail
+except ModuleNotFoundError as error:
+    raise missing(error, "nn") from error
+
 from pvnet.nn.conv import CausalConv3d
 from pvnet.nn.from_torch import from_torch
 from pvnet.nn.layer_state import LayerState, StreamingLayer

@@ -8,6 +8,13 @@ They are registered as `torch.ops.pvnet.*` and work under `torch.compile(fullgra
 
 from __future__ import annotations
 
+from pvnet.distribution import missing
+
+try:
+    import torch as _torch  # noqa: F401  # the first import that can fail
+except ModuleNotFoundError as error:
+    raise missing(error, "ops") from error
+
 from pvnet.ops import reference
 from pvnet.ops.causal_conv import causal_conv3d, causal_conv3d_step
 from pvnet.ops.pool import (

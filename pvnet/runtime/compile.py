@@ -54,7 +54,7 @@ def compile(
         if value is not None and (not isinstance(value, int) or value < low):
             raise InvalidArgumentError(
                 f"[compile] {name} is out of range: got {value!r}, expected an integer of at least "
-                f"{low}. Do pass a count."
+                f"{low}. Pass a count."
             )
     core = _core.Plan.compile(
         model.graph.core,

@@ -16,6 +16,8 @@ from pvnet.graph import Graph
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_TOLD = ("pretrained", "model", "task")  # what a repr shows of the metadata
+
 Weights = dict[str, "NDArray[np.float32]"]
 
 
@@ -49,6 +51,12 @@ class Model:
         """The same weights with other timing; see `pvnet.Graph.wire`."""
         graph = self.graph.wire(wiring, stages=stages)
         return Model(graph, self.weights, dict(self.metadata))
+
+    def __repr__(self) -> str:
+        """Graph, size and what the file says of itself; the weights themselves are too many."""
+        count = sum(np.asarray(w).size for w in self.weights.values())
+        told = "".join(f", {k}={self.metadata[k]!r}" for k in _TOLD if k in self.metadata)
+        return f"Model({self.graph!r}, {count:,} parameters{told})"
 
 
 def load(path: str | os.PathLike[str] | bytes | Model) -> Model:
@@ -107,5 +115,5 @@ def to_model(source: object, where: str) -> Model:
         return Model(source.graph, source.export_weights(), metadata)
     raise InvalidArgumentError(
         f"[{where}] this is no model: got {type(source).__name__}, expected a pvnet.nn.Network, a "
-        "pvnet.runtime.Model, a path, or (graph, weights). Do load or build a model first."
+        "pvnet.runtime.Model, a path, or (graph, weights). Load or build a model first."
     )

@@ -84,7 +84,7 @@ class Stream:
             if set(frame) != set(self._inputs):
                 raise InvalidArgumentError(
                     f"[Stream.tick] the frames do not match the inputs: got {sorted(frame)}, "
-                    f"expected {sorted(self._inputs)}. Do pass one frame per input."
+                    f"expected {sorted(self._inputs)}. Pass one frame per input."
                 )
             return [frame[name] for name in self._inputs]
         return [frame]
@@ -216,7 +216,7 @@ class Stream:
         if not isinstance(snapshot, bytes):
             raise InvalidArgumentError(
                 f"[Stream.restore] this is no snapshot: got {type(snapshot).__name__}, expected "
-                "bytes. Do pass what snapshot() gave."
+                "bytes. Pass what snapshot() gave."
             )
         self._core.restore(snapshot)
 
@@ -231,6 +231,9 @@ class Stream:
         """
         events = np.ascontiguousarray(self._core.trace_stop())
         return events.view(TRACE_DTYPE).reshape(-1)
+
+    def __repr__(self) -> str:
+        return f"Stream(ticks={self.ticks.tolist()}, of={self.plan!r})"
 
 
 class _Frames:

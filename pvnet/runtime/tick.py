@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pvnet.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 
     import numpy as np
     from numpy.typing import NDArray
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @dataclass
 class Tick:
     """The outputs of one tick and what is known about them.
+
+    It reads like a mapping of its outputs: `tick["joints"]`, `list(tick)`, `dict(tick)`.
 
     Attributes:
         outputs: float32 arrays [b, c, h, w], or [b, c] where h = w = 1, by name; own memory, never
@@ -73,5 +75,29 @@ class Tick:
         except KeyError:
             raise InvalidArgumentError(
                 f"[Tick] there is no such output: got {name!r}, expected one of "
-                f"{sorted(self.outputs)}. Do ask for one of these."
+                f"{sorted(self.outputs)}. Ask for one of these."
             ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the outputs, in the order of their declaration."""
+        return iter(self.outputs)
+
+    def __len__(self) -> int:
+        """How many outputs there are."""
+        return len(self.outputs)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an output of that name."""
+        return name in self.outputs
+
+    def keys(self) -> KeysView[str]:
+        """The names of the outputs."""
+        return self.outputs.keys()
+
+    def values(self) -> ValuesView[NDArray[np.float32]]:
+        """The arrays of the outputs."""
+        return self.outputs.values()
+
+    def items(self) -> ItemsView[str, NDArray[np.float32]]:
+        """Name and array of every output."""
+        return self.outputs.items()

@@ -5,8 +5,9 @@ Evaluation and its metrics need no torch; everything else does, and is imported 
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from pvnet.distribution import load
 
 if TYPE_CHECKING:
     from pvnet.evaluate import evaluate
@@ -39,6 +40,6 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name not in _ATTRIBUTES:
             raise AttributeError(f"module 'pvnet.train' has no attribute {name!r}")
-        value = getattr(importlib.import_module(_ATTRIBUTES[name]), name)
+        value = getattr(load(_ATTRIBUTES[name], f"train.{name}"), name)
         globals()[name] = value
         return value

@@ -38,7 +38,7 @@ def only_run(folder: Path) -> Iterator[None]:
         if not free:
             raise StateError(
                 f"[train] the folder is in use: got {str(folder)!r}, in which another process "
-                "trains, expected one run at a time. Do wait for it, or pass another folder."
+                "trains, expected one run at a time. Wait for it, or pass another folder."
             )
         yield
 

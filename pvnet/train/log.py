@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pvnet.errors import UnsupportedError
+from pvnet.distribution import install
+from pvnet.errors import MissingPackageError
 from pvnet.files import save_figure, write_whole
 
 
@@ -22,16 +23,17 @@ class Log:
         tensorboard: also write events.
 
     Raises:
-        UnsupportedError: for those where TensorBoard is not installed.
+        MissingPackageError: for those where TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, *, step: int, tensorboard: bool = False) -> None:
         self._events: Any = None
         if tensorboard:
             if importlib.util.find_spec("tensorboard") is None:
-                raise UnsupportedError(
+                raise MissingPackageError(
                     "[train] run.tensorboard needs TensorBoard: got no package tensorboard, "
-                    'expected it. Run pip install "pvnet[train]", or leave it out.'
+                    f"expected it. Run {install('train')}, or leave it out.",
+                    name="tensorboard",
                 )
             writer = importlib.import_module("torch.utils.tensorboard")
             self._events = writer.SummaryWriter(str(folder), purge_step=step)

@@ -26,7 +26,7 @@ def scored_ticks(ticks: int, *, warm_up: int, prediction_latency: int) -> Tensor
     if first >= ticks:
         raise InvalidArgumentError(
             f"[train.losses] no tick is left to learn from: got clips of {ticks} frames, expected "
-            f"more than the {first} ticks of warm-up. Do use longer clips (data.frames), carried "
+            f"more than the {first} ticks of warm-up. Use longer clips (data.frames), carried "
             "state (run.carry), or a smaller loss.warm_up."
         )
     return torch.arange(ticks) >= first
@@ -156,7 +156,7 @@ def activation_matching(
         if ours.shape != theirs.shape:
             raise InvalidArgumentError(
                 f"[train.activation_matching] node {name!r} differs: got {list(ours.shape)} in the "
-                f"student, expected {list(theirs.shape)} as in the teacher. Do use a teacher of "
+                f"student, expected {list(theirs.shape)} as in the teacher. Use a teacher of "
                 "the same architecture."
             )
         b, _, t = ours.shape[:3]
@@ -166,6 +166,6 @@ def activation_matching(
     if not terms:
         raise InvalidArgumentError(
             "[train.activation_matching] nothing to match: got no node, expected at least one "
-            "stage. Do choose stages of Network.stage_outputs()."
+            "stage. Choose stages of Network.stage_outputs()."
         )
     return torch.stack(terms).sum()

@@ -136,7 +136,7 @@ class Run:
         if self.carried is not None and processes != self.group.world:
             raise StateError(
                 f"[train] every process carries rows of its own: got {self.group.world} processes, "
-                f"expected {processes} as in the checkpoint. Do start as many."
+                f"expected {processes} as in the checkpoint. Start as many."
             )
         self.net.load_state_dict(checkpoint.under("net", tensors))
         checkpoint.restore_optimiser(self.optimiser, checkpoint.under("optimiser", tensors))

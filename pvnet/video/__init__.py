@@ -1,6 +1,6 @@
 """Videos in and out: files, folders, cameras, synthetic figures; live policies; a writer.
 
-Needs numpy only; files and cameras need PyAV (`pip install "pvnet[video]"`).
+Needs numpy only; files and cameras need PyAV (`pip install "pvnet-video[video]"`).
 """
 
 from __future__ import annotations

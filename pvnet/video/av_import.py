@@ -5,21 +5,23 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from pvnet.errors import UnsupportedError
+from pvnet.distribution import install
+from pvnet.errors import MissingPackageError
 
 
 def load_av() -> Any:
     """The module `av`.
 
     Raises:
-        UnsupportedError: if PyAV is not installed.
+        MissingPackageError: if PyAV is not installed.
     """
     try:
         return importlib.import_module("av")
     except ImportError as error:
-        raise UnsupportedError(
+        raise MissingPackageError(
             f"[video] reading and writing video needs PyAV: got {error}, expected the package av. "
-            'Run pip install "pvnet[video]".'
+            f"Run {install('video')}.",
+            name="av",
         ) from error
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pvnet.errors import InvalidArgumentError
-from pvnet.video.raster import draw_rectangle
 from pvnet.viz.font import GLYPH_HEIGHT, draw_text, text_size
+from pvnet.viz.shapes import draw_rectangle
 
 _PANEL = (12, 15, 20)
 _FIRST = (86, 204, 140)

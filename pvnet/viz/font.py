@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.video.raster import blend, clip_box
+from pvnet.viz.shapes import stamp
 
 GLYPH_WIDTH, GLYPH_HEIGHT, ADVANCE = 5, 9, 6
 
@@ -166,21 +166,19 @@ def draw_text(
     """
     if not text:
         return
-    mask = text_mask(text, scale=scale)
+    mask, rim = _masks(text, scale)
     if shadow > 0:
-        rim = np.pad(mask, scale)
-        wide = rim.copy()
-        for dy in (-scale, 0, scale):
-            for dx in (-scale, 0, scale):
-                np.maximum(wide, np.roll(rim, (dy, dx), (0, 1)), out=wide)
-        _stamp(image, wide * np.float32(shadow), at[0] - scale, at[1] - scale, (8, 10, 14))
-    _stamp(image, mask * np.float32(opacity), at[0], at[1], color)
+        stamp(image, rim, at[0] - scale, at[1] - scale, color=(8, 10, 14), opacity=shadow)
+    stamp(image, mask, at[0], at[1], color=color, opacity=opacity)
 
 
-def _stamp(
-    image: NDArray[Any], mask: NDArray[np.float32], x: int, y: int, color: tuple[float, ...]
-) -> None:
-    box = clip_box(image, x, y, x + mask.shape[1] - 1, y + mask.shape[0] - 1)
-    if box is not None:
-        x0, y0, x1, y1 = box
-        blend(image, box, mask[y0 - y : y1 - y, x0 - x : x1 - x], color)
+@lru_cache(maxsize=256)
+def _masks(text: str, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Ink and the rim around it, wider by `scale` on every side; 255 where there is some."""
+    mask = text_mask(text, scale=scale)
+    rim = np.pad(mask, scale)
+    wide = rim.copy()
+    for dy in (-scale, 0, scale):
+        for dx in (-scale, 0, scale):
+            np.maximum(wide, np.roll(rim, (dy, dx), (0, 1)), out=wide)
+    return (mask * 255).astype(np.uint8), (wide * 255).astype(np.uint8)

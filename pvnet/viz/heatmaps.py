@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import SIDE
 from pvnet.viz.pose import side_color
+from pvnet.viz.shapes import tint
 
 # Standard deviation, in cells, of the bumps that the joint networks learn to draw.
 BUMP = 1.2
@@ -129,22 +130,12 @@ def draw_heatmaps(image: NDArray[Any], heat: ArrayLike, *, opacity: float = 0.7)
             f"[viz.draw_heatmaps] shape of heat: got {maps.shape}, expected [joints, h, w]. "
             "Pass the heatmaps of one frame."
         )
-    h, w = image.shape[:2]
-    rows = _bilinear(h, maps.shape[1])
-    columns = _bilinear(w, maps.shape[2])
     sides = np.array([SIDE[j] if j < len(SIDE) else 0 for j in range(len(maps))])
-    for side in (-1, 0, 1):
-        if (sides == side).any():
-            alpha = rows @ np.clip(maps[sides == side], 0, 1).max(axis=0) @ columns.T
-            part = (np.asarray(side_color(side), np.float32) - image) * alpha[..., None] * opacity
-            image[...] = np.clip(image + part, 0, 255).astype(image.dtype)
-
-
-def _bilinear(n: int, m: int) -> NDArray[np.float32]:
-    """[n, m] weights that stretch m values to n, edges matched."""
-    at = np.clip((np.arange(n) + 0.5) * (m / n) - 0.5, 0, m - 1)
-    low = np.minimum(at.astype(np.int64), max(m - 2, 0))
-    out = np.zeros((n, m), np.float32)
-    out[np.arange(n), low] = 1 - (at - low)
-    out[np.arange(n), np.minimum(low + 1, m - 1)] += at - low
-    return out
+    tint(
+        image,
+        [
+            (np.clip(maps[sides == side], 0, 1).max(axis=0) * np.float32(opacity), side_color(side))
+            for side in (-1, 0, 1)
+            if (sides == side).any()
+        ],
+    )

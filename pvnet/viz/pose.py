@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import JOINTS, SIDE, SKELETON
-from pvnet.video.raster import draw_disc, draw_line
+from pvnet.viz.shapes import draw_disc, draw_line
 
 Color = tuple[float, float, float]
 

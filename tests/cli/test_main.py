@@ -13,8 +13,9 @@ from pvnet.report import plain, table
 ERROR = re.compile(r"\[.+\] .+: got .+, expected .+\. .+\.", re.DOTALL)
 
 
-def test_help_lists_every_command(pvnet_process):
-    done = pvnet_process("--help")
+@pytest.mark.parametrize("module", ["pvnet", "pvnet.cli"])
+def test_help_lists_every_command(pvnet_process, module):
+    done = pvnet_process("--help", program=("-m", module))
     assert done.code == 0
     assert all(name in done.out for name in COMMANDS)
     assert done.err == ""

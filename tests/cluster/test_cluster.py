@@ -171,7 +171,7 @@ def test_bad_clusters_are_refused(monkeypatch, tmp_path):
         (tmp_path / "ray" / "ray_current_cluster").write_text(nobody)  # of one that has crashed
         refused(ClusterError, doubled, [1], Cluster("auto"))
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert 'pip install "pvnet[ray]"' in refused(UnsupportedError, doubled, [1], Cluster())
+    assert 'pip install "pvnet-video[ray]"' in refused(UnsupportedError, doubled, [1], Cluster())
 
 
 def test_labels_of_a_cluster_are_those_of_one_process(folder, tmp_path, address):

@@ -46,3 +46,43 @@ def test_one_after_the_other(tmp_path):
             pass
         with lock_if_free(tmp_path) as free, lock_if_free(tmp_path) as second:
             assert (free, second) == (True, False)
+
+
+def test_a_folder_is_as_it_was_afterwards(tmp_path):
+    with lock_if_free(tmp_path) as free:
+        assert free
+        assert list(tmp_path.iterdir()) != []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_holds_nothing(tmp_path):
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from pvnet.data.locks import lock_if_free\n"
+        "with lock_if_free(Path(sys.argv[1])) as free:\n"
+        "    os._exit(7 if free else 1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == 7
+    with lock_if_free(tmp_path) as free:
+        assert free
+
+
+def test_a_child_that_ends_in_order_takes_no_lock_away(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from pvnet.data.locks import lock_if_free
+place = Path(sys.argv[1])
+with lock_if_free(place) as free:
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        with lock_if_free(place) as again:
+            print(free, again)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "True False\n", done.stderr

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from embed_build import ROOT, Installed, run
 
+import pvnet
+
 
 def test_c_and_cpp_programs_against_the_package(installed: Installed, tmp_path: Path) -> None:
     run(
@@ -33,6 +35,30 @@ def test_example_builds_with_cmake_and_runs(installed: Installed, tmp_path: Path
     assert len(lines) == 8
     assert "warming up" in lines[0]
     assert re.match(r"tick 7: class \d \(\w+\), score -?\d", lines[-1])
+
+
+def test_example_builds_against_the_python_package(installed: Installed, tmp_path: Path) -> None:
+    example = ROOT / "examples" / "embed_c"
+    run("cmake", "-S", example, "-B", tmp_path, f"-Dpvnet_DIR={pvnet.get_cmake_dir()}")
+    run("cmake", "--build", tmp_path)
+    cache = (tmp_path / "CMakeCache.txt").read_text()
+    assert f"pvnet_DIR:UNINITIALIZED={pvnet.get_cmake_dir()}" in cache
+    assert "tick 2" in run(tmp_path / "embed_c", installed.model, "3")
+
+
+def test_the_python_package_carries_headers_and_one_library(
+    installed: Installed, tmp_path: Path
+) -> None:
+    include = Path(pvnet.get_include())
+    assert {p.name for p in (include / "pvnet").iterdir()} == {"pvnet.h", "pvnet.hpp"}
+    (library,) = Path(pvnet.get_cmake_dir()).parents[1].glob("libpvnet.so*")
+    lines = run("readelf", "-d", library)
+    assert re.search(rf"SONAME.*\[{re.escape(library.name)}\]", lines)
+    program = tmp_path / "embed_c"
+    source = ROOT / "examples" / "embed_c" / "main.c"
+    folder = f"-Wl,-rpath,{library.parent}"
+    run("cc", "-std=c99", source, "-o", program, f"-I{include}", library, folder)
+    assert "tick 2" in run(program, installed.model, "3")
 
 
 def test_example_builds_with_pkg_config(installed: Installed, tmp_path: Path) -> None:

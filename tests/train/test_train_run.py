@@ -84,5 +84,5 @@ def test_events_for_tensorboard(tmp_path, monkeypatch):
     found = [e.value for e in events.Scalars("loss")]
     assert found == pytest.approx(losses(tmp_path / "a"), rel=1e-6)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UnsupportedError, match=r"pvnet\[train\]"):
+    with pytest.raises(UnsupportedError, match=r"pvnet-video\[train\]"):
         run(tmp_path / "b", small(run_tensorboard=True, run_steps=3))

@@ -286,7 +286,8 @@ def test_missing_av_names_the_cure(monkeypatch, tmp_path):
     from pvnet.errors import UnsupportedError
 
     monkeypatch.setitem(sys.modules, "av", None)
-    assert 'pip install "pvnet[video]"' in refused(UnsupportedError, video.open, tmp_path / "x.mp4")
+    cure = refused(UnsupportedError, video.open, tmp_path / "x.mp4")
+    assert 'pip install "pvnet-video[video]"' in cure
 
 
 SAMPLES = Path(os.environ.get("PVNET_TEST_DATA", "/nonexistent")) / "samples"

@@ -12,6 +12,7 @@ from pvnet import viz
 from pvnet.cli._common.overlay import enlarged
 from pvnet.cli._common.progress import Progress, note
 from pvnet.cli._demo.demo_run import DemoRun
+from pvnet.distribution import install
 from pvnet.errors import UnsupportedError
 from pvnet.files import write_whole
 from pvnet.graph import Graph, draw
@@ -52,7 +53,7 @@ def write_pictures(
                 writer.write(picture(t))
                 bar.step()
     except UnsupportedError:
-        note("no video: PyAV is not installed. Do pip install 'pvnet[video]'. Writing stills.")
+        note(f"no video: PyAV is not installed. Run {install('video')}. Writing stills.")
         path = path.with_name(f"{path.stem}_stills.ppm")
         shown = np.linspace(0, n - 1, min(_STILLS, n)).astype(int)
         write_ppm(path, np.concatenate([picture(int(t)) for t in shown], axis=0))
@@ -81,7 +82,7 @@ def write_timeline(directory: Path, graph: Graph) -> Path:
     try:
         draw.timeline(graph, path)
     except UnsupportedError:
-        note("no picture: matplotlib is not installed. Do pip install 'pvnet[viz]'. Writing text.")
+        note(f"no picture: matplotlib is not installed. Run {install('viz')}. Writing text.")
         path = directory / "timeline.txt"
         write_whole(path, draw.timeline_text(graph) + "\n", where="demo")
     return path

