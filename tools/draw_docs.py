@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/depth_parallel.md: `python tools/draw_docs.py [FOLDER]`.
+"""Draws the pictures of the README and of docs/: `python tools/draw_docs.py [FOLDER]`.
 
 The pictures come from the graphs themselves (`pvnet.graph.draw`), so they show what the program
 does. The same graphs give the same bytes with the same matplotlib.
@@ -7,6 +7,7 @@ does. The same graphs give the same bytes with the same matplotlib.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ import pvnet
 from pvnet.files import save_figure
 from pvnet.graph.draw import timeline
 from pvnet.graph.timeline import cells
+
+sys.path.insert(0, str(Path(__file__).parent))  # also where Python is told to leave it out
+from draw_idea import draw_idea
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -185,16 +189,18 @@ def draw_all(folder: Path) -> list[Path]:
         The files written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    sequential, pipelined = (chain().wire(wiring, STAGES) for wiring in ("sequential", "pipelined"))
+    draw_idea(folder / "idea.svg", sequential, pipelined)
     draw_time(folder / "wall_time.png")
     draw_seen(folder / "seen.png")
     graphs: dict[str, Any] = {
-        "pipelined": chain().wire("pipelined", STAGES),
+        "pipelined": pipelined,
         "fresh_skip": chain(skip=True).wire("predictive", SKIP_STAGES),
         "clocks": clocked().wire("predictive", CLOCK_STAGES),
     }
     for name, graph in graphs.items():
         save_figure(timeline(graph), folder / f"{name}.png", dpi=DPI)
-    return sorted(folder.glob("*.png"))
+    return sorted([*folder.glob("*.png"), *folder.glob("*.svg")])
 
 
 def main() -> None:

@@ -120,8 +120,9 @@ class Reads {
     for (const Hop& hop : s.hops) {
       const Clock& c = hop.clock;
       constexpr int64_t kFar = int64_t{1} << 50;  // no sum of these leaves 64 bits
-      if (c.period < 1 || c.period > kFar || std::abs(c.origin) > kFar ||
-          std::abs(hop.delay) > kFar || s.hops.size() > 64) {
+      const auto near = [](int64_t x) { return x >= -kFar && x <= kFar; };
+      if (c.period < 1 || !near(c.period) || !near(c.origin) || !near(hop.delay) ||
+          s.hops.size() > 64) {
         return wrong("hops from " + who() + " to " + quoted(src.name), "none of a graph", "some");
       }
       told.add(hop);

@@ -81,7 +81,7 @@ typedef struct pvnet_stream pvnet_stream;
 /* ---- Library --------------------------------------------------------------------------------- */
 
 PVNET_API int pvnet_api_version(void);     /* PVNET_API_VERSION of the library that is loaded */
-PVNET_API const char* pvnet_version(void); /* "0.1.0" */
+PVNET_API const char* pvnet_version(void); /* "0.2.0" */
 PVNET_API const char* pvnet_status_name(int status); /* "ok", "invalid_argument", ... */
 
 /* "[where] what is wrong: got X, expected Y. Do Z." Never NULL; "" when nothing failed yet in this

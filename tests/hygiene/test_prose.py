@@ -1,0 +1,114 @@
+"""Prose: sentences of the README and of docs/ are short, and what measures them finds long ones."""
+
+from __future__ import annotations
+
+from statistics import median
+
+import pytest
+from pages import ROOT, files
+from sentences import sentences
+
+MEDIAN = 16
+MOST = 32
+MEASURED = [
+    p.relative_to(ROOT).as_posix() for p in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+]
+# A changelog has entries, not sentences.
+PAGES = [p.relative_to(ROOT).as_posix() for p in files(".md") if p.name != "CHANGELOG.md"]
+
+
+def words(count: int) -> str:
+    """That many words, without an end."""
+    return " ".join(["word"] * count)
+
+
+def too_long(page: str, text: str) -> list[str]:
+    """What a writer must shorten, as `file:line: N words: the sentence`."""
+    return [
+        f"{page}:{s.line}: {s.words} words: {s.text}" for s in sentences(text) if s.words > MOST
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_sentence_is_long(page):
+    found = too_long(page, (ROOT / page).read_text())
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("page", sorted(MEASURED))
+def test_most_sentences_of_a_page_are_short(page):
+    lengths = [s.words for s in sentences((ROOT / page).read_text())]
+    assert median(lengths) <= MEDIAN
+
+
+LONG = {
+    "a paragraph": words(40) + ".",
+    "no end": words(40),
+    "wrapped": "\n".join([words(10)] * 4) + ".",
+    "a list item": f"* {words(40)}.",
+    "a wrapped list item": f"* {words(20)}\n  {words(20)}.",
+    "a numbered item": f"1. {words(20)}\n   {words(20)}.",
+    "a nested item": f"* {words(3)}\n  * {words(20)}\n    {words(20)}.",
+    "a second paragraph of an item": f"* {words(5)}.\n\n  {words(20)}\n  {words(20)}.",
+    "an indented paragraph of an item": f"1. {words(5)}.\n\n    {words(40)}.",
+    "a quotation": f"> {words(20)}\n> {words(20)}.",
+    "an abbreviation": f"{words(20)}, e.g. {words(20)}.",
+    "an abbreviation in brackets": f"{words(20)} (i.e. {words(20)}).",
+    "names of authors": f"{words(20)} of Jhuang et al. {words(20)}.",
+    "a decimal": f"{words(20)} 0.5 {words(20)}.",
+    "a file name": f"{words(20)} a.py {words(20)}.",
+    "an ellipsis": f"{words(20)} 0, 1, ... {words(20)}.",
+    "code with a period": f"{words(20)} `a. B` {words(20)}.",
+    "a link": f"{words(20)} [{words(10)}](a.md) {words(10)}.",
+    "a colon": f"{words(20)}: {words(20)}.",
+    "a semicolon": f"{words(20)}; {words(20)}.",
+    "bold": f"**{words(20)}** {words(20)}.",
+    "a dash": " \u2014 ".join([words(1)] * 40) + ".",
+    "after a table": f"| a |\n|---|\n{words(40)}.",
+    "after code": f"```\na\n```\n{words(40)}.",
+    "after a heading": f"# A\n{words(40)}.",
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_a_long_sentence_is_found(text):
+    assert len(too_long("page.md", text + "\n")) == 1
+
+
+SHORT = {
+    "two sentences": f"{words(20)}. {words(20)}.",
+    "two that end in code": f"{words(20)} `code`. `code` {words(20)}.",
+    "two that end in brackets": f"({words(20)}.) {words(20)}.",
+    "two that end in bold": f"**{words(20)}.** {words(20)}.",
+    "two paragraphs": f"{words(20)}\n\n{words(20)}",
+    "two items": f"* {words(20)}\n* {words(20)}",
+    "an item that a paragraph introduces": f"{words(20)}:\n* {words(20)}",
+    "a code block": f"```\n{words(40)}.\n```",
+    "a fenced block with another fence in it": f"````\n```\n{words(40)}\n```\n````",
+    "an indented block": f"{words(5)}:\n\n    {words(40)}.",
+    "an indented block of several lines": f"{words(5)}:\n\n" + f"    {words(20)}\n" * 3,
+    "inline code": f"{words(20)} `{words(40)}`.",
+    "a table": f"| {words(40)} |\n|---|\n| {words(40)} |",
+    "a heading": f"## {words(40)}",
+    "a comment": f"<!-- no-run: {words(40)} -->",
+    "a picture": f"![{words(40)}](a.png)",
+    "the address of a link": f"[{words(20)}](a.md#{'-'.join(['word'] * 40)}).",
+    "signs": f"{words(20)} {'= ' * 20}.",
+}
+
+
+@pytest.mark.parametrize("text", SHORT.values(), ids=SHORT)
+def test_what_is_short_or_no_sentence_passes(text):
+    assert too_long("page.md", text + "\n") == []
+
+
+def test_a_complaint_names_file_line_and_sentence():
+    text = f"# A\n\nShort one here. Begins on this line\n{words(40)}.\n"
+    (found,) = too_long("docs/a.md", text)
+    assert found == f"docs/a.md:3: 44 words: Begins on this line {words(40)}."
+
+
+def test_words_are_counted():
+    text = "At 0.5 `a b c` and [two words](x.md), e.g. a - b.\n"
+    assert [s.words for s in sentences(text)] == [9]
+    assert [s.words for s in sentences("One two three. Four.\n")] == [3]  # a label is none
