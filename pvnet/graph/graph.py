@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from pvnet import _core
 from pvnet.graph import arguments as arg
@@ -105,7 +105,7 @@ class Graph(Builders):
                     where, "costs have no use", lists, "a number of stages", "Leave out costs."
                 )
             return Graph.from_core(self._core.wire(wiring, lists))
-        k = arg.integer(where, "stages", cast("int", stages))
+        k = arg.integer(where, "stages", stages)
         if not 1 <= k < 2**31:
             raise arg.refuse(where, "stages is out of range", k, "at least 1", "Ask for 1 or more.")
         measured = {str(n): float(v) for n, v in (costs or {}).items()}
