@@ -26,11 +26,27 @@ cmake --build build/fuzz
 export ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 mkdir -p build/fuzz/found
-for target in "${targets[@]}"; do
-  work="build/fuzz/corpus/$target"
+search() {
+  local target="$1" work="build/fuzz/corpus/$1"
   mkdir -p "$work"
-  echo "fuzz: $target, $seconds s"
   "build/fuzz/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 \
     -max_len=4096 -print_final_stats=1 -verbosity=0 -artifact_prefix="build/fuzz/found/$target-" \
-    "$work" "tests/fuzz/corpus/$target" 2>&1 | tail -n 40
+    "$work" "tests/fuzz/corpus/$target" >"build/fuzz/$target.log" 2>&1
+}
+
+# As many side by side as there are CPUs; every report is shown, also of those after a failure.
+failed=0
+for ((i = 0; i < ${#targets[@]}; i += $(nproc))); do
+  batch=("${targets[@]:i:$(nproc)}")
+  pids=()
+  for target in "${batch[@]}"; do
+    search "$target" &
+    pids+=($!)
+  done
+  for j in "${!batch[@]}"; do
+    wait "${pids[j]}" || failed=1
+    echo "fuzz: ${batch[j]}, $seconds s"
+    tail -n 40 "build/fuzz/${batch[j]}.log"
+  done
 done
+exit "$failed"
