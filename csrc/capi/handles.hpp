@@ -29,7 +29,7 @@ struct pvnet_plan {
 };
 
 struct pvnet_stream {
-  std::unique_ptr<pvnet::Stream> stream;
+  std::unique_ptr<pvnet::StreamCore> stream;
   std::vector<pvnet::FrameView> views;  // [inputs * batch], so that a tick allocates nothing
   std::string trace;                    // JSON of the last recording
   mutable pvnet::CallMark call;

@@ -102,7 +102,7 @@ int pvnet_stream_create(const pvnet_plan* plan, pvnet_stream** stream) {
     PVNET_TRY(need("pvnet_stream_create", "plan", plan));
     PVNET_TRY(need("pvnet_stream_create", "stream", stream));
     auto handle = std::make_unique<pvnet_stream>();
-    auto created = pvnet::Stream::create(plan->plan);
+    auto created = pvnet::StreamCore::create(plan->plan);
     if (!created.ok()) return created.status();
     handle->stream = std::move(created).value();
     handle->views.resize(plan->plan->input_values.size() *

@@ -147,7 +147,7 @@ class Plan {
   int max_segments = 1;      // of any operand list of any op
 
   // What a Stream of this plan takes: state, scratch and results of every row of the batch, and
-  // what every lane needs. compile() has seen that it fits 64 bits; Stream::create() that it is
+  // what every lane needs. compile() has seen that it fits 64 bits; StreamCore::create() that it is
   // there.
   int64_t stream_bytes() const;
   std::string to_json() const;  // for people and tools: arena, rings, schedule

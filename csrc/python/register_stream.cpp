@@ -157,13 +157,13 @@ struct ResultArrays {
   TickResults results;
 };
 
-py::tuple read(const Stream& stream) {
+py::tuple read(const StreamCore& stream) {
   const ResultArrays arrays(stream.plan());
   raise_if_failed(stream.read(arrays.results));
   return arrays.to_python();
 }
 
-py::tuple tick(Stream& stream, const py::list& inputs, const py::object& rows) {
+py::tuple tick(StreamCore& stream, const py::list& inputs, const py::object& rows) {
   const int batch = stream.plan().options.batch;
   Frames frames;
   if (inputs.size() != stream.plan().input_values.size()) {
@@ -195,7 +195,7 @@ void require_index(const char* what, int64_t index, size_t count) {
                                                ". Pass an index of the plan."});
 }
 
-int64_t age_ticks(const Stream& stream, int64_t output, int64_t row, int64_t stage) {
+int64_t age_ticks(const StreamCore& stream, int64_t output, int64_t row, int64_t stage) {
   const Plan& plan = stream.plan();
   require_index("output", output, plan.outputs.size());
   require_index("row", row, static_cast<size_t>(plan.options.batch));
@@ -203,7 +203,7 @@ int64_t age_ticks(const Stream& stream, int64_t output, int64_t row, int64_t sta
   return stream.age_ticks(static_cast<int>(output), static_cast<int>(row), static_cast<int>(stage));
 }
 
-py::array_t<int64_t> trace_stop(Stream& stream) {
+py::array_t<int64_t> trace_stop(StreamCore& stream) {
   const std::vector<TraceEvent> events = stream.trace_stop();
   py::array_t<int64_t> out({static_cast<py::ssize_t>(events.size()), py::ssize_t{7}});
   int64_t* p = out.mutable_data();
@@ -220,12 +220,13 @@ py::array_t<int64_t> trace_stop(Stream& stream) {
 }  // namespace
 
 void register_stream(py::module_& m) {
-  py::class_<Stream>(m, "Stream")
-      .def(py::init([](const std::shared_ptr<Plan>& plan) { return unwrap(Stream::create(plan)); }))
+  py::class_<StreamCore>(m, "Stream")
+      .def(py::init(
+          [](const std::shared_ptr<Plan>& plan) { return unwrap(StreamCore::create(plan)); }))
       .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none())
       .def("outputs", &read)
       .def_property_readonly("ticks",
-                             [](const Stream& s) {
+                             [](const StreamCore& s) {
                                py::array_t<int64_t> ticks(s.plan().options.batch);
                                for (int r = 0; r < s.plan().options.batch; ++r) {
                                  ticks.mutable_at(r) = s.ticks_done(r);
@@ -234,36 +235,36 @@ void register_stream(py::module_& m) {
                              })
       // Changes with every tick that is made; cheap, for Stream.tick reads it before each one.
       .def_property_readonly("ticks_sum",
-                             [](const Stream& s) {
+                             [](const StreamCore& s) {
                                int64_t sum = 0;
                                for (int r = 0; r < s.plan().options.batch; ++r) {
                                  sum += s.ticks_done(r);
                                }
                                return sum;
                              })
-      .def_property_readonly("lanes_used", &Stream::lanes_used)
-      .def("make_alone", [](Stream& s, bool alone) { StreamHooks::make_alone(s, alone); })
+      .def_property_readonly("lanes_used", &StreamCore::lanes_used)
+      .def("make_alone", [](StreamCore& s, bool alone) { StreamHooks::make_alone(s, alone); })
       .def("age_ticks", &age_ticks)
       .def("reset",
-           [](Stream& s, const py::object& rows) {
+           [](StreamCore& s, const py::object& rows) {
              const auto mask = row_mask(rows, s.plan().options.batch, "Stream.reset");
              raise_if_failed(s.reset(mask.empty() ? nullptr : mask.data()));
            })
       .def("snapshot",
-           [](const Stream& s) {
+           [](const StreamCore& s) {
              std::string bytes(s.snapshot_bytes(), '\0');
              raise_if_failed(s.snapshot(bytes.data(), bytes.size()));
              return py::bytes(bytes);
            })
       .def("restore",
-           [](Stream& s, const py::bytes& bytes) {
+           [](StreamCore& s, const py::bytes& bytes) {
              const auto view = static_cast<std::string_view>(bytes);
              raise_if_failed(s.restore(view.data(), view.size()));
            })
       .def("trace_start",
-           [](Stream& s, size_t capacity) { raise_if_failed(s.trace_start(capacity)); })
+           [](StreamCore& s, size_t capacity) { raise_if_failed(s.trace_start(capacity)); })
       .def("trace_stop", &trace_stop)
-      .def("poison_unwritten", [](Stream& s) { StreamHooks::poison_unwritten(s); });
+      .def("poison_unwritten", [](StreamCore& s) { StreamHooks::poison_unwritten(s); });
 }
 
 }  // namespace pvnet::python

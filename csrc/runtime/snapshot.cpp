@@ -41,12 +41,12 @@ Status refuse(Code code, const std::string& what, const std::string& got,
 
 }  // namespace
 
-size_t Stream::snapshot_bytes() const {
+size_t StreamCore::snapshot_bytes() const {
   const size_t row = sizeof(int64_t) + static_cast<size_t>(plan_->state_bytes);
   return sizeof(Header) + row * ticks_.size();
 }
 
-Status Stream::snapshot(void* dst, size_t size_bytes) const {
+Status StreamCore::snapshot(void* dst, size_t size_bytes) const {
   const CallMark::Turn guard(call_);
   PVNET_TRY(guard.status("Stream.snapshot"));
   if (size_bytes != snapshot_bytes()) {
@@ -75,7 +75,7 @@ Status Stream::snapshot(void* dst, size_t size_bytes) const {
   return {};
 }
 
-Status Stream::restore(const void* src, size_t size_bytes) {
+Status StreamCore::restore(const void* src, size_t size_bytes) {
   const CallMark::Turn guard(call_);
   PVNET_TRY(guard.status("Stream.restore"));
   Header h;

@@ -9,14 +9,14 @@
 
 namespace pvnet {
 
-Stream::Stream(std::shared_ptr<const Plan> plan, std::unique_ptr<Engine> engine)
+StreamCore::StreamCore(std::shared_ptr<const Plan> plan, std::unique_ptr<Engine> engine)
     : plan_(std::move(plan)),
       engine_(std::move(engine)),
       ticks_(static_cast<size_t>(plan_->options.batch)) {}
 
-Stream::~Stream() = default;
+StreamCore::~StreamCore() = default;
 
-Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan) {
+Result<std::unique_ptr<StreamCore>> StreamCore::create(std::shared_ptr<const Plan> plan) {
   if (plan == nullptr) {
     return Status{Code::invalid_argument,
                   "[Stream.create] there is no plan: got null, expected a compiled plan. Call "
@@ -27,7 +27,7 @@ Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan)
                           plan->stream_bytes(), "Use a smaller batch, size or delay."));
     auto engine = make_engine(plan);
     if (!engine.ok()) return engine.status();
-    return std::unique_ptr<Stream>(new Stream(std::move(plan), std::move(engine).value()));
+    return std::unique_ptr<StreamCore>(new StreamCore(std::move(plan), std::move(engine).value()));
   } catch (const std::bad_alloc&) {
     return Status{Code::out_of_memory,
                   "[Stream.create] the state does not fit the memory of this machine: got an "
@@ -35,7 +35,7 @@ Result<std::unique_ptr<Stream>> Stream::create(std::shared_ptr<const Plan> plan)
   }
 }
 
-Status Stream::tick(const FrameView* frames, const uint8_t* mask, const TickResults* results) {
+Status StreamCore::tick(const FrameView* frames, const uint8_t* mask, const TickResults* results) {
   const CallMark::Turn guard(call_);
   PVNET_TRY(guard.status("Stream.tick"));
   PVNET_TRY(check_frames(*plan_, frames, mask));
@@ -45,7 +45,7 @@ Status Stream::tick(const FrameView* frames, const uint8_t* mask, const TickResu
   return results == nullptr ? Status() : store(*results);
 }
 
-Status Stream::store(const TickResults& results) const {
+Status StreamCore::store(const TickResults& results) const {
   const auto& outputs = plan_->outputs;
   for (int r = 0; r < plan_->options.batch; ++r) {
     bool valid = true;
@@ -61,13 +61,13 @@ Status Stream::store(const TickResults& results) const {
   return {};
 }
 
-Status Stream::read(const TickResults& results) const {
+Status StreamCore::read(const TickResults& results) const {
   const CallMark::Turn guard(call_);
   PVNET_TRY(guard.status("Stream.read"));
   return store(results);
 }
 
-Status Stream::read_output(int index, int row, float* dst) const {
+Status StreamCore::read_output(int index, int row, float* dst) const {
   const CallMark::Turn guard(call_);
   PVNET_TRY(guard.status("Stream.read_output"));
   if (index < 0 || index >= static_cast<int>(plan_->outputs.size()) || row < 0 ||
@@ -79,15 +79,15 @@ Status Stream::read_output(int index, int row, float* dst) const {
   return engine_->read(index, row, ticks_[row], dst);
 }
 
-bool Stream::valid(int index, int row) const {
+bool StreamCore::valid(int index, int row) const {
   return ticks_[row] > plan_->outputs[index].warm_up_ticks;
 }
 
-int64_t Stream::ticks_done(int row) const { return ticks_[row]; }
+int64_t StreamCore::ticks_done(int row) const { return ticks_[row]; }
 
-int Stream::lanes_used() const { return engine_->lanes_used(); }
+int StreamCore::lanes_used() const { return engine_->lanes_used(); }
 
-int64_t Stream::age_ticks(int index, int row, int stage) const {
+int64_t StreamCore::age_ticks(int index, int row, int stage) const {
   const auto& outputs = plan_->outputs;
   const auto inside = [](int i, size_t n) { return i >= 0 && static_cast<size_t>(i) < n; };
   if (!inside(index, outputs.size()) || !inside(row, ticks_.size()) ||
@@ -102,7 +102,7 @@ int64_t Stream::age_ticks(int index, int row, int stage) const {
   return table[entry][stage];
 }
 
-Status Stream::reset(const uint8_t* mask) {
+Status StreamCore::reset(const uint8_t* mask) {
   const CallMark::Turn guard(call_);
   PVNET_TRY(guard.status("Stream.reset"));
   for (size_t r = 0; r < ticks_.size(); ++r) {
@@ -113,7 +113,7 @@ Status Stream::reset(const uint8_t* mask) {
   return {};
 }
 
-Status Stream::trace_start(size_t capacity) {
+Status StreamCore::trace_start(size_t capacity) {
   const CallMark::Turn guard(call_);
   PVNET_TRY(guard.status("Stream.trace_start"));
   constexpr size_t kMaxEvents = size_t{1} << 26;
@@ -126,18 +126,18 @@ Status Stream::trace_start(size_t capacity) {
   return {};
 }
 
-std::vector<TraceEvent> Stream::trace_stop() {
+std::vector<TraceEvent> StreamCore::trace_stop() {
   const CallMark::Turn guard(call_);
   if (!guard.status("Stream.trace_stop").ok()) return {};
   return engine_->trace().stop();
 }
 
-void Stream::trace_clear() {
+void StreamCore::trace_clear() {
   const CallMark::Turn guard(call_);
   if (guard.status("Stream.trace_clear").ok()) engine_->trace().clear();
 }
 
-const Plan& Stream::plan() const { return *plan_; }
-std::shared_ptr<const Plan> Stream::plan_ptr() const { return plan_; }
+const Plan& StreamCore::plan() const { return *plan_; }
+std::shared_ptr<const Plan> StreamCore::plan_ptr() const { return plan_; }
 
 }  // namespace pvnet

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stream: the mutable state of `batch` videos running through one Plan. One thread at a time may
-// call it (a second one gets an error, never a race); its worker lanes live as long as it does.
+// StreamCore: the mutable state of `batch` videos running through one Plan. One thread at a time
+// may call it (a second one gets an error, never a race); its worker lanes live as long as it does.
 // After the first tick nothing here allocates, locks a global or prints.
 #pragma once
 
@@ -23,12 +23,12 @@ struct TickResults {
   bool* valid = nullptr;            // [batch], all outputs warmed up
 };
 
-class Stream {
+class StreamCore {
  public:
-  static Result<std::unique_ptr<Stream>> create(std::shared_ptr<const Plan> plan);
-  ~Stream();
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
+  static Result<std::unique_ptr<StreamCore>> create(std::shared_ptr<const Plan> plan);
+  ~StreamCore();
+  StreamCore(const StreamCore&) = delete;
+  StreamCore& operator=(const StreamCore&) = delete;
 
   // One tick of every row with rows[r] != 0 (rows == nullptr: all). frames: [n_inputs * batch], the
   // rows of an input side by side; frames of frozen rows are not read. Non-finite float frames are
@@ -68,7 +68,7 @@ class Stream {
 
  private:
   friend struct StreamHooks;  // runtime/test_hooks.hpp
-  Stream(std::shared_ptr<const Plan> plan, std::unique_ptr<Engine> engine);
+  StreamCore(std::shared_ptr<const Plan> plan, std::unique_ptr<Engine> engine);
   Status store(const TickResults& results) const;
   Rows rows(const uint8_t* mask) const { return {ticks_.data(), mask}; }
 

@@ -5,13 +5,13 @@
 
 namespace pvnet {
 
-void StreamHooks::poison_unwritten(Stream& stream) {
+void StreamHooks::poison_unwritten(StreamCore& stream) {
   for (size_t r = 0; r < stream.ticks_.size(); ++r) {
     stream.engine_->poison(static_cast<int>(r), stream.ticks_[r]);
   }
 }
 
-void StreamHooks::make_alone(Stream& stream, bool alone) {
+void StreamHooks::make_alone(StreamCore& stream, bool alone) {
   // Other engines have no lanes to leave out.
   if (auto* cpu = dynamic_cast<CpuEngine*>(stream.engine_.get())) cpu->make_alone(alone);
 }

@@ -8,9 +8,9 @@ namespace pvnet {
 
 struct StreamHooks {
   // Overwrites every slot that holds no live firing, and all scratch, with NaN.
-  static void poison_unwritten(Stream& stream);
+  static void poison_unwritten(StreamCore& stream);
   // The caller makes every tick, as where other programs keep the CPUs busy.
-  static void make_alone(Stream& stream, bool alone);
+  static void make_alone(StreamCore& stream, bool alone);
 };
 
 }  // namespace pvnet

@@ -56,7 +56,7 @@ std::shared_ptr<const pvnet::Plan> plan() {
   return nets::must(pvnet::Plan::compile(g, nets::random_weights(g), o));
 }
 
-pvnet::Status tick(pvnet::Stream& stream) {
+pvnet::Status tick(pvnet::StreamCore& stream) {
   static const std::vector<float> pixels(3 * 12 * 10, 0.5f);
   pvnet::FrameView f;
   f.data = pixels.data();
@@ -77,12 +77,12 @@ TEST(a_refused_start_of_any_thread_is_a_status_and_leaves_nothing) {
   const int before = running.load();
   for (int n = 0; n < kLanes - 1; ++n) {
     starts = 0, refuse_at = n;
-    auto stream = pvnet::Stream::create(p);
+    auto stream = pvnet::StreamCore::create(p);
     CHECK(!stream.ok());
     CHECK(stream.status().code() == pvnet::Code::unsupported);
     CHECK_EQ(running.load(), before);
     refuse_at = -1;
-    auto again = pvnet::Stream::create(p);
+    auto again = pvnet::StreamCore::create(p);
     CHECK(again.ok());
     if (again.ok()) CHECK(tick(*again.value()).ok());
   }

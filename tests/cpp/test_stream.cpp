@@ -30,7 +30,7 @@ namespace {
 using pvnet::FrameView;
 using pvnet::Graph;
 using pvnet::Plan;
-using pvnet::Stream;
+using pvnet::StreamCore;
 using pvnet::Wiring;
 
 std::shared_ptr<const Plan> plan_of(const Graph& g, int lanes, int batch = 1,
@@ -64,7 +64,7 @@ FrameView view(const std::vector<float>& f) {
 
 using Out = std::vector<float>;
 
-Out tick(Stream& s, int seed, int64_t t) {
+Out tick(StreamCore& s, int seed, int64_t t) {
   const auto f = frame(seed, t);
   const FrameView v = view(f);
   const pvnet::Status status = s.tick(&v);
@@ -76,7 +76,7 @@ Out tick(Stream& s, int seed, int64_t t) {
 }
 
 std::vector<Out> run(const std::shared_ptr<const Plan>& p, int ticks, int seed = 7) {
-  const auto s = nets::must(Stream::create(p));
+  const auto s = nets::must(StreamCore::create(p));
   std::vector<Out> out;
   for (int t = 0; t < ticks; ++t) out.push_back(tick(*s, seed, t));
   return out;
@@ -96,7 +96,7 @@ TEST(any_number_of_lanes_gives_the_same_bits) {
 TEST(a_tick_made_alone_gives_the_same_bits) {
   for (const Wiring w : {Wiring::sequential, Wiring::predictive}) {
     const auto one = run(plan_of(wired(w, 3), 1), 20);
-    const auto s = nets::must(Stream::create(plan_of(wired(w, 3), 3)));
+    const auto s = nets::must(StreamCore::create(plan_of(wired(w, 3), 3)));
     CHECK_EQ(s->lanes_used(), 0);
     for (int t = 0; t < 20; ++t) {
       pvnet::StreamHooks::make_alone(*s, t % 3 == 1);
@@ -111,7 +111,7 @@ TEST(fixed_lanes_always_share) {
   const Graph g = wired(Wiring::sequential, 1);
   o.backend = "cpu", o.lanes = 2, o.costs = nets::heavy(g), o.fixed_lanes = true;
   const auto s =
-      nets::must(Stream::create(nets::must(Plan::compile(g, nets::random_weights(g), o))));
+      nets::must(StreamCore::create(nets::must(Plan::compile(g, nets::random_weights(g), o))));
   for (int t = 0; t < 200; ++t) {
     tick(*s, 7, t);
     CHECK_EQ(s->lanes_used(), s->plan().schedule[t % s->plan().hyper_period].solo ? 1 : 2);
@@ -143,7 +143,7 @@ TEST(pipelined_is_sequential_shifted) {
 TEST(snapshot_restore_go_on_is_never_stopped) {
   const auto p = plan_of(wired(Wiring::predictive, 3), 2);
   const auto want = run(p, 20);
-  const auto s = nets::must(Stream::create(p));
+  const auto s = nets::must(StreamCore::create(p));
   for (int t = 0; t < 9; ++t) tick(*s, 7, t);
   std::vector<char> bytes(s->snapshot_bytes());
   CHECK(s->snapshot(bytes.data(), bytes.size()).ok());
@@ -152,7 +152,7 @@ TEST(snapshot_restore_go_on_is_never_stopped) {
   for (int t = 9; t < 20; ++t) CHECK(tick(*s, 7, t) == want[t]);
 
   // Damage is refused and changes nothing.
-  const auto other = nets::must(Stream::create(p));
+  const auto other = nets::must(StreamCore::create(p));
   for (int t = 0; t < 4; ++t) tick(*other, 7, t);
   for (const size_t at : {size_t{0}, size_t{9}, size_t{20}, size_t{24}, bytes.size() - 1}) {
     auto bad = bytes;
@@ -167,7 +167,7 @@ TEST(snapshot_restore_go_on_is_never_stopped) {
 TEST(rows_are_videos_of_their_own) {
   const auto p = plan_of(wired(Wiring::predictive, 3), 2, 3);
   const auto single = plan_of(wired(Wiring::predictive, 3), 1);
-  const auto s = nets::must(Stream::create(p));
+  const auto s = nets::must(StreamCore::create(p));
   // Row 1 freezes every third tick, row 2 is reset after tick 10.
   int64_t made[3] = {0, 0, 0};
   std::vector<std::vector<Out>> want;
@@ -198,7 +198,7 @@ TEST(rows_are_videos_of_their_own) {
 TEST(garbage_in_unwritten_slots_never_reaches_an_output) {
   const auto p = plan_of(wired(Wiring::predictive, 4), 2);
   const auto want = run(p, 20);
-  const auto s = nets::must(Stream::create(p));
+  const auto s = nets::must(StreamCore::create(p));
   for (int t = 0; t < 20; ++t) {
     pvnet::StreamHooks::poison_unwritten(*s);
     CHECK(tick(*s, 7, t) == want[t]);
@@ -208,7 +208,7 @@ TEST(garbage_in_unwritten_slots_never_reaches_an_output) {
 TEST(bad_frames_are_refused_and_change_nothing) {
   const auto p = plan_of(wired(Wiring::predictive, 2), 1);
   const auto want = run(p, 6);
-  const auto s = nets::must(Stream::create(p));
+  const auto s = nets::must(StreamCore::create(p));
   for (int t = 0; t < 6; ++t) {
     auto bad = frame(7, t);
     bad[17] = t % 2 ? NAN : INFINITY;
@@ -227,7 +227,7 @@ TEST(bad_frames_are_refused_and_change_nothing) {
 
 TEST(a_second_thread_is_refused_not_raced) {
   const auto p = plan_of(wired(Wiring::predictive, 2), 2);
-  const auto s = nets::must(Stream::create(p));
+  const auto s = nets::must(StreamCore::create(p));
   std::atomic<int> done{0}, refused{0};
   const auto work = [&] {
     const auto f = frame(1, 0);
@@ -261,7 +261,7 @@ TEST(many_streams_share_a_plan) {
 
 TEST(trace_holds_what_was_due_and_nothing_else) {
   const auto p = plan_of(wired(Wiring::predictive, 2), 2);
-  const auto s = nets::must(Stream::create(p));
+  const auto s = nets::must(StreamCore::create(p));
   for (int t = 0; t < 10; ++t) tick(*s, 7, t);
   CHECK(s->trace_start(10000).ok());
   for (int t = 10; t < 18; ++t) tick(*s, 7, t);
@@ -292,7 +292,7 @@ TEST(a_hundred_thousand_ticks_do_not_drift_or_allocate) {
       },
       "y");
   const auto p = plan_of(nets::must(g.wire(Wiring::predictive, 2)), 2);
-  const auto s = nets::must(Stream::create(p));
+  const auto s = nets::must(StreamCore::create(p));
   const auto f = frame(3, 0);
   const FrameView v = view(f);
   Out early(2 * 120), late(2 * 120);

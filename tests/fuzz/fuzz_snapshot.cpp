@@ -27,7 +27,7 @@ std::shared_ptr<const pvnet::Plan> plan_of(int batch) {
   return std::move(plan).value();
 }
 
-void tick(pvnet::Stream& stream, int batch) {
+void tick(pvnet::StreamCore& stream, int batch) {
   static const std::vector<float> pixels(3 * 16 * 16, 0.25f);
   pvnet::FrameView f;
   f.data = pixels.data();
@@ -37,7 +37,7 @@ void tick(pvnet::Stream& stream, int batch) {
   if (!stream.tick(frames.data()).ok()) fuzz::die("a good frame is refused");
 }
 
-std::string snapshot(const pvnet::Stream& stream) {
+std::string snapshot(const pvnet::StreamCore& stream) {
   std::string bytes(stream.snapshot_bytes(), '\0');
   if (!stream.snapshot(bytes.data(), bytes.size()).ok()) fuzz::die("no snapshot");
   return bytes;
@@ -56,9 +56,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::shared_ptr<const pvnet::Plan> plans[] = {plan_of(1), plan_of(2)};
   fuzz::Bytes in(data, size);
   const int batch = 1 + static_cast<int>(in.below(2));
-  auto created = pvnet::Stream::create(plans[batch - 1]);
+  auto created = pvnet::StreamCore::create(plans[batch - 1]);
   if (!created.ok()) return 0;
-  pvnet::Stream& stream = *created.value();
+  pvnet::StreamCore& stream = *created.value();
   for (size_t i = in.below(6); i > 0; --i) tick(stream, batch);
   const std::string before = snapshot(stream);
   for (size_t i = in.below(3); i > 0; --i) tick(stream, batch);
@@ -97,7 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   for (int i = 0; i < 3; ++i) tick(stream, batch);
   if (!stream.reset().ok()) fuzz::die("no reset");
-  if (snapshot(stream) != snapshot(*pvnet::Stream::create(plans[batch - 1]).value())) {
+  if (snapshot(stream) != snapshot(*pvnet::StreamCore::create(plans[batch - 1]).value())) {
     fuzz::die("a reset stream is not a new one");
   }
   return 0;

@@ -136,9 +136,9 @@ inline void run(const pvnet::Graph& graph, Bytes& in) {
   const int64_t floats = (plan->state_bytes + plan->scratch_bytes) / 4;
   if (floats < 0) die("negative state");
   if (floats > (1 << 22) || work > 20'000'000) return;
-  auto created = pvnet::Stream::create(plan);
+  auto created = pvnet::StreamCore::create(plan);
   if (!created.ok()) return;
-  pvnet::Stream& stream = *created.value();
+  pvnet::StreamCore& stream = *created.value();
   std::vector<std::vector<float>> pixels;
   std::vector<pvnet::FrameView> frames;
   for (const int v : plan->input_values) {
