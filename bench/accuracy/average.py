@@ -16,7 +16,7 @@ import numpy as np
 
 from pvnet import save
 from pvnet.runtime import Model
-from pvnet.train.network import model_file
+from pvnet.train.build import model_file
 
 
 def average(models: list[Model]) -> Model:

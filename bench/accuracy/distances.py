@@ -16,7 +16,7 @@ import torch
 from pvnet import data
 from pvnet.models import MEAN, STD
 from pvnet.nn import Network
-from pvnet.train.network import build_teacher, matched_stages, model_file
+from pvnet.train.build import build_teacher, matched_stages, model_file
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pvnet.cli._common.network import Choice, trained
+from pvnet.cli._common.network_choice import Choice, trained
 from pvnet.cli._common.parse import fraction, natural, new_folder, positive
 from pvnet.cli._common.progress import Progress
 from pvnet.cli._common.report import Report, UsageError

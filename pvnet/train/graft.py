@@ -19,7 +19,7 @@ from pvnet.nn import Network
 from pvnet.runtime import Model
 
 if TYPE_CHECKING:
-    from pvnet.graph.info import NodeInfo
+    from pvnet.graph.facts import NodeInfo
 
 # Node, channel of it, and the nodes passed on the way: x beside its pooled self is not x twice.
 Origin = tuple[str, int, tuple[str, ...]]

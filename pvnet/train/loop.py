@@ -19,7 +19,7 @@ from pvnet.train import checkpoint, distributed
 from pvnet.train.config import Config
 from pvnet.train.log import Log, draw_curve, read_log
 from pvnet.train.optimiser import rate_factor, set_rate
-from pvnet.train.run import Run
+from pvnet.train.run_state import Run
 from pvnet.train.source import Source
 
 OnStart = Callable[[int, Mapping[str, Any]], None]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pvnet.errors import InvalidArgumentError
 from pvnet.nn import Network
+from pvnet.train.build import Teacher, matched_stages, task_of
 from pvnet.train.config import Config
 from pvnet.train.losses import (
     action_loss,
@@ -18,7 +19,6 @@ from pvnet.train.losses import (
     joint_loss,
     scored_ticks,
 )
-from pvnet.train.network import Teacher, matched_stages, task_of
 
 Batch = Mapping[str, Tensor]
 

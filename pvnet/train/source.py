@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from pvnet.models import MEAN, STD
+from pvnet.train.build import frame_size, task_of
 from pvnet.train.config import Config
 from pvnet.train.distributed import choose_device, share
-from pvnet.train.network import frame_size, task_of
 from pvnet.video.joints import JOINTS
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pvnet
 from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli.__main__ import build_parser
-from pvnet.cli._common.network import choose
+from pvnet.cli._common.network_choice import choose
 from pvnet.evaluate.emission import skipping
 from pvnet.models.random_weights import random_weights
 

@@ -16,8 +16,8 @@ from pvnet.graph import Graph, Node
 from pvnet.models import par_densenet, par_inception, pretrained_path
 from pvnet.nn import Network
 from pvnet.runtime import Model, load
+from pvnet.train.build import build_network, build_teacher, matched_stages
 from pvnet.train.graft import graft, origins, start_from
-from pvnet.train.network import build_network, build_teacher, matched_stages
 
 SMALL: dict[str, Any] = {"size": (32, 32), "width": 0.125}
 

@@ -16,7 +16,7 @@ from pvnet.train.distributed import Group
 from pvnet.train.loop import _one_step, train
 from pvnet.train.losses import action_loss, scored_ticks
 from pvnet.train.optimiser import Average, make_optimiser, rate_factor
-from pvnet.train.run import Run
+from pvnet.train.run_state import Run
 from pvnet.train.source import Source
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pvnet.cli._common.network import Choice, compile_plan, trained
+from pvnet.cli._common.network_choice import Choice, compile_plan, trained
 from pvnet.cli._common.progress import Progress
 from pvnet.cli._common.report import Report
 from pvnet.cli._common.sources import open_source, troubles

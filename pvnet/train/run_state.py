@@ -15,9 +15,9 @@ from pvnet.errors import InvalidArgumentError, StateError
 from pvnet.models import MEAN, STD
 from pvnet.nn import Network
 from pvnet.train import checkpoint, distributed
+from pvnet.train.build import build_network, build_teacher, set_norm, task_of, to_device
 from pvnet.train.captured import CapturedGradients
 from pvnet.train.config import Config
-from pvnet.train.network import build_network, build_teacher, set_norm, task_of, to_device
 from pvnet.train.objective import Objective
 from pvnet.train.optimiser import Average, make_optimiser
 from pvnet.train.source import Source, data_source
