@@ -39,7 +39,7 @@ class Training:
         latency: prediction latency P in ticks.
         skipping: the sequential network goes on at the rate of frame skipping (actions: motion
             looks different to a network that sees every S-th frame).
-        groundwork: the first part of the teacher's training, where the settings have two.
+        pretraining: the first part of the teacher's training, where the settings have two.
         longer: 1 goes on with other clips where the plain training in the same timing has ended;
             what it has beyond that (skips, feedback, matching the teacher, P) is new to it. 2
             goes on where 1 has ended.
@@ -52,7 +52,7 @@ class Training:
     distilled: bool = False
     latency: int = 0
     skipping: bool = False
-    groundwork: bool = False
+    pretraining: bool = False
     longer: int = 0
     mean: int = 1
 
@@ -64,16 +64,16 @@ class Training:
         parts += ["distilled"] if self.distilled else []
         parts += [f"p{self.latency}"] if self.latency else []
         parts += ["skipping"] if self.skipping else []
-        parts += ["groundwork"] if self.groundwork else []
+        parts += ["pretraining"] if self.pretraining else []
         parts += ["longer", "again"][: self.longer]
         parts += [f"mean{self.mean}"] if self.mean > 1 else []
         return "_".join(parts)
 
     @property
     def role(self) -> str:
-        """Which settings it takes: groundwork, teacher, skipping, student, longer or again."""
-        if self.groundwork or self.skipping:
-            return "groundwork" if self.groundwork else "skipping"
+        """Which settings it takes: pretraining, teacher, skipping, student, longer or again."""
+        if self.pretraining or self.skipping:
+            return "pretraining" if self.pretraining else "skipping"
         if self.longer:
             return "longer" if self.longer == 1 else "again"
         return "teacher" if self.wiring == "sequential" else "student"

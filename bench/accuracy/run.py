@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,7 +31,10 @@ from pvnet.train.config import Config, set_override
 from pvnet.train.loop import train
 
 HERE = Path(__file__).parent
-TEACHERS = ("groundwork", "teacher")  # roles
+TEACHERS = ("pretraining", "teacher")  # roles
+# What was made before 0.2: roles of settings by their old names, old parts of folders' names.
+OLD_ROLES = {"groundwork": "pretraining"}
+OLD_FOLDERS = {"_pretraining": "_groundwork"}
 _OTHER_CLIPS = 1000  # added to the seed of a training that goes on
 
 
@@ -44,13 +48,34 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     path = HERE / "settings" / f"{args.task}-{kind(args)}.toml"
     if not path.exists():  # other videos of people
         path = path.with_name(f"{args.task}-jhmdb.toml")
-    settings = tomllib.loads(path.read_text())
+    settings = read_settings(path)
     if args.settings:
         other = path.with_name(f"{path.stem}{variant(args)}.toml")
-        for role, sections in tomllib.loads(other.read_text()).items():
+        for role, sections in read_settings(other).items():
             for section, values in sections.items():
                 settings.setdefault(role, {}).setdefault(section, {}).update(values)
     return settings
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The sections of a file by role; an old name of a role is taken with a note on stderr."""
+    settings = {}
+    for role, sections in tomllib.loads(path.read_text()).items():
+        if role in OLD_ROLES:
+            note = f"note: [{role}] of {path.name} is called [{OLD_ROLES[role]}] now"
+            print(note, file=sys.stderr)
+        settings[OLD_ROLES.get(role, role)] = sections
+    return settings
+
+
+def run_folder(runs: Path, name: str) -> Path:
+    """The folder of a training; one that still has its old name is renamed."""
+    made, before = runs / name, name
+    for new, old in OLD_FOLDERS.items():
+        before = before.replace(new, old)
+    if not made.exists() and (runs / before).exists():
+        (runs / before).rename(made)
+    return made
 
 
 def variant(args: argparse.Namespace) -> str:
@@ -109,13 +134,13 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
     if training.mean > 1:
         return mean_model(training, args)
     before = training.start
-    if training.role == "teacher" and "groundwork" in settings_of(args):
-        before = replace(training, groundwork=True)
+    if training.role == "teacher" and "pretraining" in settings_of(args):
+        before = replace(training, pretraining=True)
     start = "" if before is None else str(trained_model(before, args))
     distilled = training.teacher if training.distilled else None
     teacher = "" if distilled is None else str(trained_model(distilled, args))
     seeded = own_seed(training, args)
-    out = args.runs / folder(seeded) / training.name
+    out = run_folder(args.runs / folder(seeded), training.name)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out.with_suffix(".lock")):  # another figure may be training it: wait for that
         if not (out / "result.json").exists():
@@ -126,7 +151,7 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
 
 def mean_model(training: Training, args: argparse.Namespace) -> Path:
     """The model file of the mean of several trainings, which have the seeds from n * seed on."""
-    out = Path(args.runs / folder(args) / training.name / "model.safetensors")
+    out = run_folder(args.runs / folder(args), training.name) / "model.safetensors"
     if out.exists():
         return out
     first = training.mean * args.seed

@@ -270,7 +270,7 @@ def test_rows_are_left_out_by_their_label_or_by_a_part_of_it(monkeypatch):
     assert "predictive, trained" in left("skips")
 
 
-def test_the_teacher_has_a_groundwork_and_collages_where_the_settings_say(monkeypatch):
+def test_the_teacher_has_a_pretraining_and_collages_where_the_settings_say(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCH))
     import argparse
 
@@ -286,21 +286,37 @@ def test_the_teacher_has_a_groundwork_and_collages_where_the_settings_say(monkey
         overrides=[],
         settings="",
     )
-    ground = run.configuration(matrix.Training(groundwork=True), args, "")
+    ground = run.configuration(matrix.Training(pretraining=True), args, "")
     teacher = run.configuration(matrix.Training(), args, "ground.safetensors")
     assert ground.data.train == "jhmdb:F?labels=truth"
     assert ground.data.resident
     assert teacher.data.train == "jhmdb:F?labels=truth&cutouts=0.35&puppets=0.25&motion=T"
     assert teacher.model.start == "ground.safetensors"
-    assert matrix.Training(groundwork=True).name != matrix.Training().name
+    assert matrix.Training(pretraining=True).name != matrix.Training().name
     # Other settings say what differs, and have folders of their own.
     other = argparse.Namespace(**(vars(args) | {"settings": "gpu"}))
     assert run.configuration(matrix.Training(), other).data.copies > 1
-    assert run.configuration(matrix.Training(groundwork=True), other, "") == ground  # not named
+    assert run.configuration(matrix.Training(pretraining=True), other, "") == ground  # not named
     assert (run.folder(args), run.folder(other)) == (
         "joints-jhmdb-split1-seed3",
         "joints-jhmdb-gpu-split1-seed3",
     )
+
+
+def test_settings_and_runs_with_old_words_are_taken(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import run
+
+    path = tmp_path / "joints-x.toml"
+    path.write_text("[groundwork.run]\nsteps = 3\n[teacher.run]\nsteps = 4\n")
+    settings = run.read_settings(path)
+    assert settings == {"pretraining": {"run": {"steps": 3}}, "teacher": {"run": {"steps": 4}}}
+    note = "note: [groundwork] of joints-x.toml is called [pretraining] now\n"
+    assert capsys.readouterr().err == note
+    (tmp_path / "sequential_k1_groundwork").mkdir()
+    (tmp_path / "sequential_k1_groundwork" / "result.json").touch()
+    assert (run.run_folder(tmp_path, "sequential_k1_pretraining") / "result.json").exists()
+    assert not run.run_folder(tmp_path, "sequential_k1").exists()
 
 
 def test_techniques_differ_in_nothing_but_the_technique(monkeypatch):
