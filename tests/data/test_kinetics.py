@@ -225,7 +225,7 @@ def test_a_class_has_one_number_in_every_split_whatever_videos_are_there(tmp_pat
 
 
 def test_bad_specifications_are_refused(tmp_path):
-    for spec in ("kinetics", "imagenet:x", "figures?x=1", "jhmdb:x?labels=", "figures?n=many"):
+    for spec in ("kinetics", "imagenet:x", "figures?x=1", "jhmdb:x?joints=", "figures?n=many"):
         refused(InvalidArgumentError, data.open_dataset, spec)
     refused(FileError, data.open_dataset, f"kinetics:{tmp_path}/none")
     refused(FileError, data.open_dataset, f"kinetics:{tmp_path}")

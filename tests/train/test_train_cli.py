@@ -279,7 +279,7 @@ def test_the_teacher_has_a_pretraining_and_collages_where_the_settings_say(monke
 
     args = argparse.Namespace(
         task="joints",
-        data="jhmdb:F?labels=truth",
+        data="jhmdb:F?joints=truth",
         split=1,
         seed=3,
         motion="T",
@@ -288,9 +288,9 @@ def test_the_teacher_has_a_pretraining_and_collages_where_the_settings_say(monke
     )
     ground = run.configuration(matrix.Training(pretraining=True), args, "")
     teacher = run.configuration(matrix.Training(), args, "ground.safetensors")
-    assert ground.data.train == "jhmdb:F?labels=truth"
+    assert ground.data.train == "jhmdb:F?joints=truth"
     assert ground.data.resident
-    assert teacher.data.train == "jhmdb:F?labels=truth&cutouts=0.35&puppets=0.25&motion=T"
+    assert teacher.data.train == "jhmdb:F?joints=truth&cutouts=0.35&puppets=0.25&motion=T"
     assert teacher.model.start == "ground.safetensors"
     assert matrix.Training(pretraining=True).name != matrix.Training().name
     # Other settings say what differs, and have folders of their own.
