@@ -1,6 +1,6 @@
-"""The experiments: which networks are trained, and which rows of which figure they fill.
+"""The experiments: which networks are trained, and which rows of which table they fill.
 
-A training is named by its settings, so figures that share one train it once.
+A training is named by its settings, so experiments that share one train it once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-FIGURES = ("stages", "techniques", "clocks", "latency")
+EXPERIMENTS = ("stages", "techniques", "clocks", "latency")
 # Semi-parallel and fully parallel.
 STAGES = {"joints": (7, 14), "actions": (5, 10)}
 SCORE = {"joints": "pck@0.2_box", "actions": "top1"}
@@ -133,13 +133,13 @@ def trained(label: str, training: Training) -> Row:
     return Row(label, training, training.wiring, training.stages, latency=training.latency)
 
 
-def rows(figure: str, task: str, only: int | None = None) -> Iterator[Row]:
-    """The rows of a figure, of all numbers of stages or of `only` one beside the sequential."""
+def rows(experiment: str, task: str, only: int | None = None) -> Iterator[Row]:
+    """The rows of an experiment, of all numbers of stages or `only` one beside the sequential."""
     semi, full = STAGES[task]
     cuts = [k for k in (semi, full) if only in (None, k)]
     yield trained("sequential", Training())
     make = {"stages": _stages, "techniques": _techniques, "clocks": _clocks, "latency": _latency}
-    yield from make[figure](task, cuts)
+    yield from make[experiment](task, cuts)
 
 
 def _rivals(task: str, k: int) -> Iterator[Row]:

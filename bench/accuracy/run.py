@@ -1,10 +1,10 @@
-"""Trains and scores what one figure needs; run again to go on.
+"""Trains and scores what one experiment needs; run again to go on.
 
     python bench/accuracy/run.py stages --task joints --data jhmdb:FOLDER --seed 0
     python bench/accuracy/run.py techniques --task actions --data figures run.steps=400
     python bench/accuracy/run.py stages --task joints --data figures --list
 
-Trainings go to --runs (kept: a second figure uses them), a record per row to --records: to one
+Trainings go to --runs (kept: a second experiment uses them), a record per row to --records: to one
 SETTING.jsonl, with the scores of the clips in SETTING.npz (record_files.py).
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from average import average
-from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
+from matrix import BESIDE, EXPERIMENTS, SCORE, Row, Training, rows
 from record_files import Record, add_record, key, read_records
 
 from pvnet import data, runtime
@@ -142,7 +142,7 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
     seeded = own_seed(training, args)
     out = run_folder(args.runs / folder(seeded), training.name)
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out.with_suffix(".lock")):  # another figure may be training it: wait for that
+    with locked(out.with_suffix(".lock")):  # another experiment may be training it: wait for that
         if not (out / "result.json").exists():
             print(f"training {training.name}", flush=True)
             train(configuration(training, seeded, start, teacher), out)
@@ -207,7 +207,7 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
     per_clip = {k: v for k, v in result.pop("per_clip").items() if k in kept}
     return {
         "name": row.name,
-        "figure": args.figure,
+        "experiment": args.experiment,
         "label": row.label,
         "row": asdict(row),
         "seed": args.seed,
@@ -244,7 +244,7 @@ def main() -> None:
     """Train what is missing, score what is missing."""
     style = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
-    parser.add_argument("figure", choices=FIGURES)
+    parser.add_argument("experiment", choices=EXPERIMENTS)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--task", choices=("joints", "actions"), required=True)
     parser.add_argument("--data", required=True, metavar="SPEC")
@@ -283,11 +283,11 @@ def main() -> None:
     parser.add_argument("--train-only", action="store_true", help="leave the scoring for later")
     parser.add_argument("--list", action="store_true", help="only say what would be done")
     args = parser.parse_intermixed_args()
-    if args.figure == "clocks" and args.task == "joints":
+    if args.experiment == "clocks" and args.task == "joints":
         parser.error("clocks: only Par-Inception has them")
-    if args.figure == "latency" and args.task == "actions":
+    if args.experiment == "latency" and args.task == "actions":
         parser.error("latency: a clip has one label, whichever of its frames is asked for")
-    wanted = list(rows(args.figure, args.task, args.only))
+    wanted = list(rows(args.experiment, args.task, args.only))
     wanted = kept_rows(wanted, args.without)
     if args.list:
         print("\n".join(f"{row.label:36s} {row.name}" for row in wanted))
@@ -314,9 +314,9 @@ def main() -> None:
     for row in wanted:
         if own_seed(row.training, args).seed != args.seed:
             continue
-        if (args.figure, row.name) not in map(key, read_records(records)):
+        if (args.experiment, row.name) not in map(key, read_records(records)):
             add_record(records, score(row, args, dataset, first_tick))
-    print(f"records of {args.figure} are in {records}")
+    print(f"records of {args.experiment} are in {records}")
 
 
 if __name__ == "__main__":

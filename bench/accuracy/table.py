@@ -3,8 +3,8 @@
     python bench/accuracy/table.py [--records bench/accuracy/records] [--out tables]
     python bench/accuracy/table.py --against "+ skips" --score top1   # rows less this one
 
-Writes accuracy.md (one table per setting and figure, mean over seeds) and one picture of accuracy
-over the number of stages per setting, where matplotlib is installed.
+Writes accuracy.md (one table per setting and experiment, mean over seeds) and one picture of
+accuracy over the number of stages per setting, where matplotlib is installed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from matrix import BASE, BESIDE, COMPARED, FIGURES, LONGER, SCORE
+from matrix import BASE, BESIDE, COMPARED, EXPERIMENTS, LONGER, SCORE
 from record_files import Record, read_records
 
 from pvnet.evaluate.metrics import difference
@@ -26,12 +26,12 @@ Records = dict[tuple[str, str], list[Record]]
 
 
 def read(folder: Path) -> Records:
-    """Records by (setting without its seed, figure), in the order of their files."""
+    """Records by (setting without its seed, experiment), in the order of their files."""
     found: Records = defaultdict(list)
     for path in sorted(folder.glob("*.jsonl")):
         setting = re.sub(r"-seed\d+$", "", path.stem)
         for record in read_records(path):
-            found[setting, record["figure"]].append(record)
+            found[setting, record["experiment"]].append(record)
     return found
 
 
@@ -175,16 +175,16 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     parts = []
     drawable = importlib.util.find_spec("matplotlib") is not None
-    for (setting, figure), records in sorted(
-        found.items(), key=lambda item: (item[0][0], FIGURES.index(item[0][1]))
+    for (setting, experiment), records in sorted(
+        found.items(), key=lambda item: (item[0][0], EXPERIMENTS.index(item[0][1]))
     ):
         lines = merged(records)
         task = records[0]["result"]["task"]
         note = f"{lines[0]['clips']} clips, scored from tick {lines[0]['first']} on."
         text = table(lines, task, args)
-        parts.append(f"## {setting}: {figure}\n\n{note}\n\n{text}\n")
-        if drawable and figure in ("stages", "techniques"):
-            picture(lines, COMPARED[task], args.out / f"{setting}-{figure}.png")
+        parts.append(f"## {setting}: {experiment}\n\n{note}\n\n{text}\n")
+        if drawable and experiment in ("stages", "techniques"):
+            picture(lines, COMPARED[task], args.out / f"{setting}-{experiment}.png")
     write_whole(args.out / "accuracy.md", "\n".join(parts))
     print(f"wrote {args.out / 'accuracy.md'}")
 

@@ -41,7 +41,7 @@ def test_mean_of_two_models_and_refusal_of_another_network(tmp_path, monkeypatch
     assert not (tmp_path / "b").exists()
 
 
-def test_the_mean_of_a_figure_is_of_seeds_of_its_own_and_one_teacher(tmp_path, monkeypatch):
+def test_the_mean_of_an_experiment_is_of_seeds_of_its_own_and_one_teacher(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCH))
     import argparse
 

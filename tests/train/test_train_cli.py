@@ -162,15 +162,16 @@ def test_bad_usage_and_unknown_keys(tmp_path):
     assert pvnet("info", "run.steps=1")[0] == 2
 
 
-@pytest.mark.parametrize(("figure", "task"), [("clocks", "joints"), ("latency", "actions")])
-def test_figures_that_say_nothing_are_refused(figure, task, monkeypatch, capsys):
+@pytest.mark.parametrize(("experiment", "task"), [("clocks", "joints"), ("latency", "actions")])
+def test_experiments_that_say_nothing_are_refused(experiment, task, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(BENCH))
     import run
 
-    monkeypatch.setattr(sys, "argv", ["run.py", figure, "--task", task, "--data", "held", "--list"])
+    words = ["run.py", experiment, "--task", task, "--data", "held", "--list"]
+    monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit):
         run.main()
-    assert f"{figure}: " in capsys.readouterr().err
+    assert f"{experiment}: " in capsys.readouterr().err
 
 
 def test_evaluation_needs_no_torch():
@@ -178,7 +179,7 @@ def test_evaluation_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatch, capsys):
+def test_an_experiment_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(BENCH))
     import matrix
     import record_files
@@ -197,7 +198,7 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     records = record_files.read_records(path)
     at_seed_0 = {r["name"] for r in records}
     assert len(records) == len({r.name for r in matrix.rows("techniques", "joints")})
-    assert {r["figure"] for r in records} == {"techniques"}
+    assert {r["experiment"] for r in records} == {"techniques"}
     assert len({r["result"]["first_scored_tick"] for r in records}) == 1
     assert "/private/place" not in path.read_text()
     whole = (path.read_bytes(), path.with_suffix(".npz").read_bytes())
