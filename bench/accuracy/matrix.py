@@ -19,7 +19,7 @@ BESIDE = {"joints": "pck@0.2_person", "actions": "tick_top1"}
 COMPARED = {"joints": "pck@0.2_box", "actions": "tick_top1"}
 # What the other rows of as many stages, and as long a training, are compared with.
 BASE = "predictive, trained"
-LONGER = f"{BASE} longer"
+FINE_TUNED = "predictive, fine-tuned"
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
 MEAN = 4  # trainings
@@ -40,9 +40,9 @@ class Training:
         skipping: the sequential network goes on at the rate of frame skipping (actions: motion
             looks different to a network that sees every S-th frame).
         pretraining: the first part of the teacher's training, where the settings have two.
-        longer: 1 goes on with other clips where the plain training in the same timing has ended;
-            what it has beyond that (skips, feedback, matching the teacher, P) is new to it. 2
-            goes on where 1 has ended.
+        fine_tunings: rounds of fine-tuning. The first goes on with other clips where the plain
+            training in the same timing has ended; what it has beyond that (skips, feedback,
+            matching the teacher, P) is new to it. The second goes on where the first has ended.
         mean: no training, but the mean of the weights of so many that differ in their seeds.
     """
 
@@ -53,7 +53,7 @@ class Training:
     latency: int = 0
     skipping: bool = False
     pretraining: bool = False
-    longer: int = 0
+    fine_tunings: int = 0
     mean: int = 1
 
     @property
@@ -65,17 +65,18 @@ class Training:
         parts += [f"p{self.latency}"] if self.latency else []
         parts += ["skipping"] if self.skipping else []
         parts += ["pretraining"] if self.pretraining else []
-        parts += ["longer", "again"][: self.longer]
+        parts += [f"finetuned{self.fine_tunings}"] if self.fine_tunings > 1 else []
+        parts += ["finetuned"] if self.fine_tunings == 1 else []
         parts += [f"mean{self.mean}"] if self.mean > 1 else []
         return "_".join(parts)
 
     @property
     def role(self) -> str:
-        """Which settings it takes: pretraining, teacher, skipping, student, longer or again."""
+        """Which settings: pretraining, teacher, skipping, student, finetuning or finetuning2."""
         if self.pretraining or self.skipping:
             return "pretraining" if self.pretraining else "skipping"
-        if self.longer:
-            return "longer" if self.longer == 1 else "again"
+        if self.fine_tunings:
+            return "finetuning" if self.fine_tunings == 1 else f"finetuning{self.fine_tunings}"
         return "teacher" if self.wiring == "sequential" else "student"
 
     @property
@@ -93,9 +94,9 @@ class Training:
     def start(self) -> Training | None:
         """The network whose weights it starts from: its teacher's, or those it goes on with; None:
         from scratch."""
-        if self.longer > 1:
-            return replace(self, longer=self.longer - 1)
-        if self.longer or self.skipping:
+        if self.fine_tunings > 1:
+            return replace(self, fine_tunings=self.fine_tunings - 1)
+        if self.fine_tunings or self.skipping:
             return Training(self.stages, self.wiring, self.plain)
         return self.teacher
 
@@ -156,20 +157,20 @@ def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts:
         yield from _rivals(task, k)
         yield trained(BASE, Training(k, "predictive"))
-        yield trained(LONGER, Training(k, "predictive", longer=1))
-        skips = Training(k, "predictive", SKIPS, longer=1)
+        yield trained(FINE_TUNED, Training(k, "predictive", fine_tunings=1))
+        skips = Training(k, "predictive", SKIPS, fine_tunings=1)
         yield trained("+ skips", skips)
         yield trained("+ skips, distillation", replace(skips, distilled=True))
         if task == "joints" and k == STAGES[task][-1]:
-            yield trained("+ skips, trained longer again", replace(skips, longer=2))
+            yield trained("+ skips, fine-tuned twice", replace(skips, fine_tunings=2))
             yield trained(f"{BASE}, mean of {MEAN}", Training(k, "predictive", mean=MEAN))
 
 
 def _techniques(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts[-1:]:
-        plain = Training(k, "predictive", longer=1)
-        yield trained(BASE, replace(plain, longer=0))
-        yield trained(LONGER, plain)
+        plain = Training(k, "predictive", fine_tunings=1)
+        yield trained(BASE, replace(plain, fine_tunings=0))
+        yield trained(FINE_TUNED, plain)
         yield trained("+ distillation", replace(plain, distilled=True))
         yield trained("+ skips", replace(plain, options=SKIPS))
         yield trained("+ skips, distillation", replace(plain, options=SKIPS, distilled=True))
@@ -191,5 +192,5 @@ def _latency(task: str, cuts: list[int]) -> Iterator[Row]:
     del task
     for k in cuts[-1:]:
         for p in (0, 2):
-            training = Training(k, "predictive", latency=p, longer=1)
-            yield trained(f"{LONGER}, P = {p}", training)
+            training = Training(k, "predictive", latency=p, fine_tunings=1)
+            yield trained(f"{FINE_TUNED}, P = {p}", training)

@@ -33,8 +33,12 @@ from pvnet.train.loop import train
 HERE = Path(__file__).parent
 TEACHERS = ("pretraining", "teacher")  # roles
 # What was made before 0.2: roles of settings by their old names, old parts of folders' names.
-OLD_ROLES = {"groundwork": "pretraining"}
-OLD_FOLDERS = {"_pretraining": "_groundwork"}
+OLD_ROLES = {"groundwork": "pretraining", "longer": "finetuning", "again": "finetuning2"}
+OLD_FOLDERS = {
+    "_pretraining": "_groundwork",
+    "_finetuned2": "_longer_again",
+    "_finetuned": "_longer",
+}
 _OTHER_CLIPS = 1000  # added to the seed of a training that goes on
 
 
@@ -89,7 +93,7 @@ def configuration(
     """The settings of task and data for the role, those of the training, the command line's."""
     settings = settings_of(args)
     document: dict[str, Any] = {}
-    before = settings["student"] if training.longer else {}  # [longer] and [again] add to it
+    before = settings["student"] if training.fine_tunings else {}  # [finetuning] adds to it
     for part in (settings["shared"], before, settings.get(training.role, {})):
         for section, values in part.items():
             document.setdefault(section, {}).update(values)
@@ -104,7 +108,7 @@ def configuration(
     document.setdefault("data", {}).update({"train": train, "split": args.split})
     document.setdefault("loss", {})["prediction_latency"] = training.latency
     document.setdefault("distill", {})["teacher"] = teacher
-    document["run"]["seed"] = args.seed + _OTHER_CLIPS * training.longer
+    document["run"]["seed"] = args.seed + _OTHER_CLIPS * training.fine_tunings
     return Config.from_dict(document)
 
 

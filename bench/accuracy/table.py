@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from matrix import BASE, BESIDE, COMPARED, EXPERIMENTS, LONGER, SCORE
+from matrix import BASE, BESIDE, COMPARED, EXPERIMENTS, FINE_TUNED, SCORE
 from record_files import Record, read_records
 
 from pvnet.evaluate.metrics import difference
@@ -52,7 +52,7 @@ def merged(records: list[Record]) -> list[dict[str, Any]]:
                 "label": same[0]["label"],
                 "stages": same[0]["row"]["stages"],
                 "teacher": same[0]["row"]["training"]["wiring"] == "sequential",
-                "longer": same[0]["row"]["training"].get("longer", 0),
+                "fine_tunings": same[0]["row"]["training"].get("fine_tunings", 0),
                 "score": score,
                 "low": low,
                 "high": high,
@@ -98,7 +98,7 @@ def against(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label
 
 def plain(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
     """Label of the plainly trained student with as many stages and, where there is one, steps."""
-    wanted = LONGER if line["longer"] == 1 and line["label"] != LONGER else BASE
+    wanted = FINE_TUNED if line["fine_tunings"] == 1 and line["label"] != FINE_TUNED else BASE
     labels = {o["label"] for o in lines if o["stages"] == line["stages"]}
     return wanted if wanted in labels else ""
 

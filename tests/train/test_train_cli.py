@@ -306,17 +306,29 @@ def test_the_teacher_has_a_pretraining_and_collages_where_the_settings_say(monke
 
 def test_settings_and_runs_with_old_words_are_taken(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(BENCH))
+    import matrix
     import run
 
     path = tmp_path / "joints-x.toml"
-    path.write_text("[groundwork.run]\nsteps = 3\n[teacher.run]\nsteps = 4\n")
+    old_roles = ("groundwork", "teacher", "longer", "again")
+    path.write_text("".join(f"[{role}.run]\nsteps = 3\n" for role in old_roles))
     settings = run.read_settings(path)
-    assert settings == {"pretraining": {"run": {"steps": 3}}, "teacher": {"run": {"steps": 4}}}
-    note = "note: [groundwork] of joints-x.toml is called [pretraining] now\n"
-    assert capsys.readouterr().err == note
-    (tmp_path / "sequential_k1_groundwork").mkdir()
-    (tmp_path / "sequential_k1_groundwork" / "result.json").touch()
-    assert (run.run_folder(tmp_path, "sequential_k1_pretraining") / "result.json").exists()
+    assert list(settings) == ["pretraining", "teacher", "finetuning", "finetuning2"]
+    assert all(sections == {"run": {"steps": 3}} for sections in settings.values())
+    assert capsys.readouterr().err == (
+        "note: [groundwork] of joints-x.toml is called [pretraining] now\n"
+        "note: [longer] of joints-x.toml is called [finetuning] now\n"
+        "note: [again] of joints-x.toml is called [finetuning2] now\n"
+    )
+    named = {
+        "sequential_k1_groundwork": matrix.Training(pretraining=True),
+        "predictive_k7_longer": matrix.Training(7, "predictive", fine_tunings=1),
+        "predictive_k7_longer_again": matrix.Training(7, "predictive", fine_tunings=2),
+    }
+    for old, training in named.items():
+        (tmp_path / old).mkdir()
+        (tmp_path / old / "result.json").touch()
+        assert (run.run_folder(tmp_path, training.name) / "result.json").exists()
     assert not run.run_folder(tmp_path, "sequential_k1").exists()
 
 
@@ -327,14 +339,15 @@ def test_techniques_differ_in_nothing_but_the_technique(monkeypatch):
     by_label = {r.label: r.training for r in matrix.rows("techniques", "joints")}
     student = by_label[matrix.BASE]
     assert student.start == student.teacher == matrix.Training()
-    longer = [t for t in by_label.values() if t.longer]
-    assert len(longer) == 5
-    assert {t.start for t in longer} == {student}
-    assert {t.teacher for t in longer} == {matrix.Training()}
-    assert len({t.name for t in longer}) == 5
-    (again,) = (r.training for r in matrix.rows("stages", "joints") if r.training.longer == 2)
-    assert again.start == by_label["+ skips"]
-    assert again.name == by_label["+ skips"].name + "_again"
+    tuned = [t for t in by_label.values() if t.fine_tunings]
+    assert len(tuned) == 5
+    assert {t.start for t in tuned} == {student}
+    assert {t.teacher for t in tuned} == {matrix.Training()}
+    assert len({t.name for t in tuned}) == 5
+    stages = matrix.rows("stages", "joints")
+    (twice,) = (r.training for r in stages if r.training.fine_tunings == 2)
+    assert twice.start == by_label["+ skips"]
+    assert twice.name == by_label["+ skips"].name + "2"
     (skipping,) = {r.training for r in matrix.rows("stages", "actions") if r.training.skipping}
     assert (skipping.start, skipping.role) == (matrix.Training(), "skipping")
     # Both cuts of Par-Inception skip at the rate of the settings.
