@@ -5,6 +5,7 @@ A training is named by its settings, so experiments that share one train it once
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,8 +23,14 @@ BASE = "predictive, trained"
 FINE_TUNED = "predictive, fine-tuned"
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
-MEAN = 4  # trainings
+AVERAGED = 4  # trainings
 NEW = ("skips", "feedback")  # options that add kernels to the plain network
+# Of rows before 0.2; --without and --against take them with a note on stderr.
+OLD_LABELS = {
+    "trained longer again": "fine-tuned twice",
+    "trained longer": "fine-tuned",
+    "mean of": "weight average of",
+}
 Options = tuple[tuple[str, Any], ...]
 
 
@@ -43,7 +50,7 @@ class Training:
         fine_tunings: rounds of fine-tuning. The first goes on with other clips where the plain
             training in the same timing has ended; what it has beyond that (skips, feedback,
             matching the teacher, P) is new to it. The second goes on where the first has ended.
-        mean: no training, but the mean of the weights of so many that differ in their seeds.
+        averaged: no training, but weight averaging of so many that differ in their seeds.
     """
 
     stages: int = 1
@@ -54,7 +61,7 @@ class Training:
     skipping: bool = False
     pretraining: bool = False
     fine_tunings: int = 0
-    mean: int = 1
+    averaged: int = 1
 
     @property
     def name(self) -> str:
@@ -67,7 +74,7 @@ class Training:
         parts += ["pretraining"] if self.pretraining else []
         parts += [f"finetuned{self.fine_tunings}"] if self.fine_tunings > 1 else []
         parts += ["finetuned"] if self.fine_tunings == 1 else []
-        parts += [f"mean{self.mean}"] if self.mean > 1 else []
+        parts += [f"average{self.averaged}"] if self.averaged > 1 else []
         return "_".join(parts)
 
     @property
@@ -129,6 +136,16 @@ class Row:
         return "_".join([*parts, f"p{self.latency}"])
 
 
+def read_label(text: str) -> str:
+    """A label, or a part of one, that people give: an old one is taken with a note on stderr."""
+    label = text
+    for old, new in OLD_LABELS.items():
+        label = label.replace(old, new)
+    if label != text:
+        print(f"note: {text!r} is called {label!r} now", file=sys.stderr)
+    return label
+
+
 def trained(label: str, training: Training) -> Row:
     """A network scored as it was trained."""
     return Row(label, training, training.wiring, training.stages, latency=training.latency)
@@ -163,7 +180,8 @@ def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
         yield trained("+ skips, distillation", replace(skips, distilled=True))
         if task == "joints" and k == STAGES[task][-1]:
             yield trained("+ skips, fine-tuned twice", replace(skips, fine_tunings=2))
-            yield trained(f"{BASE}, mean of {MEAN}", Training(k, "predictive", mean=MEAN))
+            average = Training(k, "predictive", averaged=AVERAGED)
+            yield trained(f"{BASE}, weight average of {AVERAGED}", average)
 
 
 def _techniques(task: str, cuts: list[int]) -> Iterator[Row]:

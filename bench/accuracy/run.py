@@ -18,8 +18,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from average import average
-from matrix import BESIDE, EXPERIMENTS, SCORE, Row, Training, rows
+from average import average_weights
+from matrix import BESIDE, EXPERIMENTS, SCORE, Row, Training, read_label, rows
 from record_files import Record, add_record, key, read_records
 
 from pvnet import data, runtime
@@ -35,6 +35,7 @@ TEACHERS = ("pretraining", "teacher")  # roles
 # What was made before 0.2: roles of settings by their old names, old parts of folders' names.
 OLD_ROLES = {"groundwork": "pretraining", "longer": "finetuning", "again": "finetuning2"}
 OLD_FOLDERS = {
+    "_average": "_mean",
     "_pretraining": "_groundwork",
     "_finetuned2": "_longer_again",
     "_finetuned": "_longer",
@@ -135,8 +136,8 @@ def own_seed(training: Training, args: argparse.Namespace) -> argparse.Namespace
 
 def trained_model(training: Training, args: argparse.Namespace) -> Path:
     """The model file of a training, made if it is not there; what it starts from first."""
-    if training.mean > 1:
-        return mean_model(training, args)
+    if training.averaged > 1:
+        return average_model(training, args)
     before = training.start
     if training.role == "teacher" and "pretraining" in settings_of(args):
         before = replace(training, pretraining=True)
@@ -153,20 +154,20 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
     return Path(out / "model.safetensors")
 
 
-def mean_model(training: Training, args: argparse.Namespace) -> Path:
-    """The model file of the mean of several trainings, which have the seeds from n * seed on."""
+def average_model(training: Training, args: argparse.Namespace) -> Path:
+    """The model file of several trainings with averaged weights; their seeds begin at n * seed."""
     out = run_folder(args.runs / folder(args), training.name) / "model.safetensors"
     if out.exists():
         return out
-    first = training.mean * args.seed
+    first = training.averaged * args.seed
     teacher = args.seed if args.teacher_seed is None else args.teacher_seed
-    one = replace(training, mean=1)
+    one = replace(training, averaged=1)
     paths = []
-    for seed in range(first, first + training.mean):
+    for seed in range(first, first + training.averaged):
         seeded = argparse.Namespace(**(vars(args) | {"seed": seed, "teacher_seed": teacher}))
         paths.append(trained_model(one, seeded))
     out.parent.mkdir(parents=True, exist_ok=True)
-    runtime.save(average([runtime.load(path) for path in paths]), out)
+    runtime.save(average_weights([runtime.load(path) for path in paths]), out)
     return out
 
 
@@ -292,7 +293,7 @@ def main() -> None:
     if args.experiment == "latency" and args.task == "actions":
         parser.error("latency: a clip has one label, whichever of its frames is asked for")
     wanted = list(rows(args.experiment, args.task, args.only))
-    wanted = kept_rows(wanted, args.without)
+    wanted = kept_rows(wanted, [read_label(text) for text in args.without])
     if args.list:
         print("\n".join(f"{row.label:36s} {row.name}" for row in wanted))
         return

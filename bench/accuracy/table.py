@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from matrix import BASE, BESIDE, COMPARED, EXPERIMENTS, FINE_TUNED, SCORE
+from matrix import BASE, BESIDE, COMPARED, EXPERIMENTS, FINE_TUNED, SCORE, read_label
 from record_files import Record, read_records
 
 from pvnet.evaluate.metrics import difference
@@ -158,6 +158,7 @@ def main() -> None:
     parser.add_argument(
         "--against",
         default="plain",
+        type=read_label,
         metavar="LABEL",
         help="the row that others are compared with (default: the plainly trained student with as "
         "many stages and steps)",

@@ -271,6 +271,23 @@ def test_rows_are_left_out_by_their_label_or_by_a_part_of_it(monkeypatch):
     assert "predictive, trained" in left("skips")
 
 
+def test_old_labels_are_taken_with_a_note(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import matrix
+    import run
+
+    argv = ["run.py", "stages", "--task", "joints", "--data", "held", "--list", "--without"]
+    monkeypatch.setattr(sys, "argv", [*argv, "predictive, trained longer"])
+    run.main()
+    out, err = capsys.readouterr()
+    assert "predictive, fine-tuned" not in out
+    assert err == "note: 'predictive, trained longer' is called 'predictive, fine-tuned' now\n"
+    assert matrix.read_label("+ skips, trained longer again") == "+ skips, fine-tuned twice"
+    assert matrix.read_label("trained, mean of 4") == "trained, weight average of 4"
+    labels = {row.label for row in matrix.rows("stages", "joints")}
+    assert all(matrix.read_label(label) == label for label in labels)
+
+
 def test_the_teacher_has_a_pretraining_and_collages_where_the_settings_say(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCH))
     import argparse
@@ -322,6 +339,7 @@ def test_settings_and_runs_with_old_words_are_taken(tmp_path, monkeypatch, capsy
     )
     named = {
         "sequential_k1_groundwork": matrix.Training(pretraining=True),
+        "predictive_k7_mean4": matrix.Training(7, "predictive", averaged=4),
         "predictive_k7_longer": matrix.Training(7, "predictive", fine_tunings=1),
         "predictive_k7_longer_again": matrix.Training(7, "predictive", fine_tunings=2),
     }
