@@ -1,6 +1,6 @@
 """Checkpoints: everything a run needs to go on, in one safetensors file, without pickle.
 
-`state.safetensors` holds weights, averaged weights, optimiser, random generators, carried rings and
+`state.safetensors` holds weights, their EMA, optimiser, random generators, carried rings and
 (JSON, in its metadata) the step, the configuration and the position in the data. It is written
 beside and renamed, so whatever moment a run is killed at, one whole checkpoint is there.
 """

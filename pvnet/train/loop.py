@@ -164,8 +164,8 @@ def _one_step(run: Run, batches: Iterator[dict[str, Tensor]], rate: float) -> di
             "look at the data."
         )
     run.optimiser.step()
-    if run.average is not None:
-        run.average.update(run.net, run.step)
+    if run.ema is not None:
+        run.ema.update(run.net, run.step)
     return {**losses, "rate": rate, "gradient_norm": norm}
 
 

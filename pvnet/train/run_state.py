@@ -19,7 +19,7 @@ from pvnet.train.build import build_network, build_teacher, set_norm, task_of, t
 from pvnet.train.captured import CapturedGradients
 from pvnet.train.config import Config
 from pvnet.train.objective import Objective
-from pvnet.train.optimiser import Average, make_optimiser
+from pvnet.train.optimiser import Ema, make_optimiser
 from pvnet.train.source import Source, data_source
 from pvnet.train.tbptt import Carried, VideoRows
 
@@ -58,7 +58,7 @@ class Run:
         module = group.wrap(self.carried or self.net)
         self.objective = Objective(config, self.net, module, teacher, group.device)
         self.optimiser = make_optimiser(self.net, config.optimiser)
-        self.average = Average(self.net, config.run.ema) if config.run.ema else None
+        self.ema = Ema(self.net, config.run.ema) if config.run.ema else None
         self.captured: CapturedGradients | None = None
         if group.device.type == "cuda":
             # Shapes never change within a run: the search for the fastest kernels pays.
@@ -100,8 +100,8 @@ class Run:
             **checkpoint.prefixed("optimiser", checkpoint.optimiser_state(self.optimiser)),
             **checkpoint.prefixed("generator", checkpoint.generators()),
         }
-        if self.average is not None:
-            tensors |= checkpoint.prefixed("average", self.average.values)
+        if self.ema is not None:
+            tensors |= checkpoint.prefixed("ema", self.ema.values)
         if self.carried is not None:
             tensors |= checkpoint.prefixed("ring", self.carried.rings())
             if self.group.world > 1 and self.state_path.exists():
@@ -141,8 +141,9 @@ class Run:
         self.net.load_state_dict(checkpoint.under("net", tensors))
         checkpoint.restore_optimiser(self.optimiser, checkpoint.under("optimiser", tensors))
         checkpoint.restore_generators(checkpoint.under("generator", tensors))
-        if self.average is not None:
-            self.average.load(checkpoint.under("average", tensors))
+        if self.ema is not None:
+            old = checkpoint.under("average", tensors)  # its name before 0.2
+            self.ema.load(checkpoint.under("ema", tensors) or old)
         if self.carried is not None:
             self.carried.restore_rings(checkpoint.under("ring", tensors))
         self.step, self.cursors = document["step"], document["cursors"]
@@ -177,10 +178,10 @@ class Run:
         )
 
     def export(self, path: Path) -> None:
-        """The model file: the averaged weights where there are any."""
+        """The model file: the weights, or their EMA where there is one."""
         kept = {k: v.clone() for k, v in self.net.state_dict().items()}
-        if self.average is not None:
-            self.net.load_state_dict(self.average.values)
+        if self.ema is not None:
+            self.net.load_state_dict(self.ema.values)
         task = task_of(self.config)
         metadata = {
             "model": self.config.model.name,
