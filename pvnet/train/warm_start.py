@@ -54,7 +54,7 @@ def origins(graph: Graph, name: str) -> list[Origin]:
     return found[name]
 
 
-def graft(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
+def warm_start(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
     """Gives `net` the weights of a smaller network.
 
     Wirings, clocks and frame sizes may differ, as in `Network.load_weights`.
@@ -79,8 +79,8 @@ def graft(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
     for name in fresh:
         if name not in ours or ours[name].op not in _WEIGHTED:
             raise InvalidArgumentError(
-                f"[train.graft] no fresh weights for {name!r}: got no such convolution or linear "
-                f"node, expected one like {new.outputs[0].node!r}. Correct the name."
+                f"[train.warm_start] no fresh weights for {name!r}: got no such convolution or "
+                f"linear node, expected one like {new.outputs[0].node!r}. Correct the name."
             )
     weights: dict[str, Tensor] = {k: torch.as_tensor(v) for k, v in net.export_weights().items()}
     widened = set()
@@ -165,26 +165,26 @@ def _placed(
 
 def _refused(name: str, got: str, expected: str) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"[train.graft] node {name!r} cannot take the model's weights: got {got}, expected "
+        f"[train.warm_start] node {name!r} cannot take the model's weights: got {got}, expected "
         f"{expected}. Start from a model of the same kind and width."
     )
 
 
 def start_from(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
-    """The weights of a model: all of them, or grafted where the network has more.
+    """The weights of a model: all of them, or those of a smaller network where it has more.
 
     Args:
         net: takes them.
         model: a loaded model file.
-        fresh: as for `graft`.
+        fresh: as for `warm_start`.
 
     Returns:
-        What `graft` returns.
+        What `warm_start` returns.
 
     Raises:
-        InvalidArgumentError: as `graft`.
+        InvalidArgumentError: as `warm_start`.
     """
     if not fresh and net.graph.expected_weights() == model.graph.expected_weights():
         net.load_weights(model.weights)
         return []
-    return graft(net, model, fresh)
+    return warm_start(net, model, fresh)
