@@ -1,7 +1,7 @@
 """Training clips in which the person is put elsewhere, as it is or in another pose.
 
 A small set of videos shows few people, each before one background: a network learns them by heart.
-A collage takes the person out of one video along its joints, closes the hole that is left in
+A collage takes the person out of one video along its joints, inpaints the hole that is left in
 another one, and puts the person there (a cut-out), or puts a body with that person's parts there
 that moves as yet another one does (a puppet).
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pvnet.data.clips import Clip, Dataset, inside
 from pvnet.data.collage.bodies import LIMBS, Skin, bend, silhouette
-from pvnet.data.collage.fill import filled
+from pvnet.data.collage.inpaint import inpaint
 from pvnet.data.resample import moved, warp
 from pvnet.data.sets.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
 from pvnet.errors import InvalidArgumentError
@@ -110,7 +110,7 @@ class Collage:
             )
             if holes.mean() > _LARGEST_HOLE:
                 continue
-            behind = filled(other.frames.astype(np.float32), holes)
+            behind = inpaint(other.frames.astype(np.float32), holes)
             return behind[:, :, ::-1] if rng.random() < 0.5 else behind
         return None
 
