@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.files.locks import locked
+from pvnet.data.files.locks import lock
 from pvnet.errors import FileError
 from pvnet.files import whole_file, write_whole
 
@@ -75,7 +75,7 @@ def add_record(path: Path, record: Record) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     clips = {m: np.array(pairs, "<f8").reshape(-1, 2) for m, pairs in record["per_clip"].items()}
-    with locked(path.with_suffix(".lock")):  # another experiment of the setting may be at it
+    with lock(path.with_suffix(".lock")):  # another experiment of the setting may be at it
         before = read_records(path)
         others = [r for r in before if key(r) != key(record)]
         if len(others) < len(before):

@@ -23,7 +23,7 @@ from matrix import BESIDE, EXPERIMENTS, SCORE, Row, Training, read_label, rows
 from record_files import Record, add_record, key, read_records
 
 from pvnet import data, runtime
-from pvnet.data.files.locks import locked
+from pvnet.data.files.locks import lock
 from pvnet.evaluate.evaluation import Protocol, evaluate, first_scored, skipping
 from pvnet.graph import Graph
 from pvnet.runtime.machine import machine_record
@@ -147,7 +147,7 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
     seeded = own_seed(training, args)
     out = run_folder(args.runs / folder(seeded), training.name)
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out.with_suffix(".lock")):  # another experiment may be training it: wait for that
+    with lock(out.with_suffix(".lock")):  # another experiment may be training it: wait for that
         if not (out / "result.json").exists():
             print(f"training {training.name}", flush=True)
             train(configuration(training, seeded, start, teacher), out)

@@ -117,7 +117,7 @@ def build_teacher(student: Network, path: str, labels: Sequence[str] = ()) -> Te
     return Teacher(net.eval(), learned)
 
 
-def matched_stages(
+def match_stages(
     net: Network, teacher: Teacher, chosen: tuple[int, ...] = (), *, outputs: bool = True
 ) -> list[tuple[str, ...]]:
     """The nodes that activation matching compares, per chosen stage; empty: of all stages.

@@ -130,7 +130,7 @@ class _Read:
         return taken
 
 
-def _accumulated(run: Run, batches: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
+def _accumulate(run: Run, batches: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Mean gradients of `accumulate` batches, left in the parameters; mean terms of their loss."""
     parts = run.config.optimiser.accumulate
     run.optimiser.zero_grad(set_to_none=True)
@@ -151,7 +151,7 @@ def _one_step(run: Run, batches: Iterator[dict[str, Tensor]], rate: float) -> di
     config = run.config.optimiser
     set_rate(run.optimiser, rate)
     captured = run.captured
-    sums = _accumulated(run, batches) if captured is None else captured(next(batches))
+    sums = _accumulate(run, batches) if captured is None else captured(next(batches))
     limit = config.clip_norm or math.inf
     norm = float(nn.utils.clip_grad_norm_(run.net.parameters(), limit))
     values = run.group.mean(torch.stack([v.float() for v in sums.values()])).tolist()

@@ -96,14 +96,14 @@ class Run:
         if not self.group.first and self.carried is None:
             return
         tensors = {
-            **checkpoint.prefixed("net", self.net.state_dict()),
-            **checkpoint.prefixed("optimiser", checkpoint.optimiser_state(self.optimiser)),
-            **checkpoint.prefixed("generator", checkpoint.generators()),
+            **checkpoint.add_prefix("net", self.net.state_dict()),
+            **checkpoint.add_prefix("optimiser", checkpoint.optimiser_state(self.optimiser)),
+            **checkpoint.add_prefix("generator", checkpoint.read_generators()),
         }
         if self.ema is not None:
-            tensors |= checkpoint.prefixed("ema", self.ema.values)
+            tensors |= checkpoint.add_prefix("ema", self.ema.values)
         if self.carried is not None:
-            tensors |= checkpoint.prefixed("ring", self.carried.rings())
+            tensors |= checkpoint.add_prefix("ring", self.carried.rings())
             if self.group.world > 1 and self.state_path.exists():
                 self.state_path.replace(self.previous_path)
         cursors = batches.cursors if isinstance(batches, VideoRows) else None
@@ -117,7 +117,7 @@ class Run:
         Raises:
             StateError: they have none in common, or it is that of another run.
         """
-        kept = self._kept()
+        kept = self._find_checkpoints()
         step, newest = self.group.extremes(max(kept))
         everywhere, _ = self.group.extremes(int(step in kept))
         if not everywhere:
@@ -138,17 +138,17 @@ class Run:
                 f"[train] every process carries rows of its own: got {self.group.world} processes, "
                 f"expected {processes} as in the checkpoint. Start as many."
             )
-        self.net.load_state_dict(checkpoint.under("net", tensors))
-        checkpoint.restore_optimiser(self.optimiser, checkpoint.under("optimiser", tensors))
-        checkpoint.restore_generators(checkpoint.under("generator", tensors))
+        self.net.load_state_dict(checkpoint.take_prefix("net", tensors))
+        checkpoint.restore_optimiser(self.optimiser, checkpoint.take_prefix("optimiser", tensors))
+        checkpoint.restore_generators(checkpoint.take_prefix("generator", tensors))
         if self.ema is not None:
-            old = checkpoint.under("average", tensors)  # its name before 0.2
-            self.ema.load(checkpoint.under("ema", tensors) or old)
+            old = checkpoint.take_prefix("average", tensors)  # its name before 0.2
+            self.ema.load(checkpoint.take_prefix("ema", tensors) or old)
         if self.carried is not None:
-            self.carried.restore_rings(checkpoint.under("ring", tensors))
+            self.carried.restore_rings(checkpoint.take_prefix("ring", tensors))
         self.step, self.cursors = document["step"], document["cursors"]
 
-    def _kept(self) -> dict[int, Path | None]:
+    def _find_checkpoints(self) -> dict[int, Path | None]:
         """The checkpoints of this process by their step; None is the beginning."""
         several = self.carried is not None and self.group.world > 1
         paths = (self.state_path, self.previous_path) if several else (self.state_path,)
@@ -190,14 +190,14 @@ class Run:
             "mean": json.dumps(MEAN),
             "std": json.dumps(STD),
             "trained_on": self.config.data.train.partition(":")[0],
-            "config": json.dumps(without_places(self.config)),
+            "config": json.dumps(strip_places(self.config)),
         }
         model = runtime.Model(self.net.graph, self.net.export_weights(), metadata)
         runtime.save(model, path)
         self.net.load_state_dict(kept)
 
 
-def without_places(config: Config) -> dict[str, Any]:
+def strip_places(config: Config) -> dict[str, Any]:
     """The configuration as a model file carries it: kinds of data, names of files, no folders."""
     document = config.to_dict()
     for key in ("train", "held_out"):

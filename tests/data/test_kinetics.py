@@ -241,7 +241,7 @@ def test_official_mini_kinetics_lists():
     assert len(val) == 5_000
     classes = lists.read_classes(folder / "label_map_k200.txt")
     assert len(classes) == 200
-    assert {lists.normal(e.label) for e in train} == {lists.normal(c) for c in classes}
+    assert {lists.normalise(e.label) for e in train} == {lists.normalise(c) for c in classes}
     assert all(len(e.name) == 11 and e.by_id for e in train + val)
     ids = lists.read_list(folder / "val_ytid_list.txt")
     assert {e.name for e in ids} == {e.name for e in val}

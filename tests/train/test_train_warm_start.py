@@ -16,7 +16,7 @@ from pvnet.graph import Graph, Node
 from pvnet.models import par_densenet, par_inception, pretrained_path
 from pvnet.nn import Network
 from pvnet.runtime import Model, load
-from pvnet.train.build import build_network, build_teacher, matched_stages
+from pvnet.train.build import build_network, build_teacher, match_stages
 from pvnet.train.warm_start import origins, start_from, warm_start
 
 SMALL: dict[str, Any] = {"size": (32, 32), "width": 0.125}
@@ -180,7 +180,7 @@ def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> Non
     assert_same_outputs(grown, plain, clip)
     teacher = build_teacher(grown, path)
     assert_same_outputs(teacher.net, plain, clip)
-    matched = {name for stage in matched_stages(grown, teacher) for name in stage}
+    matched = {name for stage in match_stages(grown, teacher) for name in stage}
     # Its skips were drawn, not learned, and the head's input holds them too.
     assert "heatmaps" in matched
     assert matched < {n.name for n in plain.graph.nodes} - {"head/input"}
@@ -189,7 +189,7 @@ def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> Non
     assert build_teacher(grown, kept).learned == teacher.learned
     with pytest.raises(InvalidArgumentError, match=r"^\[train\] .+: got a, b, expected b, a as"):
         build_teacher(grown, kept, ["b", "a"])
-    inner = {name for stage in matched_stages(grown, teacher, outputs=False) for name in stage}
+    inner = {name for stage in match_stages(grown, teacher, outputs=False) for name in stage}
     assert inner == matched - {"heatmaps"}
     assert inner
 

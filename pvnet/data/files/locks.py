@@ -11,7 +11,7 @@ from pvnet.distribution import load
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """Only one process at a time; waits for the others.
 
     Args:

@@ -15,8 +15,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.clips import Skipped, inside
-from pvnet.data.sets.options import Options, cached_store
+from pvnet.data.clips import Skipped, find_inside
+from pvnet.data.sets.options import Options, open_cached_store
 from pvnet.data.sets.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError, InvalidArgumentError
 
@@ -56,14 +56,14 @@ class JhmdbIndex:
     def true_track(self, k: int) -> Track:
         """True joints of row k."""
         joints = self.truth[self.offset[k] : self.offset[k + 1]]
-        return Track(joints, inside(joints, PICTURE))
+        return Track(joints, find_inside(joints, PICTURE))
 
     def auto_track(self, k: int) -> Track:
         """Estimated joints of row k."""
         found = self.auto[self.offset[k] : self.offset[k + 1]]
         with np.errstate(invalid="ignore"):
             sure = np.asarray(found[..., 2] >= TRUSTED, np.bool_)
-        return Track(found[..., :2], sure & inside(found[..., :2], PICTURE))
+        return Track(found[..., :2], sure & find_inside(found[..., :2], PICTURE))
 
 
 def read_index(folder: Path) -> JhmdbIndex:
@@ -128,7 +128,7 @@ def open_jhmdb(folder: Path, options: Options, *, joints: JointsFrom = "both") -
             chosen.append((k, track))
     # The cache holds the whole data set, so that all splits, parts and tasks share it.
     paths = [folder / row["path"] for row in index.rows]
-    store = cached_store(paths, options, source=PICTURE)
+    store = open_cached_store(paths, options, source=PICTURE)
     items = []
     for k, track in chosen:
         row = index.rows[k]
