@@ -146,7 +146,7 @@ def read_label(text: str) -> str:
     return label
 
 
-def trained(label: str, training: Training) -> Row:
+def make_row(label: str, training: Training) -> Row:
     """A network scored as it was trained."""
     return Row(label, training, training.wiring, training.stages, latency=training.latency)
 
@@ -155,7 +155,7 @@ def rows(experiment: str, task: str, only: int | None = None) -> Iterator[Row]:
     """The rows of an experiment, of all numbers of stages or `only` one beside the sequential."""
     semi, full = STAGES[task]
     cuts = [k for k in (semi, full) if only in (None, k)]
-    yield trained("sequential", Training())
+    yield make_row("sequential", Training())
     make = {"stages": _stages, "techniques": _techniques, "clocks": _clocks, "latency": _latency}
     yield from make[experiment](task, cuts)
 
@@ -173,27 +173,27 @@ def _rivals(task: str, k: int) -> Iterator[Row]:
 def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts:
         yield from _rivals(task, k)
-        yield trained(BASE, Training(k, "predictive"))
-        yield trained(FINE_TUNED, Training(k, "predictive", fine_tunings=1))
+        yield make_row(BASE, Training(k, "predictive"))
+        yield make_row(FINE_TUNED, Training(k, "predictive", fine_tunings=1))
         skips = Training(k, "predictive", SKIPS, fine_tunings=1)
-        yield trained("+ skips", skips)
-        yield trained("+ skips, distillation", replace(skips, distilled=True))
+        yield make_row("+ skips", skips)
+        yield make_row("+ skips, distillation", replace(skips, distilled=True))
         if task == "joints" and k == STAGES[task][-1]:
-            yield trained("+ skips, fine-tuned twice", replace(skips, fine_tunings=2))
+            yield make_row("+ skips, fine-tuned twice", replace(skips, fine_tunings=2))
             average = Training(k, "predictive", averaged=AVERAGED)
-            yield trained(f"{BASE}, weight average of {AVERAGED}", average)
+            yield make_row(f"{BASE}, weight average of {AVERAGED}", average)
 
 
 def _techniques(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts[-1:]:
         plain = Training(k, "predictive", fine_tunings=1)
-        yield trained(BASE, replace(plain, fine_tunings=0))
-        yield trained(FINE_TUNED, plain)
-        yield trained("+ distillation", replace(plain, distilled=True))
-        yield trained("+ skips", replace(plain, options=SKIPS))
-        yield trained("+ skips, distillation", replace(plain, options=SKIPS, distilled=True))
+        yield make_row(BASE, replace(plain, fine_tunings=0))
+        yield make_row(FINE_TUNED, plain)
+        yield make_row("+ distillation", replace(plain, distilled=True))
+        yield make_row("+ skips", replace(plain, options=SKIPS))
+        yield make_row("+ skips, distillation", replace(plain, options=SKIPS, distilled=True))
         if task == "joints":
-            yield trained("+ skips, feedback", replace(plain, options=FEEDBACK))
+            yield make_row("+ skips, feedback", replace(plain, options=FEEDBACK))
 
 
 def _clocks(task: str, cuts: list[int]) -> Iterator[Row]:
@@ -201,9 +201,9 @@ def _clocks(task: str, cuts: list[int]) -> Iterator[Row]:
     for clocks in ("single", "i3d", "halving"):
         options = () if clocks == "single" else (("clocks", clocks),)
         if options:
-            yield trained(f"sequential, {clocks}", Training(options=options))
+            yield make_row(f"sequential, {clocks}", Training(options=options))
         for k in cuts:
-            yield trained(f"predictive, {clocks}", Training(k, "predictive", options))
+            yield make_row(f"predictive, {clocks}", Training(k, "predictive", options))
 
 
 def _latency(task: str, cuts: list[int]) -> Iterator[Row]:
@@ -211,4 +211,4 @@ def _latency(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts[-1:]:
         for p in (0, 2):
             training = Training(k, "predictive", latency=p, fine_tunings=1)
-            yield trained(f"{FINE_TUNED}, P = {p}", training)
+            yield make_row(f"{FINE_TUNED}, P = {p}", training)

@@ -134,16 +134,16 @@ def own_seed(training: Training, args: argparse.Namespace) -> argparse.Namespace
     return argparse.Namespace(**(vars(args) | {"seed": args.teacher_seed}))
 
 
-def trained_model(training: Training, args: argparse.Namespace) -> Path:
+def ensure_model(training: Training, args: argparse.Namespace) -> Path:
     """The model file of a training, made if it is not there; what it starts from first."""
     if training.averaged > 1:
-        return average_model(training, args)
+        return ensure_average(training, args)
     before = training.start
     if training.role == "teacher" and "pretraining" in settings_of(args):
         before = replace(training, pretraining=True)
-    start = "" if before is None else str(trained_model(before, args))
+    start = "" if before is None else str(ensure_model(before, args))
     distilled = training.teacher if training.distilled else None
-    teacher = "" if distilled is None else str(trained_model(distilled, args))
+    teacher = "" if distilled is None else str(ensure_model(distilled, args))
     seeded = own_seed(training, args)
     out = run_folder(args.runs / folder(seeded), training.name)
     out.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def trained_model(training: Training, args: argparse.Namespace) -> Path:
     return Path(out / "model.safetensors")
 
 
-def average_model(training: Training, args: argparse.Namespace) -> Path:
+def ensure_average(training: Training, args: argparse.Namespace) -> Path:
     """The model file of several trainings with averaged weights; their seeds begin at n * seed."""
     out = run_folder(args.runs / folder(args), training.name) / "model.safetensors"
     if out.exists():
@@ -165,22 +165,22 @@ def average_model(training: Training, args: argparse.Namespace) -> Path:
     paths = []
     for seed in range(first, first + training.averaged):
         seeded = argparse.Namespace(**(vars(args) | {"seed": seed, "teacher_seed": teacher}))
-        paths.append(trained_model(one, seeded))
+        paths.append(ensure_model(one, seeded))
     out.parent.mkdir(parents=True, exist_ok=True)
     runtime.save(average_weights([runtime.load(path) for path in paths]), out)
     return out
 
 
-def wired(row: Row, model: runtime.Model) -> tuple[Graph, Protocol]:
+def wire_row(row: Row, model: runtime.Model) -> tuple[Graph, Protocol]:
     """The graph that is scored, and how."""
     same = row.stages == model.graph.n_stages
-    graph = model.graph.wire(row.wiring, model.graph.stage_lists if same else cut(row, model))
+    graph = model.graph.wire(row.wiring, model.graph.stage_lists if same else cut_row(row, model))
     if not row.skipping:
         return graph, Protocol(prediction_latency=row.latency)
     return graph.wire("sequential", 1), skipping(graph)
 
 
-def cut(row: Row, model: runtime.Model) -> Any:
+def cut_row(row: Row, model: runtime.Model) -> Any:
     """The stages of the model's preset, by the names of its nodes."""
     from pvnet import models
 
@@ -194,9 +194,9 @@ def cut(row: Row, model: runtime.Model) -> Any:
 
 def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> Record:
     """The record of a row."""
-    path = trained_model(row.training, args)
+    path = ensure_model(row.training, args)
     model = runtime.load(path)
-    graph, protocol = wired(row, model)
+    graph, protocol = wire_row(row, model)
     print(f"scoring {row.name}", flush=True)
     result = evaluate(
         runtime.Model(graph, model.weights, model.metadata),
@@ -230,12 +230,12 @@ def common_first_tick(wanted: list[Row], args: argparse.Namespace) -> int:
     """The largest warm-up of all rows: every row is scored on the same ticks."""
     first = 0
     for row in wanted:
-        graph, protocol = wired(row, runtime.load(trained_model(row.training, args)))
+        graph, protocol = wire_row(row, runtime.load(ensure_model(row.training, args)))
         first = max(first, first_scored(protocol, graph.outputs[0].warm_up_ticks))
     return first
 
 
-def kept_rows(wanted: list[Row], without: list[str]) -> list[Row]:
+def keep_rows(wanted: list[Row], without: list[str]) -> list[Row]:
     """The rows that are not left out."""
     labels = {row.label for row in wanted}
 
@@ -293,16 +293,16 @@ def main() -> None:
     if args.experiment == "latency" and args.task == "actions":
         parser.error("latency: a clip has one label, whichever of its frames is asked for")
     wanted = list(rows(args.experiment, args.task, args.only))
-    wanted = kept_rows(wanted, [read_label(text) for text in args.without])
+    wanted = keep_rows(wanted, [read_label(text) for text in args.without])
     if args.list:
         print("\n".join(f"{row.label:36s} {row.name}" for row in wanted))
         return
     for row in wanted:
-        trained_model(row.training, args)
+        ensure_model(row.training, args)
     if args.train_only:
         return
     first_tick = max(args.from_tick, common_first_tick(wanted, args))
-    any_graph = runtime.load(trained_model(wanted[0].training, args)).graph
+    any_graph = runtime.load(ensure_model(wanted[0].training, args)).graph
     base = configuration(wanted[0].training, args)
     dataset = data.open_dataset(
         args.data,

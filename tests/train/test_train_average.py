@@ -52,11 +52,11 @@ def test_a_weight_average_is_of_seeds_of_its_own_and_one_teacher(tmp_path, monke
 
     def made(training, args):
         if training.averaged > 1:
-            return run.average_model(training, args)
+            return run.ensure_average(training, args)
         asked.append((training.name, args.seed, args.teacher_seed))
         return pretrained_path(f"par_densenet_demo_{('predictive', 'sequential')[args.seed % 2]}")
 
-    monkeypatch.setattr(run, "trained_model", made)
+    monkeypatch.setattr(run, "ensure_model", made)
     (row,) = (r for r in matrix.rows("stages", "joints") if r.training.averaged > 1)
     assert row.label == "predictive, trained, weight average of 4"
     common = {"task": "joints", "data": "jhmdb:F", "split": 1, "settings": "", "runs": tmp_path}

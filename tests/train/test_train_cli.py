@@ -262,7 +262,7 @@ def test_rows_are_left_out_by_their_label_or_by_a_part_of_it(monkeypatch):
     import run
 
     def left(*without):
-        rows = run.kept_rows(list(matrix.rows("techniques", "joints")), list(without))
+        rows = run.keep_rows(list(matrix.rows("techniques", "joints")), list(without))
         return [row.label for row in rows]
 
     assert "+ skips" in left()
