@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--row", required=True, metavar="EXPERIMENT/ROW", help="of these records")
     parser.add_argument("--trained-on", required=True, help="for people")
     args = parser.parse_args()
-    more = {"trained_on": args.trained_on, "figures": json.dumps(scores(args.records, args.row))}
+    more = {"trained_on": args.trained_on, "scores": json.dumps(scores(args.records, args.row))}
     write(args.model, WEIGHTS / f"{args.name}.safetensors", more)
 
 
