@@ -59,7 +59,7 @@ def test_what_a_killed_process_left_holds_nothing(tmp_path):
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from pvnet.data.locks import lock_if_free\n"
+        "from pvnet.data.files.locks import lock_if_free\n"
         "with lock_if_free(Path(sys.argv[1])) as free:\n"
         "    os._exit(7 if free else 1)\n"
     )
@@ -73,7 +73,7 @@ def test_a_child_that_ends_in_order_takes_no_lock_away(tmp_path):
     code = """
 import os, sys
 from pathlib import Path
-from pvnet.data.locks import lock_if_free
+from pvnet.data.files.locks import lock_if_free
 place = Path(sys.argv[1])
 with lock_if_free(place) as free:
     child = os.fork()
