@@ -31,7 +31,7 @@ def count() -> None:
         sum(range(100_000))
 
 
-def timed(stream: pvnet.Stream, frames: np.ndarray, ticks: int) -> dict[str, Any]:
+def time_ticks(stream: pvnet.Stream, frames: np.ndarray, ticks: int) -> dict[str, Any]:
     """Some ticks: their times, how many were made alone, and the last output."""
     times, alone = [], 0
     for t in range(ticks):
@@ -58,7 +58,7 @@ def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {name: {"ms": [], "alone": 0} for name in streams}
     for number in range(args.rounds):
         order = list(streams) if number % 2 == 0 else list(streams)[::-1]
-        now = {name: timed(streams[name], frames, args.ticks) for name in order}
+        now = {name: time_ticks(streams[name], frames, args.ticks) for name in order}
         first = now[order[0]]["last"]
         if not all(np.array_equal(first, n["last"]) for n in now.values()):
             sys.exit(f"round {number}: the plans differ")

@@ -53,7 +53,7 @@ def scenes(width: int, height: int) -> dict:
     return {name: (frame.image, draw) for name, draw in drawers.items()}
 
 
-def once(image: np.ndarray, draw, how) -> tuple[np.ndarray, float]:
+def draw_once(image: np.ndarray, draw, how) -> tuple[np.ndarray, float]:
     """The picture, and the time of drawing alone in ms."""
     picture = image.copy()
     with how():
@@ -74,12 +74,12 @@ def main() -> None:
     ways = (("opencv", contextlib.nullcontext), ("own code", own_code))
     rows = []
     for name, (image, draw) in scenes(width, height).items():
-        first, second = (once(image, draw, how)[0] for _, how in ways)
+        first, second = (draw_once(image, draw, how)[0] for _, how in ways)
         difference = float(np.abs(first.astype(int) - second).mean())
         times: dict[str, list[float]] = {way: [] for way, _ in ways}
         for number in range(args.rounds):
             for way, how in ways if number % 2 == 0 else reversed(ways):
-                times[way].append(once(image, draw, how)[1])
+                times[way].append(draw_once(image, draw, how)[1])
         medians = {way: statistics.median(values) for way, values in times.items()}
         rows.append({"drawn": name, "size": args.size, "mean_difference": difference, **medians})
     if args.json:

@@ -19,7 +19,7 @@ import torch
 
 from pvnet.files import write_json
 from pvnet.models import par_densenet, par_inception
-from pvnet.train.network import to_device
+from pvnet.train.build import to_device
 
 SIZE = (96, 128)
 CASES: dict[str, tuple[Callable[[], Any], int, int]] = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pvnet.distribution import get_cmake_dir, get_include
     from pvnet.graph import Graph
     from pvnet.runtime.compile import compile
-    from pvnet.runtime.info import info
+    from pvnet.runtime.installation import info
     from pvnet.runtime.model import load, save
     from pvnet.runtime.plan import Plan
     from pvnet.runtime.stream import Stream

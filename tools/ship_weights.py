@@ -1,9 +1,9 @@
-"""Turns a trained model file into a shipped one: 16-bit kernels, measured figures in the metadata.
+"""Turns a trained model file into a shipped one: 16-bit kernels, measured scores in the metadata.
 
     python tools/ship_weights.py RUN/model.safetensors NAME --trained-on TEXT
-        --records bench/accuracy/records/SETTING.jsonl --row FIGURE/ROW
+        --records bench/accuracy/records/SETTING.jsonl --row EXPERIMENT/ROW
 
-Kernels are written as F16, which halves the file; biases and norms stay F32. The figures are those
+Kernels are written as F16, which halves the file; biases and norms stay F32. The scores are those
 of one record of bench/accuracy.
 """
 
@@ -20,10 +20,10 @@ WEIGHTS = Path(__file__).parent.parent / "pvnet" / "models" / "weights"
 SHOWN = ("pck@0.2_box", "pck@0.1_box", "pck@0.2_torso", "mean_error_px", "top1", "tick_top1")
 
 
-def figures(path: Path, row: str) -> dict[str, object]:
+def scores(path: Path, row: str) -> dict[str, object]:
     """The scores of a record with their intervals, and what they were measured on."""
     lines = path.read_text().splitlines()
-    records = {f"{r['figure']}/{r['name']}": r for r in map(json.loads, lines)}
+    records = {f"{r['experiment']}/{r['name']}": r for r in map(json.loads, lines)}
     if row not in records:
         raise SystemExit(f"--row: got {row!r}, expected one of {', '.join(records)}")
     result = records[row]["result"]
@@ -51,10 +51,10 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("name", help="of the shipped file, without its ending")
     parser.add_argument("--records", type=Path, required=True, help="a JSONL of bench/accuracy")
-    parser.add_argument("--row", required=True, metavar="FIGURE/ROW", help="of these records")
+    parser.add_argument("--row", required=True, metavar="EXPERIMENT/ROW", help="of these records")
     parser.add_argument("--trained-on", required=True, help="for people")
     args = parser.parse_args()
-    more = {"trained_on": args.trained_on, "figures": json.dumps(figures(args.records, args.row))}
+    more = {"trained_on": args.trained_on, "scores": json.dumps(scores(args.records, args.row))}
     write(args.model, WEIGHTS / f"{args.name}.safetensors", more)
 
 

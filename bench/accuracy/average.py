@@ -1,6 +1,6 @@
-"""The mean of the weights of several trainings that began at the same network.
+"""Weight averaging of several trainings that began at the same network.
 
-    python bench/accuracy/average.py A.safetensors B.safetensors ... --out MEAN.safetensors
+    python bench/accuracy/average.py A.safetensors B.safetensors ... --out AVERAGE.safetensors
 
 Trainings that start from one network and differ in their clips or length end near each other: the
 mean of their weights is a network as well, often a better one than any of them ("model soups",
@@ -16,10 +16,10 @@ import numpy as np
 
 from pvnet import save
 from pvnet.runtime import Model
-from pvnet.train.network import model_file
+from pvnet.train.build import model_file
 
 
-def average(models: list[Model]) -> Model:
+def average_weights(models: list[Model]) -> Model:
     """The mean of the weights, with the graph of the first."""
     first = models[0]
     mean = {
@@ -40,7 +40,7 @@ def main() -> None:
     for name, model in zip(args.models, models):
         if model.graph.expected_weights() != models[0].graph.expected_weights():
             parser.error(f"{name}: got another network than {args.models[0]}, expected the same")
-    save(average(models), args.out)
+    save(average_weights(models), args.out)
     print(f"mean of {len(models)} in {args.out}")
 
 

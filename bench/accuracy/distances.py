@@ -16,7 +16,7 @@ import torch
 from pvnet import data
 from pvnet.models import MEAN, STD
 from pvnet.nn import Network
-from pvnet.train.network import build_teacher, matched_stages, model_file
+from pvnet.train.build import build_teacher, match_stages, model_file
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     net.load_weights(model.weights)
     net.eval()
     teacher = build_teacher(net, args.teacher)
-    stages = matched_stages(net, teacher)
+    stages = match_stages(net, teacher)
     names = [name for stage in stages for name in stage]
     task = model.metadata["task"]
     size = model.graph.nodes[0].shape[1:]

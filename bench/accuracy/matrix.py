@@ -1,15 +1,16 @@
-"""The experiments: which networks are trained, and which rows of which figure they fill.
+"""The experiments: which networks are trained, and which rows of which table they fill.
 
-A training is named by its settings, so figures that share one train it once.
+A training is named by its settings, so experiments that share one train it once.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-FIGURES = ("stages", "techniques", "clocks", "latency")
+EXPERIMENTS = ("stages", "techniques", "clocks", "latency")
 # Semi-parallel and fully parallel.
 STAGES = {"joints": (7, 14), "actions": (5, 10)}
 SCORE = {"joints": "pck@0.2_box", "actions": "top1"}
@@ -19,11 +20,17 @@ BESIDE = {"joints": "pck@0.2_person", "actions": "tick_top1"}
 COMPARED = {"joints": "pck@0.2_box", "actions": "tick_top1"}
 # What the other rows of as many stages, and as long a training, are compared with.
 BASE = "predictive, trained"
-LONGER = f"{BASE} longer"
+FINE_TUNED = "predictive, fine-tuned"
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
-MEAN = 4  # trainings
+AVERAGED = 4  # trainings
 NEW = ("skips", "feedback")  # options that add kernels to the plain network
+# Of rows before 0.2; --without and --against take them with a note on stderr.
+OLD_LABELS = {
+    "trained longer again": "fine-tuned twice",
+    "trained longer": "fine-tuned",
+    "mean of": "weight average of",
+}
 Options = tuple[tuple[str, Any], ...]
 
 
@@ -39,11 +46,11 @@ class Training:
         latency: prediction latency P in ticks.
         skipping: the sequential network goes on at the rate of frame skipping (actions: motion
             looks different to a network that sees every S-th frame).
-        groundwork: the first part of the teacher's training, where the settings have two.
-        longer: 1 goes on with other clips where the plain training in the same timing has ended;
-            what it has beyond that (skips, feedback, matching the teacher, P) is new to it. 2
-            goes on where 1 has ended.
-        mean: no training, but the mean of the weights of so many that differ in their seeds.
+        pretraining: the first part of the teacher's training, where the settings have two.
+        fine_tunings: rounds of fine-tuning. The first goes on with other clips where the plain
+            training in the same timing has ended; what it has beyond that (skips, feedback,
+            matching the teacher, P) is new to it. The second goes on where the first has ended.
+        averaged: no training, but weight averaging of so many that differ in their seeds.
     """
 
     stages: int = 1
@@ -52,9 +59,9 @@ class Training:
     distilled: bool = False
     latency: int = 0
     skipping: bool = False
-    groundwork: bool = False
-    longer: int = 0
-    mean: int = 1
+    pretraining: bool = False
+    fine_tunings: int = 0
+    averaged: int = 1
 
     @property
     def name(self) -> str:
@@ -64,18 +71,19 @@ class Training:
         parts += ["distilled"] if self.distilled else []
         parts += [f"p{self.latency}"] if self.latency else []
         parts += ["skipping"] if self.skipping else []
-        parts += ["groundwork"] if self.groundwork else []
-        parts += ["longer", "again"][: self.longer]
-        parts += [f"mean{self.mean}"] if self.mean > 1 else []
+        parts += ["pretraining"] if self.pretraining else []
+        parts += [f"finetuned{self.fine_tunings}"] if self.fine_tunings > 1 else []
+        parts += ["finetuned"] if self.fine_tunings == 1 else []
+        parts += [f"average{self.averaged}"] if self.averaged > 1 else []
         return "_".join(parts)
 
     @property
     def role(self) -> str:
-        """Which settings it takes: groundwork, teacher, skipping, student, longer or again."""
-        if self.groundwork or self.skipping:
-            return "groundwork" if self.groundwork else "skipping"
-        if self.longer:
-            return "longer" if self.longer == 1 else "again"
+        """Which settings: pretraining, teacher, skipping, student, finetuning or finetuning2."""
+        if self.pretraining or self.skipping:
+            return "pretraining" if self.pretraining else "skipping"
+        if self.fine_tunings:
+            return "finetuning" if self.fine_tunings == 1 else f"finetuning{self.fine_tunings}"
         return "teacher" if self.wiring == "sequential" else "student"
 
     @property
@@ -93,9 +101,9 @@ class Training:
     def start(self) -> Training | None:
         """The network whose weights it starts from: its teacher's, or those it goes on with; None:
         from scratch."""
-        if self.longer > 1:
-            return replace(self, longer=self.longer - 1)
-        if self.longer or self.skipping:
+        if self.fine_tunings > 1:
+            return replace(self, fine_tunings=self.fine_tunings - 1)
+        if self.fine_tunings or self.skipping:
             return Training(self.stages, self.wiring, self.plain)
         return self.teacher
 
@@ -128,18 +136,28 @@ class Row:
         return "_".join([*parts, f"p{self.latency}"])
 
 
-def trained(label: str, training: Training) -> Row:
+def read_label(text: str) -> str:
+    """A label, or a part of one, that people give: an old one is taken with a note on stderr."""
+    label = text
+    for old, new in OLD_LABELS.items():
+        label = label.replace(old, new)
+    if label != text:
+        print(f"note: {text!r} is called {label!r} now", file=sys.stderr)
+    return label
+
+
+def make_row(label: str, training: Training) -> Row:
     """A network scored as it was trained."""
     return Row(label, training, training.wiring, training.stages, latency=training.latency)
 
 
-def rows(figure: str, task: str, only: int | None = None) -> Iterator[Row]:
-    """The rows of a figure, of all numbers of stages or of `only` one beside the sequential."""
+def rows(experiment: str, task: str, only: int | None = None) -> Iterator[Row]:
+    """The rows of an experiment, of all numbers of stages or `only` one beside the sequential."""
     semi, full = STAGES[task]
     cuts = [k for k in (semi, full) if only in (None, k)]
-    yield trained("sequential", Training())
+    yield make_row("sequential", Training())
     make = {"stages": _stages, "techniques": _techniques, "clocks": _clocks, "latency": _latency}
-    yield from make[figure](task, cuts)
+    yield from make[experiment](task, cuts)
 
 
 def _rivals(task: str, k: int) -> Iterator[Row]:
@@ -155,26 +173,27 @@ def _rivals(task: str, k: int) -> Iterator[Row]:
 def _stages(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts:
         yield from _rivals(task, k)
-        yield trained(BASE, Training(k, "predictive"))
-        yield trained(LONGER, Training(k, "predictive", longer=1))
-        skips = Training(k, "predictive", SKIPS, longer=1)
-        yield trained("+ skips", skips)
-        yield trained("+ skips, distillation", replace(skips, distilled=True))
+        yield make_row(BASE, Training(k, "predictive"))
+        yield make_row(FINE_TUNED, Training(k, "predictive", fine_tunings=1))
+        skips = Training(k, "predictive", SKIPS, fine_tunings=1)
+        yield make_row("+ skips", skips)
+        yield make_row("+ skips, distillation", replace(skips, distilled=True))
         if task == "joints" and k == STAGES[task][-1]:
-            yield trained("+ skips, trained longer again", replace(skips, longer=2))
-            yield trained(f"{BASE}, mean of {MEAN}", Training(k, "predictive", mean=MEAN))
+            yield make_row("+ skips, fine-tuned twice", replace(skips, fine_tunings=2))
+            average = Training(k, "predictive", averaged=AVERAGED)
+            yield make_row(f"{BASE}, weight average of {AVERAGED}", average)
 
 
 def _techniques(task: str, cuts: list[int]) -> Iterator[Row]:
     for k in cuts[-1:]:
-        plain = Training(k, "predictive", longer=1)
-        yield trained(BASE, replace(plain, longer=0))
-        yield trained(LONGER, plain)
-        yield trained("+ distillation", replace(plain, distilled=True))
-        yield trained("+ skips", replace(plain, options=SKIPS))
-        yield trained("+ skips, distillation", replace(plain, options=SKIPS, distilled=True))
+        plain = Training(k, "predictive", fine_tunings=1)
+        yield make_row(BASE, replace(plain, fine_tunings=0))
+        yield make_row(FINE_TUNED, plain)
+        yield make_row("+ distillation", replace(plain, distilled=True))
+        yield make_row("+ skips", replace(plain, options=SKIPS))
+        yield make_row("+ skips, distillation", replace(plain, options=SKIPS, distilled=True))
         if task == "joints":
-            yield trained("+ skips, feedback", replace(plain, options=FEEDBACK))
+            yield make_row("+ skips, feedback", replace(plain, options=FEEDBACK))
 
 
 def _clocks(task: str, cuts: list[int]) -> Iterator[Row]:
@@ -182,14 +201,14 @@ def _clocks(task: str, cuts: list[int]) -> Iterator[Row]:
     for clocks in ("single", "i3d", "halving"):
         options = () if clocks == "single" else (("clocks", clocks),)
         if options:
-            yield trained(f"sequential, {clocks}", Training(options=options))
+            yield make_row(f"sequential, {clocks}", Training(options=options))
         for k in cuts:
-            yield trained(f"predictive, {clocks}", Training(k, "predictive", options))
+            yield make_row(f"predictive, {clocks}", Training(k, "predictive", options))
 
 
 def _latency(task: str, cuts: list[int]) -> Iterator[Row]:
     del task
     for k in cuts[-1:]:
         for p in (0, 2):
-            training = Training(k, "predictive", latency=p, longer=1)
-            yield trained(f"{LONGER}, P = {p}", training)
+            training = Training(k, "predictive", latency=p, fine_tunings=1)
+            yield make_row(f"{FINE_TUNED}, P = {p}", training)

@@ -1,8 +1,8 @@
-"""The records of an experiment: scores in NAME.jsonl, those of its clips in NAME.npz beside it.
+"""The records of a setting: scores in NAME.jsonl, those of its clips in NAME.npz beside it.
 
-NAME is the setting and its seed. A line is the record of one row of one figure; the lines are
-sorted by (figure, name). `per_clip` of a line gives the digest of each array. The array itself is
-FIGURE/NAME/METRIC in the NPZ: float64 [clips, 2], sum and count of every clip.
+NAME is the setting and its seed. A line is the record of one row of one experiment; the lines are
+sorted by (experiment, name). `per_clip` of a line gives the digest of each array. The array itself
+is EXPERIMENT/NAME/METRIC in the NPZ: float64 [clips, 2], sum and count of every clip.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.files.locks import locked
+from pvnet.data.files.locks import lock
 from pvnet.errors import FileError
 from pvnet.files import whole_file, write_whole
 
@@ -31,8 +31,8 @@ _UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, 
 
 
 def key(record: Record) -> tuple[str, str]:
-    """What tells a record from the others of its file: figure and name."""
-    return record["figure"], record["name"]
+    """What tells a record from the others of its file: experiment and name."""
+    return record["experiment"], record["name"]
 
 
 def read_records(path: Path) -> list[Record]:
@@ -61,7 +61,7 @@ def read_records(path: Path) -> list[Record]:
 
 
 def add_record(path: Path, record: Record) -> None:
-    """Put a record into NAME.jsonl and NAME.npz, for the one of its figure and name if there is.
+    """Put a record into NAME.jsonl and NAME.npz, for that of its experiment and name if any.
 
     Whenever the process is killed, both files are whole and every other record is in them: the NPZ
     is written first, and a line is there only while its arrays are.
@@ -75,7 +75,7 @@ def add_record(path: Path, record: Record) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     clips = {m: np.array(pairs, "<f8").reshape(-1, 2) for m, pairs in record["per_clip"].items()}
-    with locked(path.with_suffix(".lock")):  # another figure of the setting may be at it
+    with lock(path.with_suffix(".lock")):  # another experiment of the setting may be at it
         before = read_records(path)
         others = [r for r in before if key(r) != key(record)]
         if len(others) < len(before):

@@ -1,10 +1,10 @@
-"""Trains and scores what one figure needs; run again to go on.
+"""Trains and scores what one experiment needs; run again to go on.
 
     python bench/accuracy/run.py stages --task joints --data jhmdb:FOLDER --seed 0
     python bench/accuracy/run.py techniques --task actions --data figures run.steps=400
     python bench/accuracy/run.py stages --task joints --data figures --list
 
-Trainings go to --runs (kept: a second figure uses them), a record per row to --records: to one
+Trainings go to --runs (kept: a second experiment uses them), a record per row to --records: to one
 SETTING.jsonl, with the scores of the clips in SETTING.npz (record_files.py).
 """
 
@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from average import average
-from matrix import BESIDE, FIGURES, SCORE, Row, Training, rows
+from average import average_weights
+from matrix import BESIDE, EXPERIMENTS, SCORE, Row, Training, read_label, rows
 from record_files import Record, add_record, key, read_records
 
 from pvnet import data, runtime
-from pvnet.data.files.locks import locked
+from pvnet.data.files.locks import lock
 from pvnet.evaluate.evaluation import Protocol, evaluate, first_scored, skipping
 from pvnet.graph import Graph
 from pvnet.runtime.machine import machine_record
@@ -30,7 +31,15 @@ from pvnet.train.config import Config, set_override
 from pvnet.train.loop import train
 
 HERE = Path(__file__).parent
-TEACHERS = ("groundwork", "teacher")  # roles
+TEACHERS = ("pretraining", "teacher")  # roles
+# What was made before 0.2: roles of settings by their old names, old parts of folders' names.
+OLD_ROLES = {"groundwork": "pretraining", "longer": "finetuning", "again": "finetuning2"}
+OLD_FOLDERS = {
+    "_average": "_mean",
+    "_pretraining": "_groundwork",
+    "_finetuned2": "_longer_again",
+    "_finetuned": "_longer",
+}
 _OTHER_CLIPS = 1000  # added to the seed of a training that goes on
 
 
@@ -44,13 +53,34 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     path = HERE / "settings" / f"{args.task}-{kind(args)}.toml"
     if not path.exists():  # other videos of people
         path = path.with_name(f"{args.task}-jhmdb.toml")
-    settings = tomllib.loads(path.read_text())
+    settings = read_settings(path)
     if args.settings:
         other = path.with_name(f"{path.stem}{variant(args)}.toml")
-        for role, sections in tomllib.loads(other.read_text()).items():
+        for role, sections in read_settings(other).items():
             for section, values in sections.items():
                 settings.setdefault(role, {}).setdefault(section, {}).update(values)
     return settings
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The sections of a file by role; an old name of a role is taken with a note on stderr."""
+    settings = {}
+    for role, sections in tomllib.loads(path.read_text()).items():
+        if role in OLD_ROLES:
+            note = f"note: [{role}] of {path.name} is called [{OLD_ROLES[role]}] now"
+            print(note, file=sys.stderr)
+        settings[OLD_ROLES.get(role, role)] = sections
+    return settings
+
+
+def run_folder(runs: Path, name: str) -> Path:
+    """The folder of a training; one that still has its old name is renamed."""
+    made, before = runs / name, name
+    for new, old in OLD_FOLDERS.items():
+        before = before.replace(new, old)
+    if not made.exists() and (runs / before).exists():
+        (runs / before).rename(made)
+    return made
 
 
 def variant(args: argparse.Namespace) -> str:
@@ -64,7 +94,7 @@ def configuration(
     """The settings of task and data for the role, those of the training, the command line's."""
     settings = settings_of(args)
     document: dict[str, Any] = {}
-    before = settings["student"] if training.longer else {}  # [longer] and [again] add to it
+    before = settings["student"] if training.fine_tunings else {}  # [finetuning] adds to it
     for part in (settings["shared"], before, settings.get(training.role, {})):
         for section, values in part.items():
             document.setdefault(section, {}).update(values)
@@ -79,7 +109,7 @@ def configuration(
     document.setdefault("data", {}).update({"train": train, "split": args.split})
     document.setdefault("loss", {})["prediction_latency"] = training.latency
     document.setdefault("distill", {})["teacher"] = teacher
-    document["run"]["seed"] = args.seed + _OTHER_CLIPS * training.longer
+    document["run"]["seed"] = args.seed + _OTHER_CLIPS * training.fine_tunings
     return Config.from_dict(document)
 
 
@@ -104,53 +134,53 @@ def own_seed(training: Training, args: argparse.Namespace) -> argparse.Namespace
     return argparse.Namespace(**(vars(args) | {"seed": args.teacher_seed}))
 
 
-def trained_model(training: Training, args: argparse.Namespace) -> Path:
+def ensure_model(training: Training, args: argparse.Namespace) -> Path:
     """The model file of a training, made if it is not there; what it starts from first."""
-    if training.mean > 1:
-        return mean_model(training, args)
+    if training.averaged > 1:
+        return ensure_average(training, args)
     before = training.start
-    if training.role == "teacher" and "groundwork" in settings_of(args):
-        before = replace(training, groundwork=True)
-    start = "" if before is None else str(trained_model(before, args))
+    if training.role == "teacher" and "pretraining" in settings_of(args):
+        before = replace(training, pretraining=True)
+    start = "" if before is None else str(ensure_model(before, args))
     distilled = training.teacher if training.distilled else None
-    teacher = "" if distilled is None else str(trained_model(distilled, args))
+    teacher = "" if distilled is None else str(ensure_model(distilled, args))
     seeded = own_seed(training, args)
-    out = args.runs / folder(seeded) / training.name
+    out = run_folder(args.runs / folder(seeded), training.name)
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out.with_suffix(".lock")):  # another figure may be training it: wait for that
+    with lock(out.with_suffix(".lock")):  # another experiment may be training it: wait for that
         if not (out / "result.json").exists():
             print(f"training {training.name}", flush=True)
             train(configuration(training, seeded, start, teacher), out)
     return Path(out / "model.safetensors")
 
 
-def mean_model(training: Training, args: argparse.Namespace) -> Path:
-    """The model file of the mean of several trainings, which have the seeds from n * seed on."""
-    out = Path(args.runs / folder(args) / training.name / "model.safetensors")
+def ensure_average(training: Training, args: argparse.Namespace) -> Path:
+    """The model file of several trainings with averaged weights; their seeds begin at n * seed."""
+    out = run_folder(args.runs / folder(args), training.name) / "model.safetensors"
     if out.exists():
         return out
-    first = training.mean * args.seed
+    first = training.averaged * args.seed
     teacher = args.seed if args.teacher_seed is None else args.teacher_seed
-    one = replace(training, mean=1)
+    one = replace(training, averaged=1)
     paths = []
-    for seed in range(first, first + training.mean):
+    for seed in range(first, first + training.averaged):
         seeded = argparse.Namespace(**(vars(args) | {"seed": seed, "teacher_seed": teacher}))
-        paths.append(trained_model(one, seeded))
+        paths.append(ensure_model(one, seeded))
     out.parent.mkdir(parents=True, exist_ok=True)
-    runtime.save(average([runtime.load(path) for path in paths]), out)
+    runtime.save(average_weights([runtime.load(path) for path in paths]), out)
     return out
 
 
-def wired(row: Row, model: runtime.Model) -> tuple[Graph, Protocol]:
+def wire_row(row: Row, model: runtime.Model) -> tuple[Graph, Protocol]:
     """The graph that is scored, and how."""
     same = row.stages == model.graph.n_stages
-    graph = model.graph.wire(row.wiring, model.graph.stage_lists if same else cut(row, model))
+    graph = model.graph.wire(row.wiring, model.graph.stage_lists if same else cut_row(row, model))
     if not row.skipping:
         return graph, Protocol(prediction_latency=row.latency)
     return graph.wire("sequential", 1), skipping(graph)
 
 
-def cut(row: Row, model: runtime.Model) -> Any:
+def cut_row(row: Row, model: runtime.Model) -> Any:
     """The stages of the model's preset, by the names of its nodes."""
     from pvnet import models
 
@@ -164,9 +194,9 @@ def cut(row: Row, model: runtime.Model) -> Any:
 
 def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> Record:
     """The record of a row."""
-    path = trained_model(row.training, args)
+    path = ensure_model(row.training, args)
     model = runtime.load(path)
-    graph, protocol = wired(row, model)
+    graph, protocol = wire_row(row, model)
     print(f"scoring {row.name}", flush=True)
     result = evaluate(
         runtime.Model(graph, model.weights, model.metadata),
@@ -182,7 +212,7 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
     per_clip = {k: v for k, v in result.pop("per_clip").items() if k in kept}
     return {
         "name": row.name,
-        "figure": args.figure,
+        "experiment": args.experiment,
         "label": row.label,
         "row": asdict(row),
         "seed": args.seed,
@@ -200,12 +230,12 @@ def common_first_tick(wanted: list[Row], args: argparse.Namespace) -> int:
     """The largest warm-up of all rows: every row is scored on the same ticks."""
     first = 0
     for row in wanted:
-        graph, protocol = wired(row, runtime.load(trained_model(row.training, args)))
+        graph, protocol = wire_row(row, runtime.load(ensure_model(row.training, args)))
         first = max(first, first_scored(protocol, graph.outputs[0].warm_up_ticks))
     return first
 
 
-def kept_rows(wanted: list[Row], without: list[str]) -> list[Row]:
+def keep_rows(wanted: list[Row], without: list[str]) -> list[Row]:
     """The rows that are not left out."""
     labels = {row.label for row in wanted}
 
@@ -219,7 +249,7 @@ def main() -> None:
     """Train what is missing, score what is missing."""
     style = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
-    parser.add_argument("figure", choices=FIGURES)
+    parser.add_argument("experiment", choices=EXPERIMENTS)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--task", choices=("joints", "actions"), required=True)
     parser.add_argument("--data", required=True, metavar="SPEC")
@@ -258,21 +288,21 @@ def main() -> None:
     parser.add_argument("--train-only", action="store_true", help="leave the scoring for later")
     parser.add_argument("--list", action="store_true", help="only say what would be done")
     args = parser.parse_intermixed_args()
-    if args.figure == "clocks" and args.task == "joints":
+    if args.experiment == "clocks" and args.task == "joints":
         parser.error("clocks: only Par-Inception has them")
-    if args.figure == "latency" and args.task == "actions":
+    if args.experiment == "latency" and args.task == "actions":
         parser.error("latency: a clip has one label, whichever of its frames is asked for")
-    wanted = list(rows(args.figure, args.task, args.only))
-    wanted = kept_rows(wanted, args.without)
+    wanted = list(rows(args.experiment, args.task, args.only))
+    wanted = keep_rows(wanted, [read_label(text) for text in args.without])
     if args.list:
         print("\n".join(f"{row.label:36s} {row.name}" for row in wanted))
         return
     for row in wanted:
-        trained_model(row.training, args)
+        ensure_model(row.training, args)
     if args.train_only:
         return
     first_tick = max(args.from_tick, common_first_tick(wanted, args))
-    any_graph = runtime.load(trained_model(wanted[0].training, args)).graph
+    any_graph = runtime.load(ensure_model(wanted[0].training, args)).graph
     base = configuration(wanted[0].training, args)
     dataset = data.open_dataset(
         args.data,
@@ -289,9 +319,9 @@ def main() -> None:
     for row in wanted:
         if own_seed(row.training, args).seed != args.seed:
             continue
-        if (args.figure, row.name) not in map(key, read_records(records)):
+        if (args.experiment, row.name) not in map(key, read_records(records)):
             add_record(records, score(row, args, dataset, first_tick))
-    print(f"records of {args.figure} are in {records}")
+    print(f"records of {args.experiment} are in {records}")
 
 
 if __name__ == "__main__":

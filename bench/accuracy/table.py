@@ -3,8 +3,8 @@
     python bench/accuracy/table.py [--records bench/accuracy/records] [--out tables]
     python bench/accuracy/table.py --against "+ skips" --score top1   # rows less this one
 
-Writes accuracy.md (one table per setting and figure, mean over seeds) and one picture of accuracy
-over the number of stages per setting, where matplotlib is installed.
+Writes accuracy.md (one table per setting and experiment, mean over seeds) and one picture of
+accuracy over the number of stages per setting, where matplotlib is installed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from matrix import BASE, BESIDE, COMPARED, FIGURES, LONGER, SCORE
+from matrix import BASE, BESIDE, COMPARED, EXPERIMENTS, FINE_TUNED, SCORE, read_label
 from record_files import Record, read_records
 
 from pvnet.evaluate.metrics import difference
@@ -26,16 +26,16 @@ Records = dict[tuple[str, str], list[Record]]
 
 
 def read(folder: Path) -> Records:
-    """Records by (setting without its seed, figure), in the order of their files."""
+    """Records by (setting without its seed, experiment), in the order of their files."""
     found: Records = defaultdict(list)
     for path in sorted(folder.glob("*.jsonl")):
         setting = re.sub(r"-seed\d+$", "", path.stem)
         for record in read_records(path):
-            found[setting, record["figure"]].append(record)
+            found[setting, record["experiment"]].append(record)
     return found
 
 
-def merged(records: list[Record]) -> list[dict[str, Any]]:
+def merge(records: list[Record]) -> list[dict[str, Any]]:
     """One line per row: the mean over seeds, and the widest of the intervals of the seeds."""
     by_row: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -45,19 +45,19 @@ def merged(records: list[Record]) -> list[dict[str, Any]]:
         results = [r["result"] for r in same]
         task = results[0]["task"]
         values = [r[SCORE[task]] for r in results]
-        score, low, high = over_seeds(results, SCORE[task])
-        beside = over_seeds(results, BESIDE[task])
+        score, low, high = summarise_seeds(results, SCORE[task])
+        beside = summarise_seeds(results, BESIDE[task])
         lines.append(
             {
                 "label": same[0]["label"],
                 "stages": same[0]["row"]["stages"],
                 "teacher": same[0]["row"]["training"]["wiring"] == "sequential",
-                "longer": same[0]["row"]["training"].get("longer", 0),
+                "fine_tunings": same[0]["row"]["training"].get("fine_tunings", 0),
                 "score": score,
                 "low": low,
                 "high": high,
                 "beside": f"{beside[0]:.3f} ({beside[1]:.3f} to {beside[2]:.3f})",
-                "drawn": over_seeds(results, COMPARED[task]),
+                "drawn": summarise_seeds(results, COMPARED[task]),
                 "spread": max(values) - min(values),
                 "seeds": len(values),
                 "clips": results[0]["clips"],
@@ -69,7 +69,7 @@ def merged(records: list[Record]) -> list[dict[str, Any]]:
     return sorted(lines, key=lambda line: (line["stages"], line["label"]))
 
 
-def against(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label: str) -> str:
+def compare(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label: str) -> str:
     """How much better than the row of this label, over the same clips.
 
     Of several rows it is the one with as many stages. Over the seeds that both have; with several,
@@ -96,21 +96,21 @@ def against(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label
     return f"{value:+.3f} ({low:+.3f} to {high:+.3f})" + (f" [{of_seeds}]" if of_seeds else "")
 
 
-def plain(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
+def find_base(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
     """Label of the plainly trained student with as many stages and, where there is one, steps."""
-    wanted = LONGER if line["longer"] == 1 and line["label"] != LONGER else BASE
+    wanted = FINE_TUNED if line["fine_tunings"] == 1 and line["label"] != FINE_TUNED else BASE
     labels = {o["label"] for o in lines if o["stages"] == line["stages"]}
     return wanted if wanted in labels else ""
 
 
-def over_seeds(results: list[dict[str, Any]], metric: str) -> tuple[float, float, float]:
+def summarise_seeds(results: list[dict[str, Any]], metric: str) -> tuple[float, float, float]:
     """Mean over seeds, and the widest of their intervals: low, high."""
     value = sum(r[metric] for r in results) / len(results)
     intervals = [r[f"{metric}_interval"] for r in results]
     return value, min(i[0] for i in intervals), max(i[1] for i in intervals)
 
 
-def table(lines: list[dict[str, Any]], task: str, args: argparse.Namespace) -> str:
+def format_table(lines: list[dict[str, Any]], task: str, args: argparse.Namespace) -> str:
     """A Markdown table."""
     score = args.score or COMPARED[task]
     head = (
@@ -119,8 +119,8 @@ def table(lines: list[dict[str, Any]], task: str, args: argparse.Namespace) -> s
     )
     out = [head, "|---|---|---|---|---|---|---|---|---|"]
     for line in lines:
-        label = plain(line, lines) if args.against == "plain" else args.against
-        apart = against(line, lines, score, label)
+        label = find_base(line, lines) if args.against == "plain" else args.against
+        apart = compare(line, lines, score, label)
         out.append(
             f"| {line['stages']} | {line['label']} | {line['score']:.3f} | {line['low']:.3f} to "
             f"{line['high']:.3f} | {apart} | {line['beside']} | {line['spread']:.3f} "
@@ -130,7 +130,7 @@ def table(lines: list[dict[str, Any]], task: str, args: argparse.Namespace) -> s
     return "\n".join(out)
 
 
-def picture(lines: list[dict[str, Any]], metric: str, out: Path) -> None:
+def draw_picture(lines: list[dict[str, Any]], metric: str, out: Path) -> None:
     """Accuracy over stages, a line per kind of network."""
     from matplotlib.figure import Figure
 
@@ -158,6 +158,7 @@ def main() -> None:
     parser.add_argument(
         "--against",
         default="plain",
+        type=read_label,
         metavar="LABEL",
         help="the row that others are compared with (default: the plainly trained student with as "
         "many stages and steps)",
@@ -175,16 +176,16 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     parts = []
     drawable = importlib.util.find_spec("matplotlib") is not None
-    for (setting, figure), records in sorted(
-        found.items(), key=lambda item: (item[0][0], FIGURES.index(item[0][1]))
+    for (setting, experiment), records in sorted(
+        found.items(), key=lambda item: (item[0][0], EXPERIMENTS.index(item[0][1]))
     ):
-        lines = merged(records)
+        lines = merge(records)
         task = records[0]["result"]["task"]
         note = f"{lines[0]['clips']} clips, scored from tick {lines[0]['first']} on."
-        text = table(lines, task, args)
-        parts.append(f"## {setting}: {figure}\n\n{note}\n\n{text}\n")
-        if drawable and figure in ("stages", "techniques"):
-            picture(lines, COMPARED[task], args.out / f"{setting}-{figure}.png")
+        text = format_table(lines, task, args)
+        parts.append(f"## {setting}: {experiment}\n\n{note}\n\n{text}\n")
+        if drawable and experiment in ("stages", "techniques"):
+            draw_picture(lines, COMPARED[task], args.out / f"{setting}-{experiment}.png")
     write_whole(args.out / "accuracy.md", "\n".join(parts))
     print(f"wrote {args.out / 'accuracy.md'}")
 

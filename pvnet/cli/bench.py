@@ -14,7 +14,7 @@ from typing import Any
 from pvnet.cli._bench.cases import Case, check_cases, make_cases, state_reasons
 from pvnet.cli._bench.speedup_picture import draw_speedup
 from pvnet.cli._common.cut import add_cut_argument
-from pvnet.cli._common.network import Choice, add_network_arguments, choose
+from pvnet.cli._common.network_choice import Choice, add_network_arguments, choose
 from pvnet.cli._common.parse import new_json, new_picture, positive, positive_list
 from pvnet.cli._common.progress import Progress, note
 from pvnet.cli._common.report import Report

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pvnet.cli._common.network import Choice, trained
+from pvnet.cli._common.network_choice import Choice, load_trained
 from pvnet.cli._common.parse import fraction, natural, new_folder, positive
 from pvnet.cli._common.progress import Progress
 from pvnet.cli._common.report import Report, UsageError
@@ -125,8 +125,8 @@ def _refuse_compare_options(args: argparse.Namespace) -> None:
 
 def _networks(args: argparse.Namespace) -> tuple[Choice, Choice]:
     """The shipped sequential weights, and those trained to be depth-parallel."""
-    teacher = trained(args.model, "sequential", None)
-    student = trained(args.model, "predictive", args.stages)
+    teacher = load_trained(args.model, "sequential", None)
+    student = load_trained(args.model, "predictive", args.stages)
     if student.metadata.get("task") != "joints":
         raise UsageError(f"--model {args.model}: the built-in video has joints to find")
     return teacher, student

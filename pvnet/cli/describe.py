@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from pvnet.cli._common.network import add_network_arguments, choose
+from pvnet.cli._common.network_choice import add_network_arguments, choose
 from pvnet.cli._common.parse import new_picture, positive
 from pvnet.cli._common.report import Report
 from pvnet.graph import draw

@@ -30,7 +30,7 @@ def written(args: argparse.Namespace) -> list[Path]:
 
 def run(args: argparse.Namespace) -> Report:
     """As `pvnet train`, with the teacher's file in the configuration."""
-    from pvnet.cli._common.network import find_model
+    from pvnet.cli._common.network_choice import find_model
 
     teacher = str(find_model(args.teacher))
     overrides = [f"distill.teacher={teacher!r}"]

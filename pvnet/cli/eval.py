@@ -10,7 +10,7 @@ from typing import Any
 
 from pvnet import models, runtime
 from pvnet.cli._common.cut import Cut, add_cut_argument, cut_of
-from pvnet.cli._common.network import WIRINGS, load_model
+from pvnet.cli._common.network_choice import WIRINGS, load_model
 from pvnet.cli._common.parse import add_cluster_argument, natural, positive
 from pvnet.cli._common.progress import Progress, left_out, note
 from pvnet.cli._common.report import Report, UsageError

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from pvnet import runtime
-from pvnet.cli._common.network import add_network_arguments, choose
+from pvnet.cli._common.network_choice import add_network_arguments, choose
 from pvnet.cli._common.parse import new_json, new_model
 from pvnet.cli._common.report import Report
 from pvnet.files import write_json

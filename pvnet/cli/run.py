@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pvnet.cli._common.annotated import AnnotatedVideo
-from pvnet.cli._common.network import (
+from pvnet.cli._common.network_choice import (
     Choice,
     add_compile_arguments,
     add_network_arguments,

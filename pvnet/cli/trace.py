@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from pvnet.cli._common.chrome_trace import chrome_trace, utilisation
-from pvnet.cli._common.network import (
+from pvnet.cli._common.network_choice import (
     add_compile_arguments,
     add_network_arguments,
     choose,

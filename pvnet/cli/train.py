@@ -40,10 +40,10 @@ def run(args: argparse.Namespace) -> Report:
 def run_with(args: argparse.Namespace, overrides: list[str]) -> Report:
     """Train with these overrides; in all but the first process of several the report is empty."""
     from pvnet.evaluate.class_names import class_numbers
+    from pvnet.train.build import task_of
     from pvnet.train.config import load_config
     from pvnet.train.loop import train
     from pvnet.train.memory import keep_freed_memory
-    from pvnet.train.network import task_of
 
     keep_freed_memory()
     config = load_config(args.config, overrides)
@@ -89,7 +89,7 @@ def _held_out_data(config: Config) -> Dataset | None:
     if not config.data.held_out:
         return None
     from pvnet import data
-    from pvnet.train.network import frame_size, task_of
+    from pvnet.train.build import frame_size, task_of
 
     task: Any = task_of(config)
     return data.open_dataset(
@@ -107,7 +107,7 @@ def _held_out_data(config: Config) -> Dataset | None:
 def _score(config: Config, held_out: Dataset, model: str) -> dict[str, Any]:
     """The score on it, through the runtime."""
     from pvnet.evaluate.evaluation import Protocol, evaluate
-    from pvnet.train.network import task_of
+    from pvnet.train.build import task_of
 
     task: Any = task_of(config)
     protocol = Protocol(prediction_latency=config.loss.prediction_latency)

@@ -67,7 +67,7 @@ def check_address(address: str) -> str:
 
 
 @contextlib.contextmanager
-def connected(ray: Any, address: str, processors: int | None) -> Iterator[None]:
+def connect(ray: Any, address: str, processors: int | None) -> Iterator[None]:
     """Connected to a cluster; a process that is connected already stays as it is.
 
     Args:
@@ -82,7 +82,7 @@ def connected(ray: Any, address: str, processors: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    answers(_own_cluster() if address == "auto" else address)
+    check_answer(_own_cluster() if address == "auto" else address)
     new: dict[str, Any] = {"num_cpus": processors, "object_store_memory": _STORE_BYTES}
     with _undisturbed():
         before = set(threading.enumerate())
@@ -99,17 +99,17 @@ def connected(ray: Any, address: str, processors: int | None) -> Iterator[None]:
         except Exception as error:
             ray.shutdown()  # of what has been started already
             raise ClusterError(
-                f"[cluster] no cluster at {address!r}: got {brief(error)}, expected one of "
+                f"[cluster] no cluster at {address!r}: got {shorten(error)}, expected one of "
                 "the same versions of Ray and Python that admits this process. Start it with `ray "
                 "start --head`; where it asks for a token, set RAY_AUTH_MODE=token; or use local."
             ) from error
         own_threads = set(threading.enumerate()) - before
         try:
-            with _silent(own_threads):
+            with _silence(own_threads):
                 yield
         finally:
             # What it has held back to join with later news, it prints in this thread.
-            with _silent(own_threads | {threading.current_thread()}):
+            with _silence(own_threads | {threading.current_thread()}):
                 ray.shutdown()
 
 
@@ -121,7 +121,7 @@ def _own_cluster() -> str:
     return ""
 
 
-def answers(address: str) -> None:
+def check_answer(address: str) -> None:
     """Refuse HOST:PORT where nobody listens, for which Ray would wait for minutes.
 
     Raises:
@@ -140,7 +140,7 @@ def answers(address: str) -> None:
         ) from error
 
 
-def brief(error: BaseException) -> str:
+def shorten(error: BaseException) -> str:
     """What an error says, in one short line; Ray's own are pages long."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith("The actor is dead")), "")
@@ -215,7 +215,7 @@ class _WithoutThreads:
 
 
 @contextlib.contextmanager
-def _silent(threads: set[threading.Thread]) -> Iterator[None]:
+def _silence(threads: set[threading.Thread]) -> Iterator[None]:
     """Without what these threads print: `ray` has no setting for its news of dead workers."""
     out = sys.stdout
     sys.stdout = _WithoutThreads(out, frozenset(t.ident for t in threads))

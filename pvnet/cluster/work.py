@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from pvnet.cluster.connection import ClusterError, brief, check_address, connected, load_ray
+from pvnet.cluster.connection import ClusterError, check_address, connect, load_ray, shorten
 from pvnet.errors import InvalidArgumentError
 
 # Seconds without an answer after which the machines are counted again.
@@ -121,7 +121,7 @@ def spread(
     if not items:
         return outcome
     wanted = None if cluster.workers is None else cluster.workers * cpus
-    with connected(ray, cluster.address, wanted):
+    with connect(ray, cluster.address, wanted):
         room = _room(ray, cpus, gpus)
         outcome.workers = min(cluster.workers or room, room, len(items))
         size = max(1, min(share, len(items) // (4 * outcome.workers)))
@@ -163,7 +163,7 @@ class _Worker:
         try:
             self._work = load_ray().cloudpickle.loads(made)()
         except Exception as error:
-            return _placed(error)
+            return _add_machine(error)
         return None
 
     def do(self, items: Iterable[Any]) -> list[Any] | Exception:
@@ -172,10 +172,10 @@ class _Worker:
         try:
             return [self._work(item) for item in items]
         except Exception as error:
-            return _placed(error)
+            return _add_machine(error)
 
 
-def _placed(error: Exception) -> Exception:
+def _add_machine(error: Exception) -> Exception:
     error.add_note(f"on the machine {socket.gethostname()}")
     return error
 
@@ -247,7 +247,7 @@ class _Force:
             answer = self._ray.get(call)
         except self._ray.exceptions.RayTaskError as error:  # the worker lives
             raise ClusterError(
-                f"[cluster] what a worker gave back cannot travel: got {brief(error)}, "
+                f"[cluster] what a worker gave back cannot travel: got {shorten(error)}, "
                 "expected results and errors that can be pickled. Give back plain data."
             ) from error
         except self._ray.exceptions.RayError as error:
@@ -272,7 +272,7 @@ class _Force:
         if self._lost_starts >= self._attempts:
             raise ClusterError(
                 f"[cluster] workers do not start: got {self._lost_starts} deaths running, the "
-                f"last by {brief(error)}, expected a worker that is ready. Check that every "
+                f"last by {shorten(error)}, expected a worker that is ready. Check that every "
                 "machine of the cluster has this version of pvnet and enough memory."
             ) from error
 
@@ -296,6 +296,6 @@ class _Force:
             given_up.append(i)
             outcome.failed[i] = (
                 f"[cluster] every worker that took it died: got {deaths[i]} deaths, the last "
-                f"by {brief(error)}, expected a result. Do it alone to see why, or leave it out."
+                f"by {shorten(error)}, expected a result. Do it alone to see why, or leave it out."
             )
         return given_up

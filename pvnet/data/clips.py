@@ -132,7 +132,7 @@ def check_index(index: int, length: int) -> None:
         )
 
 
-def inside(joints: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
+def find_inside(joints: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Which of the points [..., 2] (pixel x, y) lie in a picture of (h, w) pixels."""
     limits = np.array([size[1], size[0]], np.float32) - np.float32(0.5)
     with np.errstate(invalid="ignore"):

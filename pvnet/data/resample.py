@@ -135,7 +135,7 @@ def warp(
     return out.astype(np.uint8)
 
 
-def moved(joints: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+def move(joints: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
     """Points [..., 2] at pixel centres of the old picture, as they lie in the new one."""
     back = np.linalg.inv(matrix[:, :2])
     out = (np.asarray(joints, np.float64) + 0.5 - matrix[:, 2]) @ back.T - 0.5

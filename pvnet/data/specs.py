@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,11 +65,13 @@ class Spec:
 
 _COLLAGE = ("cutouts", "puppets", "motion")
 _KEYS = {
-    "jhmdb": ("labels", "cache", *_COLLAGE),
+    "jhmdb": ("joints", "cache", *_COLLAGE),
     "kinetics": ("csv", "labels", "cache"),
     "folder": ("csv", "joints", "labels", "cache", *_COLLAGE),
     "figures": ("n", "seed", "backgrounds", "reversed", "cache"),
 }
+# Options by kind and old name; for one release after 0.2 they work with a warning on stderr.
+_OLD_KEYS = {("jhmdb", "labels"): "joints"}
 
 
 def parse_spec(text: str) -> Spec:
@@ -88,6 +91,12 @@ def parse_spec(text: str) -> Spec:
     options = {}
     for item in filter(None, query.split("&")):
         key, _, value = item.partition("=")
+        if (kind, key) in _OLD_KEYS:
+            new = _OLD_KEYS[kind, key]
+            # Not a DeprecationWarning: Python hides those, and people type this one.
+            warning = f"[data] option of {kind}: {key}= is called {new}= now"
+            warnings.warn(warning, FutureWarning, stacklevel=2)
+            key = new
         if key not in _KEYS[kind] or not value:
             raise InvalidArgumentError(
                 f"[data] option of {kind}: got {item!r}, expected {', '.join(_KEYS[kind])} with a "
@@ -168,8 +177,8 @@ def _with_collages(spec: Spec, dataset: Dataset, options: Options) -> Dataset:
 
 
 def _jhmdb(spec: Spec, options: Options) -> Dataset:
-    labels: Any = spec.options.get("labels", "both")
-    return open_jhmdb(Path(spec.place).expanduser(), options, labels=labels)
+    joints: Any = spec.options.get("joints", "both")
+    return open_jhmdb(Path(spec.place).expanduser(), options, joints=joints)
 
 
 def _kinetics(spec: Spec, options: Options) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from pvnet.data.files.lists import normal
+from pvnet.data.files.lists import normalise
 from pvnet.errors import InvalidArgumentError
 
 _SHOWN = 5
@@ -34,7 +34,7 @@ def class_numbers(labels: Sequence[str], classes: Sequence[str], name: str) -> l
     Raises:
         InvalidArgumentError: the model does not know a class.
     """
-    known, asked = [normal(x) for x in labels], [normal(x) for x in classes]
+    known, asked = [normalise(x) for x in labels], [normalise(x) for x in classes]
     if not known or not asked or known[: len(asked)] == asked:
         return None
     strange = [c for c, x in zip(classes, asked) if x not in known]
@@ -53,7 +53,7 @@ def check_teacher(labels: Sequence[str], classes: Sequence[str]) -> None:
     Raises:
         InvalidArgumentError: which names differ.
     """
-    if labels and classes and [normal(x) for x in labels] != [normal(x) for x in classes]:
+    if labels and classes and [normalise(x) for x in labels] != [normalise(x) for x in classes]:
         raise InvalidArgumentError(
             f"[train] the outputs of the teacher mean something else: got {_some(labels)}, "
             f"expected {_some(classes)} as in the data. Use a teacher of the same classes, or "

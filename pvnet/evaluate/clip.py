@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.evaluate.class_names import class_numbers, labels_of
-from pvnet.evaluate.emission import Protocol, emissions, first_scored
+from pvnet.evaluate.emission import Protocol, first_scored, take_emissions
 from pvnet.evaluate.metrics import Counts, action_counts, joint_counts
 from pvnet.viz.heatmaps import decode_heatmaps
 
@@ -136,7 +136,8 @@ class Scorer:
         ticks = len(clip.frames)
         if not usable or ticks <= self.first:
             return None
-        out = emissions(self._predict(clip.frames[:: self._protocol.every]), ticks, self._protocol)
+        values = self._predict(clip.frames[:: self._protocol.every])
+        out = take_emissions(values, ticks, self._protocol)
         latency = self._protocol.prediction_latency
         counts = score_clip(
             clip, out, task=self._task, first=self.first, prediction_latency=latency

@@ -42,7 +42,7 @@ def skipping(graph: Graph) -> Protocol:
     return Protocol(every=every, late=every - 1)
 
 
-def emitted_at(tick: int, protocol: Protocol) -> int:
+def find_emitted_tick(tick: int, protocol: Protocol) -> int:
     """Index of the taken frame whose result is out at the end of `tick`; negative: none yet."""
     return (tick - protocol.late) // protocol.every
 
@@ -53,7 +53,9 @@ def first_scored(protocol: Protocol, warm_up: int) -> int:
     return max(filled, protocol.prediction_latency, protocol.first_tick)
 
 
-def emissions(values: NDArray[np.float32], ticks: int, protocol: Protocol) -> NDArray[np.float32]:
+def take_emissions(
+    values: NDArray[np.float32], ticks: int, protocol: Protocol
+) -> NDArray[np.float32]:
     """What is out at the end of every tick, [t, ...], of the results of taken frames."""
-    index = [max(0, emitted_at(t, protocol)) for t in range(ticks)]
+    index = [max(0, find_emitted_tick(t, protocol)) for t in range(ticks)]
     return values[index]

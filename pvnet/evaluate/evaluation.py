@@ -18,7 +18,13 @@ from pvnet import runtime
 from pvnet.cluster.work import Cluster, Outcome, spread
 from pvnet.errors import InvalidArgumentError
 from pvnet.evaluate.clip import Scored, Scorer, Task, Told, Unreadable, decode, score_clip
-from pvnet.evaluate.emission import Protocol, emissions, emitted_at, first_scored, skipping
+from pvnet.evaluate.emission import (
+    Protocol,
+    find_emitted_tick,
+    first_scored,
+    skipping,
+    take_emissions,
+)
 from pvnet.evaluate.metrics import Counts, summary
 from pvnet.graph import Graph
 from pvnet.models import rewired
@@ -31,12 +37,12 @@ __all__ = [
     "Protocol",
     "Task",
     "decode",
-    "emissions",
-    "emitted_at",
     "evaluate",
+    "find_emitted_tick",
     "first_scored",
     "score_clip",
     "skipping",
+    "take_emissions",
 ]
 
 _EVERY_TICK = Protocol()
@@ -100,7 +106,7 @@ def evaluate(
     """
     model = to_model(source, "evaluate")
     if wiring is not None or stages is not None:
-        graph = _wired(model, wiring or model.graph.wiring, stages)
+        graph = _wire(model, wiring or model.graph.wiring, stages)
         model = runtime.Model(graph, model.weights, model.metadata)
     total = len(dataset) if max_clips is None else min(max_clips, len(dataset))
     how: dict[str, Any] = {"task": task, "protocol": protocol, "seed": seed}
@@ -160,7 +166,7 @@ def evaluate(
     }
 
 
-def _wired(
+def _wire(
     model: runtime.Model, wiring: str, stages: int | Sequence[Sequence[str]] | None
 ) -> Graph:
     if stages is None or isinstance(stages, int):

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from pvnet import _core
 from pvnet.errors import GraphError
 from pvnet.graph import arguments as arg
-from pvnet.graph.info import ClockInfo, NodeInfo, OutputInfo, Shape, StageInfo
+from pvnet.graph.facts import ClockInfo, NodeInfo, OutputInfo, Shape, StageInfo
 
 Wiring = Literal["sequential", "pipelined", "predictive"]
 

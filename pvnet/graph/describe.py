@@ -8,7 +8,7 @@ from pvnet.tables import glued, layout
 
 if TYPE_CHECKING:
     from pvnet.graph.base import GraphBase
-    from pvnet.graph.info import NodeInfo, OutputInfo
+    from pvnet.graph.facts import NodeInfo, OutputInfo
 
 
 def describe(graph: GraphBase) -> str:

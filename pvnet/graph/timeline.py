@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pvnet.graph.arguments import refuse
 
 if TYPE_CHECKING:
+    from pvnet.graph.facts import NodeInfo
     from pvnet.graph.graph import Graph
-    from pvnet.graph.info import NodeInfo
 
 DEFAULT_TICKS = 12
 FREE_OPS = frozenset({"input", "concat", "delay", "feedback"})

@@ -125,7 +125,7 @@ class Estimator:
                 f"{PACKAGE}. Run pvnet label --setup, or pass --python."
             ) from error
         self._late = False
-        with self._watched():
+        with self._watch():
             hello = self._hello()
         if "error" in hello:
             said = hello["error"]
@@ -154,7 +154,7 @@ class Estimator:
 
     def begin(self) -> None:
         """A new video begins: forget where the person was."""
-        with self._watched():
+        with self._watch():
             self._send(pose_worker.HEAD.pack(_VIDEO, 0, 0))
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -172,7 +172,7 @@ class Estimator:
         h, w, _ = image.shape
         size = self._landmarks * 12
         assert self._process.stdout is not None
-        with self._watched():
+        with self._watch():
             self._send(pose_worker.HEAD.pack(_FRAME, h, w) + np.ascontiguousarray(image).tobytes())
             answer = self._process.stdout.read(size)
         if len(answer) != size:
@@ -181,7 +181,7 @@ class Estimator:
         return np.array(points[list(MEDIAPIPE)] if self._landmarks == 33 else points, np.float32)
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def _watch(self) -> Iterator[None]:
         """Ends a worker that hangs, whatever is waited for: to write, or to read."""
         timer = Timer(ANSWER_S, self._stop_waiting)
         timer.daemon = True

@@ -15,7 +15,7 @@ from pvnet.data.files.decode import VIDEO_ENDINGS
 from pvnet.data.files.tree import Tree
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.label.files import Labels, VideoLabels, load_labels, save_labels
-from pvnet.label.work import Estimates, Job, Labelled, Labeller, kept
+from pvnet.label.work import Estimates, Job, Labelled, Labeller, load_part
 
 __all__ = ["Estimates", "Job", "find_jobs", "label_videos", "shard"]
 
@@ -102,7 +102,7 @@ def label_videos(
     videos = dict(before.videos)
     missing, name = [], before.estimator
     for job in jobs:
-        part = kept(parts, job)
+        part = load_part(parts, job)
         name = name or part.estimator
         old = part.videos.get(job.name) or videos.get(job.name)
         if old is not None and old.size_bytes == job.path.stat().st_size:
@@ -124,7 +124,7 @@ def label_videos(
             work = _in_threads(missing, parts, make, max(1, min(workers, len(missing))), done)
         else:
             work = _on_cluster(missing, parts, make, cluster, done)
-        videos.update(_collected(missing, parts, work))
+        videos.update(_collect(missing, parts, work))
     named = {job.name for job in jobs}
     errors = {k: e for k, e in before.errors.items() if k not in videos and k not in named}
     labels = Labels(videos, {**errors, **work.errors}, work.estimator or name, work.retried)
@@ -148,13 +148,13 @@ class _Work:
             self.errors[job.name] = labelled.error
 
 
-def _collected(jobs: Sequence[Job], parts: Path, work: _Work) -> dict[str, VideoLabels]:
+def _collect(jobs: Sequence[Job], parts: Path, work: _Work) -> dict[str, VideoLabels]:
     """The labels that workers have left in the folder; an error for those that are not there."""
     videos: dict[str, VideoLabels] = {}
     for job in jobs:
         if job.name in work.errors:
             continue
-        part = kept(parts, job).videos.get(job.name)
+        part = load_part(parts, job).videos.get(job.name)
         if part is None:
             work.errors[job.name] = (
                 f"[label] {job.name} is labelled, but not here: got nothing in {parts}, "

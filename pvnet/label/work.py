@@ -129,7 +129,7 @@ def part_file(parts: Path, job: Job) -> Path:
     return parts / f"{hashlib.sha256(job.name.encode()).hexdigest()[:24]}.npz"
 
 
-def kept(parts: Path, job: Job) -> Labels:
+def load_part(parts: Path, job: Job) -> Labels:
     """What is kept of a video; no videos if nothing is."""
     try:
         return load_labels(part_file(parts, job))

@@ -179,9 +179,9 @@ def _describe(name: str) -> Pretrained:
 
 
 def accuracy(metadata: dict[str, str]) -> dict[str, float]:
-    """Scores in the metadata of a model file, by name: the numbers of "held_out" and "figures"."""
+    """Scores in the metadata of a model file, by name: the numbers of "held_out" and "scores"."""
     scores: dict[str, float] = {}
-    for key in ("held_out", "figures"):
+    for key in ("held_out", "scores", "figures"):  # the last: files that were made before 0.2
         try:
             scores |= _numbers(json.loads(metadata.get(key, "{}")), "")
         except json.JSONDecodeError:  # words, for people

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pvnet.runtime.compile import compile
-from pvnet.runtime.info import info
+from pvnet.runtime.installation import info
 from pvnet.runtime.measure import measure_costs
 from pvnet.runtime.model import Model, load, save
 from pvnet.runtime.plan import Plan

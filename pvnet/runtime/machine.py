@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pvnet import _core
-from pvnet.runtime.info import info
+from pvnet.runtime.installation import info
 
 _SGEMM_SIZE = 1024
 _SGEMM_ROUNDS = 7

@@ -40,7 +40,7 @@ class CapturedGradients:
         tensors = {k: v for k, v in batch.items() if isinstance(v, Tensor)}
         if self._eager_left:
             self._eager_left -= 1
-            return self._eagerly(tensors)
+            return self._run_eagerly(tensors)
         if self._graph is None:
             self._capture(tensors)
         else:
@@ -50,7 +50,7 @@ class CapturedGradients:
         self._graph.replay()
         return self._terms
 
-    def _eagerly(self, batch: Mapping[str, Tensor]) -> Terms:
+    def _run_eagerly(self, batch: Mapping[str, Tensor]) -> Terms:
         # On a cuda_stream of its own, as autograd wants it before a capture.
         self._side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._side):

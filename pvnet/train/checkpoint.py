@@ -1,6 +1,6 @@
 """Checkpoints: everything a run needs to go on, in one safetensors file, without pickle.
 
-`state.safetensors` holds weights, averaged weights, optimiser, random generators, carried rings and
+`state.safetensors` holds weights, their EMA, optimiser, random generators, carried rings and
 (JSON, in its metadata) the step, the configuration and the position in the data. It is written
 beside and renamed, so whatever moment a run is killed at, one whole checkpoint is there.
 """
@@ -56,7 +56,7 @@ def document_of(path: Path) -> dict[str, Any]:
     Raises:
         FileError: damaged, or no checkpoint of this version.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         return _document(file, path)
 
 
@@ -66,7 +66,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         FileError: missing, damaged, or no checkpoint of this version.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         document = _document(file, path)
         return {key: file.get_tensor(key) for key in file.keys()}, document  # noqa: SIM118
 
@@ -83,7 +83,7 @@ def _document(file: Any, path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[Any]:
     try:
         with safe_open(str(path), framework="pt") as file:
             yield file
@@ -96,13 +96,13 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from None
 
 
-def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def add_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Every name with `prefix.` in front."""
     return {f"{prefix}.{k}": v for k, v in tensors.items()}
 
 
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `prefixed` put there, names as before."""
+def take_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `add_prefix` put there, names as before."""
     return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
 
 
@@ -130,7 +130,7 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
-def generators() -> dict[str, Tensor]:
+def read_generators() -> dict[str, Tensor]:
     """The states of torch's random generators."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():

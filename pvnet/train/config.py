@@ -155,7 +155,7 @@ class RunConfig:
         seed: of weights and data.
         precision: "f32", or "bf16" (autocast).
         device: "auto", "cpu" or "cuda".
-        ema: decay of the averaged weights; 0: none.
+        ema: decay of the EMA of the weights; 0: none.
         norm: batch norm from the "local" batch, "sync" over processes (CUDA), or "frozen".
         channels_last: memory layout channels_last_3d.
         carry: ticks per piece of truncated back-propagation with carried state; 0: whole clips.

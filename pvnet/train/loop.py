@@ -19,7 +19,7 @@ from pvnet.train import checkpoint, distributed
 from pvnet.train.config import Config
 from pvnet.train.log import Log, draw_curve, read_log
 from pvnet.train.optimiser import rate_factor, set_rate
-from pvnet.train.run import Run
+from pvnet.train.run_state import Run
 from pvnet.train.source import Source
 
 OnStart = Callable[[int, Mapping[str, Any]], None]
@@ -130,7 +130,7 @@ class _Read:
         return taken
 
 
-def _accumulated(run: Run, batches: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
+def _accumulate(run: Run, batches: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Mean gradients of `accumulate` batches, left in the parameters; mean terms of their loss."""
     parts = run.config.optimiser.accumulate
     run.optimiser.zero_grad(set_to_none=True)
@@ -151,7 +151,7 @@ def _one_step(run: Run, batches: Iterator[dict[str, Tensor]], rate: float) -> di
     config = run.config.optimiser
     set_rate(run.optimiser, rate)
     captured = run.captured
-    sums = _accumulated(run, batches) if captured is None else captured(next(batches))
+    sums = _accumulate(run, batches) if captured is None else captured(next(batches))
     limit = config.clip_norm or math.inf
     norm = float(nn.utils.clip_grad_norm_(run.net.parameters(), limit))
     values = run.group.mean(torch.stack([v.float() for v in sums.values()])).tolist()
@@ -164,8 +164,8 @@ def _one_step(run: Run, batches: Iterator[dict[str, Tensor]], rate: float) -> di
             "look at the data."
         )
     run.optimiser.step()
-    if run.average is not None:
-        run.average.update(run.net, run.step)
+    if run.ema is not None:
+        run.ema.update(run.net, run.step)
     return {**losses, "rate": rate, "gradient_norm": norm}
 
 

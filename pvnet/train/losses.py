@@ -32,7 +32,7 @@ def scored_ticks(ticks: int, *, warm_up: int, prediction_latency: int) -> Tensor
     return torch.arange(ticks) >= first
 
 
-def emitted(truth: Tensor, prediction_latency: int) -> Tensor:
+def shift_truth(truth: Tensor, prediction_latency: int) -> Tensor:
     """The truth [b, t, ...] against which the output of each tick is scored: of frame t - P.
 
     The first P entries repeat frame 0; `scored_ticks` leaves them out.

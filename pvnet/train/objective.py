@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from pvnet.errors import InvalidArgumentError
 from pvnet.nn import Network
+from pvnet.train.build import Teacher, match_stages, task_of
 from pvnet.train.config import Config
 from pvnet.train.losses import (
     action_loss,
     activation_matching,
-    emitted,
     joint_loss,
     scored_ticks,
+    shift_truth,
 )
-from pvnet.train.network import Teacher, matched_stages, task_of
 
 Batch = Mapping[str, Tensor]
 
@@ -50,7 +50,7 @@ class Objective:
         self._masks: dict[int, Tensor] = {}
         distill = self.config.distill
         self.matched = (
-            matched_stages(self.net, self.teacher, distill.stages, outputs=distill.outputs)
+            match_stages(self.net, self.teacher, distill.stages, outputs=distill.outputs)
             if self.teacher
             else []
         )
@@ -108,13 +108,13 @@ class Objective:
         shift = 0 if "ages" in batch else loss.prediction_latency
         if self.task == "actions":
             labels = batch["label"].to(self.device)
-            labels = emitted(labels, shift) if labels.dim() == 2 else labels
+            labels = shift_truth(labels, shift) if labels.dim() == 2 else labels
             return action_loss(output, labels, scored, smoothing=loss.smoothing)
         height = self.net.graph.nodes[0].shape[1]
         return joint_loss(
             output,
-            emitted(batch["joints"].to(self.device), shift),
-            emitted(batch["visible"].to(self.device), shift),
+            shift_truth(batch["joints"].to(self.device), shift),
+            shift_truth(batch["visible"].to(self.device), shift),
             scored,
             stride=height / output.shape[3],
             sigma=loss.sigma,

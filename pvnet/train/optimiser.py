@@ -1,4 +1,4 @@
-"""Optimiser, learning rate over steps, and averaged weights."""
+"""Optimiser, learning rate over steps, and EMA of weights."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-class Average:
-    """Exponential moving average of weights and batch norm statistics.
+class Ema:
+    """EMA: exponential moving average of weights and batch norm statistics.
 
     The decay rises from 0.1 to `decay` over the first steps, so that early weights are forgotten.
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from pvnet.models import MEAN, STD
+from pvnet.train.build import frame_size, task_of
 from pvnet.train.config import Config
 from pvnet.train.distributed import choose_device, share
-from pvnet.train.network import frame_size, task_of
 from pvnet.video.joints import JOINTS
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def data_source(config: Config) -> Source:
         "crop": config.data.crop,
         "fps": config.data.fps or None,
     }
-    make = _resident if config.data.resident else _loaded
+    make = _open_resident if config.data.resident else _open_loader
     made, classes, about = make(config, common)
 
     def videos() -> Dataset:
@@ -74,7 +74,7 @@ def data_source(config: Config) -> Source:
     return Source(made, videos, classes, about)
 
 
-def _loaded(config: Config, common: dict[str, Any]) -> _Made:
+def _open_loader(config: Config, common: dict[str, Any]) -> _Made:
     """Batches that the host reads and changes, clip by clip."""
     from pvnet import data
 
@@ -107,7 +107,7 @@ def _about(dataset: Dataset) -> dict[str, Any]:
 _MARGIN = 1.25
 
 
-def _resident(config: Config, common: dict[str, Any]) -> _Made:
+def _open_resident(config: Config, common: dict[str, Any]) -> _Made:
     """Batches from a data set that lies whole on the device of this process."""
     from pvnet import data
     from pvnet.data.batches.resident import resident_batches
@@ -117,7 +117,7 @@ def _resident(config: Config, common: dict[str, Any]) -> _Made:
     device = choose_device(config.run.device, int(os.environ.get("LOCAL_RANK", "0")))
     keys = tuple((k, v) for k, v in common.items() if k not in ("size", "fps"))
     length, copies = config.data.video_frames or None, config.data.copies
-    kept, classes, about = _kept(
+    kept, classes, about = _load_once(
         config.data.train, length, copies, size, keys, device, config.data.workers
     )
     sampling = Sampling(config.data.frames, config.data.fps or None, "random")
@@ -141,7 +141,7 @@ def _resident(config: Config, common: dict[str, Any]) -> _Made:
 
 
 @functools.lru_cache(maxsize=1)
-def _kept(
+def _load_once(
     spec: str,
     frames: int | None,
     copies: int,

@@ -17,7 +17,7 @@ from pvnet.errors import StateError
 from pvnet.models import MEAN, STD
 from pvnet.nn import Network
 from pvnet.nn.network_state import NetworkState
-from pvnet.train.losses import emitted
+from pvnet.train.losses import shift_truth
 
 if TYPE_CHECKING:
     from pvnet.data.clips import Dataset
@@ -192,5 +192,5 @@ class VideoRows:
             video |= {"joints": clip.joints[:n], "visible": clip.visible[:n]}
             for key in ("joints", "visible"):
                 truth = torch.from_numpy(np.ascontiguousarray(video[key]))[None]
-                video[key] = emitted(truth, self.latency)[0].numpy()
+                video[key] = shift_truth(truth, self.latency)[0].numpy()
         return video

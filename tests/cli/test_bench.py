@@ -10,7 +10,7 @@ import pytest
 from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli._bench.cases import check_cases, make_cases, state_reasons
-from pvnet.cli._common.network import Choice
+from pvnet.cli._common.network_choice import Choice
 from pvnet.cli._common.sources import probe_frames
 from pvnet.cli.bench import _refuse_wrong
 from pvnet.errors import InternalError

@@ -10,7 +10,7 @@ import pvnet
 from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli.__main__ import build_parser
-from pvnet.cli._common.network import choose
+from pvnet.cli._common.network_choice import choose
 from pvnet.evaluate.emission import skipping
 from pvnet.models.random_weights import random_weights
 
@@ -145,13 +145,13 @@ def test_frame_skipping_keeps_the_rate_of_the_preset(pvnet_cli):
 
 
 def test_shipped_weights_and_evaluate_are_cut_as_the_preset():
-    from pvnet.evaluate.evaluation import _wired
+    from pvnet.evaluate.evaluation import _wire
 
     expected = models.build("par_densenet", size=(96, 128), width=0.375, stages=7).stage_lists
     model = models.pretrained("par_densenet", "pipelined", 7)
     assert model.graph.stage_lists == expected
     sequential = models.pretrained("par_densenet")
-    assert _wired(sequential, "predictive", 7).stage_lists == expected
+    assert _wire(sequential, "predictive", 7).stage_lists == expected
 
 
 @pytest.mark.parametrize(

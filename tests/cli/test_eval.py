@@ -43,7 +43,7 @@ def test_what_is_to_be_scored_must_be_said(pvnet_cli):
         ("actions", "jhmdb", "par_inception_jhmdb"),
         ("actions", "figures?n=2", "par_inception"),
         ("actions", "folder:/jhmdb", "par_inception"),
-        ("joints", "jhmdb:/videos?labels=truth", "par_densenet"),
+        ("joints", "jhmdb:/videos?joints=truth", "par_densenet"),
     ],
 )
 def test_actions_have_weights_of_their_data(task, data, family):

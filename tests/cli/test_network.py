@@ -7,7 +7,7 @@ import pytest
 from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli.__main__ import build_parser
-from pvnet.cli._common.network import Choice, choose
+from pvnet.cli._common.network_choice import Choice, choose
 
 JOINTS = [one for one in models.shipped() if one.family.startswith("par_densenet")]
 PREDICTIVE = [one for one in JOINTS if one.wiring == "predictive"]

@@ -9,7 +9,7 @@ from cli.conftest import SMALL, count_frames
 from pvnet import video
 from pvnet.cli.__main__ import build_parser
 from pvnet.cli._common.annotated import AnnotatedVideo
-from pvnet.cli._common.network import Choice, choose
+from pvnet.cli._common.network_choice import Choice, choose
 from pvnet.cli._common.overlay import Overlay, enlarged
 
 

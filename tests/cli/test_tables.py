@@ -6,9 +6,9 @@ import re
 import sys
 
 import pytest
-from pvnet.cli.report import table
 
 import pvnet
+from pvnet.report import table
 from pvnet.tables import glued, layout
 
 RULE = re.compile(r"-+(  -+)*")

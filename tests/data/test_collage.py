@@ -9,7 +9,7 @@ from pvnet import data
 from pvnet.data.clips import Clip
 from pvnet.data.collage.bodies import Skin, bend, silhouette
 from pvnet.data.collage.clips import Collage
-from pvnet.data.collage.fill import filled
+from pvnet.data.collage.inpaint import inpaint
 from pvnet.data.resample import warp
 from pvnet.data.sets.tracks import Tracks
 from pvnet.errors import InvalidArgumentError
@@ -78,12 +78,12 @@ def test_a_hole_is_closed_from_its_edge_and_the_rest_stays():
     hole[10:25, 18:33] = 1
     broken = image.copy()
     broken[hole > 0] = 255
-    out = filled(broken[None], hole[None])[0]
+    out = inpaint(broken[None], hole[None])[0]
     np.testing.assert_allclose(out[hole == 0], image[hole == 0], atol=0.01)
     assert np.abs(out - image).max() < 20  # a ramp goes on as a ramp, nearly
     assert np.abs(out[..., 2] - 50).max() < 0.01
     # Whole pictures gone: no number is made up that is not finite.
-    assert np.isfinite(filled(broken[None], np.ones_like(hole)[None])).all()
+    assert np.isfinite(inpaint(broken[None], np.ones_like(hole)[None])).all()
 
 
 def test_warp_of_a_mask_ends_with_the_picture():

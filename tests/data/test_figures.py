@@ -6,7 +6,7 @@ from data_helpers import DATA, needs_data, refused, write_video
 
 from pvnet import data
 from pvnet.data.sets.figures import mirror_labels
-from pvnet.data.sets.tracks import Tracks, repaired, window
+from pvnet.data.sets.tracks import Tracks, cut_window, repair
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.video.synthetic import ACTIONS, REVERSED_PAIRS
 
@@ -116,7 +116,7 @@ def test_gaps_are_filled_in_a_straight_line():
     xy = np.full((5, 13, 2), 50.0, np.float32)
     xy[:, 4] = [[10, 20], [1, 1], [30, 40], [1, 1], [1, 1]]
     xy[:, 7] = 1
-    got, known = repaired(xy)
+    got, known = repair(xy)
     np.testing.assert_allclose(got[:, 4], [[10, 20], [20, 30], [30, 40], [30, 40], [30, 40]])
     assert known.tolist() == [j != 7 for j in range(13)]
     assert np.isnan(got[:, 7]).all()
@@ -124,12 +124,12 @@ def test_gaps_are_filled_in_a_straight_line():
 
 def test_windows_interpolate_and_short_performances_go_slower(tmp_path):
     m = Tracks(write_tracks(tmp_path / "t.npz"), train=True).motions[0]
-    half = window(m, 5, 0.5, 0.0)
+    half = cut_window(m, 5, 0.5, 0.0)
     np.testing.assert_allclose(half[::2], m.joints[:3], rtol=1e-6)
     np.testing.assert_allclose(half[1], (m.joints[0] + m.joints[1]) / 2, rtol=1e-5)
-    end = window(m, 4, 1.0, 1.0)
+    end = cut_window(m, 4, 1.0, 1.0)
     np.testing.assert_array_equal(end[-1], m.joints[-1])
-    long = window(m, 40, 1.0, 0.0)
+    long = cut_window(m, 40, 1.0, 0.0)
     assert long.shape == (40, 13, 2)
     np.testing.assert_array_equal(long[-1], m.joints[-1])
     np.testing.assert_allclose(long[2], m.joints[1], rtol=1e-5)

@@ -21,12 +21,21 @@ def test_parts_and_tasks(jhmdb):
     assert ids(data.open_dataset(spec, train=False, **small)) == ["3", "4", "5"]
     assert len(data.open_dataset(spec, split=2, **small)) == 6
     assert ids(data.open_dataset(spec, train=False, task="joints", **small)) == ["3"]
-    truth = data.open_dataset(f"{spec}?labels=truth", task="joints", **small)
+    truth = data.open_dataset(f"{spec}?joints=truth", task="joints", **small)
     assert ids(truth) == ["0"]
     refused(FileError, data.open_dataset, spec, split=3, **small)  # every clip is a test clip
     refused(InvalidArgumentError, data.open_dataset, spec, split=4, **small)
-    refused(InvalidArgumentError, data.open_dataset, f"{spec}?labels=mine", **small)
+    refused(InvalidArgumentError, data.open_dataset, f"{spec}?joints=mine", **small)
     refused(FileError, data.open_dataset, f"jhmdb:{jhmdb}/videos", **small)
+
+
+def test_the_old_word_for_joints_is_taken_with_a_warning(jhmdb):
+    with pytest.warns(FutureWarning, match=r"option of jhmdb: labels= is called joints= now"):
+        truth = data.open_dataset(
+            f"jhmdb:{jhmdb}?labels=truth", task="joints", size=(24, 32), frames=4
+        )
+    assert ids(truth) == ["0"]
+    assert truth.describe()["joints"] == "truth"
 
 
 def test_true_joints_in_pixels_of_the_clip(jhmdb):

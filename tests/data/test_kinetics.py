@@ -225,7 +225,7 @@ def test_a_class_has_one_number_in_every_split_whatever_videos_are_there(tmp_pat
 
 
 def test_bad_specifications_are_refused(tmp_path):
-    for spec in ("kinetics", "imagenet:x", "figures?x=1", "jhmdb:x?labels=", "figures?n=many"):
+    for spec in ("kinetics", "imagenet:x", "figures?x=1", "jhmdb:x?joints=", "figures?n=many"):
         refused(InvalidArgumentError, data.open_dataset, spec)
     refused(FileError, data.open_dataset, f"kinetics:{tmp_path}/none")
     refused(FileError, data.open_dataset, f"kinetics:{tmp_path}")
@@ -241,7 +241,7 @@ def test_official_mini_kinetics_lists():
     assert len(val) == 5_000
     classes = lists.read_classes(folder / "label_map_k200.txt")
     assert len(classes) == 200
-    assert {lists.normal(e.label) for e in train} == {lists.normal(c) for c in classes}
+    assert {lists.normalise(e.label) for e in train} == {lists.normalise(c) for c in classes}
     assert all(len(e.name) == 11 and e.by_id for e in train + val)
     ids = lists.read_list(folder / "val_ytid_list.txt")
     assert {e.name for e in ids} == {e.name for e in val}

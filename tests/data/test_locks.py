@@ -5,15 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from pvnet.data.files.locks import lock_if_free, locked
+from pvnet.data.files.locks import lock, lock_if_free
 
 # The child lives on when the parent has given the lock back, as workers that read data do.
 FORKED = """
 import os, signal, sys, time
 from pathlib import Path
-from pvnet.data.files.locks import lock_if_free, locked
+from pvnet.data.files.locks import lock, lock_if_free
 place = Path(sys.argv[1])
-with locked(place / "a"), lock_if_free(place) as free:
+with lock(place / "a"), lock_if_free(place) as free:
     assert free
     child = os.fork()
     if not child:
@@ -26,7 +26,7 @@ try:
     with lock_if_free(place) as again:
         assert again
     signal.alarm(20)
-    with locked(place / "a"):
+    with lock(place / "a"):
         print("taken again")
 finally:
     os.kill(child, signal.SIGKILL)
@@ -42,7 +42,7 @@ def test_a_lock_does_not_live_on_in_forked_children(tmp_path):
 
 def test_one_after_the_other(tmp_path):
     for _ in range(2):
-        with locked(tmp_path / "a"):
+        with lock(tmp_path / "a"):
             pass
         with lock_if_free(tmp_path) as free, lock_if_free(tmp_path) as second:
             assert (free, second) == (True, False)
@@ -59,7 +59,7 @@ def test_what_a_killed_process_left_holds_nothing(tmp_path):
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from pvnet.data.locks import lock_if_free\n"
+        "from pvnet.data.files.locks import lock_if_free\n"
         "with lock_if_free(Path(sys.argv[1])) as free:\n"
         "    os._exit(7 if free else 1)\n"
     )
@@ -73,7 +73,7 @@ def test_a_child_that_ends_in_order_takes_no_lock_away(tmp_path):
     code = """
 import os, sys
 from pathlib import Path
-from pvnet.data.locks import lock_if_free
+from pvnet.data.files.locks import lock_if_free
 place = Path(sys.argv[1])
 with lock_if_free(place) as free:
     child = os.fork()

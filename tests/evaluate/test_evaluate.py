@@ -14,7 +14,14 @@ import pvnet
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.evaluate import evaluation as ev
-from pvnet.evaluate.evaluation import Protocol, decode, emissions, emitted_at, evaluate, skipping
+from pvnet.evaluate.evaluation import (
+    Protocol,
+    decode,
+    evaluate,
+    find_emitted_tick,
+    skipping,
+    take_emissions,
+)
 from pvnet.evaluate.metrics import summary
 from pvnet.models import par_densenet, par_inception
 from pvnet.train.loop import train
@@ -102,9 +109,9 @@ def test_pipelined_is_scored_with_its_delay(trained):
 def test_frame_skipping_gives_the_last_finished_result():
     protocol = Protocol(every=3, late=2)
     # Frames 0, 3, 6 are taken; their results are out at the end of ticks 2, 5, 8.
-    assert [emitted_at(t, protocol) for t in range(2, 10)] == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert [find_emitted_tick(t, protocol) for t in range(2, 10)] == [0, 0, 0, 1, 1, 1, 2, 2]
     values = np.array([10, 13, 16], np.float32)
-    assert emissions(values, 9, protocol)[2:].tolist() == [10, 10, 10, 13, 13, 13, 16]
+    assert take_emissions(values, 9, protocol)[2:].tolist() == [10, 10, 10, 13, 13, 13, 16]
     assert ev.first_scored(protocol, warm_up=0) == 2
     assert ev.first_scored(protocol, warm_up=1) == 5
 

@@ -53,7 +53,7 @@ def test_files_say_what_they_are(one):
     assert list(frame.attrs["mean"]) == pytest.approx(json.loads(model.metadata["mean"]))
     assert list(frame.attrs["std"]) == pytest.approx(json.loads(model.metadata["std"]))
     assert one.trained_on != "unknown data"
-    assert one.accuracy or model.metadata["figures"]
+    assert one.accuracy
     assert one.name.startswith(f"{one.family}_{one.wiring}")
     assert one.name in (module.WEIGHTS / "README.md").read_text()
 
@@ -141,7 +141,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("half_two_sequential", "sequential", 1),
     ):
         wired = graph.wire(wiring, stages=stages)
-        metadata = {"task": "joints", "figures": json.dumps({"pck": {"0.2": 0.5}, "note": "x"})}
+        metadata = {"task": "joints", "scores": json.dumps({"pck": {"0.2": 0.5}, "note": "x"})}
         model = pvnet.runtime.Model(wired, random_weights(graph), metadata)
         pvnet.save(model, tmp_path / f"{name}.safetensors")
     monkeypatch.setattr(module, "WEIGHTS", tmp_path)
@@ -199,7 +199,9 @@ def test_lists_follow_the_folder(folder):
 
 def test_accuracy_reads_what_is_there():
     assert accuracy({}) == {}
-    assert accuracy({"figures": "about half"}) == {}
+    assert accuracy({"scores": "about half"}) == {}
+    assert accuracy({"scores": '{"top1": 0.5}'}) == {"top1": 0.5}
+    assert accuracy({"figures": '{"top1": 0.5}'}) == {"top1": 0.5}  # of files made before 0.2
     assert accuracy({"held_out": '{"a": 1, "b": true, "c": [0, 1]}'}) == {"a": 1.0}
 
 

@@ -15,9 +15,10 @@ from pvnet.cli.__main__ import main
 DATA = os.environ.get("PVNET_TEST_DATA")
 NAMED = {name: runtime.load(models.pretrained_path(name)) for name in models.list_pretrained()}
 TOLD = {
-    name: json.loads(model.metadata["figures"])
+    name: json.loads(model.metadata[key])
     for name, model in NAMED.items()
-    if "figures" in model.metadata
+    for key in ("scores", "figures")
+    if key in model.metadata
 }
 
 

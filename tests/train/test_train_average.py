@@ -1,4 +1,4 @@
-"""bench/accuracy/average.py: the mean of the weights of several trainings."""
+"""bench/accuracy/average.py: weight averaging of several trainings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pvnet.runtime import load
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "accuracy"
 
 
-def test_mean_of_two_models_and_refusal_of_another_network(tmp_path, monkeypatch, capsys):
+def test_weight_average_of_two_models_and_refusal_of_another_network(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(BENCH))
     import average
 
@@ -41,7 +41,7 @@ def test_mean_of_two_models_and_refusal_of_another_network(tmp_path, monkeypatch
     assert not (tmp_path / "b").exists()
 
 
-def test_the_mean_of_a_figure_is_of_seeds_of_its_own_and_one_teacher(tmp_path, monkeypatch):
+def test_a_weight_average_is_of_seeds_of_its_own_and_one_teacher(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCH))
     import argparse
 
@@ -51,19 +51,19 @@ def test_the_mean_of_a_figure_is_of_seeds_of_its_own_and_one_teacher(tmp_path, m
     asked = []
 
     def made(training, args):
-        if training.mean > 1:
-            return run.mean_model(training, args)
+        if training.averaged > 1:
+            return run.ensure_average(training, args)
         asked.append((training.name, args.seed, args.teacher_seed))
         return pretrained_path(f"par_densenet_demo_{('predictive', 'sequential')[args.seed % 2]}")
 
-    monkeypatch.setattr(run, "trained_model", made)
-    (row,) = (r for r in matrix.rows("stages", "joints") if r.training.mean > 1)
-    assert row.label == "predictive, trained, mean of 4"
+    monkeypatch.setattr(run, "ensure_model", made)
+    (row,) = (r for r in matrix.rows("stages", "joints") if r.training.averaged > 1)
+    assert row.label == "predictive, trained, weight average of 4"
     common = {"task": "joints", "data": "jhmdb:F", "split": 1, "settings": "", "runs": tmp_path}
     args = argparse.Namespace(**common, seed=2, teacher_seed=0)
     path = made(row.training, args)
     assert asked == [("predictive_k14", seed, 0) for seed in (8, 9, 10, 11)]
-    assert path == tmp_path / "joints-jhmdb-split1-seed2/predictive_k14_mean4/model.safetensors"
+    assert path == tmp_path / "joints-jhmdb-split1-seed2/predictive_k14_average4/model.safetensors"
     two = [load(pretrained_path(f"par_densenet_demo_{w}")) for w in ("predictive", "sequential")]
     name = next(iter(two[0].weights))
     want = (np.float64(two[0].weights[name]) + np.float64(two[1].weights[name])) / 2

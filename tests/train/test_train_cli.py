@@ -162,15 +162,16 @@ def test_bad_usage_and_unknown_keys(tmp_path):
     assert pvnet("info", "run.steps=1")[0] == 2
 
 
-@pytest.mark.parametrize(("figure", "task"), [("clocks", "joints"), ("latency", "actions")])
-def test_figures_that_say_nothing_are_refused(figure, task, monkeypatch, capsys):
+@pytest.mark.parametrize(("experiment", "task"), [("clocks", "joints"), ("latency", "actions")])
+def test_experiments_that_say_nothing_are_refused(experiment, task, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(BENCH))
     import run
 
-    monkeypatch.setattr(sys, "argv", ["run.py", figure, "--task", task, "--data", "held", "--list"])
+    words = ["run.py", experiment, "--task", task, "--data", "held", "--list"]
+    monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit):
         run.main()
-    assert f"{figure}: " in capsys.readouterr().err
+    assert f"{experiment}: " in capsys.readouterr().err
 
 
 def test_evaluation_needs_no_torch():
@@ -178,7 +179,7 @@ def test_evaluation_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatch, capsys):
+def test_an_experiment_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(BENCH))
     import matrix
     import record_files
@@ -197,7 +198,7 @@ def test_a_figure_is_trained_scored_and_drawn_and_not_twice(tmp_path, monkeypatc
     records = record_files.read_records(path)
     at_seed_0 = {r["name"] for r in records}
     assert len(records) == len({r.name for r in matrix.rows("techniques", "joints")})
-    assert {r["figure"] for r in records} == {"techniques"}
+    assert {r["experiment"] for r in records} == {"techniques"}
     assert len({r["result"]["first_scored_tick"] for r in records}) == 1
     assert "/private/place" not in path.read_text()
     whole = (path.read_bytes(), path.with_suffix(".npz").read_bytes())
@@ -261,7 +262,7 @@ def test_rows_are_left_out_by_their_label_or_by_a_part_of_it(monkeypatch):
     import run
 
     def left(*without):
-        rows = run.kept_rows(list(matrix.rows("techniques", "joints")), list(without))
+        rows = run.keep_rows(list(matrix.rows("techniques", "joints")), list(without))
         return [row.label for row in rows]
 
     assert "+ skips" in left()
@@ -270,7 +271,24 @@ def test_rows_are_left_out_by_their_label_or_by_a_part_of_it(monkeypatch):
     assert "predictive, trained" in left("skips")
 
 
-def test_the_teacher_has_a_groundwork_and_collages_where_the_settings_say(monkeypatch):
+def test_old_labels_are_taken_with_a_note(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import matrix
+    import run
+
+    argv = ["run.py", "stages", "--task", "joints", "--data", "held", "--list", "--without"]
+    monkeypatch.setattr(sys, "argv", [*argv, "predictive, trained longer"])
+    run.main()
+    out, err = capsys.readouterr()
+    assert "predictive, fine-tuned" not in out
+    assert err == "note: 'predictive, trained longer' is called 'predictive, fine-tuned' now\n"
+    assert matrix.read_label("+ skips, trained longer again") == "+ skips, fine-tuned twice"
+    assert matrix.read_label("trained, mean of 4") == "trained, weight average of 4"
+    labels = {row.label for row in matrix.rows("stages", "joints")}
+    assert all(matrix.read_label(label) == label for label in labels)
+
+
+def test_the_teacher_has_a_pretraining_and_collages_where_the_settings_say(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCH))
     import argparse
 
@@ -279,28 +297,57 @@ def test_the_teacher_has_a_groundwork_and_collages_where_the_settings_say(monkey
 
     args = argparse.Namespace(
         task="joints",
-        data="jhmdb:F?labels=truth",
+        data="jhmdb:F?joints=truth",
         split=1,
         seed=3,
         motion="T",
         overrides=[],
         settings="",
     )
-    ground = run.configuration(matrix.Training(groundwork=True), args, "")
+    ground = run.configuration(matrix.Training(pretraining=True), args, "")
     teacher = run.configuration(matrix.Training(), args, "ground.safetensors")
-    assert ground.data.train == "jhmdb:F?labels=truth"
+    assert ground.data.train == "jhmdb:F?joints=truth"
     assert ground.data.resident
-    assert teacher.data.train == "jhmdb:F?labels=truth&cutouts=0.35&puppets=0.25&motion=T"
+    assert teacher.data.train == "jhmdb:F?joints=truth&cutouts=0.35&puppets=0.25&motion=T"
     assert teacher.model.start == "ground.safetensors"
-    assert matrix.Training(groundwork=True).name != matrix.Training().name
+    assert matrix.Training(pretraining=True).name != matrix.Training().name
     # Other settings say what differs, and have folders of their own.
     other = argparse.Namespace(**(vars(args) | {"settings": "gpu"}))
     assert run.configuration(matrix.Training(), other).data.copies > 1
-    assert run.configuration(matrix.Training(groundwork=True), other, "") == ground  # not named
+    assert run.configuration(matrix.Training(pretraining=True), other, "") == ground  # not named
     assert (run.folder(args), run.folder(other)) == (
         "joints-jhmdb-split1-seed3",
         "joints-jhmdb-gpu-split1-seed3",
     )
+
+
+def test_settings_and_runs_with_old_words_are_taken(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import matrix
+    import run
+
+    path = tmp_path / "joints-x.toml"
+    old_roles = ("groundwork", "teacher", "longer", "again")
+    path.write_text("".join(f"[{role}.run]\nsteps = 3\n" for role in old_roles))
+    settings = run.read_settings(path)
+    assert list(settings) == ["pretraining", "teacher", "finetuning", "finetuning2"]
+    assert all(sections == {"run": {"steps": 3}} for sections in settings.values())
+    assert capsys.readouterr().err == (
+        "note: [groundwork] of joints-x.toml is called [pretraining] now\n"
+        "note: [longer] of joints-x.toml is called [finetuning] now\n"
+        "note: [again] of joints-x.toml is called [finetuning2] now\n"
+    )
+    named = {
+        "sequential_k1_groundwork": matrix.Training(pretraining=True),
+        "predictive_k7_mean4": matrix.Training(7, "predictive", averaged=4),
+        "predictive_k7_longer": matrix.Training(7, "predictive", fine_tunings=1),
+        "predictive_k7_longer_again": matrix.Training(7, "predictive", fine_tunings=2),
+    }
+    for old, training in named.items():
+        (tmp_path / old).mkdir()
+        (tmp_path / old / "result.json").touch()
+        assert (run.run_folder(tmp_path, training.name) / "result.json").exists()
+    assert not run.run_folder(tmp_path, "sequential_k1").exists()
 
 
 def test_techniques_differ_in_nothing_but_the_technique(monkeypatch):
@@ -310,14 +357,15 @@ def test_techniques_differ_in_nothing_but_the_technique(monkeypatch):
     by_label = {r.label: r.training for r in matrix.rows("techniques", "joints")}
     student = by_label[matrix.BASE]
     assert student.start == student.teacher == matrix.Training()
-    longer = [t for t in by_label.values() if t.longer]
-    assert len(longer) == 5
-    assert {t.start for t in longer} == {student}
-    assert {t.teacher for t in longer} == {matrix.Training()}
-    assert len({t.name for t in longer}) == 5
-    (again,) = (r.training for r in matrix.rows("stages", "joints") if r.training.longer == 2)
-    assert again.start == by_label["+ skips"]
-    assert again.name == by_label["+ skips"].name + "_again"
+    tuned = [t for t in by_label.values() if t.fine_tunings]
+    assert len(tuned) == 5
+    assert {t.start for t in tuned} == {student}
+    assert {t.teacher for t in tuned} == {matrix.Training()}
+    assert len({t.name for t in tuned}) == 5
+    stages = matrix.rows("stages", "joints")
+    (twice,) = (r.training for r in stages if r.training.fine_tunings == 2)
+    assert twice.start == by_label["+ skips"]
+    assert twice.name == by_label["+ skips"].name + "2"
     (skipping,) = {r.training for r in matrix.rows("stages", "actions") if r.training.skipping}
     assert (skipping.start, skipping.role) == (matrix.Training(), "skipping")
     # Both cuts of Par-Inception skip at the rate of the settings.

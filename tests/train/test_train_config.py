@@ -9,8 +9,8 @@ import pytest
 
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.models import build
+from pvnet.train.build import frame_size
 from pvnet.train.config import _RANGES, Config, load_config
-from pvnet.train.network import frame_size
 
 MESSAGE = r"(?s)^\[.+\] .+: got .+, expected .+\. .+\.$"
 

@@ -27,7 +27,7 @@ import json, os, signal, sys
 from pathlib import Path
 from small_runs import figures, small, source_of
 from pvnet.train.loop import train
-from pvnet.train.run import Run
+from pvnet.train.run_state import Run
 folder, options, dies_at = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
 save = Run.save
 def killed(run, batches):

@@ -164,7 +164,7 @@ def test_a_student_in_the_wiring_of_its_teacher_matches_it_exactly(tmp_path):
     config = small(run_steps=1, model_stages=3)
     run(tmp_path / "teacher", config)
     teacher = str(tmp_path / "teacher" / "model.safetensors")
-    from pvnet.train.network import build_network, build_teacher
+    from pvnet.train.build import build_network, build_teacher
     from pvnet.train.objective import Objective
 
     again = small(model_stages=3, model_start=teacher, distill_teacher=teacher)

@@ -11,10 +11,10 @@ from pvnet.evaluate.metrics import action_counts, difference, joint_counts, summ
 from pvnet.train.losses import (
     action_loss,
     activation_matching,
-    emitted,
     joint_loss,
     joint_targets,
     scored_ticks,
+    shift_truth,
 )
 
 RNG = np.random.default_rng(0)
@@ -36,13 +36,13 @@ def test_action_loss_is_softmax_cross_entropy_of_the_scored_ticks():
 
 def test_the_output_of_tick_t_is_scored_against_frame_t_minus_p():
     frames = torch.arange(6)[None]
-    assert emitted(frames, 2)[0, 2:].tolist() == [0, 1, 2, 3]
+    assert shift_truth(frames, 2)[0, 2:].tolist() == [0, 1, 2, 3]
     assert scored_ticks(6, warm_up=1, prediction_latency=2).tolist() == [False] * 2 + [True] * 4
     # A network that gives out the label of two frames ago is right for P = 2 and wrong for P = 0.
     labels = torch.tensor([[0, 1, 2, 0, 1, 2]])
-    logits = 50.0 * torch.nn.functional.one_hot(emitted(labels, 2)).float().transpose(1, 2)
+    logits = 50.0 * torch.nn.functional.one_hot(shift_truth(labels, 2)).float().transpose(1, 2)
     scored = scored_ticks(6, warm_up=2, prediction_latency=2)
-    assert float(action_loss(logits, emitted(labels, 2), scored)) < 1e-6
+    assert float(action_loss(logits, shift_truth(labels, 2), scored)) < 1e-6
     assert float(action_loss(logits, labels, scored)) > 10
 
 

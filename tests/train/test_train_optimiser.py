@@ -11,12 +11,13 @@ from small_runs import figures, losses, small, source_of
 from torch import nn
 
 import pvnet
+from pvnet.train import checkpoint
 from pvnet.train.config import OptimiserConfig, ScheduleConfig
 from pvnet.train.distributed import Group
 from pvnet.train.loop import _one_step, train
 from pvnet.train.losses import action_loss, scored_ticks
-from pvnet.train.optimiser import Average, make_optimiser, rate_factor
-from pvnet.train.run import Run
+from pvnet.train.optimiser import Ema, make_optimiser, rate_factor
+from pvnet.train.run_state import Run
 from pvnet.train.source import Source
 
 
@@ -36,21 +37,37 @@ def test_averaged_weights_are_the_running_mean_and_what_is_exported(tmp_path):
     net = nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         net.weight.fill_(1.0)
-    average = Average(net, 0.6)
+    ema = Ema(net, 0.6)
     want = 1.0
     for step, value in enumerate((2.0, 5.0, -1.0, 3.0, 8.0, 0.0, 4.0)):
         with torch.no_grad():
             net.weight.fill_(value)
-        average.update(net, step)
+        ema.update(net, step)
         decay = min(0.6, (1 + step) / (10 + step))
         want = decay * want + (1 - decay) * value
-        assert float(average.values["weight"]) == pytest.approx(want, rel=1e-6)
+        assert float(ema.values["weight"]) == pytest.approx(want, rel=1e-6)
     source = source_of(figures(4, 6), 2)
     plain = train(small(), tmp_path / "plain", source=source)
     averaged = train(small(run_ema=0.9), tmp_path / "averaged", source=source)
     assert losses(tmp_path / "plain") == losses(tmp_path / "averaged")  # it only looks on
     a, b = (pvnet.load(r["model"]).weights for r in (plain, averaged))
     assert any(not np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_a_checkpoint_that_calls_the_ema_average_is_gone_on_with(tmp_path):
+    run = made(tmp_path, run_ema=0.9)
+    assert run.ema is not None
+    for value in run.ema.values.values():
+        value.add_(1)  # else it would be what a new run begins with
+    run.save(run.batches())
+    tensors, document = checkpoint.load_state(run.state_path)
+    old = {k.replace("ema.", "average.", 1): v for k, v in tensors.items()}
+    assert old.keys() != tensors.keys()
+    checkpoint.save_state(run.state_path, old, document)
+    other = made(tmp_path, run_ema=0.9)
+    other.resume()
+    assert other.ema is not None
+    assert all(torch.equal(other.ema.values[k], v) for k, v in run.ema.values.items())
 
 
 def test_biases_and_norms_do_not_decay_and_sgd_may_go_without_momentum():

@@ -31,11 +31,12 @@ def files(monkeypatch):
     return record_files
 
 
-def record(name: str, figure: str = "stages", seed: int = 0) -> dict:
+def record(name: str, experiment: str = "stages", seed: int = 0) -> dict:
     rng = np.random.default_rng([seed, *name.encode()])
     pairs = {m: rng.random((5, 2)).tolist() for m in ("top1", "tick_top1")}
     result = {"top1": rng.random(), "size": [96, 128]}
-    return {"name": name, "figure": figure, "seed": seed, "result": result, "per_clip": pairs}
+    about = {"name": name, "experiment": experiment, "seed": seed}
+    return about | {"result": result, "per_clip": pairs}
 
 
 def read(files, path: Path) -> list[dict]:
@@ -50,7 +51,7 @@ def both(path: Path) -> tuple[bytes, bytes]:
     return path.read_bytes(), path.with_suffix(".npz").read_bytes()
 
 
-def test_records_come_back_as_they_were_in_the_order_of_figure_and_name(files, tmp_path):
+def test_records_come_back_as_they_were_in_the_order_of_experiment_and_name(files, tmp_path):
     path = tmp_path / "folder" / "setting-seed0.jsonl"
     assert files.read_records(path) == []
     given = [record("b"), record("a", "techniques"), record("a")]
@@ -75,7 +76,7 @@ def test_the_same_records_are_the_same_bytes_whenever_they_were_added(files, tmp
         assert {i.compress_type for i in archive.infolist()} == {zipfile.ZIP_DEFLATED}
 
 
-def test_a_record_replaces_the_one_of_its_figure_and_name(files, tmp_path):
+def test_a_record_replaces_the_one_of_its_experiment_and_name(files, tmp_path):
     path = tmp_path / "x.jsonl"
     for one in (record("a"), record("b"), record("a", seed=1)):
         files.add_record(path, one)
@@ -127,7 +128,7 @@ def test_two_runs_that_add_at_the_same_time_keep_both_records(files, tmp_path, m
 
     monkeypatch.setattr(files, "_write_arrays", slow)
     path = tmp_path / "x.jsonl"
-    given = [record("a", figure) for figure in ("clocks", "latency", "stages", "techniques")]
+    given = [record("a", name) for name in ("clocks", "latency", "stages", "techniques")]
     threads = [threading.Thread(target=files.add_record, args=(path, one)) for one in given]
     for thread in threads:
         thread.start()
@@ -190,7 +191,7 @@ def _double_line(path: Path) -> None:
 
 
 def _line_without_clips(path: Path) -> None:
-    path.write_text(path.read_text() + json.dumps({"name": "c", "figure": "stages"}) + "\n")
+    path.write_text(path.read_text() + json.dumps({"name": "c", "experiment": "stages"}) + "\n")
 
 
 DAMAGES = {
@@ -246,7 +247,7 @@ def test_scores_of_the_repository_are_those_of_their_clips(files, path):
     records = files.read_records(path)
     assert [files.key(r) for r in records] == sorted(files.key(r) for r in records)
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
-        wanted = {f"{r['figure']}/{r['name']}/{m}" for r in records for m in r["per_clip"]}
+        wanted = {f"{r['experiment']}/{r['name']}/{m}" for r in records for m in r["per_clip"]}
         assert set(arrays.files) == wanted
     for one in records:
         result = one["result"]
@@ -268,14 +269,14 @@ def test_a_table_of_no_records_says_so(files, tmp_path, monkeypatch, capsys):
     assert "--records: got no *.jsonl" in capsys.readouterr().err
 
 
-def test_figures_of_a_shipped_model_come_from_one_row(files, monkeypatch):
+def test_scores_of_a_shipped_model_come_from_one_row(files, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     import ship_weights
 
     path = BENCH / "records" / "actions-jhmdb-split1-seed0.jsonl"
     (one,) = (r for r in files.read_records(path) if files.key(r) == ("clocks", ROW))
-    shown = ship_weights.figures(path, f"clocks/{ROW}")
+    shown = ship_weights.scores(path, f"clocks/{ROW}")
     assert shown["top1"] == round(one["result"]["top1"], 4)
     assert shown["stages"] == one["result"]["stages"]
     with pytest.raises(SystemExit, match=f"expected one of .*clocks/{ROW}"):
-        ship_weights.figures(path, ROW)
+        ship_weights.scores(path, ROW)

@@ -16,7 +16,7 @@ from pvnet.train import checkpoint
 from pvnet.train.distributed import Group
 from pvnet.train.log import read_log
 from pvnet.train.loop import _one_step, train
-from pvnet.train.run import Run
+from pvnet.train.run_state import Run
 
 MESSAGE = r"(?s)^\[.+\] .+: got .+, expected .+\. .+\.$"
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import runtime
-from pvnet.cli._common.network import Choice
+from pvnet.cli._common.network_choice import Choice
 from pvnet.graph import Graph
 
 ROUND_ROBIN = "round-robin"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import viz
-from pvnet.cli._common.network import Choice
+from pvnet.cli._common.network_choice import Choice
 from pvnet.runtime import Plan, Tick
 from pvnet.video import JOINTS, Frame
 

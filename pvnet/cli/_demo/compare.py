@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pvnet.cli._common.network import Choice, compile_plan, trained
+from pvnet.cli._common.network_choice import Choice, compile_plan, load_trained
 from pvnet.cli._common.progress import Progress
 from pvnet.cli._common.report import Report
 from pvnet.cli._common.sources import open_source, troubles
@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> Report:
 def _sides(args: argparse.Namespace) -> list[Side]:
     """Sequential on one lane; predictive on all lanes, or on one that is measured for more."""
     simulated = args.lanes_simulated
-    sequential = trained(args.model, "sequential", None)
-    predictive = trained(args.model, "predictive", args.stages)
+    sequential = load_trained(args.model, "sequential", None)
+    predictive = load_trained(args.model, "predictive", args.stages)
 
     def compiled(choice: Choice, lanes: int | None) -> Plan:
         return compile_plan(choice, argparse.Namespace(backend=args.backend, lanes=lanes))

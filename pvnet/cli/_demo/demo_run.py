@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pvnet import runtime, viz
 from pvnet.cli._common.cut import cut_of
-from pvnet.cli._common.network import Choice
+from pvnet.cli._common.network_choice import Choice
 from pvnet.cli._common.sources import frame_size
 from pvnet.cli._common.stats import RunStats
 from pvnet.graph import Graph

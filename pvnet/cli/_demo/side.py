@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.cli._common.network import Choice
+from pvnet.cli._common.network_choice import Choice
 from pvnet.cli._common.overlay import Overlay
 from pvnet.cli._common.sources import frame_size
 from pvnet.cli._common.stats import latency_summary

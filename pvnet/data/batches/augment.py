@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.clips import Clip, inside
-from pvnet.data.resample import Box, moved, resample, warp
+from pvnet.data.clips import Clip, find_inside
+from pvnet.data.resample import Box, move, resample, warp
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import FLIP, flip_joints
 
@@ -152,7 +152,7 @@ class Augment:
             else:
                 frames = resample(frames, change.box(h, w), (h, w))
             if joints is not None:
-                joints = moved(joints, change.matrix((h, w), mirror=False))
+                joints = move(joints, change.matrix((h, w), mirror=False))
         if change.mirrored:
             frames = frames[:, :, ::-1]
             if joints is not None:
@@ -162,7 +162,7 @@ class Augment:
             if mirror_labels and label >= 0:
                 label = int(mirror_labels[label])
         if joints is not None and visible is not None:
-            visible = visible & inside(joints, (h, w))
+            visible = visible & find_inside(joints, (h, w))
         frames = self._colour(np.ascontiguousarray(frames), change, rng)
         return replace(clip, frames=frames, joints=joints, visible=visible, label=label)
 

@@ -28,7 +28,7 @@ from pvnet.data.batches.augment import Augment, Change
 from pvnet.data.batches.loader import ClipPlaces, clip_state, loader
 from pvnet.data.clips import Dataset
 from pvnet.data.files.cache import default_folder
-from pvnet.data.files.locks import locked
+from pvnet.data.files.locks import lock
 from pvnet.data.sampling import Sampling
 from pvnet.errors import InvalidArgumentError
 from pvnet.files import whole_file
@@ -229,7 +229,7 @@ def load_resident(
             "expected 'none'. Set data.crop=none, or data.resident=false."
         )
     made = "seed" in facts or "collage" in facts
-    arrays = _kept(dataset, copies, workers, cache) if made else _read(dataset, copies, workers)
+    arrays = _keep(dataset, copies, workers, cache) if made else _read(dataset, copies, workers)
     return Resident(
         torch.from_numpy(arrays["frames"]).to(device),
         torch.from_numpy(arrays["joints"]).to(device),
@@ -241,7 +241,7 @@ def load_resident(
     )
 
 
-def _kept(
+def _keep(
     dataset: Dataset, copies: int, workers: int, cache: Path | None
 ) -> dict[str, NDArray[Any]]:
     """What takes long to make, made once and then read from the cache."""
@@ -250,7 +250,7 @@ def _kept(
     # The whole data set, motion tracks and backgrounds included, not only what it tells of itself.
     key = hashlib.sha256(pickle.dumps((__version__, dataset, copies))).hexdigest()[:24]
     place = folder / f"rendered-{key}.npz"
-    with locked(place.with_suffix(".lock")):
+    with lock(place.with_suffix(".lock")):
         if not place.exists():
             arrays = _read(dataset, copies, workers)
             with whole_file(place, where="data.resident") as file:

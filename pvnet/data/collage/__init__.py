@@ -1,3 +1,3 @@
-"""Clips in which people are put elsewhere: cut out, holes filled, bent to other poses."""
+"""Clips in which people are put elsewhere: cut out, holes inpainted, bent to other poses."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Training clips in which the person is put elsewhere, as it is or in another pose.
 
 A small set of videos shows few people, each before one background: a network learns them by heart.
-A collage takes the person out of one video along its joints, closes the hole that is left in
+A collage takes the person out of one video along its joints, inpaints the hole that is left in
 another one, and puts the person there (a cut-out), or puts a body with that person's parts there
 that moves as yet another one does (a puppet).
 """
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.clips import Clip, Dataset, inside
+from pvnet.data.clips import Clip, Dataset, find_inside
 from pvnet.data.collage.bodies import LIMBS, Skin, bend, silhouette
-from pvnet.data.collage.fill import filled
-from pvnet.data.resample import moved, warp
-from pvnet.data.sets.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
+from pvnet.data.collage.inpaint import inpaint
+from pvnet.data.resample import move, warp
+from pvnet.data.sets.tracks import OWN_FPS, SPEEDS, Tracks, cut_window, facing_depth, fit
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import FLIP
 from pvnet.video.synthetic import body_height
@@ -110,7 +110,7 @@ class Collage:
             )
             if holes.mean() > _LARGEST_HOLE:
                 continue
-            behind = filled(other.frames.astype(np.float32), holes)
+            behind = inpaint(other.frames.astype(np.float32), holes)
             return behind[:, :, ::-1] if rng.random() < 0.5 else behind
         return None
 
@@ -127,7 +127,7 @@ class Collage:
         size = (behind.shape[1], behind.shape[2])
         path, known, facing = moves
         mirrored = rng.random() < 0.5
-        path, known, height = placed(path, known, size, rng, mirrored=mirrored)
+        path, known, height = fit(path, known, size, rng, mirrored=mirrored)
         if mirrored:
             facing = (-facing[0], facing[1])
         near = _order(facing, rng)
@@ -149,7 +149,7 @@ class Collage:
             motions = self.motion.motions
             own = motions[int(rng.integers(len(motions)))]
             rate = speed * OWN_FPS / fps
-            return window(own, frames, rate, start), own.known, own.facing
+            return cut_window(own, frames, rate, start), own.known, own.facing
         other = self.dataset.get(int(rng.integers(len(self))), rng)
         if other.joints is None or other.visible is None or len(other.frames) != frames:
             return None
@@ -193,7 +193,7 @@ def _cut_out(clip: Clip, behind: Array, rng: np.random.Generator) -> Clip | None
     shape = warp((255 * alpha[..., None]).astype(np.uint8), matrix, (h, w), outside=0)
     weight = shape.astype(np.float32) / np.float32(255)
     images = behind + weight * (np.clip(frames * _tint(rng), 0, 255) - behind)
-    joints = moved(clip.joints, matrix)
+    joints = move(clip.joints, matrix)
     visible = clip.visible
     if lin[0, 0] * lin[1, 1] - lin[0, 1] * lin[1, 0] < 0:
         joints, visible = joints[:, list(FLIP)], visible[:, list(FLIP)]
@@ -222,7 +222,7 @@ def _order(facing: tuple[float, float], rng: np.random.Generator) -> list[float]
 
 def _clip(clip: Clip, images: Array, joints: Array, visible: NDArray[np.bool_], kind: str) -> Clip:
     size = (images.shape[1], images.shape[2])
-    visible = visible & inside(joints, size)
+    visible = visible & find_inside(joints, size)
     return replace(
         clip,
         frames=np.clip(images + np.float32(0.5), 0, 255).astype(np.uint8),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pvnet.data.clips import ClipError
 from pvnet.data.files.decode import Decoded, decode_all
-from pvnet.data.files.locks import locked
+from pvnet.data.files.locks import lock
 from pvnet.errors import FileError
 
 FORMAT = 2  # goes up when the same video is decoded to other pixels or times
@@ -135,7 +135,7 @@ def open_cache(request: Request, folder: Path | None = None) -> FrameCache:
     try:
         if not (place / "index.npz").exists():
             base.mkdir(parents=True, exist_ok=True)
-            with locked(base / f"{place.name}.lock"):
+            with lock(base / f"{place.name}.lock"):
                 if not (place / "index.npz").exists():
                     _build(request, place)
         return FrameCache(place)
@@ -179,7 +179,7 @@ def _build(request: Request, place: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _ordered(request: Request) -> Iterator[Decoded | str]:
+def _decode_in_order(request: Request) -> Iterator[Decoded | str]:
     """Decoded videos in order, a few ahead of the one being written."""
     with ThreadPoolExecutor(_THREADS) as pool:
         waiting: list[Future[Decoded | str]] = []
@@ -194,7 +194,7 @@ def _ordered(request: Request) -> Iterator[Decoded | str]:
 def _write(request: Request, path: Path) -> list[Decoded | str]:
     rows: list[Decoded | str] = []
     with path.open("wb") as file:
-        for result in _ordered(request):
+        for result in _decode_in_order(request):
             if isinstance(result, str):
                 rows.append(result)
                 continue

@@ -33,7 +33,7 @@ class Entry:
     split: str = ""
 
 
-def normal(label: str) -> str:
+def normalise(label: str) -> str:
     """A label as it is compared: trees write `air_drumming` for `air drumming`."""
     return " ".join(label.replace("_", " ").replace("(", " ").replace(")", " ").lower().split())
 

@@ -11,7 +11,7 @@ from pvnet.distribution import load
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """Only one process at a time; waits for the others.
 
     Args:
@@ -29,12 +29,12 @@ def lock_if_free(folder: Path) -> Iterator[bool]:
     Where a file system refuses locks, nothing is held, and the answer is yes.
     """
     filelock = load("filelock", "data")
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    file_lock = filelock.FileLock(folder / ".lock", timeout=0)
     with ExitStack() as held:
         free = True
         try:
-            held.enter_context(lock)
-            held.callback(_remove, lock)  # while it is held: who comes next makes a new one
+            held.enter_context(file_lock)
+            held.callback(_remove, file_lock)  # while it is held: who comes next makes a new one
         except filelock.Timeout:
             free = False
         except OSError:

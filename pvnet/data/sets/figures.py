@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.clips import Clip, check_index, inside
+from pvnet.data.clips import Clip, check_index, find_inside
 from pvnet.data.sampling import Sampling
 from pvnet.data.sets.backdrops import Backdrops
-from pvnet.data.sets.tracks import OWN_FPS, SPEEDS, Tracks, facing_depth, placed, window
+from pvnet.data.sets.tracks import OWN_FPS, SPEEDS, Tracks, cut_window, facing_depth, fit
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.synthetic import ACTIONS, REVERSED_PAIRS, Style, SyntheticVideo, render
 from pvnet.video.synthetic.background import Camera
@@ -22,13 +22,13 @@ WHOLE_FRAMES = 64  # of a clip where no length is asked for
 def mirror_labels() -> tuple[int, ...]:
     """Label of the mirror image of each procedural action: left and right are exchanged."""
 
-    def other(name: str) -> str:
+    def mirror(name: str) -> str:
         for a, b in (("_left", "_right"), ("_right", "_left")):
             if name.endswith(a):
                 return name.removesuffix(a) + b
         return name
 
-    return tuple(ACTIONS.index(other(name)) for name in ACTIONS)
+    return tuple(ACTIONS.index(mirror(name)) for name in ACTIONS)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class _Rendered:
         """Rate of a clip."""
         return self.sampling.rate(OWN_FPS)
 
-    def drawn(self, index: int, rng: np.random.Generator) -> np.random.Generator:
+    def choose_generator(self, index: int, rng: np.random.Generator) -> np.random.Generator:
         """Training: a state out of `rng`. Evaluation: one that belongs to the index."""
         check_index(index, self.n)
         number = int(rng.integers(2**62))
@@ -97,7 +97,7 @@ class ProceduralFigures(_Rendered):
         Raises:
             InvalidArgumentError: for an index there is not.
         """
-        own = self.drawn(index, rng)
+        own = self.choose_generator(index, rng)
         label = index % len(ACTIONS)
         t, (h, w) = self.frames, self.size
         # At another rate of the performer's clock the same clip goes faster or slower.
@@ -168,15 +168,15 @@ class TrackedFigures(_Rendered):
         Raises:
             InvalidArgumentError: for an index there is not.
         """
-        own = self.drawn(index, rng)
+        own = self.choose_generator(index, rng)
         motion = self.tracks.motions[index % len(self.tracks.motions)]
         speed = float(np.exp(own.uniform(*np.log(SPEEDS)))) if self.train else 1.0
         start, mirror = own.random(2)
         if self.sampling.place != "random":
             start = 0.5 if self.sampling.place == "center" else 0.0
         mirrored = self.train and mirror < 0.5
-        joints = window(motion, self.frames, speed * OWN_FPS / self.fps, float(start))
-        joints, known, height = placed(joints, motion.known, self.size, own, mirrored=mirrored)
+        joints = cut_window(motion, self.frames, speed * OWN_FPS / self.fps, float(start))
+        joints, known, height = fit(joints, motion.known, self.size, own, mirrored=mirrored)
         facing = (-motion.facing[0], motion.facing[1]) if mirrored else motion.facing
         style = Style.sample(own, float(np.clip(own.normal(1.0, 0.14), 0.75, 1.4)))
         behind = self.backdrops.frames(own, self.frames, self.size, self.fps)
@@ -194,7 +194,7 @@ class TrackedFigures(_Rendered):
                 facing=facing,
             )
             images[t] = camera.expose(image.astype(np.float32), t, t / self.fps)
-        visible = inside(joints, self.size) & known[None, :]
+        visible = find_inside(joints, self.size) & known[None, :]
         return Clip(
             images,
             np.where(np.isfinite(joints), joints, np.float32(0)),

@@ -8,7 +8,7 @@ from pvnet.data.clips import Skipped
 from pvnet.data.files.decode import decode_all
 from pvnet.data.sets.keypoints import read_joints
 from pvnet.data.sets.kinetics import open_actions
-from pvnet.data.sets.options import Options, cached_store
+from pvnet.data.sets.options import Options, open_cached_store
 from pvnet.data.sets.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError
 
@@ -54,7 +54,7 @@ def _folders_of_images(folder: Path, options: Options, tracks: dict[str, Track])
     """Videos that are folders of images; they have joints and no labels."""
     names, skipped = sorted(tracks), Skipped()
     first = next((_picture_size(folder / n) for n in names), None) or (240, 320)
-    store = cached_store([folder / n for n in names], options, source=first)
+    store = open_cached_store([folder / n for n in names], options, source=first)
     items = []
     for k, name in enumerate(names):
         if len(store.cache.times_s(k)):

@@ -1,4 +1,4 @@
-"""J-HMDB: 928 clips, 21 actions, true joints of 609 clips, labels of an estimator for all.
+"""J-HMDB: 928 clips, 21 actions, true joints of 609 clips, an estimator's joints for all.
 
 The folder has jhmdb.csv, jhmdb_labels.npz (row order of the CSV) and videos/<label>/<id>.mp4.
 Joints outside the picture are invisible; estimated joints count from visibility 0.5; clips whose
@@ -15,12 +15,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.clips import Skipped, inside
-from pvnet.data.sets.options import Options, cached_store
+from pvnet.data.clips import Skipped, find_inside
+from pvnet.data.sets.options import Options, open_cached_store
 from pvnet.data.sets.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError, InvalidArgumentError
 
-Labels = Literal["truth", "auto", "both"]
+JointsFrom = Literal["truth", "auto", "both"]
 PICTURE = (240, 320)
 TRUSTED = 0.5
 
@@ -56,14 +56,14 @@ class JhmdbIndex:
     def true_track(self, k: int) -> Track:
         """True joints of row k."""
         joints = self.truth[self.offset[k] : self.offset[k + 1]]
-        return Track(joints, inside(joints, PICTURE))
+        return Track(joints, find_inside(joints, PICTURE))
 
     def auto_track(self, k: int) -> Track:
         """Estimated joints of row k."""
         found = self.auto[self.offset[k] : self.offset[k + 1]]
         with np.errstate(invalid="ignore"):
             sure = np.asarray(found[..., 2] >= TRUSTED, np.bool_)
-        return Track(found[..., :2], sure & inside(found[..., :2], PICTURE))
+        return Track(found[..., :2], sure & find_inside(found[..., :2], PICTURE))
 
 
 def read_index(folder: Path) -> JhmdbIndex:
@@ -93,14 +93,14 @@ def read_index(folder: Path) -> JhmdbIndex:
     return JhmdbIndex(folder, rows, classes, arrays["offset"], arrays["gt13"], arrays["auto13"])
 
 
-def open_jhmdb(folder: Path, options: Options, *, labels: Labels = "both") -> VideoDataset:
+def open_jhmdb(folder: Path, options: Options, *, joints: JointsFrom = "both") -> VideoDataset:
     """J-HMDB as a data set.
 
     Args:
         folder: of the data set.
         options: split 1, 2 or 3; task joints: only clips with joints (evaluation: with sure true
             joints); actions and both: all clips of the part.
-        labels: joints to train with: the truth, the estimator's, or the truth where there is one.
+        joints: to train with: the truth, the estimator's, or the truth where there is one.
             Evaluation takes the truth.
 
     Raises:
@@ -108,10 +108,10 @@ def open_jhmdb(folder: Path, options: Options, *, labels: Labels = "both") -> Vi
         InvalidArgumentError: for another split.
     """
     split = 1 if options.split is None else options.split
-    if split not in (1, 2, 3) or labels not in get_args(Labels):
+    if split not in (1, 2, 3) or joints not in get_args(JointsFrom):
         raise InvalidArgumentError(
-            f"[data.jhmdb] split and labels: got {split!r} and {labels!r}, expected 1, 2 or 3 and "
-            f"{', '.join(get_args(Labels))}. Supported values are these."
+            f"[data.jhmdb] split and joints: got {split!r} and {joints!r}, expected 1, 2 or 3 and "
+            f"{', '.join(get_args(JointsFrom))}. Supported values are these."
         )
     index = read_index(folder)
     skipped = Skipped()
@@ -119,7 +119,7 @@ def open_jhmdb(folder: Path, options: Options, *, labels: Labels = "both") -> Vi
     for k, row in enumerate(index.rows):
         if not index.in_part(k, int(split), train=options.train):
             continue
-        track = _track(index, k, labels if options.train else "truth")
+        track = _track(index, k, joints if options.train else "truth")
         if track is None and options.task == "joints":
             skipped.add("no joints", row["clip_id"])
         elif not (folder / row["path"]).exists():
@@ -128,7 +128,7 @@ def open_jhmdb(folder: Path, options: Options, *, labels: Labels = "both") -> Vi
             chosen.append((k, track))
     # The cache holds the whole data set, so that all splits, parts and tasks share it.
     paths = [folder / row["path"] for row in index.rows]
-    store = cached_store(paths, options, source=PICTURE)
+    store = open_cached_store(paths, options, source=PICTURE)
     items = []
     for k, track in chosen:
         row = index.rows[k]
@@ -139,7 +139,7 @@ def open_jhmdb(folder: Path, options: Options, *, labels: Labels = "both") -> Vi
     settings: dict[str, Any] = {
         "split": split,
         "part": "train" if options.train else "test",
-        "labels": labels if options.train else "truth",
+        "joints": joints if options.train else "truth",
         "task": options.task,
         "source": "J-HMDB (Jhuang et al., ICCV 2013), a subset of HMDB51 (CC BY 4.0)",
     }
@@ -156,10 +156,10 @@ def open_jhmdb(folder: Path, options: Options, *, labels: Labels = "both") -> Vi
     )
 
 
-def _track(index: JhmdbIndex, k: int, labels: Labels) -> Track | None:
-    if labels != "auto" and index.has_truth(k):
+def _track(index: JhmdbIndex, k: int, joints: JointsFrom) -> Track | None:
+    if joints != "auto" and index.has_truth(k):
         return index.true_track(k)
-    if labels == "truth":
+    if joints == "truth":
         return None
     track = index.auto_track(k)
     return track if track.visible.any() else None

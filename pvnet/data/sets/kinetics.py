@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pvnet.data.clips import Skipped
-from pvnet.data.files.lists import Entry, normal, read_classes, read_list
+from pvnet.data.files.lists import Entry, normalise, read_classes, read_list
 from pvnet.data.files.probing import probe_all
 from pvnet.data.files.store import Store
 from pvnet.data.files.tree import Tree
-from pvnet.data.sets.options import Options, cached_store, file_store, short_enough_to_skip
+from pvnet.data.sets.options import (
+    Options,
+    open_cached_store,
+    open_file_store,
+    short_enough_to_skip,
+)
 from pvnet.data.sets.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError
 
@@ -58,7 +63,7 @@ def open_actions(
         FileError: if the folder or the list is missing, or no video is usable.
     """
     tree, skipped = Tree(folder), Skipped()
-    found, names = _listed(tree, csv, options, skipped) if csv else _all_of(tree)
+    found, names = _read_listed(tree, csv, options, skipped) if csv else _all_of(tree)
     if options.task == "actions":
         for one in [f for f in found if f.label is None]:
             skipped.add("no label", one.path.name)
@@ -66,7 +71,7 @@ def open_actions(
     classes, numbers = _classes(names, labels)
     usable, known = [], []
     for one in found:
-        label = -1 if one.label is None else numbers.get(normal(one.label), -1)
+        label = -1 if one.label is None else numbers.get(normalise(one.label), -1)
         if one.label is not None and label < 0:
             skipped.add("unknown label", one.path.name, one.label)
         else:
@@ -129,7 +134,7 @@ def _in_split(entries: Sequence[Entry], options: Options) -> list[Entry]:
     return [e for e in entries if (e.split == "train") == options.train]
 
 
-def _listed(
+def _read_listed(
     tree: Tree, csv: Path, options: Options, skipped: Skipped
 ) -> tuple[list[Found], set[str]]:
     """The videos of the split that are there, and the names of all classes of the list."""
@@ -174,7 +179,7 @@ def _classes(names: set[str], labels: Path | None) -> tuple[tuple[str, ...], dic
         )
         numbers = {}
     for k, name in enumerate(classes):
-        numbers[normal(name)] = k
+        numbers[normalise(name)] = k
     return classes, numbers
 
 
@@ -193,7 +198,7 @@ def _store(found: Sequence[Found], options: Options, skipped: Skipped) -> tuple[
             good.append(fact)
     chosen = [paths[k] for k in kept]
     if not options.use_cache:
-        return file_store(chosen, good, options), kept
+        return open_file_store(chosen, good, options), kept
     smallest = min((f.size for f in good), default=(256, 340))
-    store = cached_store(chosen, options, source=smallest)
+    store = open_cached_store(chosen, options, source=smallest)
     return store, kept

@@ -55,7 +55,7 @@ def place(sampling: str | None, train: bool) -> Place:
     return sampling  # type: ignore[return-value]  # Sampling checks it
 
 
-def cached_store(
+def open_cached_store(
     paths: Sequence[Path], options: Options, *, source: tuple[int, int]
 ) -> CachedStore:
     """The decoded frames of videos whose pictures are about (h, w) `source`."""
@@ -68,7 +68,7 @@ def cached_store(
     return CachedStore(open_cache(request, options.cache))
 
 
-def file_store(paths: Sequence[Path], facts: Sequence[VideoFacts], options: Options) -> Store:
+def open_file_store(paths: Sequence[Path], facts: Sequence[VideoFacts], options: Options) -> Store:
     """Videos decoded where they lie."""
     whole = options.crop == "none"
     smallest = min((f.size for f in facts), default=(256, 340))

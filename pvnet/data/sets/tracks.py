@@ -79,7 +79,7 @@ class Tracks:
         self.left_out = 0
         for k in np.flatnonzero(np.asarray(arrays["train"], np.bool_) == train):
             begin, end = int(arrays["offset"][k]), int(arrays["offset"][k + 1])
-            joints, known = repaired(arrays["xy"][begin:end])
+            joints, known = repair(arrays["xy"][begin:end])
             if end - begin < _SHORTEST or known.sum() < _LEAST_JOINTS:
                 self.left_out += 1
                 continue
@@ -91,7 +91,7 @@ class Tracks:
                 self.motions.append(back)
 
 
-def repaired(xy: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def repair(xy: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Joints [n, 13, 2] with the gaps filled in a straight line, and which joints are known [13].
 
     (1, 1), negative and non-finite points are gaps.
@@ -110,7 +110,7 @@ def repaired(xy: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.b
     return out, np.asarray(known, np.bool_)
 
 
-def window(motion: Motion, frames: int, rate: float, start: float) -> NDArray[np.float32]:
+def cut_window(motion: Motion, frames: int, rate: float, start: float) -> NDArray[np.float32]:
     """A stretch of a performance, interpolated between its frames.
 
     Args:
@@ -131,7 +131,7 @@ def window(motion: Motion, frames: int, rate: float, start: float) -> NDArray[np
     return np.asarray(motion.joints[low] * (1 - part) + motion.joints[high] * part, np.float32)
 
 
-def placed(
+def fit(
     joints: NDArray[np.float32],
     known: NDArray[np.bool_],
     size: tuple[int, int],

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.clips import Clip, ClipError, Skipped, check_index, inside
+from pvnet.data.clips import Clip, ClipError, Skipped, check_index, find_inside
 from pvnet.data.files.store import Shot, Store
 from pvnet.data.resample import Box, resample
 from pvnet.data.sampling import Sampling
@@ -145,13 +145,13 @@ class VideoDataset:
         joints, visible = None, None
         if item.track is not None:
             joints, visible = item.track.at(shot)
-            visible = visible & inside(joints, shot.source_size)
+            visible = visible & find_inside(joints, shot.source_size)
             joints = Box.whole(shot.source_size).points(joints, (stored[0], stored[1]))
         box = self._box((stored[0], stored[1]), joints, visible, rng)
         frames = resample(shot.frames, box, self.size)
         if joints is not None and visible is not None:
             joints = box.points(joints, self.size)
-            visible = visible & inside(joints, self.size)
+            visible = visible & find_inside(joints, self.size)
             joints = np.where(np.isfinite(joints), joints, np.float32(0))
         return Clip(
             np.ascontiguousarray(frames),

@@ -15,7 +15,7 @@ from pvnet.evaluate.class_names import check_teacher, labels_of
 from pvnet.nn import Network
 from pvnet.runtime import Model, load
 from pvnet.train.config import Config
-from pvnet.train.graft import start_from
+from pvnet.train.warm_start import start_from
 
 # Most cells of a heatmap hold no joint: sigmoid(-4) = 0.018.
 _HEATMAP_BIAS = -4.0
@@ -117,7 +117,7 @@ def build_teacher(student: Network, path: str, labels: Sequence[str] = ()) -> Te
     return Teacher(net.eval(), learned)
 
 
-def matched_stages(
+def match_stages(
     net: Network, teacher: Teacher, chosen: tuple[int, ...] = (), *, outputs: bool = True
 ) -> list[tuple[str, ...]]:
     """The nodes that activation matching compares, per chosen stage; empty: of all stages.

@@ -173,14 +173,14 @@ def _choose(args: argparse.Namespace) -> Choice:
             return _fresh(name, args)
         if given:
             raise UsageError(f"{_flags(given)}: only with --weights random")
-        return trained(name, wiring, stages, rule)
+        return load_trained(name, wiring, stages, rule)
     if given or args.weights == "random":
         wrong = _flags(given) or "--weights random"
         raise UsageError(f"{wrong}: only with a fresh {' or '.join(ARCHITECTURES)}")
     return _stored(name, wiring, stages, rule)
 
 
-def trained(
+def load_trained(
     name: str, wiring: str | None, stages: int | None, rule: str = "preset"
 ) -> Choice:
     """Shipped weights of a model, by the name of its family.
@@ -260,7 +260,7 @@ def _stored(name: str, wiring: str | None, stages: int | None, rule: str) -> Cho
     from pvnet import models
 
     if not Path(name).exists() and any(one.family == name for one in models.shipped()):
-        return trained(name, wiring, stages, rule)
+        return load_trained(name, wiring, stages, rule)
     model = load_model(name)
     random = model.metadata.get("weights", "").startswith("random")
     cut = cut_of(model, wiring, stages, rule)

@@ -1,4 +1,4 @@
-"""Closing holes in pictures with what is around them."""
+"""Inpainting: closing holes in pictures with what is around them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 
-def filled(images: Array, holes: Array) -> Array:
+def inpaint(images: Array, holes: Array) -> Array:
     """The pictures with their holes closed smoothly: averages of what is known, coarse to fine.
 
     Args:

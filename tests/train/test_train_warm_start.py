@@ -16,8 +16,8 @@ from pvnet.graph import Graph, Node
 from pvnet.models import par_densenet, par_inception, pretrained_path
 from pvnet.nn import Network
 from pvnet.runtime import Model, load
-from pvnet.train.graft import graft, origins, start_from
-from pvnet.train.network import build_network, build_teacher, matched_stages
+from pvnet.train.build import build_network, build_teacher, match_stages
+from pvnet.train.warm_start import origins, start_from, warm_start
 
 SMALL: dict[str, Any] = {"size": (32, 32), "width": 0.125}
 
@@ -69,7 +69,7 @@ def test_grown_densenet_computes_what_the_small_one_does(
     plain = trained(par_densenet(**SMALL, **had))
     grown = trained(par_densenet(**SMALL, stages=7, **more), seed=1)
     fresh = grown.export_weights()
-    changed = graft(grown, model_of(plain))
+    changed = warm_start(grown, model_of(plain))
     assert "head/conv" in changed or "skips" not in more
     assert "block1/layer1/reduce" in changed or "feedback" in had or "feedback" not in more
     for name in changed:
@@ -88,7 +88,7 @@ def test_grown_and_predictive_no_path_is_later_than_before(
     cut: dict[str, Any] = {"stages": stages, "wiring": "predictive"}
     plain = trained(par_densenet(**SMALL, **cut))
     grown = trained(par_densenet(**SMALL, **cut, **more), seed=1)
-    graft(grown, model_of(plain))
+    warm_start(grown, model_of(plain))
     assert_same_outputs(grown, plain, torch.randn(2, 3, 18, 32, 32, dtype=torch.float64))
 
 
@@ -97,7 +97,7 @@ def test_grown_inception_computes_what_the_plain_one_does(skips: Any) -> None:
     torch.manual_seed(0)
     plain = trained(par_inception(classes=5, **SMALL))
     grown = trained(par_inception(classes=5, **SMALL, stages=5, skips=skips), seed=1)
-    assert "logits" in graft(grown, model_of(plain))
+    assert "logits" in warm_start(grown, model_of(plain))
     assert_same_outputs(grown, plain, torch.randn(2, 3, 4, 32, 32, dtype=torch.float64))
 
 
@@ -123,7 +123,7 @@ def network(parts: list[str], *, groups: int = 1, sum_of: int = 2) -> Network:
 def test_channels_are_matched_by_origin_not_by_position(parts: str) -> None:
     torch.manual_seed(0)
     old, new = network(list("apb")), network(list(parts))
-    assert graft(new, model_of(old)) == ["n", "last"]
+    assert warm_start(new, model_of(old)) == ["n", "last"]
     assert_same_outputs(new, old, torch.randn(1, 2, 3, 4, 4, dtype=torch.float64))
     at = 2 * parts.index("n")
     assert new.get_parameter("last.weight")[:, at : at + 2].abs().max() == 0
@@ -136,7 +136,7 @@ def test_origins_say_which_nodes_were_passed() -> None:
 
 
 def test_the_same_architecture_is_copied_whole() -> None:
-    for take in (start_from, graft):
+    for take in (start_from, warm_start):
         a, b = trained(par_densenet(**SMALL, skips="head")), par_densenet(**SMALL, skips="head")
         assert take(b, model_of(a)) == []
         for key, value in a.export_weights().items():
@@ -164,8 +164,9 @@ def test_what_would_compute_something_else_is_refused(
     old: Network, new: Network, words: str
 ) -> None:
     before = new.export_weights()
-    with pytest.raises(InvalidArgumentError, match=rf"\[train.graft\] node {words}.*Start from"):
-        graft(new, model_of(old))
+    told = rf"\[train.warm_start\] node {words}.*Start from"
+    with pytest.raises(InvalidArgumentError, match=told):
+        warm_start(new, model_of(old))
     assert all((before[k] == v).all() for k, v in new.export_weights().items())
 
 
@@ -179,7 +180,7 @@ def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> Non
     assert_same_outputs(grown, plain, clip)
     teacher = build_teacher(grown, path)
     assert_same_outputs(teacher.net, plain, clip)
-    matched = {name for stage in matched_stages(grown, teacher) for name in stage}
+    matched = {name for stage in match_stages(grown, teacher) for name in stage}
     # Its skips were drawn, not learned, and the head's input holds them too.
     assert "heatmaps" in matched
     assert matched < {n.name for n in plain.graph.nodes} - {"head/input"}
@@ -188,7 +189,7 @@ def test_a_run_and_its_teacher_start_from_a_smaller_model(tmp_path: Path) -> Non
     assert build_teacher(grown, kept).learned == teacher.learned
     with pytest.raises(InvalidArgumentError, match=r"^\[train\] .+: got a, b, expected b, a as"):
         build_teacher(grown, kept, ["b", "a"])
-    inner = {name for stage in matched_stages(grown, teacher, outputs=False) for name in stage}
+    inner = {name for stage in match_stages(grown, teacher, outputs=False) for name in stage}
     assert inner == matched - {"heatmaps"}
     assert inner
 

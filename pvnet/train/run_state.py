@@ -15,11 +15,11 @@ from pvnet.errors import InvalidArgumentError, StateError
 from pvnet.models import MEAN, STD
 from pvnet.nn import Network
 from pvnet.train import checkpoint, distributed
+from pvnet.train.build import build_network, build_teacher, set_norm, task_of, to_device
 from pvnet.train.captured import CapturedGradients
 from pvnet.train.config import Config
-from pvnet.train.network import build_network, build_teacher, set_norm, task_of, to_device
 from pvnet.train.objective import Objective
-from pvnet.train.optimiser import Average, make_optimiser
+from pvnet.train.optimiser import Ema, make_optimiser
 from pvnet.train.source import Source, data_source
 from pvnet.train.tbptt import Carried, VideoRows
 
@@ -58,7 +58,7 @@ class Run:
         module = group.wrap(self.carried or self.net)
         self.objective = Objective(config, self.net, module, teacher, group.device)
         self.optimiser = make_optimiser(self.net, config.optimiser)
-        self.average = Average(self.net, config.run.ema) if config.run.ema else None
+        self.ema = Ema(self.net, config.run.ema) if config.run.ema else None
         self.captured: CapturedGradients | None = None
         if group.device.type == "cuda":
             # Shapes never change within a run: the search for the fastest kernels pays.
@@ -96,14 +96,14 @@ class Run:
         if not self.group.first and self.carried is None:
             return
         tensors = {
-            **checkpoint.prefixed("net", self.net.state_dict()),
-            **checkpoint.prefixed("optimiser", checkpoint.optimiser_state(self.optimiser)),
-            **checkpoint.prefixed("generator", checkpoint.generators()),
+            **checkpoint.add_prefix("net", self.net.state_dict()),
+            **checkpoint.add_prefix("optimiser", checkpoint.optimiser_state(self.optimiser)),
+            **checkpoint.add_prefix("generator", checkpoint.read_generators()),
         }
-        if self.average is not None:
-            tensors |= checkpoint.prefixed("average", self.average.values)
+        if self.ema is not None:
+            tensors |= checkpoint.add_prefix("ema", self.ema.values)
         if self.carried is not None:
-            tensors |= checkpoint.prefixed("ring", self.carried.rings())
+            tensors |= checkpoint.add_prefix("ring", self.carried.rings())
             if self.group.world > 1 and self.state_path.exists():
                 self.state_path.replace(self.previous_path)
         cursors = batches.cursors if isinstance(batches, VideoRows) else None
@@ -117,7 +117,7 @@ class Run:
         Raises:
             StateError: they have none in common, or it is that of another run.
         """
-        kept = self._kept()
+        kept = self._find_checkpoints()
         step, newest = self.group.extremes(max(kept))
         everywhere, _ = self.group.extremes(int(step in kept))
         if not everywhere:
@@ -138,16 +138,17 @@ class Run:
                 f"[train] every process carries rows of its own: got {self.group.world} processes, "
                 f"expected {processes} as in the checkpoint. Start as many."
             )
-        self.net.load_state_dict(checkpoint.under("net", tensors))
-        checkpoint.restore_optimiser(self.optimiser, checkpoint.under("optimiser", tensors))
-        checkpoint.restore_generators(checkpoint.under("generator", tensors))
-        if self.average is not None:
-            self.average.load(checkpoint.under("average", tensors))
+        self.net.load_state_dict(checkpoint.take_prefix("net", tensors))
+        checkpoint.restore_optimiser(self.optimiser, checkpoint.take_prefix("optimiser", tensors))
+        checkpoint.restore_generators(checkpoint.take_prefix("generator", tensors))
+        if self.ema is not None:
+            old = checkpoint.take_prefix("average", tensors)  # its name before 0.2
+            self.ema.load(checkpoint.take_prefix("ema", tensors) or old)
         if self.carried is not None:
-            self.carried.restore_rings(checkpoint.under("ring", tensors))
+            self.carried.restore_rings(checkpoint.take_prefix("ring", tensors))
         self.step, self.cursors = document["step"], document["cursors"]
 
-    def _kept(self) -> dict[int, Path | None]:
+    def _find_checkpoints(self) -> dict[int, Path | None]:
         """The checkpoints of this process by their step; None is the beginning."""
         several = self.carried is not None and self.group.world > 1
         paths = (self.state_path, self.previous_path) if several else (self.state_path,)
@@ -177,10 +178,10 @@ class Run:
         )
 
     def export(self, path: Path) -> None:
-        """The model file: the averaged weights where there are any."""
+        """The model file: the weights, or their EMA where there is one."""
         kept = {k: v.clone() for k, v in self.net.state_dict().items()}
-        if self.average is not None:
-            self.net.load_state_dict(self.average.values)
+        if self.ema is not None:
+            self.net.load_state_dict(self.ema.values)
         task = task_of(self.config)
         metadata = {
             "model": self.config.model.name,
@@ -189,14 +190,14 @@ class Run:
             "mean": json.dumps(MEAN),
             "std": json.dumps(STD),
             "trained_on": self.config.data.train.partition(":")[0],
-            "config": json.dumps(without_places(self.config)),
+            "config": json.dumps(strip_places(self.config)),
         }
         model = runtime.Model(self.net.graph, self.net.export_weights(), metadata)
         runtime.save(model, path)
         self.net.load_state_dict(kept)
 
 
-def without_places(config: Config) -> dict[str, Any]:
+def strip_places(config: Config) -> dict[str, Any]:
     """The configuration as a model file carries it: kinds of data, names of files, no folders."""
     document = config.to_dict()
     for key in ("train", "held_out"):

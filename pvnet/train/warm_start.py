@@ -19,7 +19,7 @@ from pvnet.nn import Network
 from pvnet.runtime import Model
 
 if TYPE_CHECKING:
-    from pvnet.graph.info import NodeInfo
+    from pvnet.graph.facts import NodeInfo
 
 # Node, channel of it, and the nodes passed on the way: x beside its pooled self is not x twice.
 Origin = tuple[str, int, tuple[str, ...]]
@@ -54,7 +54,7 @@ def origins(graph: Graph, name: str) -> list[Origin]:
     return found[name]
 
 
-def graft(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
+def warm_start(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
     """Gives `net` the weights of a smaller network.
 
     Wirings, clocks and frame sizes may differ, as in `Network.load_weights`.
@@ -79,8 +79,8 @@ def graft(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
     for name in fresh:
         if name not in ours or ours[name].op not in _WEIGHTED:
             raise InvalidArgumentError(
-                f"[train.graft] no fresh weights for {name!r}: got no such convolution or linear "
-                f"node, expected one like {new.outputs[0].node!r}. Correct the name."
+                f"[train.warm_start] no fresh weights for {name!r}: got no such convolution or "
+                f"linear node, expected one like {new.outputs[0].node!r}. Correct the name."
             )
     weights: dict[str, Tensor] = {k: torch.as_tensor(v) for k, v in net.export_weights().items()}
     widened = set()
@@ -90,14 +90,14 @@ def graft(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
             continue
         node = ours.get(name)
         if node is None or node.op != theirs.op:
-            raise _refused(name, "no such node" if node is None else node.op, f"{theirs.op!r}")
+            raise _refusal(name, "no such node" if node is None else node.op, f"{theirs.op!r}")
         if theirs.op == "concat" or _passes(theirs):
             continue  # whoever reads it looks at the channels
         before = [origins(old, e.node) for e in theirs.inputs]
         after = [origins(new, e.node) for e in node.inputs]
         if theirs.op not in _WEIGHTED:
             if before != after:
-                raise _refused(name, "other inputs", "those it has in the model")
+                raise _refusal(name, "other inputs", "those it has in the model")
             continue
         given = _weights_of(name, model.weights)
         _check_sizes(name, given, _weights_of(name, weights))
@@ -105,8 +105,8 @@ def graft(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
         grouped = theirs.attrs.get("groups", 1) != 1 or node.attrs.get("groups", 1) != 1
         if before != after or given[key].shape != weights[key].shape:
             if grouped:
-                raise _refused(name, "other inputs of a grouped convolution", "the same inputs")
-            given[key] = _placed(name, given[key], before[0], after[0], weights[key])
+                raise _refusal(name, "other inputs of a grouped convolution", "the same inputs")
+            given[key] = _place_weights(name, given[key], before[0], after[0], weights[key])
         if len(after[0]) > len(before[0]):
             widened.add(name)
         weights.update(given)
@@ -138,10 +138,10 @@ def _check_sizes(name: str, given: dict[str, Tensor], fresh: dict[str, Tensor]) 
 
     got, expected = sizes(fresh), sizes(given)
     if got != expected or "weight" not in expected:
-        raise _refused(name, f"sizes without input channels {got}", f"{expected}")
+        raise _refusal(name, f"sizes without input channels {got}", f"{expected}")
 
 
-def _placed(
+def _place_weights(
     name: str, given: Tensor, before: list[Origin], after: list[Origin], fresh: Tensor
 ) -> Tensor:
     """The old weights [out, c, ...] where their channels are now, 0 at the new channels."""
@@ -153,38 +153,38 @@ def _placed(
     index = []
     for origin in before:
         if not places.get(origin):
-            raise _refused(name, "no input", f"channel {origin[1]} of {origin[0]!r} among them")
+            raise _refusal(name, "no input", f"channel {origin[1]} of {origin[0]!r} among them")
         place = places[origin].pop(0)
         index += [place * each + k for k in range(each)]
     if each * len(after) != fresh.shape[1]:
-        raise _refused(name, f"maps of {fresh.shape[1] // len(after)} places", f"{each}")
+        raise _refusal(name, f"maps of {fresh.shape[1] // len(after)} places", f"{each}")
     out = torch.zeros_like(fresh)
     out[:, index] = given.to(out.dtype)
     return out
 
 
-def _refused(name: str, got: str, expected: str) -> InvalidArgumentError:
+def _refusal(name: str, got: str, expected: str) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"[train.graft] node {name!r} cannot take the model's weights: got {got}, expected "
+        f"[train.warm_start] node {name!r} cannot take the model's weights: got {got}, expected "
         f"{expected}. Start from a model of the same kind and width."
     )
 
 
 def start_from(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
-    """The weights of a model: all of them, or grafted where the network has more.
+    """The weights of a model: all of them, or those of a smaller network where it has more.
 
     Args:
         net: takes them.
         model: a loaded model file.
-        fresh: as for `graft`.
+        fresh: as for `warm_start`.
 
     Returns:
-        What `graft` returns.
+        What `warm_start` returns.
 
     Raises:
-        InvalidArgumentError: as `graft`.
+        InvalidArgumentError: as `warm_start`.
     """
     if not fresh and net.graph.expected_weights() == model.graph.expected_weights():
         net.load_weights(model.weights)
         return []
-    return graft(net, model, fresh)
+    return warm_start(net, model, fresh)
