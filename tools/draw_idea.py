@@ -100,8 +100,8 @@ def _panel(
     made = [(unit, frame) for unit, frame in answers if frame is not None]
     parts = [
         f'<text x="{LEFT}" y="{top + 18}" font-size="18" fill="{INK}">'
-        f'<tspan font-weight="bold">{title}.</tspan><tspan dx="8" fill="{GREY}" font-size="16">{text}'
-        "</tspan></text>",
+        f'<tspan font-weight="bold">{title}.</tspan>'
+        f'<tspan dx="8" fill="{GREY}" font-size="16">{text}</tspan></text>',
         f'<text x="{right}" y="{top + 18}" font-size="18" font-weight="bold" fill="{INK}" '
         f'text-anchor="end">{len(made)} answers</text>',
     ]
