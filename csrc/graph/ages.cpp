@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A path from a frame to a firing adds a fixed age once it exists, and from then on it exists at
-// every firing of the same phase. So the age along the newest path is a staircase: a few numbers
-// say it for all ticks, where a table would take nodes * ticks * stages.
+// every firing of the same residue (modulo the firings of a hyper-period). So the age along the
+// newest path is a staircase: a few numbers say it for all ticks, where a table would take nodes *
+// ticks * stages.
 #include "graph/ages.hpp"
 
 #include <algorithm>
@@ -23,19 +24,19 @@ struct Step {  // from this repetition of the local hyper-period on, the age at 
   int64_t age = 0;
 };
 
-// Of one node: staircases for every phase of its firings and every column. Column 0 counts all
+// Of one node: staircases for every residue of its firings and every column. Column 0 counts all
 // paths, column 1 + s those through a node of stage s; stages behind the node's own have none.
 struct History {
-  int64_t phases = 0;
+  int64_t residues = 0;
   int64_t columns = 0;
-  std::vector<size_t> begin;  // [phases * columns + 1]
+  std::vector<size_t> begin;  // [residues * columns + 1]
   std::vector<Step> steps;    // ages falling
 
-  const Step* first(int64_t phase, int64_t column) const {
-    return steps.data() + begin[at(phase * columns + column)];
+  const Step* first(int64_t residue, int64_t column) const {
+    return steps.data() + begin[at(residue * columns + column)];
   }
-  const Step* last(int64_t phase, int64_t column) const {
-    return steps.data() + begin[at(phase * columns + column) + 1];
+  const Step* last(int64_t residue, int64_t column) const {
+    return steps.data() + begin[at(residue * columns + column) + 1];
   }
 };
 
@@ -73,22 +74,22 @@ class Ages {
   std::vector<History> histories_;
   int64_t work_ = 0;
 
-  // How the firings of one phase of a node meet those of a source: in repetition q it reads
-  // repetition first + q * rate of `phase`, whose tick lies `behind` ticks before its own.
+  // How the firings of one residue of a node meet those of a source: in repetition q it reads
+  // repetition first + q * rate of `residue`, whose tick lies `behind` ticks before its own.
   struct Meeting {
     const History* source = nullptr;
-    int64_t phase = 0, first = 0, rate = 1, behind = 0;
+    int64_t residue = 0, first = 0, rate = 1, behind = 0;
   };
 
-  Meeting meet(size_t n, int64_t phase, const Edge& e) const {
+  Meeting meet(size_t n, int64_t residue, const Edge& e) const {
     const Clock& own = nodes_[n].clock;
     const Clock& c = nodes_[at(e.src)].clock;
     Meeting m;
     m.source = &histories_[at(e.src)];
-    const int64_t tick = own.origin + phase * own.period;
+    const int64_t tick = own.origin + residue * own.period;
     const int64_t firing = firing_at(c, tick, e.delay);
-    m.first = floor_div(firing, m.source->phases);
-    m.phase = firing - m.first * m.source->phases;
+    m.first = floor_div(firing, m.source->residues);
+    m.residue = firing - m.first * m.source->residues;
     m.rate = local_[n] / local_[at(e.src)];
     m.behind = tick - (c.origin + firing * c.period);
     return m;
@@ -97,15 +98,15 @@ class Ages {
   Status fill(size_t n) {
     const Node& node = nodes_[n];
     History& h = histories_[n];
-    h.phases = local_[n] / node.clock.period;
+    h.residues = local_[n] / node.clock.period;
     h.columns = 2 + node.stage;
-    h.begin.reserve(at(h.phases * h.columns + 1));
+    h.begin.reserve(at(h.residues * h.columns + 1));
     std::vector<Meeting> meetings;
     std::vector<Step> found;
-    for (int64_t phase = 0; phase < h.phases; ++phase) {
+    for (int64_t residue = 0; residue < h.residues; ++residue) {
       meetings.clear();
       for (const Edge& e : node.inputs) {
-        if (!e.feedback) meetings.push_back(meet(n, phase, e));
+        if (!e.feedback) meetings.push_back(meet(n, residue, e));
       }
       for (int64_t column = 0; column < h.columns; ++column) {
         h.begin.push_back(h.steps.size());
@@ -128,14 +129,14 @@ class Ages {
 
   static void collect(const Meeting& m, int64_t column, std::vector<Step>& found) {
     if (column >= m.source->columns) return;
-    const Step* const end = m.source->last(m.phase, column);
-    for (const Step* s = m.source->first(m.phase, column); s != end; ++s) {
+    const Step* const end = m.source->last(m.residue, column);
+    for (const Step* s = m.source->first(m.residue, column); s != end; ++s) {
       const int64_t from = -floor_div(m.first - s->from, m.rate);  // rounded up
       found.push_back({std::max<int64_t>(0, from), m.behind + s->age});
     }
   }
 
-  // Of several staircases the lowest at every place.
+  // Of several staircases the lowest at every repetition.
   static void append_stairs(std::vector<Step>& found, std::vector<Step>& stairs) {
     if (found.size() > 1) {
       std::sort(found.begin(), found.end(), [](const Step& a, const Step& b) {
@@ -162,10 +163,10 @@ class Ages {
       const int64_t firing = firing_at(clock, t, delay);
       if (firing < 0) continue;
       const int64_t waited = t - (clock.origin + firing * clock.period);
-      const int64_t phase = firing % h.phases, repetition = firing / h.phases;
+      const int64_t residue = firing % h.residues, repetition = firing / h.residues;
       for (int64_t column = 1; column < h.columns; ++column) {
-        const Step* const begin = h.first(phase, column);
-        const Step* s = h.last(phase, column);
+        const Step* const begin = h.first(residue, column);
+        const Step* s = h.last(residue, column);
         while (s != begin && (s - 1)->from > repetition) --s;
         if (s != begin) row[at(column - 1)] = waited + (s - 1)->age;
       }

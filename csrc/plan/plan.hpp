@@ -101,13 +101,13 @@ struct TileRange {  // tiles [lo, hi) of op
   int op = -1;
   int lo = 0, hi = 0;
 };
-// Lanes run their lists in order, side by side; a barrier separates phases.
-struct Phase {
+// Lanes run their lists in order, side by side; a barrier separates supersteps.
+struct Superstep {
   std::vector<std::vector<TileRange>> lanes;
 };
 struct TickSchedule {
-  std::vector<Phase> phases;
-  bool solo = false;  // one phase, all of it on lane 0: the other lanes are not woken
+  std::vector<Superstep> supersteps;
+  bool solo = false;  // one superstep, all of it on lane 0: the other lanes are not woken
 };
 
 // Age of what each stage contributed to an output, and whether the output is warmed up.

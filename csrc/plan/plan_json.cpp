@@ -71,10 +71,10 @@ Value ops_json(const Plan& plan) {
 Value schedule_json(const Plan& plan) {
   Value out = Value::array();
   for (const TickSchedule& tick : plan.schedule) {
-    Value phases = Value::array();
-    for (const Phase& phase : tick.phases) {
+    Value supersteps = Value::array();
+    for (const Superstep& superstep : tick.supersteps) {
       Value lanes = Value::array();
-      for (const auto& lane : phase.lanes) {
+      for (const auto& lane : superstep.lanes) {
         Value ranges = Value::array();
         for (const TileRange& r : lane) {
           Value range = Value::array();
@@ -85,9 +85,9 @@ Value schedule_json(const Plan& plan) {
         }
         lanes.push(std::move(ranges));
       }
-      phases.push(std::move(lanes));
+      supersteps.push(std::move(lanes));
     }
-    out.push(std::move(phases));
+    out.push(std::move(supersteps));
   }
   return out;
 }

@@ -67,10 +67,10 @@ void append_whole(const Plan& plan, const Level& level, std::vector<TileRange>& 
 }
 
 // Cuts the tiles of a level into `lanes` runs of nearly equal cost; a level that would save less
-// than two barriers stays whole, on lane 0. Returns the phase and the time it takes.
-std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int lanes) {
-  Phase phase;
-  phase.lanes.resize(lanes);
+// than two barriers stays whole, on lane 0. Returns the superstep and the time it takes.
+std::pair<Superstep, double> split_level(const Plan& plan, const Level& level, int lanes) {
+  Superstep superstep;
+  superstep.lanes.resize(lanes);
   std::vector<double> load(lanes, 0.0);
   double done = 0;
   for (const int i : level.ops) {
@@ -94,7 +94,7 @@ std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int l
           last = mid;
         }
       }
-      phase.lanes[lane].push_back({i, lo, hi});
+      superstep.lanes[lane].push_back({i, lo, hi});
       load[lane] += per_tile * (hi - lo);
       lo = hi;
     }
@@ -102,37 +102,37 @@ std::pair<Phase, double> split_level(const Plan& plan, const Level& level, int l
   }
   const double longest = *std::max_element(load.begin(), load.end());
   if (level.cost - longest >= 2 * barrier_of(plan))
-    return {std::move(phase), longest + barrier_of(plan)};
-  phase.lanes.assign(lanes, {});
-  append_whole(plan, level, phase.lanes[0]);
-  return {std::move(phase), level.cost};
+    return {std::move(superstep), longest + barrier_of(plan)};
+  superstep.lanes.assign(lanes, {});
+  append_whole(plan, level, superstep.lanes[0]);
+  return {std::move(superstep), level.cost};
 }
 
-bool on_lane_0_only(const Phase& phase) {
-  return std::all_of(phase.lanes.begin() + 1, phase.lanes.end(),
+bool on_lane_0_only(const Superstep& superstep) {
+  return std::all_of(superstep.lanes.begin() + 1, superstep.lanes.end(),
                      [](const auto& lane) { return lane.empty(); });
 }
 
-// Appends a phase; two in a row that are lane 0's alone need no barrier between them.
-void append_phase(Phase phase, std::vector<Phase>& phases) {
-  if (phases.empty() || !on_lane_0_only(phase) || !on_lane_0_only(phases.back())) {
-    phases.push_back(std::move(phase));
+// Appends a superstep; two in a row that are lane 0's alone need no barrier between them.
+void append_superstep(Superstep superstep, std::vector<Superstep>& supersteps) {
+  if (supersteps.empty() || !on_lane_0_only(superstep) || !on_lane_0_only(supersteps.back())) {
+    supersteps.push_back(std::move(superstep));
     return;
   }
-  auto& lane = phases.back().lanes[0];
-  lane.insert(lane.end(), phase.lanes[0].begin(), phase.lanes[0].end());
+  auto& lane = supersteps.back().lanes[0];
+  lane.insert(lane.end(), superstep.lanes[0].begin(), superstep.lanes[0].end());
 }
 
 // A tick so short that waking the other lanes would take longer than they save.
 TickSchedule on_one_lane(const Plan& plan, const std::vector<Chain>& chains) {
   TickSchedule out;
   out.solo = true;
-  Phase phase;
-  phase.lanes.resize(plan.options.lanes);
+  Superstep superstep;
+  superstep.lanes.resize(plan.options.lanes);
   for (const Chain& chain : chains) {
-    for (const Level& level : chain.levels) append_whole(plan, level, phase.lanes[0]);
+    for (const Level& level : chain.levels) append_whole(plan, level, superstep.lanes[0]);
   }
-  if (!phase.lanes[0].empty()) out.phases.push_back(std::move(phase));
+  if (!superstep.lanes[0].empty()) out.supersteps.push_back(std::move(superstep));
   return out;
 }
 
@@ -197,11 +197,11 @@ TickSchedule schedule_tick(const Plan& plan, std::vector<Chain>& chains) {
   TickSchedule out;
   for (const Chain& chain : chains) {
     for (size_t l = 0; l < chain.shared; ++l) {
-      append_phase(split_level(plan, chain.levels[l], lanes).first, out.phases);
+      append_superstep(split_level(plan, chain.levels[l], lanes).first, out.supersteps);
     }
   }
   const Packing packing = pack_longest_first(rests(chains), lanes);
-  Phase last;
+  Superstep last;
   last.lanes.resize(lanes);
   bool any = false;
   for (size_t c = 0; c < chains.size(); ++c) {
@@ -210,7 +210,7 @@ TickSchedule schedule_tick(const Plan& plan, std::vector<Chain>& chains) {
       any = true;
     }
   }
-  if (any) append_phase(std::move(last), out.phases);
+  if (any) append_superstep(std::move(last), out.supersteps);
   return out;
 }
 
@@ -236,16 +236,16 @@ std::vector<Chain> chains_of(const Plan& plan, const std::vector<int>& ops) {
   return chains;
 }
 
-// Which ops are due in every phase of the hyper-period, as lists of clocks that are.
+// Which ops are due in every tick of the hyper-period, as lists of clocks that are.
 struct Due {
   std::map<std::pair<int64_t, int64_t>, int> clocks;  // period, origin mod period -> index
-  std::vector<std::vector<int>> by_phase;             // indices of clocks
+  std::vector<std::vector<int>> by_tick;              // indices of clocks
   std::vector<std::vector<int>> ops;                  // by clock
 };
 
 Due due_ops(const Plan& plan) {
   Due due;
-  due.by_phase.resize(static_cast<size_t>(plan.hyper_period));
+  due.by_tick.resize(static_cast<size_t>(plan.hyper_period));
   for (size_t i = 0; i < plan.ops.size(); ++i) {
     const Clock& c = plan.ops[i].clock;
     const auto [it, fresh] = due.clocks.try_emplace({c.period, c.origin % c.period},
@@ -253,7 +253,7 @@ Due due_ops(const Plan& plan) {
     if (fresh) {
       due.ops.emplace_back();
       for (int64_t t = c.origin % c.period; t < plan.hyper_period; t += c.period) {
-        due.by_phase[static_cast<size_t>(t)].push_back(it->second);
+        due.by_tick[static_cast<size_t>(t)].push_back(it->second);
       }
     }
     due.ops[it->second].push_back(static_cast<int>(i));
@@ -279,7 +279,7 @@ int useful_lanes(const Plan& plan, int most) {
     for (const int i : due.ops[c]) work[c] += plan.ops[i].cost;
   }
   double busiest = 0;
-  for (const std::vector<int>& clocks : due.by_phase) {
+  for (const std::vector<int>& clocks : due.by_tick) {
     double sum = 0;
     for (const int c : clocks) sum += work[c];
     busiest = std::max(busiest, sum);
@@ -293,9 +293,9 @@ int useful_lanes(const Plan& plan, int most) {
 int lanes_with_work(const Plan& plan) {
   size_t lanes = 1;
   for (const TickSchedule& tick : plan.schedule) {
-    for (const Phase& phase : tick.phases) {
-      for (size_t lane = lanes; lane < phase.lanes.size(); ++lane) {
-        if (!phase.lanes[lane].empty()) lanes = lane + 1;
+    for (const Superstep& superstep : tick.supersteps) {
+      for (size_t lane = lanes; lane < superstep.lanes.size(); ++lane) {
+        if (!superstep.lanes[lane].empty()) lanes = lane + 1;
       }
     }
   }
@@ -305,15 +305,15 @@ int lanes_with_work(const Plan& plan) {
 Status make_schedule(Plan& plan) {
   const Due due = due_ops(plan);
   int64_t entries = 0;
-  for (const auto& clocks : due.by_phase) {
+  for (const auto& clocks : due.by_tick) {
     for (const int c : clocks) entries += static_cast<int64_t>(due.ops[c].size());
   }
   PVNET_TRY(check_entries(entries, plan));
   plan.schedule.clear();
-  plan.schedule.reserve(due.by_phase.size());
-  std::map<std::vector<int>, size_t> made;  // clocks due -> a phase that has their schedule
+  plan.schedule.reserve(due.by_tick.size());
+  std::map<std::vector<int>, size_t> made;  // clocks due -> a tick that has their schedule
   entries = 0;
-  for (const std::vector<int>& clocks : due.by_phase) {
+  for (const std::vector<int>& clocks : due.by_tick) {
     const auto [it, fresh] = made.try_emplace(clocks, plan.schedule.size());
     if (fresh) {
       std::vector<int> ops;
@@ -325,9 +325,9 @@ Status make_schedule(Plan& plan) {
       plan.schedule.push_back(plan.schedule[it->second]);
     }
     // Tiles of an operation on several lanes, and lists of lanes, take room as well.
-    for (const Phase& phase : plan.schedule.back().phases) {
-      entries += static_cast<int64_t>(phase.lanes.size());
-      for (const auto& lane : phase.lanes) entries += static_cast<int64_t>(lane.size());
+    for (const Superstep& superstep : plan.schedule.back().supersteps) {
+      entries += static_cast<int64_t>(superstep.lanes.size());
+      for (const auto& lane : superstep.lanes) entries += static_cast<int64_t>(lane.size());
     }
     PVNET_TRY(check_entries(entries / 4, plan));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Schedule: every tick of the hyper-period is walked once, phase by phase and lane by lane, over
-// the ops that are due in it. Ticks before everything has begun run a part of the same lists.
+// Schedule: every tick of the hyper-period is walked once, superstep by superstep and lane by lane,
+// over the ops that are due in it. Ticks before everything has begun run a part of the same lists.
 //
 // Work of two lanes between two barriers may happen in any order, so first the memory that they
 // touch must be disjoint; then the lanes can be walked one after the other.
@@ -87,7 +87,7 @@ class Schedule {
       : p_(proof), plan_(proof.plan), scratch_(plan_.values.size()), work_(plan_.ops.size()) {}
 
   Status run() {
-    std::vector<int64_t> due(static_cast<size_t>(plan_.hyper_period), 0);  // ops, by phase of tick
+    std::vector<int64_t> due(static_cast<size_t>(plan_.hyper_period), 0);  // ops, by tick
     for (const PlanOp& op : plan_.ops) {
       for (int64_t t = op.clock.origin % op.clock.period; t < plan_.hyper_period;
            t += op.clock.period) {
@@ -106,18 +106,18 @@ class Schedule {
  private:
   struct Work {  // of one op in one tick
     int64_t tick = -1;
-    int64_t tiles = 0;        // done so far
-    int phase = 0, lane = 0;  // where the last of them were; lane -1: on several
+    int64_t tiles = 0;            // done so far
+    int superstep = 0, lane = 0;  // where the last of them were; lane -1: on several
   };
 
   const Proof& p_;
   const Plan& plan_;
   Scratch scratch_;
-  std::vector<Work> work_;            // [op]
-  std::vector<int> begun_;            // ops with work in this tick
-  std::vector<TileRange> parts_;      // ranges of this tick that are not whole ops
-  std::vector<int> maker_;            // [value]; the lane that makes it in this phase, -1: several
-  std::vector<int64_t> maker_stamp_;  // [value]; the phase that maker_ is of
+  std::vector<Work> work_;        // [op]
+  std::vector<int> begun_;        // ops with work in this tick
+  std::vector<TileRange> parts_;  // ranges of this tick that are not whole ops
+  std::vector<int> maker_;        // [value]; the lane that makes it in this superstep, -1: several
+  std::vector<int64_t> maker_stamp_;  // [value]; the superstep that maker_ is of
   int64_t stamp_ = 0;
   std::vector<Touch> touches_;
   int64_t tick_ = 0;
@@ -128,19 +128,20 @@ class Schedule {
   std::string name(int op) const { return p_.op_name(static_cast<size_t>(op)); }
 
   Status shape(const TickSchedule& s) const {
-    if (s.solo && s.phases.size() > 1) {
-      return wrong("phases of a tick on one lane", std::to_string(s.phases.size()), "at most one");
+    if (s.solo && s.supersteps.size() > 1) {
+      return wrong("supersteps of a tick on one lane", std::to_string(s.supersteps.size()),
+                   "at most one");
     }
-    for (const Phase& phase : s.phases) {
-      if (static_cast<int>(phase.lanes.size()) != plan_.options.lanes) {
-        return wrong("lanes of a phase" + when(), std::to_string(phase.lanes.size()),
+    for (const Superstep& superstep : s.supersteps) {
+      if (static_cast<int>(superstep.lanes.size()) != plan_.options.lanes) {
+        return wrong("lanes of a superstep" + when(), std::to_string(superstep.lanes.size()),
                      std::to_string(plan_.options.lanes));
       }
-      for (size_t lane = 0; lane < phase.lanes.size(); ++lane) {
-        if (s.solo && lane > 0 && !phase.lanes[lane].empty()) {
+      for (size_t lane = 0; lane < superstep.lanes.size(); ++lane) {
+        if (s.solo && lane > 0 && !superstep.lanes[lane].empty()) {
           return wrong("work of a lane that is not woken" + when(), "some", "none");
         }
-        for (const TileRange& r : phase.lanes[lane]) PVNET_TRY(range(r));
+        for (const TileRange& r : superstep.lanes[lane]) PVNET_TRY(range(r));
       }
     }
     return {};
@@ -165,8 +166,8 @@ class Schedule {
     scratch_.forget();
     begun_.clear();
     parts_.clear();
-    for (size_t k = 0; k < s.phases.size(); ++k) {
-      const auto& lanes = s.phases[k].lanes;
+    for (size_t k = 0; k < s.supersteps.size(); ++k) {
+      const auto& lanes = s.supersteps[k].lanes;
       PVNET_TRY(side_by_side(lanes));
       for (size_t lane = 0; lane < lanes.size(); ++lane) {
         for (const TileRange& r : lanes[lane]) {
@@ -180,7 +181,7 @@ class Schedule {
   }
 
   // What is read of this tick is complete: by this lane, or before a barrier.
-  Status reads(const TileRange& r, int phase, int lane) const {
+  Status reads(const TileRange& r, int superstep, int lane) const {
     const auto op = static_cast<size_t>(r.op);
     for (size_t i = p_.reads_begin(op); i < p_.reads_end[op]; ++i) {
       const int value = p_.reads[i].segment->value;
@@ -191,7 +192,7 @@ class Schedule {
         return wrong("value of " + p_.name(value) + " read by " + name(r.op) + when(), "a part",
                      "all of it");
       }
-      if (w.phase < phase || w.lane == lane) continue;
+      if (w.superstep < superstep || w.lane == lane) continue;
       return wrong("value of " + p_.name(value) + " read by " + name(r.op) + when(),
                    "a write by another lane", "a barrier between");
     }
@@ -203,20 +204,20 @@ class Schedule {
     return reads_what_is_due(*read.segment, value_at(read.segment->value).clock, tick_);
   }
 
-  Status write(const TileRange& r, int phase, int lane) {
+  Status write(const TileRange& r, int superstep, int lane) {
     const PlanOp& op = op_at(r.op);
     const Value& v = value_at(op.out_value);
     Work& w = work_[static_cast<size_t>(r.op)];
     if (w.tick != tick_) {
-      w = {tick_, 0, phase, lane};
+      w = {tick_, 0, superstep, lane};
       begun_.push_back(r.op);
       if (!v.persistent) scratch_.claim(op.out_value, v.offset, v.offset + v.slot_bytes);
     } else if (!v.persistent && !scratch_.whole(op.out_value)) {
       return wrong("scratch of " + p_.name(op.out_value) + when(),
                    "another value before it is done", "its own");
     }
-    w.lane = w.phase == phase && w.lane != lane ? -1 : lane;
-    w.phase = phase;
+    w.lane = w.superstep == superstep && w.lane != lane ? -1 : lane;
+    w.superstep = superstep;
     w.tiles += r.hi - r.lo;
     if (r.lo != 0 || r.hi != op.tiles) parts_.push_back(r);
     if (w.tiles <= op.tiles) return {};

@@ -56,9 +56,9 @@ std::vector<std::vector<double>> lane_load(const Plan& plan) {
   std::vector<std::vector<double>> out;
   for (const TickSchedule& tick : plan.schedule) {
     std::vector<double> load(static_cast<size_t>(plan.options.lanes), 0.0);
-    for (const Phase& phase : tick.phases) {
-      for (size_t lane = 0; lane < phase.lanes.size(); ++lane) {
-        for (const TileRange& r : phase.lanes[lane]) {
+    for (const Superstep& superstep : tick.supersteps) {
+      for (size_t lane = 0; lane < superstep.lanes.size(); ++lane) {
+        for (const TileRange& r : superstep.lanes[lane]) {
           load[lane] += plan.ops[r.op].cost * (r.hi - r.lo) / plan.ops[r.op].tiles;
         }
       }

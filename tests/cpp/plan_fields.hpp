@@ -40,8 +40,8 @@ PVNET_FIELDS(pvnet::Clock, (period, origin), "period", "origin");
 PVNET_FIELDS(pvnet::Hop, (clock, delay), "clock", "delay");
 PVNET_FIELDS(pvnet::Segment, (value, c, hops), "value", "c", "hops");
 PVNET_FIELDS(pvnet::TileRange, (op, lo, hi), "op", "lo", "hi");
-PVNET_FIELDS(pvnet::Phase, (lanes), "lanes");
-PVNET_FIELDS(pvnet::TickSchedule, (phases, solo), "phases", "solo");
+PVNET_FIELDS(pvnet::Superstep, (lanes), "lanes");
+PVNET_FIELDS(pvnet::TickSchedule, (supersteps, solo), "supersteps", "solo");
 
 PVNET_FIELDS(pvnet::CompileOptions, (backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs),
              "backend", "isa", "dtype", "lanes", "batch", "pin", "fixed_lanes", "costs");

@@ -159,25 +159,25 @@ class Consistent {
     const auto edit = [&](const char* what, auto&& change) {
       with("schedule[]", what, [&](Plan& c) { return change(c.schedule[t]); });
     };
-    for (size_t k = 0; k < plan_.schedule[t].phases.size(); ++k) {
-      edit("two phases merged", [&](pvnet::TickSchedule& s) {
-        if (k + 1 >= s.phases.size()) return false;
-        for (size_t l = 0; l < s.phases[k].lanes.size(); ++l) {
-          auto& to = s.phases[k].lanes[l];
-          auto& from = s.phases[k + 1].lanes[l];
+    for (size_t k = 0; k < plan_.schedule[t].supersteps.size(); ++k) {
+      edit("two supersteps merged", [&](pvnet::TickSchedule& s) {
+        if (k + 1 >= s.supersteps.size()) return false;
+        for (size_t l = 0; l < s.supersteps[k].lanes.size(); ++l) {
+          auto& to = s.supersteps[k].lanes[l];
+          auto& from = s.supersteps[k + 1].lanes[l];
           to.insert(to.end(), from.begin(), from.end());
         }
-        s.phases.erase(s.phases.begin() + static_cast<int64_t>(k) + 1);
+        s.supersteps.erase(s.supersteps.begin() + static_cast<int64_t>(k) + 1);
         return true;
       });
-      edit("two phases exchanged", [&](pvnet::TickSchedule& s) {
-        if (k + 1 >= s.phases.size()) return false;
-        std::swap(s.phases[k], s.phases[k + 1]);
+      edit("two supersteps exchanged", [&](pvnet::TickSchedule& s) {
+        if (k + 1 >= s.supersteps.size()) return false;
+        std::swap(s.supersteps[k], s.supersteps[k + 1]);
         return true;
       });
-      edit("an idle phase", [&](pvnet::TickSchedule& s) {
-        s.phases.insert(s.phases.begin() + static_cast<int64_t>(k), pvnet::Phase{});
-        s.phases[k].lanes.resize(s.phases[k + 1].lanes.size());
+      edit("an idle superstep", [&](pvnet::TickSchedule& s) {
+        s.supersteps.insert(s.supersteps.begin() + static_cast<int64_t>(k), pvnet::Superstep{});
+        s.supersteps[k].lanes.resize(s.supersteps[k + 1].lanes.size());
         return !s.solo;
       });
       for (int n = 0; n < 12; ++n) {
@@ -187,9 +187,9 @@ class Consistent {
     }
   }
 
-  // One range, or half of it, from phase k to any place.
+  // One range, or half of it, from superstep k to any place.
   bool move(pvnet::TickSchedule& s, size_t k, bool half) {
-    auto& lanes = s.phases[k].lanes;
+    auto& lanes = s.supersteps[k].lanes;
     auto& from = lanes[below(lanes.size())];
     if (from.empty()) return false;
     const size_t i = below(from.size());
@@ -202,8 +202,8 @@ class Consistent {
     } else {
       from.erase(from.begin() + static_cast<int64_t>(i));
     }
-    auto& phase = s.phases[below(s.phases.size())];
-    auto& to = phase.lanes[s.solo ? 0 : below(phase.lanes.size())];
+    auto& superstep = s.supersteps[below(s.supersteps.size())];
+    auto& to = superstep.lanes[s.solo ? 0 : below(superstep.lanes.size())];
     to.insert(to.begin() + static_cast<int64_t>(below(to.size() + 1)), r);
     return true;
   }

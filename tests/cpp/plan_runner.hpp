@@ -23,7 +23,7 @@
 
 namespace runner {
 
-// Lists of one phase: in the order of lanes, the other way round, or by turns.
+// Lists of one superstep: in the order of lanes, the other way round, or by turns.
 enum class Order { forward, backward, turns };
 
 struct Outcome {
@@ -104,11 +104,11 @@ class Runner {
 
   void tick(int64_t t) {
     const auto& schedule = plan_.schedule[static_cast<size_t>(t % plan_.hyper_period)];
-    for (const pvnet::Phase& phase : schedule.phases) {
-      const size_t lanes = phase.lanes.size();
+    for (const pvnet::Superstep& superstep : schedule.supersteps) {
+      const size_t lanes = superstep.lanes.size();
       if (order_ != Order::turns) {
         for (size_t l = 0; l < lanes; ++l) {
-          const auto& list = phase.lanes[order_ == Order::forward ? l : lanes - 1 - l];
+          const auto& list = superstep.lanes[order_ == Order::forward ? l : lanes - 1 - l];
           for (const pvnet::TileRange& r : list) executor_.run(r, row_, t);
         }
         continue;
@@ -117,9 +117,9 @@ class Runner {
       for (size_t i = 0; more; ++i) {
         more = false;
         for (size_t l = lanes; l-- > 0;) {
-          if (i >= phase.lanes[l].size()) continue;
+          if (i >= superstep.lanes[l].size()) continue;
           more = true;
-          executor_.run(phase.lanes[l][i], row_, t);
+          executor_.run(superstep.lanes[l][i], row_, t);
         }
       }
     }

@@ -54,13 +54,13 @@ TEST(compiled_plans_pass) {
 TEST(a_missing_or_doubled_or_shifted_tile_range_is_refused) {
   for (const auto& p : plans()) {
     for (size_t tick = 0; tick < p->schedule.size(); ++tick) {
-      for (size_t ph = 0; ph < p->schedule[tick].phases.size(); ++ph) {
-        for (size_t lane = 0; lane < p->schedule[tick].phases[ph].lanes.size(); ++lane) {
-          const size_t n = p->schedule[tick].phases[ph].lanes[lane].size();
+      for (size_t ph = 0; ph < p->schedule[tick].supersteps.size(); ++ph) {
+        for (size_t lane = 0; lane < p->schedule[tick].supersteps[ph].lanes.size(); ++lane) {
+          const size_t n = p->schedule[tick].supersteps[ph].lanes[lane].size();
           for (size_t i = 0; i < n; ++i) {
             const auto with = [&](const std::function<void(std::vector<pvnet::TileRange>&)>& edit) {
               Plan c = copy_of(*p);
-              edit(c.schedule[tick].phases[ph].lanes[lane]);
+              edit(c.schedule[tick].supersteps[ph].lanes[lane]);
               return refused(c);
             };
             using Ranges = std::vector<pvnet::TileRange>;
@@ -69,7 +69,7 @@ TEST(a_missing_or_doubled_or_shifted_tile_range_is_refused) {
             CHECK(with([&](Ranges& r) { r.insert(r.begin() + at, r[i]); }));
             CHECK(with([&](Ranges& r) { r[i].hi += 1; }));
             CHECK(with([&](Ranges& r) { r[i].lo -= 1; }));
-            if (p->schedule[tick].phases[ph].lanes[lane][i].hi > 1) {
+            if (p->schedule[tick].supersteps[ph].lanes[lane][i].hi > 1) {
               CHECK(with([&](Ranges& r) { r[i].hi -= 1; }));
             }
           }
@@ -140,7 +140,7 @@ TEST(a_reader_in_front_of_its_writer_is_refused) {
   for (const auto& p : plans()) {
     if (p->options.lanes != 1) continue;
     for (size_t tick = 0; tick < p->schedule.size(); ++tick) {
-      auto& lane = p->schedule[tick].phases[0].lanes[0];
+      auto& lane = p->schedule[tick].supersteps[0].lanes[0];
       for (size_t i = 0; i + 1 < lane.size(); ++i) {
         const auto& first = p->ops[lane[i].op];
         const auto& second = p->ops[lane[i + 1].op];
@@ -154,7 +154,7 @@ TEST(a_reader_in_front_of_its_writer_is_refused) {
         }
         if (!reads) continue;
         Plan c = copy_of(*p);
-        auto& edited = c.schedule[tick].phases[0].lanes[0];
+        auto& edited = c.schedule[tick].supersteps[0].lanes[0];
         std::swap(edited[i], edited[i + 1]);
         CHECK(refused(c));
       }
@@ -166,16 +166,16 @@ TEST(a_missing_barrier_is_refused) {
   for (const auto& p : plans()) {
     if (p->options.lanes == 1) continue;
     for (size_t tick = 0; tick < p->schedule.size(); ++tick) {
-      const auto& phases = p->schedule[tick].phases;
-      for (size_t ph = 0; ph + 1 < phases.size(); ++ph) {
-        // Merge phase ph + 1 into ph; wrong whenever the second reads what two lanes of the first
-        // wrote. Find out by looking, then expect the same of the validator.
+      const auto& supersteps = p->schedule[tick].supersteps;
+      for (size_t ph = 0; ph + 1 < supersteps.size(); ++ph) {
+        // Merge superstep ph + 1 into ph; wrong whenever the second reads what two lanes of the
+        // first wrote. Find out by looking, then expect the same of the validator.
         bool depends = false;
-        for (size_t a = 0; a < phases[ph].lanes.size(); ++a) {
-          for (const auto& w : phases[ph].lanes[a]) {
-            for (size_t b = 0; b < phases[ph + 1].lanes.size(); ++b) {
+        for (size_t a = 0; a < supersteps[ph].lanes.size(); ++a) {
+          for (const auto& w : supersteps[ph].lanes[a]) {
+            for (size_t b = 0; b < supersteps[ph + 1].lanes.size(); ++b) {
               if (a == b) continue;
-              for (const auto& r : phases[ph + 1].lanes[b]) {
+              for (const auto& r : supersteps[ph + 1].lanes[b]) {
                 for (const auto& operand : p->ops[r.op].operands) {
                   for (const auto& s : operand) {
                     depends = depends || (s.value == p->ops[w.op].out_value && s.hops.size() == 1 &&
@@ -188,7 +188,7 @@ TEST(a_missing_barrier_is_refused) {
         }
         if (!depends) continue;
         Plan c = copy_of(*p);
-        auto& edited = c.schedule[tick].phases;
+        auto& edited = c.schedule[tick].supersteps;
         for (size_t lane = 0; lane < edited[ph].lanes.size(); ++lane) {
           auto& to = edited[ph].lanes[lane];
           const auto& from = edited[ph + 1].lanes[lane];
@@ -227,7 +227,7 @@ TEST(an_op_that_is_not_due_is_refused) {
     for (size_t i = 0; i < p->ops.size(); ++i) {
       if (p->ops[i].clock.period == 1) continue;
       Plan c = copy_of(*p);
-      auto& lane = c.schedule[tick].phases[0].lanes[0];
+      auto& lane = c.schedule[tick].supersteps[0].lanes[0];
       bool there = false;
       for (const auto& r : lane) there = there || r.op == static_cast<int>(i);
       if (there) continue;

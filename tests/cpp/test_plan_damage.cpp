@@ -222,8 +222,8 @@ TEST(another_number_of_tiles_is_refused) {
     each_op([&](Plan& c, size_t i) {
       c.ops[i].tiles += d;
       for (auto& tick : c.schedule) {  // and all of them are scheduled
-        for (auto& phase : tick.phases) {
-          for (auto& lane : phase.lanes) {
+        for (auto& superstep : tick.supersteps) {
+          for (auto& lane : superstep.lanes) {
             std::erase_if(lane, [&](auto& r) {
               if (r.op == static_cast<int>(i) && r.hi == c.ops[i].tiles - d) r.hi += d;
               return r.lo >= r.hi;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vector primitives of AVX2 with FMA; see simd_avx512.hpp.
 
-constexpr int kLanes = 8;
+constexpr int kVecWidth = 8;
 constexpr int kGroupPixels = 3;  // 2 groups x 3 pixels x 2 vectors = 12 of the 16 registers
 
 typedef float vec __attribute__((vector_size(32)));
@@ -24,8 +24,8 @@ struct Maximum {
   }
   vec value() const { return _mm256_or_ps(best, nan); }
 };
-inline __m256i first_lanes(int n) {
+inline __m256i first_floats(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-inline vec load_partial(const float* p, int n) { return _mm256_maskload_ps(p, first_lanes(n)); }
-inline void store_partial(float* p, vec v, int n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
+inline vec load_partial(const float* p, int n) { return _mm256_maskload_ps(p, first_floats(n)); }
+inline void store_partial(float* p, vec v, int n) { _mm256_maskstore_ps(p, first_floats(n), v); }

@@ -2,7 +2,7 @@
 // The vector primitives of AVX-512. Included inside the target region and the anonymous namespace
 // of isa_avx512.cpp; every set has a file with the same names.
 
-constexpr int kLanes = 16;       // floats in a vector
+constexpr int kVecWidth = 16;    // floats in a vector
 constexpr int kGroupPixels = 7;  // pixels of one group of a register tile (generic/conv_micro.inl)
 
 typedef float vec __attribute__((vector_size(64)));
@@ -30,7 +30,7 @@ struct Maximum {
   }
   vec value() const { return _mm512_mask_mov_ps(best, nan, splat(__builtin_nanf(""))); }
 };
-// The first n lanes of memory; the others are 0 and are not read.
+// The first n floats of memory; the others are 0 and are not read.
 inline vec load_partial(const float* p, int n) {
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vector primitives of NEON (AArch64); see simd_avx512.hpp.
 
-constexpr int kLanes = 4;
+constexpr int kVecWidth = 4;
 constexpr int kGroupPixels = 7;  // 2 x 7 x 2 = 28 of the 32 registers
 
 typedef float vec __attribute__((vector_size(16)));

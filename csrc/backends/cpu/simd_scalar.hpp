@@ -2,7 +2,7 @@
 // The baseline of whatever machine this is compiled for (SSE2 on x86-64): four floats, multiply and
 // add rounded separately; see simd_avx512.hpp.
 
-constexpr int kLanes = 4;
+constexpr int kVecWidth = 4;
 constexpr int kGroupPixels = 3;
 
 typedef float vec __attribute__((vector_size(16)));

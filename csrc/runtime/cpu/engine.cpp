@@ -71,7 +71,7 @@ Status CpuEngine::begin(const FrameView* frames, const Rows& rows) {
   return {};
 }
 
-// Rows at the same place in the hyper-period share a schedule; normally all of them do.
+// Rows at the same tick of the hyper-period share a schedule; normally all of them do.
 Status CpuEngine::tick(const Rows& rows) {
   const SubnormalsAsZero mode;
   const int64_t begin = now_ns();
@@ -82,12 +82,12 @@ Status CpuEngine::tick(const Rows& rows) {
     if (rows.runs(r)) due_.push_back({ticks_[r] % plan_->hyper_period, r});
   }
   std::sort(due_.begin(), due_.end());
-  const RowPhase* const end = due_.data() + due_.size();
+  const DueRow* const end = due_.data() + due_.size();
   for (active_begin_ = due_.data(); active_begin_ != end; active_begin_ = active_end_) {
-    const int64_t phase = active_begin_->phase;
+    const int64_t schedule = active_begin_->schedule;
     active_end_ = active_begin_;
-    while (active_end_ != end && active_end_->phase == phase) ++active_end_;
-    schedule_ = &plan_->schedule[phase];
+    while (active_end_ != end && active_end_->schedule == schedule) ++active_end_;
+    schedule_ = &plan_->schedule[schedule];
     run_active();
   }
   policy_.record(now_ns() - begin, lanes_->take_waited_ns());
@@ -100,27 +100,27 @@ void CpuEngine::run_active() {
   lanes_->run([](void* c, int lane) { static_cast<CpuEngine*>(c)->run_lane(lane); }, this);
 }
 
-// The lists of one phase need nothing of each other, so one thread may do them one by one.
+// The lists of one superstep need nothing of each other, so one thread may do them one by one.
 void CpuEngine::run_alone() {
-  for (const Phase& phase : schedule_->phases) {
-    for (const auto& list : phase.lanes) {
+  for (const Superstep& superstep : schedule_->supersteps) {
+    for (const auto& list : superstep.lanes) {
       for (const TileRange& range : list) run_range(range, 0);
     }
   }
 }
 
 void CpuEngine::run_lane(int lane) {
-  const auto& phases = schedule_->phases;
-  for (size_t p = 0; p < phases.size(); ++p) {
-    for (const TileRange& range : phases[p].lanes[lane]) run_range(range, lane);
-    // The end of run() is the barrier after the last phase.
-    if (p + 1 < phases.size()) lanes_->barrier(lane);
+  const auto& supersteps = schedule_->supersteps;
+  for (size_t k = 0; k < supersteps.size(); ++k) {
+    for (const TileRange& range : supersteps[k].lanes[lane]) run_range(range, lane);
+    // The end of run() is the barrier after the last superstep.
+    if (k + 1 < supersteps.size()) lanes_->barrier(lane);
   }
 }
 
 void CpuEngine::run_range(const TileRange& range, int lane) {
   const int64_t begin = trace_.running() ? now_ns() : 0;
-  for (const RowPhase* r = active_begin_; r != active_end_; ++r) {
+  for (const DueRow* r = active_begin_; r != active_end_; ++r) {
     executors_[lane].run(range, rows_[r->row], ticks_[r->row]);
   }
   if (!trace_.running()) return;

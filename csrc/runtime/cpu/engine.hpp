@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine of host kernels (ref, cpu): rows in host memory, worker lanes that share the tiles of
-// every phase of a tick.
+// every superstep of a tick.
 #pragma once
 
 #include <compare>
@@ -35,10 +35,10 @@ class CpuEngine final : public Engine {
 
  private:
   // A row and where it stands in the hyper-period.
-  struct RowPhase {
-    int64_t phase = 0;
+  struct DueRow {
+    int64_t schedule = 0;  // tick of the hyper-period
     int row = 0;
-    auto operator<=>(const RowPhase&) const = default;
+    auto operator<=>(const DueRow&) const = default;
   };
 
   explicit CpuEngine(std::shared_ptr<const Plan> plan);
@@ -58,10 +58,10 @@ class CpuEngine final : public Engine {
   int lanes_used_ = 0;  // of the last tick
 
   // The work of one tick, read by every lane.
-  const int64_t* ticks_ = nullptr;          // of every row
-  std::vector<RowPhase> due_;               // rows of this tick, those of one phase side by side
-  const RowPhase* active_begin_ = nullptr;  // rows that run the current schedule
-  const RowPhase* active_end_ = nullptr;
+  const int64_t* ticks_ = nullptr;        // of every row
+  std::vector<DueRow> due_;               // rows of this tick, those of one schedule side by side
+  const DueRow* active_begin_ = nullptr;  // rows that run the current schedule
+  const DueRow* active_end_ = nullptr;
   const TickSchedule* schedule_ = nullptr;
 };
 

@@ -22,7 +22,7 @@ _EVENTS_PER_OP = 4
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Measured on one lane, medians, by phase of the hyper-period.
+    """Measured on one lane, medians, by tick of the hyper-period.
 
     Attributes:
         work_ms: float64 [hyper_period, stages], work of every stage in a tick.
@@ -65,9 +65,9 @@ def measure_stages(plan: Plan, frames: Sequence[NDArray[np.uint8]]) -> StageTime
     events = stream.trace_stop()
     stage_of_op = np.asarray([int(op["stage"]) for op in plan.ops], np.int64)
     work = np.zeros((ticks, stages))
-    at = (events["tick"] - warm, stage_of_op[events["op"]])
-    np.add.at(work, at, (events["end_ns"] - events["begin_ns"]) / 1e6)
-    phase = (warm + np.arange(ticks)) % hyper
-    medians = [np.median(work[phase == p], axis=0) for p in range(hyper)]
+    cells = (events["tick"] - warm, stage_of_op[events["op"]])
+    np.add.at(work, cells, (events["end_ns"] - events["begin_ns"]) / 1e6)
+    at = (warm + np.arange(ticks)) % hyper
+    medians = [np.median(work[at == t], axis=0) for t in range(hyper)]
     rest_ms = float(np.median(np.asarray(whole_ms) - work.sum(axis=1)))
     return StageTimes(np.stack(medians), max(0.0, rest_ms))

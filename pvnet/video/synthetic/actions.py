@@ -1,8 +1,8 @@
-"""What the figures do: each action as curves of joint angles over its phase.
+"""What the figures do: each action as curves of joint angles over its progress.
 
 A pose is a row of PARAMETERS: angles in degrees, `air` in body heights. A limb segment has a
 forward angle (0 hangs down, 90 points forward) and a sideways angle (90 points away from the
-body). One-shot actions go from phase 0 to 1; cyclic ones repeat with period 1. The two of a
+body). One-shot actions go from progress 0 to 1; cyclic ones repeat with period 1. The two of a
 reversed pair are the same curve, run forwards and backwards.
 """
 
@@ -228,9 +228,9 @@ class Action:
 
     Attributes:
         name: its label.
-        curve: phase [n] and manner to [n, parameters].
-        cyclic: repeats with period 1; otherwise it happens once, from phase 0 to 1.
-        reverse: the curve is run from phase 1 to 0.
+        curve: progress [n] and manner to [n, parameters].
+        cyclic: repeats with period 1; otherwise it happens once, from progress 0 to 1.
+        reverse: the curve is run from progress 1 to 0.
         period_s: usual seconds per cycle, or per performance.
         yaw: range of the body's turn in degrees; 0 faces the camera, 90 the right image edge.
         mirrored_yaw: the turn may also be to the other side.
@@ -280,6 +280,6 @@ def action(index: int) -> Action:
     return _TABLE[index]
 
 
-def pose_at(act: Action, phase: Array, manner: Manner) -> Array:
-    """[n, parameters] of an action at phases [n] (cycles if cyclic, else progress 0..1)."""
-    return act.curve(1.0 - np.clip(phase, 0, 1) if act.reverse else phase, manner)
+def pose_at(act: Action, progress: Array, manner: Manner) -> Array:
+    """[n, parameters] of an action at progress [n] (cycles if cyclic, else 0..1)."""
+    return act.curve(1.0 - np.clip(progress, 0, 1) if act.reverse else progress, manner)

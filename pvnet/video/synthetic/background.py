@@ -226,18 +226,18 @@ class Camera:
         self._noisy = noise > 0
         self._drift = rng.normal(0, drift, (2, 2)) * height
         self._pace = rng.uniform(0.15, 0.9, (2, 2))
-        self._phase = rng.uniform(0, 6, (2, 2))
+        self._begin = rng.uniform(0, 6, (2, 2))
 
     def pan(self, time_s: float) -> tuple[float, float]:
         """Where the camera looks, in pixels."""
-        waves = self._drift * np.sin(2 * np.pi * self._pace * time_s + self._phase)
+        waves = self._drift * np.sin(2 * np.pi * self._pace * time_s + self._begin)
         return float(waves[0].sum()), float(0.5 * waves[1].sum())
 
     def expose(self, image: Array, index: int, time_s: float) -> NDArray[np.uint8]:
         """The picture as uint8 [h, w, 3]; `image` is used up."""
-        depth, rate, phase = self._flicker
+        depth, rate, begin = self._flicker
         image *= self._light
-        image *= np.float32(1 + depth * np.sin(2 * np.pi * rate * time_s + phase))
+        image *= np.float32(1 + depth * np.sin(2 * np.pi * rate * time_s + begin))
         if self._noisy:
             h, w = image.shape[:2]
             y, x = self._shifts[index % len(self._shifts)]

@@ -43,13 +43,13 @@ class _Segment:
     start: int
     length: int
     period: float  # frames per cycle or performance
-    phase: float
+    begun: float  # progress at its start
     yaw: float
     cut: bool
 
-    def phases(self, frames: NDArray[np.int64]) -> Array:
+    def progress(self, frames: NDArray[np.int64]) -> Array:
         passed = (frames - self.start) / self.period
-        return passed + self.phase if self.act.cyclic else passed
+        return passed + self.begun if self.act.cyclic else passed
 
 
 class Performer:
@@ -104,8 +104,8 @@ class Performer:
             start = -round(rng.uniform(-0.1, 0.02) * self._span) if self._span > 8 else 0
         else:
             length = max(round(period + rest * rng.uniform(0.4, 1.6)), 1)
-        phase = float(rng.random()) if act.cyclic else 0.0
-        return _Segment(act, label, manner, start, length, period, phase, np.deg2rad(yaw), cut)
+        begun = float(rng.random()) if act.cyclic else 0.0
+        return _Segment(act, label, manner, start, length, period, begun, np.deg2rad(yaw), cut)
 
     def _first(self) -> _Segment:
         label = self._label
@@ -118,7 +118,7 @@ class Performer:
         start = now.start + now.length
         if self._label is not None:
             if now.act.cyclic:
-                return replace(now, start=start, phase=now.phase + now.length / now.period)
+                return replace(now, start=start, begun=now.begun + now.length / now.period)
             again = self._segment(self._label, start, None, True)
             return replace(again, start=start, yaw=now.yaw)
         if now.act.leaves:
@@ -141,7 +141,7 @@ class Performer:
                 a = begin
             if a < b:
                 frames = np.arange(a, b)
-                pose = pose_at(seg.act, seg.phases(frames), seg.manner)
+                pose = pose_at(seg.act, seg.progress(frames), seg.manner)
                 turn = np.full(b - a, seg.yaw)
                 if previous is not None and not seg.cut:
                     pose, turn = self._blend(previous, seg, frames, pose, turn)
@@ -160,7 +160,7 @@ class Performer:
     ) -> tuple[Array, Array]:
         x = np.clip((frames - new.start + 1) / (BLEND_S * self._fps + 1), 0, 1)
         weight = x * x * (3 - 2 * x)
-        before = pose_at(old.act, old.phases(frames), old.manner)
+        before = pose_at(old.act, old.progress(frames), old.manner)
         gap = (new.yaw - old.yaw + np.pi) % (2 * np.pi) - np.pi
         return (
             before + (pose - before) * weight[:, None],

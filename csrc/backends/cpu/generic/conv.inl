@@ -86,7 +86,7 @@ void DenseConv::fill(int group, int lo, int64_t max_bytes) {
 // The first n_big of the n groups have `big` pixels, the others one fewer.
 void DenseConv::batch(int block, int n_big, int n, int big) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
-  const int vecs = blocks.vecs(j), width = vecs * kLanes;
+  const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
   const float* packed = a.packed + group * blocks.group_floats + blocks.offset(j);
   const int oc = group * blocks.oc + j * kBlock;
   const int64_t max_bytes = n <= 2 ? INT64_MAX : kChunkBytes;

@@ -8,7 +8,7 @@
 // one vector so that a vector may be read at any channel.
 
 constexpr int kBlockVecs = 2;
-constexpr int kBlock = kBlockVecs * kLanes;
+constexpr int kBlock = kBlockVecs * kVecWidth;
 
 inline bool is_depthwise(const ConvShape& s) {
   return s.groups > 1 && s.groups == s.in_c && s.out_c == s.in_c;
@@ -25,9 +25,9 @@ struct Blocks {
         ic(s.in_c / s.groups),
         per_group(ceil_div(oc, kBlock)),
         k(static_cast<int64_t>(ic) * s.kt * s.kh * s.kw),
-        group_floats((k + 1) * kLanes * ((per_group - 1) * kBlockVecs + vecs(per_group - 1))) {}
+        group_floats((k + 1) * kVecWidth * ((per_group - 1) * kBlockVecs + vecs(per_group - 1))) {}
   int channels(int block) const { return imin(kBlock, oc - block * kBlock); }
-  int vecs(int block) const { return channels(block) > kLanes ? 2 : 1; }
+  int vecs(int block) const { return channels(block) > kVecWidth ? 2 : 1; }
   int64_t offset(int block) const { return (k + 1) * kBlock * block; }
 };
 
@@ -42,11 +42,11 @@ int conv_tiles(const ConvShape& s) {
   return s.groups * Blocks(s).per_group * ceil_div(s.out_h, tile_rows(s));
 }
 
-inline int depthwise_stride(const ConvShape& s) { return ceil_div(s.in_c, kLanes) * kLanes; }
+inline int depthwise_stride(const ConvShape& s) { return ceil_div(s.in_c, kVecWidth) * kVecWidth; }
 
 size_t conv_packed_floats(const ConvShape& s) {
   if (is_depthwise(s)) {
-    return static_cast<size_t>(depthwise_stride(s)) * (s.kt * s.kh * s.kw + 1) + kLanes;
+    return static_cast<size_t>(depthwise_stride(s)) * (s.kt * s.kh * s.kw + 1) + kVecWidth;
   }
   return static_cast<size_t>(Blocks(s).group_floats) * s.groups;
 }
@@ -87,7 +87,7 @@ void conv_pack(const ConvShape& s, const float* weight, const float* bias, float
   for (int g = 0; g < s.groups; ++g) {
     for (int j = 0; j < b.per_group; ++j) {
       const int64_t oc = static_cast<int64_t>(g) * b.oc + j * kBlock;
-      pack_block(s, b, g, b.channels(j), b.vecs(j) * kLanes, weight + oc * b.k, bias + oc,
+      pack_block(s, b, g, b.channels(j), b.vecs(j) * kVecWidth, weight + oc * b.k, bias + oc,
                  packed + g * b.group_floats + b.offset(j));
     }
   }

@@ -64,7 +64,7 @@ __attribute__((always_inline)) inline void reduction_step(vec (&acc)[GROUPS][N][
                                                           int64_t s5) {
   vec w[VECS];
 #pragma GCC unroll 4
-  for (int v = 0; v < VECS; ++v) w[v] = load(weight + v * kLanes);
+  for (int v = 0; v < VECS; ++v) w[v] = load(weight + v * kVecWidth);
   accumulate<0, N, VECS>(acc[0], w, a0, s, s3, s5);
   if constexpr (GROUPS == 2) accumulate<0, N, VECS>(acc[1], w, a1, s, s3, s5);
 }
@@ -74,7 +74,7 @@ __attribute__((always_inline)) inline void init(vec (&acc)[N][VECS], const float
 #pragma GCC unroll 8
   for (int p = 0; p < N; ++p) {
 #pragma GCC unroll 4
-    for (int v = 0; v < VECS; ++v) acc[p][v] = load(from + p * step + v * kLanes);
+    for (int v = 0; v < VECS; ++v) acc[p][v] = load(from + p * step + v * kVecWidth);
   }
 }
 
@@ -86,10 +86,10 @@ __attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const Mic
 #pragma GCC unroll 4
     for (int v = 0; v < VECS; ++v) {
       if (out == nullptr) {
-        store(m.scratch[g] + (p * VECS + v) * kLanes, acc[p][v]);
+        store(m.scratch[g] + (p * VECS + v) * kVecWidth, acc[p][v]);
       } else {
         const vec y = activate(acc[p][v] + splat(0.0f), m.act);
-        store_n(out + p * m.out_stride + v * kLanes, y, m.out_channels - v * kLanes);
+        store_n(out + p * m.out_stride + v * kVecWidth, y, m.out_channels - v * kVecWidth);
       }
     }
   }
@@ -101,7 +101,7 @@ constexpr int kPrefetchPasses = 4;
 
 template <int GROUPS, int N, int VECS>
 void conv_micro(const MicroArgs& m) {
-  constexpr int kWidth = VECS * kLanes;
+  constexpr int kWidth = VECS * kVecWidth;
   constexpr int kUnroll = 4;
   constexpr int kPrefetchLines = kUnroll * kWidth * 4 / kPrefetchPasses / 64;
   vec acc[GROUPS][N][VECS];

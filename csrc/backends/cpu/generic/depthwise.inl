@@ -9,7 +9,7 @@ inline void depthwise_pixels(const ConvArgs& a, const SegmentView& seg, int c0, 
                              int x) {
   const ConvShape& s = *a.shape;
   const int64_t w_stride = depthwise_stride(s), step = seg.g.pixel_stride * s.sw;
-  const int n = imin(kLanes, seg.g.c - c);
+  const int n = imin(kVecWidth, seg.g.c - c);
   const float* w = a.packed + c0 + c;
   vec acc[N];
   for (int p = 0; p < N; ++p) acc[p] = load(w);
@@ -36,7 +36,7 @@ void depthwise(const ConvArgs& a, int row_lo, int row_hi) {
   for (int y = row_lo; y < row_hi; ++y) {
     int c0 = 0;
     for (int i = 0; i < s.n_segs; c0 += s.seg_c[i++]) {
-      for (int c = 0; c < s.seg_c[i]; c += kLanes) {
+      for (int c = 0; c < s.seg_c[i]; c += kVecWidth) {
         int x = 0;
         for (; x + kDepthwisePixels <= s.out_w; x += kDepthwisePixels) {
           depthwise_pixels<kDepthwisePixels>(a, a.segs[i], c0, c, y, x);

@@ -12,7 +12,7 @@ inline vec operand_at(const Operand& o, int c, int n) {
 }
 
 inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, float* out) {
-  for (int c = 0; c < channels; c += kLanes) {
+  for (int c = 0; c < channels; c += kVecWidth) {
     const int n = channels - c;
     vec v = operand_at(x[0], c, n);
     if (a.op == EltOp::add) {
@@ -58,7 +58,7 @@ void affine(const AffineArgs& a, int row_lo, int row_hi) {
       const float* in =
           a.data == nullptr ? nullptr : a.data + y * a.g.row_stride + x * a.g.pixel_stride;
       float* out = a.out.data + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
-      for (int c = 0; c < a.g.c; c += kLanes) {
+      for (int c = 0; c < a.g.c; c += kVecWidth) {
         const int n = a.g.c - c;
         const vec v = in == nullptr ? splat(0.0f) : load_n(in + c, n);
         store_n(out + c, fma(v, load_n(a.scale + c, n), load_n(a.shift + c, n)), n);
@@ -67,21 +67,21 @@ void affine(const AffineArgs& a, int row_lo, int row_hi) {
   }
 }
 
-// The lanes are added in their order: the sum has one meaning for one instruction set.
+// The floats of a vector are added in their order: the sum has one meaning for one instruction set.
 inline float softmax_sum(float* p, int channels, vec top) {
   vec sum = splat(0.0f);
-  for (int c = 0; c < channels; c += kLanes) {
-    const int n = imin(channels - c, kLanes);
+  for (int c = 0; c < channels; c += kVecWidth) {
+    const int n = imin(channels - c, kVecWidth);
     const vec e = vexp(load_n(p + c, n) - top);
     store_n(p + c, e, n);
-    if (n == kLanes) {
+    if (n == kVecWidth) {
       sum += e;
     } else {
       sum += load_partial(p + c, n);
     }
   }
   float total = 0.0f;
-  for (int i = 0; i < kLanes; ++i) total += sum[i];
+  for (int i = 0; i < kVecWidth; ++i) total += sum[i];
   return total;
 }
 
@@ -93,7 +93,7 @@ void softmax(const SoftmaxArgs& a, int row_lo, int row_hi) {
       float top = p[0];
       for (int c = 1; c < g.c; ++c) top = p[c] > top ? p[c] : top;
       const vec inverse = splat(1.0f / softmax_sum(p, g.c, splat(top)));
-      for (int c = 0; c < g.c; c += kLanes) {
+      for (int c = 0; c < g.c; c += kVecWidth) {
         store_n(p + c, load_n(p + c, g.c - c) * inverse, g.c - c);
       }
     }

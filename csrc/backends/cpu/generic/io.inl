@@ -3,11 +3,11 @@
 
 constexpr int kMaxPattern = 8;  // channels of a frame that is loaded as one long row
 
-// Rows without padding between the pixels: scale and shift repeat with c, so a table of kLanes * c
-// of them makes the row one loop over vectors.
+// Rows without padding between the pixels: scale and shift repeat with c, so a table of kVecWidth *
+// c of them makes the row one loop over vectors.
 inline void load_u8_dense(const uint8_t* src, const float* scale, const float* shift, int c, int n,
                           float* out) {
-  const int period = kLanes * c;
+  const int period = kVecWidth * c;
   int i = 0;
   for (; i + period <= n; i += period) {
     for (int j = 0; j < period; ++j) {
@@ -23,9 +23,9 @@ void load_u8(const uint8_t* src, int64_t pitch_bytes, const float* scale, const 
              const MapView& out) {
   const MapGeometry& g = out.g;
   const bool dense = g.pixel_stride == g.c && g.c <= kMaxPattern;
-  float scales[kLanes * kMaxPattern], shifts[kLanes * kMaxPattern];
+  float scales[kVecWidth * kMaxPattern], shifts[kVecWidth * kMaxPattern];
   if (dense) {
-    for (int i = 0; i < kLanes * g.c; ++i) {
+    for (int i = 0; i < kVecWidth * g.c; ++i) {
       scales[i] = scale[i % g.c];
       shifts[i] = shift[i % g.c];
     }

@@ -7,10 +7,10 @@ inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 inline vec load(const float* p) { return *reinterpret_cast<const vec_unaligned*>(p); }
 inline void store(float* p, vec v) { *reinterpret_cast<vec_unaligned*>(p) = v; }
-// n may be kLanes or more: then all lanes.
-inline vec load_n(const float* p, int n) { return n >= kLanes ? load(p) : load_partial(p, n); }
+// n may be kVecWidth or more: then the whole vector.
+inline vec load_n(const float* p, int n) { return n >= kVecWidth ? load(p) : load_partial(p, n); }
 inline void store_n(float* p, vec v, int n) {
-  if (n >= kLanes) {
+  if (n >= kVecWidth) {
     store(p, v);
   } else {
     store_partial(p, v, n);

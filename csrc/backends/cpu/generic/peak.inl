@@ -14,5 +14,5 @@ inline double fma_block(int64_t rounds) {
   for (int i = 0; i < kChains; ++i) sum += acc[i][0];
   volatile float sink = sum;  // or the compiler would drop it all
   (void)sink;
-  return 2.0 * kChains * kLanes * static_cast<double>(rounds);
+  return 2.0 * kChains * kVecWidth * static_cast<double>(rounds);
 }

@@ -12,7 +12,7 @@ struct PoolWindow {
 
 template <int VECS>
 inline vec pool_load(const float* in, int v, int n) {
-  return VECS > 1 ? load(in + v * kLanes) : load_n(in, n);
+  return VECS > 1 ? load(in + v * kVecWidth) : load_n(in, n);
 }
 
 // WIDTH: pixels of a row of the window, 0: as the window says.
@@ -40,7 +40,8 @@ inline void max_channels(const PoolWindow& w, int c, int n, float* out) {
     }
   }
 #pragma GCC unroll 4
-  for (int v = 0; v < VECS; ++v) store_n(out + v * kLanes, acc[v].value(), VECS > 1 ? kLanes : n);
+  for (int v = 0; v < VECS; ++v)
+    store_n(out + v * kVecWidth, acc[v].value(), VECS > 1 ? kVecWidth : n);
 }
 
 template <int VECS>
@@ -59,7 +60,7 @@ inline void mean_channels(const PoolWindow& w, int c, int n, float divisor, floa
   }
 #pragma GCC unroll 4
   for (int v = 0; v < VECS; ++v) {
-    store_n(out + v * kLanes, acc[v] / splat(divisor), VECS > 1 ? kLanes : n);
+    store_n(out + v * kVecWidth, acc[v] / splat(divisor), VECS > 1 ? kVecWidth : n);
   }
 }
 
@@ -102,10 +103,10 @@ void pool_rows(const PoolArgs& a, int row_lo, int row_hi) {
       const float divisor = static_cast<float>(a.kt * (a.count_include_pad ? a.kh * a.kw : inside));
       float* out = a.out.data + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
       int c = 0;
-      for (; c + 4 * kLanes <= g.c; c += 4 * kLanes) {
-        pool_channels<IS_MAX, 4>(w, c, 4 * kLanes, divisor, out + c);
+      for (; c + 4 * kVecWidth <= g.c; c += 4 * kVecWidth) {
+        pool_channels<IS_MAX, 4>(w, c, 4 * kVecWidth, divisor, out + c);
       }
-      for (; c < g.c; c += kLanes) pool_channels<IS_MAX, 1>(w, c, g.c - c, divisor, out + c);
+      for (; c < g.c; c += kVecWidth) pool_channels<IS_MAX, 1>(w, c, g.c - c, divisor, out + c);
     }
   }
 }
@@ -122,7 +123,7 @@ void pool(const PoolArgs& a, int row_lo, int row_hi) {
 void global_pool(const GlobalPoolArgs& a) {
   const MapGeometry& g = a.seg.g;
   const float n_values = static_cast<float>(a.window) * static_cast<float>(g.h * g.w);
-  for (int c = 0; c < g.c; c += kLanes) {
+  for (int c = 0; c < g.c; c += kVecWidth) {
     const int n = g.c - c;
     vec total = splat(0.0f);
     for (int j = 0; j < a.window; ++j) {

@@ -32,7 +32,7 @@ void upsample(const UpsampleArgs& a, int row_lo, int row_hi) {
       } else if (a.mode == Interp::nearest) {
         const float* in = a.data + nearest_tap(y, g.h, og.h) * g.row_stride +
                           nearest_tap(x, g.w, og.w) * g.pixel_stride;
-        for (int c = 0; c < g.c; c += kLanes) store_n(out + c, load_n(in + c, g.c - c), g.c - c);
+        for (int c = 0; c < g.c; c += kVecWidth) store_n(out + c, load_n(in + c, g.c - c), g.c - c);
       } else {
         const Tap1d tx = bilinear_tap(x, g.w, og.w);
         const float* r0 = a.data + ty.lo * g.row_stride;
@@ -40,7 +40,7 @@ void upsample(const UpsampleArgs& a, int row_lo, int row_hi) {
         const int64_t x0 = tx.lo * g.pixel_stride, x1 = tx.hi * g.pixel_stride;
         const vec wx = splat(tx.weight), wy = splat(ty.weight);
         const vec vx = splat(1.0f - tx.weight), vy = splat(1.0f - ty.weight);
-        for (int c = 0; c < g.c; c += kLanes) {
+        for (int c = 0; c < g.c; c += kVecWidth) {
           const int n = g.c - c;
           const vec top = load_n(r0 + x0 + c, n) * vx + load_n(r0 + x1 + c, n) * wx;
           const vec bottom = load_n(r1 + x0 + c, n) * vx + load_n(r1 + x1 + c, n) * wx;
