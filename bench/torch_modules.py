@@ -173,6 +173,6 @@ def pairs(twin: Network, plain: nn.Module) -> list[tuple[str, nn.Parameter, nn.P
 
 @torch.no_grad()
 def copy_weights(twin: Network, plain: nn.Module) -> None:
-    """The weights of the twin; running statistics are those of fresh networks on both sides."""
+    """The weights of the twin; running statistics are those of new networks on both sides."""
     for _, ours, theirs in pairs(twin, plain):
         theirs.copy_(ours.view(theirs.shape))

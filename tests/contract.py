@@ -153,7 +153,7 @@ def check_lanes(net, k, backend, isa, clip, want, o: Options) -> None:
 
 
 def check_state(plan: pvnet.Plan, clip, want) -> None:
-    """Snapshot, restore, go on = never stopped; garbage never reaches an output; reset = fresh."""
+    """Snapshot, restore, go on = never stopped; garbage never reaches an output; reset = new."""
     ticks = next(iter(clip.values())).shape[1]
     half = ticks // 2
     stream = plan.stream()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a wheel, makes it fit other Linux systems (auditwheel), installs it into a fresh environment
+# Builds a wheel, makes it fit other Linux systems (auditwheel), installs it into a new environment
 # and runs it there: what cibuildwheel does in a container, on this machine's Python and libraries.
 # tools/wheel.sh [FOLDER]   PYTHON (default python3) may be set.
 set -euo pipefail
@@ -16,10 +16,10 @@ trap 'rm -rf "$work"' EXIT
 PATH="$work/tools/bin:$PATH" auditwheel repair "$work"/built/*.whl -w "$work/repaired"
 cp "$work"/repaired/*.whl "$out"
 
-"$python" -m venv "$work/fresh"
-"$work/fresh/bin/python" -m pip --quiet install "$work"/repaired/*.whl
+"$python" -m venv "$work/new"
+"$work/new/bin/python" -m pip --quiet install "$work"/repaired/*.whl
 example="$PWD/examples/quickstart.py"
 cd "$work" # so that it is the wheel that is imported
-"$work/fresh/bin/pvnet" demo --frames 20 --no-files --quiet
-"$work/fresh/bin/python" "$example" | tail -n 1
+"$work/new/bin/pvnet" demo --frames 20 --no-files --quiet
+"$work/new/bin/python" "$example" | tail -n 1
 ls "$work/repaired"

@@ -16,15 +16,15 @@ namespace {
 // Concat, delay and feedback nodes hold no memory: what reads them reads what they read. In a
 // circle of them there is nothing to read.
 Status check_values(const std::vector<Node>& nodes, const char* where) {
-  enum : uint8_t { fresh, on_the_way, done };
-  std::vector<uint8_t> state(nodes.size(), fresh);
+  enum : uint8_t { unseen, on_the_way, done };
+  std::vector<uint8_t> state(nodes.size(), unseen);
   const auto goes_on = [&](int n) {
     const Op op = nodes[static_cast<size_t>(n)].op;
     return is_free(op) && op != Op::input;
   };
   std::vector<std::pair<int, size_t>> way;  // node, its next input
   for (size_t start = 0; start < nodes.size(); ++start) {
-    if (nodes[start].op != Op::feedback || state[start] != fresh) continue;
+    if (nodes[start].op != Op::feedback || state[start] != unseen) continue;
     way.emplace_back(static_cast<int>(start), 0);
     state[start] = on_the_way;
     while (!way.empty()) {

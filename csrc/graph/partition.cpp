@@ -98,7 +98,7 @@ void split_until(const std::vector<double>& costs, size_t k, std::vector<size_t>
 }
 
 // Free nodes go with their first consumer, so that each of their inputs is delayed on its own and
-// arrives as fresh as the wiring allows; with their last input where nothing consumes them.
+// arrives as new as the wiring allows; with their last input where nothing consumes them.
 void place_free_nodes(const std::vector<Node>& nodes, std::vector<int>& stage) {
   constexpr int kNone = std::numeric_limits<int>::max();
   std::vector<int> first_consumer(nodes.size(), kNone);

@@ -248,9 +248,9 @@ Due due_ops(const Plan& plan) {
   due.by_tick.resize(static_cast<size_t>(plan.hyper_period));
   for (size_t i = 0; i < plan.ops.size(); ++i) {
     const Clock& c = plan.ops[i].clock;
-    const auto [it, fresh] = due.clocks.try_emplace({c.period, c.origin % c.period},
+    const auto [it, added] = due.clocks.try_emplace({c.period, c.origin % c.period},
                                                     static_cast<int>(due.clocks.size()));
-    if (fresh) {
+    if (added) {
       due.ops.emplace_back();
       for (int64_t t = c.origin % c.period; t < plan.hyper_period; t += c.period) {
         due.by_tick[static_cast<size_t>(t)].push_back(it->second);
@@ -314,8 +314,8 @@ Status make_schedule(Plan& plan) {
   std::map<std::vector<int>, size_t> made;  // clocks due -> a tick that has their schedule
   entries = 0;
   for (const std::vector<int>& clocks : due.by_tick) {
-    const auto [it, fresh] = made.try_emplace(clocks, plan.schedule.size());
-    if (fresh) {
+    const auto [it, added] = made.try_emplace(clocks, plan.schedule.size());
+    if (added) {
       std::vector<int> ops;
       for (const int c : clocks) ops.insert(ops.end(), due.ops[c].begin(), due.ops[c].end());
       std::sort(ops.begin(), ops.end());

@@ -8,9 +8,9 @@ namespace pvnet {
 
 void TraceRecorder::start(size_t capacity) {
   // All of them before any is given up for its new one: an allocation may fail.
-  std::vector<Lane> fresh(lanes_.size());
-  for (Lane& lane : fresh) lane.events.resize(capacity);
-  lanes_ = std::move(fresh);
+  std::vector<Lane> empty(lanes_.size());
+  for (Lane& lane : empty) lane.events.resize(capacity);
+  lanes_ = std::move(empty);
   running_ = true;
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pvnet.cli._common.old_options import OldFlag
 from pvnet.cli._common.parse import fraction
 from pvnet.cli._common.report import Report
 from pvnet.cli.train import add_run_arguments, run_with
@@ -19,8 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weight", type=fraction, help="lambda, of the matching (default 1)")
     parser.add_argument(
-        "--fresh", action="store_true", help="do not start from the teacher's weights"
+        "--from-scratch", action="store_true", help="do not start from the teacher's weights"
     )
+    parser.add_argument("--fresh", action=OldFlag, dest="from_scratch")
 
 
 def written(args: argparse.Namespace) -> list[Path]:
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> Report:
 
     teacher = str(find_model(args.teacher))
     overrides = [f"distill.teacher={teacher!r}"]
-    if not args.fresh:
+    if not args.from_scratch:
         overrides.append(f"model.start={teacher!r}")
     if args.weight is not None:
         overrides.append(f"distill.weight={args.weight}")

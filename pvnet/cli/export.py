@@ -1,4 +1,4 @@
-"""Write a model file: a fresh network by name, or an existing one with other wiring."""
+"""Write a model file: a network with random weights, or an existing one with other wiring."""
 
 from __future__ import annotations
 

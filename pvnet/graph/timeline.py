@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Skip:
-    """An edge that jumps over stages and arrives fresher than the frame of the stage it enters.
+    """An edge that jumps over stages, with a smaller delay than their number.
 
     Attributes:
         source: stage it comes from.
@@ -70,7 +70,7 @@ def cells(graph: Graph, *, ticks: int | None = None) -> list[list[Cell]]:
 
 
 def fresh_skips(graph: Graph) -> list[Skip]:
-    """Edges over more than one stage whose delay is smaller than the number of stages."""
+    """Skips of delay 1: what they bring is newer than the frame of the stage they enter."""
     stage = {n.name: n.stage for n in graph.nodes}
     found = {
         Skip(stage[e.node], n.stage, e.delay)

@@ -210,7 +210,7 @@ def par_densenet(
     stages: Stages = 1,
     wiring: Wiring = "sequential",
 ) -> Network:
-    """`par_densenet_graph` with fresh weights: a torch module, clip [b, 3, t, h, w] in.
+    """`par_densenet_graph` with random weights: a torch module, clip [b, 3, t, h, w] in.
 
     The arguments and errors are those of `par_densenet_graph`; needs torch.
     """

@@ -199,7 +199,7 @@ def par_inception(
     stages: Stages = 1,
     wiring: Wiring = "sequential",
 ) -> Network:
-    """`par_inception_graph` with fresh weights: a torch module, clip [b, 3, t, h, w] in.
+    """`par_inception_graph` with random weights: a torch module, clip [b, 3, t, h, w] in.
 
     The arguments and errors are those of `par_inception_graph`; needs torch.
     """

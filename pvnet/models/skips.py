@@ -52,8 +52,8 @@ def add_skips(graph: Graph, skips: Skips, *, head: str, channels: int) -> Graph:
     if skips == "all":
         for target in editor.entries():
             if target != head:
-                editor.join(target, range(editor.stage(target) - 1), fresh=False)
-    editor.join(head, range(editor.stage(head)), fresh=True)
+                editor.join(target, range(editor.stage(target) - 1), at_full_rate=False)
+    editor.join(head, range(editor.stage(head)), at_full_rate=True)
     return editor.build()
 
 
@@ -79,7 +79,7 @@ class _Editor:
         return int(self.specs[name].get("stage", 0))
 
     def entries(self) -> Iterator[str]:
-        """The first node of every stage from the third on: where fresh features can enter."""
+        """The first node of every stage from the third on: where a skip can enter."""
         seen = set()
         for spec in self.document["nodes"]:
             stage = self.stage(spec["name"])
@@ -87,17 +87,17 @@ class _Editor:
                 seen.add(stage)
                 yield spec["name"]
 
-    def join(self, target: str, stages: range, *, fresh: bool) -> None:
+    def join(self, target: str, stages: range, *, at_full_rate: bool) -> None:
         """Concatenate the outputs of `stages` to the first input of node `target`.
 
-        Everything else in the target's stage that reads the same input reads the sum too. A
-        fresh join fires as often as the fastest skip; otherwise the skips take on the rate of
-        the target.
+        Everything else in the target's stage that reads the same input reads the sum too. At
+        full rate the join fires as often as the fastest skip; otherwise the skips take on the
+        rate of the target.
         """
         spec = self.specs[target]
         source = spec["inputs"][0]
         _, height, width = self.shapes[source]
-        period = 1 if fresh else self.periods[source]
+        period = 1 if at_full_rate else self.periods[source]
         arrivals = []
         for stage in (s for s in stages if s in self.last):
             name = self.project(stage, target, height, width, period)

@@ -65,13 +65,13 @@ class OneEuro:
                 f"expected a positive step and shape {self._value.shape}. "
                 "Call reset between videos."
             )
-        fresh = ~np.isfinite(self._value)
-        speed = np.where(fresh, 0.0, (new - self._value) / step_s)
+        first = ~np.isfinite(self._value)
+        speed = np.where(first, 0.0, (new - self._value) / step_s)
         old_speed = np.where(np.isfinite(self._speed), self._speed, 0.0)
         self._speed = old_speed + _share(self._speed_cutoff, step_s) * (speed - old_speed)
         cutoff = self._min + self._beta * np.abs(self._speed)
         moved = self._value + _share(cutoff, step_s) * (new - self._value)
-        self._value = np.where(fresh | ~np.isfinite(new), new, moved)
+        self._value = np.where(first | ~np.isfinite(new), new, moved)
         self._time_s = time_s
         return np.asarray(self._value, np.float32)
 

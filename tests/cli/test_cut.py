@@ -82,8 +82,8 @@ def test_even_cuts_are_still_there_when_asked_for(one_stage):
     assert choice.cut.how == "even in cost"
     assert choice.graph.stage_lists == model.graph.wire("pipelined", stages=k).stage_lists
     assert choice.graph.stage_lists != preset(name, k)
-    fresh = ("par_densenet", *SMALL, "--stages", "7", "--cut", "even", "--skips", "head")
-    choice = choose(build_parser().parse_args(["describe", *fresh]))
+    network = ("par_densenet", *SMALL, "--stages", "7", "--cut", "even", "--skips", "head")
+    choice = choose(build_parser().parse_args(["describe", *network]))
     assert choice.cut.how == "even in cost"
     assert choice.graph.n_stages == 7
 

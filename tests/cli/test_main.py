@@ -70,7 +70,7 @@ def test_bad_usage_with_json_prints_one_document(pvnet_cli):
     assert done.document["error"]["type"] == "UsageError"
 
 
-def test_options_of_fresh_networks_do_not_fit_files(pvnet_cli, model_file):
+def test_options_of_random_networks_do_not_fit_files(pvnet_cli, model_file):
     done = pvnet_cli("describe", model_file, "--width", "0.5")
     assert done.code == 2
     assert "--width" in done.err

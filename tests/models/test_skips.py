@@ -42,7 +42,7 @@ def test_head_pools_projects_and_upsamples(facts):
         2,
         3,
     ]
-    assert f.nodes["e/skips"].clock.period == 1  # as fresh as the fastest skip
+    assert f.nodes["e/skips"].clock.period == 1  # as often as the fastest skip
 
 
 def test_a_skip_is_one_tick_old_however_far_it_jumps(facts):

@@ -238,9 +238,9 @@ def test_an_experiment_is_trained_scored_and_drawn_and_not_twice(tmp_path, monke
     monkeypatch.setattr(sys, "argv", [*seeded, "--without", "+ distillation"])
     run.main()
     assert "training sequential" not in capsys.readouterr().out
-    fresh = record_files.read_records(path.with_name("joints-held-seed3.jsonl"))
-    assert {r["name"] for r in fresh} < at_seed_0
-    for record in fresh:
+    of_seed_3 = record_files.read_records(path.with_name("joints-held-seed3.jsonl"))
+    assert {r["name"] for r in of_seed_3} < at_seed_0
+    for record in of_seed_3:
         assert (record["seed"], record["teacher_seed"]) == (3, 0)
         assert record["row"]["training"]["wiring"] == "predictive"
     argv = ["table.py", "--records", str(tmp_path / "records"), "--out", str(tmp_path / "out")]

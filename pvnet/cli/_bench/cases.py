@@ -47,7 +47,7 @@ class Case:
         return len(self.graph.stages)
 
     def measure(self, frames: Sequence[NDArray[Any]], ticks: int) -> None:
-        """Run once over fresh streams, and keep throughput and latencies."""
+        """Run once over new streams, and keep throughput and latencies."""
         if self.kind == ROUND_ROBIN:
             rate, latencies = _round_robin(self.plan, frames, ticks, replicas=self.lanes)
         else:

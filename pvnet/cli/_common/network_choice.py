@@ -1,4 +1,4 @@
-"""Which network a command works on: a model file, shipped weights, or a fresh network by name."""
+"""Which network a command works on: a model file, shipped weights, or a random network by name."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ WIRINGS = ("sequential", "pipelined", "predictive")
 ARCHITECTURES = ("par_densenet", "par_inception")
 CLOCKS = ("single", "i3d", "halving")
 WEIGHTS = ("trained", "random")
-# Options of a fresh network, and the architectures that have them.
-FRESH = {
+# Options of a network with random weights, and the architectures that have them.
+RANDOM_OPTIONS = {
     "width": ARCHITECTURES,
     "size": ARCHITECTURES,
     "temporal": ARCHITECTURES,
@@ -95,7 +95,7 @@ def add_network_arguments(
     """Arguments that choose a network; a `positional` model, or default None, must be given.
 
     `weights` says what par_densenet and par_inception mean here where nothing else does: "trained"
-    (the shipped ones) or "random" (a fresh network of full size).
+    (the shipped ones) or "random" (random weights, full size).
     """
     group = parser.add_argument_group("network")
     text = "model file, shipped model, or par_densenet / par_inception (see --weights)"
@@ -111,8 +111,8 @@ def add_network_arguments(
     group.add_argument(
         "--weights",
         choices=WEIGHTS,
-        help="of par_densenet / par_inception: shipped ones, or a fresh network "
-        f"(default {weights}; random with an option of a fresh network)",
+        help="of par_densenet / par_inception: shipped ones, or random ones "
+        f"(default {weights}; random with an option of such a network)",
     )
     if wiring:
         group.add_argument(
@@ -124,14 +124,14 @@ def add_network_arguments(
             help="default: as it is; pipelined where --stages is given alone",
         )
         add_cut_argument(group)
-    fresh = parser.add_argument_group("fresh network (par_densenet, par_inception)")
-    fresh.add_argument("--width", type=fraction, help="factor on all channel counts (default 1)")
-    fresh.add_argument("--size", type=positive, help="input height and width, pixels (default 224)")
-    fresh.add_argument("--temporal", type=int, choices=(1, 3), help="size of the kernels in time")
-    fresh.add_argument("--skips", choices=("none", "head", "all"), help="fresh temporal skips")
-    fresh.add_argument("--classes", type=positive, help="par_inception: number of actions")
-    fresh.add_argument("--clocks", choices=CLOCKS, help="par_inception: rates of the layers")
-    fresh.add_argument(
+    drawn = parser.add_argument_group("network with random weights (par_densenet, par_inception)")
+    drawn.add_argument("--width", type=fraction, help="factor on all channel counts (default 1)")
+    drawn.add_argument("--size", type=positive, help="input height and width, pixels (default 224)")
+    drawn.add_argument("--temporal", type=int, choices=(1, 3), help="size of the kernels in time")
+    drawn.add_argument("--skips", choices=("none", "head", "all"), help="temporal skips")
+    drawn.add_argument("--classes", type=positive, help="par_inception: number of actions")
+    drawn.add_argument("--clocks", choices=CLOCKS, help="par_inception: rates of the layers")
+    drawn.add_argument(
         "--feedback",
         type=positive,
         nargs="?",
@@ -139,7 +139,7 @@ def add_network_arguments(
         metavar="TICKS",
         help="par_densenet: feed the heatmaps back, TICKS old (default 1)",
     )
-    fresh.add_argument("--seed", type=natural, help="of the random weights (default 0)")
+    drawn.add_argument("--seed", type=natural, help="of the random weights (default 0)")
 
 
 def add_compile_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,7 +153,7 @@ def choose(args: argparse.Namespace) -> Choice:
     """Find the network the arguments name and wire it as they say; says on stderr how it was cut.
 
     Raises:
-        UsageError: if arguments of a fresh network are given for another one.
+        UsageError: if arguments of a random network are given for another one.
         FileError: if there is no such file or name, the file is damaged, or nothing is shipped for
             this wiring and number of stages.
     """
@@ -166,17 +166,17 @@ def _choose(args: argparse.Namespace) -> Choice:
     name = str(args.model)
     rule = getattr(args, "cut", "preset")
     wiring, stages = getattr(args, "wiring", None), getattr(args, "stages", None)
-    given = [key for key in (*FRESH, "seed") if getattr(args, key) is not None]
+    given = [key for key in (*RANDOM_OPTIONS, "seed") if getattr(args, key) is not None]
     if name in ARCHITECTURES:
         kind = args.weights or ("random" if given else args.usual_weights)
         if kind == "random":
-            return _fresh(name, args)
+            return _random(name, args)
         if given:
             raise UsageError(f"{_flags(given)}: only with --weights random")
         return load_trained(name, wiring, stages, rule)
     if given or args.weights == "random":
         wrong = _flags(given) or "--weights random"
-        raise UsageError(f"{wrong}: only with a fresh {' or '.join(ARCHITECTURES)}")
+        raise UsageError(f"{wrong}: only with random weights of {' or '.join(ARCHITECTURES)}")
     return _stored(name, wiring, stages, rule)
 
 
@@ -206,7 +206,7 @@ def load_trained(
         cut = cut_of(model, wanted, stages, rule)
     except InvalidArgumentError as error:
         raise FileError(
-            f"{error} On the command line: --weights random runs a fresh network of "
+            f"{error} On the command line: --weights random runs a network with random weights of "
             f"{' or '.join(ARCHITECTURES)}."
         ) from error
     label = model.metadata["pretrained"]
@@ -234,11 +234,11 @@ def _default_wiring(stages: int) -> str:
     return "pipelined" if stages > 1 else "sequential"
 
 
-def _fresh(name: str, args: argparse.Namespace) -> Choice:
+def _random(name: str, args: argparse.Namespace) -> Choice:
     from pvnet import models
 
-    options = {key: getattr(args, key) for key in FRESH if getattr(args, key) is not None}
-    foreign = [key for key in options if name not in FRESH[key]]
+    options = {key: getattr(args, key) for key in RANDOM_OPTIONS if getattr(args, key) is not None}
+    foreign = [key for key in options if name not in RANDOM_OPTIONS[key]]
     if foreign:
         raise UsageError(f"{_flags(foreign)}: not an option of {name}")
     stages = getattr(args, "stages", None) or 1

@@ -72,14 +72,14 @@ class Side:
             self.stage_ms = [float(ms) for ms in times.work_ms.mean(axis=0)]
             return [float(ms) * self.slowdown for ms in self._simulated_ms]
         # A rehearsal, every frame: what is done beside the ticks has its effect here too.
-        work = self._fresh_stream(frames)
+        work = self._new_stream(frames)
         return [1e3 * work(index) for index in range(len(frames))]
 
     def run(self, frames: Sequence[Frame], rate_hz: float) -> None:
         """Take the newest frame whenever free; the time of a tick is that of this very tick."""
-        self.results = live(len(frames), rate_hz, self._fresh_stream(frames))
+        self.results = live(len(frames), rate_hz, self._new_stream(frames))
 
-    def _fresh_stream(self, frames: Sequence[Frame]) -> Callable[[int], float]:
+    def _new_stream(self, frames: Sequence[Frame]) -> Callable[[int], float]:
         """Seconds that a frame takes, by its index; what comes out is kept from here on."""
         stream = self.plan.stream()
         for frame in frames[:_COLD_TICKS]:

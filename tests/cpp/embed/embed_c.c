@@ -158,7 +158,7 @@ static void other_versions(const pvnet_model* model) {
   pvnet_plan_destroy(plan);
 }
 
-/* 100 ticks; out[t] of every tick. The stream must be fresh. */
+/* 100 ticks; out[t] of every tick. The stream must be new. */
 static void run(pvnet_stream* stream, float out[kTicks][kClasses]) {
   static uint8_t image[kSize * kPitch];
   int64_t ticks = -1;
