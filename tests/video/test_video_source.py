@@ -100,7 +100,7 @@ def test_loop_goes_on_counting(movie):
     assert np.allclose(np.diff([f.time_s for f in frames]), 0.1)
 
 
-def test_damaged_data_is_skipped_and_counted(movie, tmp_path):
+def test_damaged_data_is_left_out_and_counted(movie, tmp_path):
     data = bytearray(movie.read_bytes())
     start = data.index(b"mdat") + 4
     end = start - 8 + struct.unpack_from(">I", data, start - 8)[0]
