@@ -192,7 +192,7 @@ def test_actions_can_be_compared_too(pvnet_cli, tmp_path):
         ("--compare", "--moments", "0"),
     ],
 )
-def test_bad_usage(pvnet_cli, words):
+def test_demo_refuses_options_out_of_range_or_of_the_other_mode(pvnet_cli, words):
     assert pvnet_cli("demo", "--no-files", *words).code == 2
 
 
