@@ -29,7 +29,7 @@ class Parser {
     }
     Value v;
     if (!value(v, 0)) return error_;
-    skip_space();
+    pass_space();
     if (at_ != text_.size()) {
       fail("the end of the text");
       return error_;
@@ -54,7 +54,7 @@ class Parser {
                     "Write the document again or repair it at that place.");
     return false;
   }
-  void skip_space() {
+  void pass_space() {
     while (at_ < text_.size() &&
            (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) {
       ++at_;
@@ -72,7 +72,7 @@ class Parser {
   }
 
   bool value(Value& out, int depth) {
-    skip_space();
+    pass_space();
     if (depth > kMaxDepth) return fail("at most 64 levels of nesting");
     if (++values_ > kMaxValues) return fail("at most 2000000 values");
     if (at_ >= text_.size()) return fail("a value");
@@ -104,13 +104,13 @@ class Parser {
   bool array(Value& out, int depth) {
     ++at_;
     out = Value::array();
-    skip_space();
+    pass_space();
     if (take(']')) return true;
     for (;;) {
       Value item;
       if (!value(item, depth + 1)) return false;
       out.push(std::move(item));
-      skip_space();
+      pass_space();
       if (take(']')) return true;
       if (!take(',')) return fail("',' or ']'");
     }
@@ -120,10 +120,10 @@ class Parser {
     ++at_;
     out = Value::object();
     std::set<std::string, std::less<>> keys;
-    skip_space();
+    pass_space();
     if (take('}')) return true;
     for (;;) {
-      skip_space();
+      pass_space();
       if (at_ >= text_.size() || text_[at_] != '"') return fail("a key in double quotes");
       const size_t key_at = at_;
       std::string key;
@@ -132,12 +132,12 @@ class Parser {
         at_ = key_at;
         return fail("every key once (it was given before)");
       }
-      skip_space();
+      pass_space();
       if (!take(':')) return fail("':'");
       Value member;
       if (!value(member, depth + 1)) return false;
       out.set(key, std::move(member));
-      skip_space();
+      pass_space();
       if (take('}')) return true;
       if (!take(',')) return fail("',' or '}'");
     }

@@ -247,7 +247,7 @@ Status check_no_lazy_view(py::handle obj, std::string_view where) {
 // The exchange table of obj's type, or nullptr.
 const dlpack::ExchangeApi* exchange_api(py::handle obj) {
   static PyObject* const name = PyUnicode_InternFromString("__dlpack_c_exchange_api__");
-  // It is an attribute of the type by specification, which also skips __getattr__ hooks.
+  // It is an attribute of the type by specification, which also passes by __getattr__ hooks.
   const py::object capsule = py::reinterpret_steal<py::object>(
       PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(obj.ptr())), name));
   if (!capsule) {

@@ -11,6 +11,7 @@ from typing import Any
 from pvnet import models, runtime
 from pvnet.cli._common.cut import Cut, add_cut_argument, cut_of
 from pvnet.cli._common.network_choice import WIRINGS, load_model
+from pvnet.cli._common.old_options import OldFlag
 from pvnet.cli._common.parse import add_cluster_argument, natural, positive
 from pvnet.cli._common.progress import Progress, left_out, note
 from pvnet.cli._common.report import Report, UsageError
@@ -43,10 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prediction-latency", type=natural, default=0, metavar="TICKS")
     parser.add_argument("--first-tick", type=natural, default=0, help="first tick that may count")
     parser.add_argument(
-        "--skip-frames",
+        "--subsample",
         action="store_true",
         help="sequential, at the rate one lane as fast as the slowest stage can keep",
     )
+    parser.add_argument("--skip-frames", action=OldFlag, dest="subsample")
     parser.add_argument("--backend", choices=("auto", "ref", "cpu", "cuda"), default="auto")
     parser.add_argument("--lanes", type=positive, metavar="N", help="CPU lanes (default: all CPUs)")
     add_cluster_argument(parser)
@@ -68,8 +70,8 @@ def _model(args: argparse.Namespace) -> tuple[str, runtime.Model]:
         raise UsageError("--task or --model: say what is to be scored")
     family = args.model or _family(args.task, args.data)
     try:
-        # Frame skipping is for the sequential network, whatever wiring it is compared with.
-        wiring = None if args.skip_frames else args.wiring
+        # Frame subsampling is for the sequential network, whatever wiring it is compared with.
+        wiring = None if args.subsample else args.wiring
         model, _ = models.chosen(family, wiring, args.stages)
     except InvalidArgumentError:
         if args.wiring != "predictive":
@@ -101,11 +103,11 @@ def run(args: argparse.Namespace) -> Report:
     task: Any = args.task or model.metadata.get("task")
     if task not in ("joints", "actions"):
         raise UsageError("--task: the model file does not say what its outputs mean")
-    # Frame skipping is sequential, at the rate that the stages of the cut allow.
-    wiring = "sequential" if args.skip_frames else args.wiring
+    # Frame subsampling is sequential, at the rate that the stages of the cut allow.
+    wiring = "sequential" if args.subsample else args.wiring
     cut = cut_of(model, wiring, args.stages, args.cut)
     graph = cut.graph
-    protocol = skipping(graph) if args.skip_frames else Protocol()
+    protocol = skipping(graph) if args.subsample else Protocol()
     _tell(args, cut, protocol.every)
     protocol = replace(
         protocol, prediction_latency=args.prediction_latency, first_tick=args.first_tick
@@ -167,7 +169,7 @@ def run(args: argparse.Namespace) -> Report:
 
 
 def _tell(args: argparse.Namespace, cut: Cut, every: int) -> None:
-    if args.skip_frames and not args.quiet:
+    if args.subsample and not args.quiet:
         note(
             f"eval: a frame in {every}, as the slowest of {cut.graph.n_stages} stages allows "
             f"({cut.words})."

@@ -52,7 +52,7 @@ def label_video(job: Job, estimator: Estimates) -> VideoLabels:
     """
     estimator.begin()
     rows, times = [], []
-    with open_video(str(job.path), damaged="skip") as source:
+    with open_video(str(job.path), damaged="drop") as source:
         for frame in source:
             rows.append(estimator(frame.image))
             times.append(frame.time_s)

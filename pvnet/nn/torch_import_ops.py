@@ -47,8 +47,8 @@ def _check_time(im: Importer, kernel: int, stride: int, padding: int) -> None:
         raise Refused("padding in time of a temporal kernel of 1")
     if (kernel > 1 or stride > 1) and not im.causal:
         raise Refused(
-            f"temporal kernel {kernel} and stride {stride} look ahead or skip; pass causal=True to "
-            "pad the past instead"
+            f"temporal kernel {kernel} and stride {stride} look ahead or leave out frames; "
+            "pass causal=True to pad the past instead"
         )
 
 

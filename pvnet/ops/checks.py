@@ -69,7 +69,7 @@ def tensor(where: str, name: str, value: object, rank: int) -> None:
             f"{name} has an empty axis",
             got=f"shape {list(value.shape)}",
             expected="at least 1 along every axis",
-            do="Skip the call when there is nothing to compute",
+            do="Leave out the call when there is nothing to compute",
         )
 
 

@@ -187,7 +187,7 @@ def _sequence(unit: bytes) -> tuple[int, _Sequence]:
         if bits.take(1):
             for k in range(12 if chroma == 3 else 8):
                 if bits.take(1):
-                    _skip_scaling_list(bits, 16 if k < 6 else 64)
+                    _pass_scaling_list(bits, 16 if k < 6 else 64)
     frame_bits = bits.ue() + 4
     order_type = bits.ue()
     if order_type == 0:
@@ -204,7 +204,7 @@ def _sequence(unit: bytes) -> tuple[int, _Sequence]:
     return number, _Sequence(frame_bits, gaps_allowed, planes)
 
 
-def _skip_scaling_list(bits: _Bits, n: int) -> None:
+def _pass_scaling_list(bits: _Bits, n: int) -> None:
     last = following = 8
     for _ in range(n):
         if following:

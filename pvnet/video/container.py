@@ -9,7 +9,7 @@ from pvnet.errors import FileError
 from pvnet.video.address import Address, is_live
 from pvnet.video.av_import import broken, load_av
 from pvnet.video.complete import missing_end
-from pvnet.video.decoding import Decoding, frame_rate, skip
+from pvnet.video.decoding import Decoding, count_corrupt, frame_rate
 from pvnet.video.frame import SourceInfo, SourceStats
 from pvnet.video.mapping import Fit
 from pvnet.video.reader import Fitter, Picture
@@ -146,7 +146,7 @@ class ContainerReader:
                 try:
                     picture = fitter(decoded, stats)
                 except broken(self._av) as error:
-                    skip(stats, f"frame at {decoded.frame.pts}: {error}")
+                    count_corrupt(stats, f"frame at {decoded.frame.pts}: {error}")
                     continue
                 yield picture
             self._compare(container, decoding)

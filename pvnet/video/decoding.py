@@ -121,7 +121,7 @@ class Decoding:
             except broken(self._av) as error:
                 self._tracker.lost(sent.order)
                 self._stamps.lost(sent)
-                skip(self._stats, f"packet at {packet.pts}: {error}")
+                count_corrupt(self._stats, f"packet at {packet.pts}: {error}")
                 continue
             ratio = self._context.sample_aspect_ratio
             sent.sample_aspect_ratio = 1 / ratio if ratio and sent.resolution else ratio
@@ -142,7 +142,7 @@ class Decoding:
         sent.clean_since = place.clean_since
         if place.gap:
             self._tracker.lost(sent.order - 0.5)
-            skip(self._stats, f"pictures are missing before the packet at {packet.pts}")
+            count_corrupt(self._stats, f"pictures are missing before the packet at {packet.pts}")
 
     def _packets(self) -> Iterator[Any]:
         errors = 0
@@ -157,7 +157,7 @@ class Decoding:
                     raise SourceGoneError(self._words(error)) from error
                 errors += 1
                 if self.read_error is None:  # what follows without a packet is the same damage
-                    skip(self._stats, f"read error: {error}")
+                    count_corrupt(self._stats, f"read error: {error}")
                 self.read_error = self._words(error)
                 self._tracker.lost(self._order - 0.5)  # between the last packet and the next
                 if errors >= MAX_READ_ERRORS:
@@ -187,7 +187,7 @@ class Decoding:
         return Decoded(frame, shape, seconds, shown.damaged, lasts)
 
 
-def skip(stats: SourceStats, problem: str) -> None:
+def count_corrupt(stats: SourceStats, problem: str) -> None:
     """Count a piece of data that gave no picture."""
     stats.corrupt += 1
     stats.note(problem)

@@ -105,7 +105,7 @@ class SourceStats:
 
     Attributes:
         frames: frames yielded.
-        corrupt: pieces of data that could not be decoded and were skipped.
+        corrupt: pieces of data that could not be decoded and were left out.
         size_changes: how often the picture size changed inside the stream.
         time_repairs: time stamps that were missing or did not increase, and were replaced.
         begin_s: time of the first frame, None before it.

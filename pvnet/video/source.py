@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -26,7 +27,7 @@ from pvnet.video.synthetic_reader import SyntheticReader
 from pvnet.video.time_stamps import USUAL_S, Timed, TimeLine
 
 FOLDER_FPS = 25.0
-Damaged = Literal["deliver", "skip"]
+Damaged = Literal["deliver", "drop"]
 DAMAGED: tuple[str, ...] = get_args(Damaged)
 
 
@@ -40,7 +41,7 @@ class Source:
         name: of the source, kept in every frame.
         resample_fps: yield frames on a grid of this rate, None for the video's own frames.
         loop: begin again at the end; indices and time stamps go on.
-        damaged: "deliver" pictures that show damage, marked, or "skip" them.
+        damaged: "deliver" pictures that show damage, marked, or "drop" them.
     """
 
     def __init__(
@@ -182,7 +183,7 @@ class Source:
             jump += item.jump_s
             if item.picture.damaged:
                 self.stats.damaged += 1
-                if self._damaged == "skip":
+                if self._damaged == "drop":
                     continue
             yield Timed(item.picture, item.time_s, jump)
             jump = 0.0
@@ -220,7 +221,7 @@ def open(
             `Reconnect()` says, for cameras and URLs, not for pipes. With True or a `Reconnect`
             every URL counts as live.
         damaged: pictures that were decoded from damaged data, or predicted from such pictures up to
-            the next key frame: "deliver" them with `frame.damaged` set, or "skip" them.
+            the next key frame: "deliver" them with `frame.damaged` set, or "drop" them.
 
     Returns:
         An iterator over `Frame`s; close it, or use it in a with statement. Live sources raise
@@ -233,9 +234,13 @@ def open(
         UnsupportedError: if PyAV is needed and not installed, or there is no camera support.
     """
     _check_arguments(size, fps, fit, source)
+    if str(damaged) == "skip":
+        warning = "[video.open] damaged: 'skip' is called 'drop' now"
+        warnings.warn(warning, FutureWarning, stacklevel=2)
+        damaged = "drop"
     if damaged not in DAMAGED:
         raise InvalidArgumentError(
-            f"[video.open] damaged: got {damaged!r}, expected 'deliver' or 'skip'. "
+            f"[video.open] damaged: got {damaged!r}, expected 'deliver' or 'drop'. "
             "Supported values are these two."
         )
     name = str(source)

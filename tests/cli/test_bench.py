@@ -59,7 +59,7 @@ def test_bench_says_when_round_robin_is_impossible(pvnet_cli):
     assert "peak" in done.out
 
 
-def test_state_reasons():
+def test_nodes_that_remember_earlier_frames_are_listed():
     assert state_reasons(models.build("par_densenet", width=0.125, size=32)) == []
     temporal = models.build("par_densenet", width=0.125, size=32, temporal=3)
     assert any("grow" in reason for reason in state_reasons(temporal))

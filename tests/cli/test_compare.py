@@ -109,7 +109,7 @@ def test_comparison_of_the_built_in_video(pvnet_cli, tmp_path):
     assert (right["wiring"], right["lanes"], right["lanes_simulated"]) == ("predictive", 2, False)
     assert left["weights"].startswith("trained on")
     for side in d["sides"]:
-        assert side["results"] + side["skipped_frames"] == 24
+        assert side["results"] + side["missed_frames"] == 24
         assert side["computational_latency_p50_ms"] > 0
         assert side["pck_0_2"] is None or 0 <= side["pck_0_2"] <= 1
     assert count_frames(tmp_path / "d" / "compare.mp4")[0] == 48
@@ -124,7 +124,7 @@ def test_slow_frames_are_all_taken_and_scored(pvnet_cli):
     warm_up = max(model.graph.outputs[0].warm_up_ticks, 0)
     assert d["scored_moments"] == 2 * (24 - warm_up)
     for side in d["sides"]:
-        assert (side["results"], side["skipped_frames"]) == (24, 0)
+        assert (side["results"], side["missed_frames"]) == (24, 0)
         assert side["age_mean_frames"] == side["information_latency_ticks"]
         assert 0 <= side["pck_0_2"] <= 1
 
@@ -136,7 +136,7 @@ def test_simulated_lanes_are_called_simulated(pvnet_cli):
     assert (right["lanes"], right["lanes_simulated"]) == (7, True)
     assert left["lanes_simulated"] is False
     assert len(right["stage_ms"]) == right["stages"]
-    assert right["skipped_frames"] == 0  # at the rate of its own constant ticks
+    assert right["missed_frames"] == 0  # at the rate of its own constant ticks
     # Never shorter than the heaviest stage, nor longer than all of them and some.
     assert right["computational_latency_p50_ms"] >= 3 * max(right["stage_ms"])
     assert d["slowdown"] == 3
@@ -192,7 +192,7 @@ def test_actions_can_be_compared_too(pvnet_cli, tmp_path):
         ("--compare", "--moments", "0"),
     ],
 )
-def test_bad_usage(pvnet_cli, words):
+def test_demo_refuses_options_out_of_range_or_of_the_other_mode(pvnet_cli, words):
     assert pvnet_cli("demo", "--no-files", *words).code == 2
 
 

@@ -28,7 +28,7 @@ def test_help_of_every_command(pvnet_cli, command):
     assert "--json" in done.out
 
 
-def test_version(pvnet_cli):
+def test_version_prints_the_package_version(pvnet_cli):
     import pvnet
 
     done = pvnet_cli("--version")

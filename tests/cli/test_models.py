@@ -67,7 +67,7 @@ def test_describe_tells_latencies_and_draws(pvnet_cli, model_file, tmp_path):
         assert done.document["graph"]["outputs"][0]["information_latency_ticks"] == 2
 
 
-def test_info(pvnet_cli):
+def test_info_lists_version_backends_and_trained_models(pvnet_cli):
     done = pvnet_cli("info", "--json")
     assert done.code == 0
     assert done.document["pvnet"] == pvnet.__version__

@@ -7,7 +7,8 @@ import pytest
 from pvnet.cli.__main__ import build_parser
 
 DISTILL = ("distill", "a.toml", "--teacher", "teacher", "--out", "run")
-RENAMED = {"--fresh": (DISTILL, "--from-scratch")}
+EVAL = ("eval", "--data", "figures")
+RENAMED = {"--fresh": (DISTILL, "--from-scratch"), "--skip-frames": (EVAL, "--subsample")}
 
 
 @pytest.mark.parametrize("old", RENAMED)
@@ -30,3 +31,9 @@ def test_help_shows_the_new_name_only(old, capsys):
     text = capsys.readouterr().out
     assert new in text
     assert old not in text
+
+
+def test_dropping_damaged_frames_was_called_skipping_them(capsys):
+    words = ("run", "a.mp4", "--damaged")
+    assert build_parser().parse_args([*words, "skip"]).damaged == "drop"
+    assert "--damaged skip is called --damaged drop now" in capsys.readouterr().err

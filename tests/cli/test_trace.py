@@ -26,7 +26,7 @@ def _events() -> np.ndarray:
     return np.array(rows, dtype=TRACE_DTYPE)
 
 
-def test_chrome_events():
+def test_a_chrome_trace_has_an_event_per_tile_range_and_tick():
     document = chrome_trace(_events(), OPS, lanes=2, name="net")
     events = document["traceEvents"]
     assert {e["ph"] for e in events} == {"M", "X"}
@@ -40,7 +40,7 @@ def test_chrome_events():
     assert ticks == [("tick 5", 0.0, 2.0), ("tick 6", 4.0, 4.0)]
 
 
-def test_utilisation():
+def test_utilisation_is_the_busy_share_of_the_ticks_time():
     sums = utilisation(_events(), OPS, lanes=2)
     assert sums["ticks"] == 2
     assert sums["lane_utilisation"] == pytest.approx([5 / 6, 2 / 6])
@@ -48,7 +48,7 @@ def test_utilisation():
     assert sums["tick_ms"] == pytest.approx(3e-3)
 
 
-def test_empty_trace():
+def test_a_trace_without_events_has_names_and_no_work():
     document = chrome_trace(_events()[:0], OPS, lanes=1, name="net")
     assert all(e["ph"] == "M" for e in document["traceEvents"])
     assert utilisation(_events()[:0], OPS, lanes=1)["lane_utilisation"] == [0.0]

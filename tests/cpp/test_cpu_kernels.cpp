@@ -188,7 +188,7 @@ TEST(conv_propagates_nan) {
   }
 }
 
-TEST(registry) {
+TEST(the_registry_finds_backends_and_refuses_others) {
   const std::regex form("^\\[[^\\]]+\\] [^:]+: got [\\s\\S]+, expected [\\s\\S]+\\. [\\s\\S]+\\.$");
   const auto refused = [&](const char* name, const char* isa, Code code) {
     const auto r = find_backend(name, isa);

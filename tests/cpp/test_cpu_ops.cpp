@@ -9,7 +9,7 @@
 using namespace pvnet;
 using namespace pvnet::test;
 
-TEST(pool) {
+TEST(pools_equal_the_reference) {
   for (int i = 0; i < 120; ++i) {
     PoolArgs a;
     a.is_max = pick(0, 1) == 1;
@@ -57,7 +57,7 @@ TEST(pool) {
   }
 }
 
-TEST(eltwise) {
+TEST(elementwise_ops_equal_the_reference) {
   for (int i = 0; i < 150; ++i) {
     EltwiseArgs a;
     a.op = static_cast<EltOp>(pick(0, 2));
@@ -135,7 +135,7 @@ TEST(upsample_affine_softmax_global_pool) {
 }
 
 // silu and sigmoid over the whole range, against double.
-TEST(activation_accuracy) {
+TEST(activations_are_near_those_in_double) {
   std::vector<float> x;
   for (float v = -120.0f; v <= 120.0f; v += 0.0173f) x.push_back(v);
   for (const float v : {0.0f, -0.0f, 1e-30f, -1e-30f, 1e30f, -1e30f}) x.push_back(v);

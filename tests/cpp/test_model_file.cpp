@@ -67,7 +67,7 @@ static std::string edited(const std::string& from, const std::string& to) {
   return with_header(replaced(header_of(good), from, to), data_of(good));
 }
 
-TEST(round_trip) {
+TEST(a_saved_model_is_loaded_unchanged) {
   Model m = fixture::model_of(fixture::small_graph());
   m.metadata["note"] = "caf\xc3\xa9 \"quoted\"\n";
   const fixture::TempFolder folder;
@@ -165,7 +165,7 @@ TEST(cut_at_every_byte) {
   CHECK(!load_bytes(good + '\0').ok());
 }
 
-TEST(damaged_headers) {
+TEST(damaged_headers_are_refused) {
   const std::string huge_length = std::string(8, '\xff') + "{}";
   refused(huge_length, "header of");
   refused(with_header(""), "first byte");
@@ -197,7 +197,7 @@ TEST(damaged_headers) {
   refused(edited("\"a.bias\"", "\"a.weight\""), "");  // a key twice
 }
 
-TEST(versions) {
+TEST(unknown_versions_are_refused) {
   const std::string one = "\"pvnet_version\":\"1\"";
   refused(edited(one, "\"pvnet_version\":\"2\""), "newer");
   refused(edited(one, "\"pvnet_version\":\"99999999999999999999\""), "newer");
@@ -212,7 +212,7 @@ TEST(bad_graphs_are_file_errors) {
   refused(edited("\"pvnet_graph\":\"{", "\"pvnet_graph\":\"{{"), "");
 }
 
-TEST(damaged_values) {
+TEST(weights_that_are_not_finite_are_refused) {
   std::string bytes = fixture::saved_bytes(fixture::model_of(fixture::tiny_graph()));
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     std::memcpy(bytes.data() + bytes.size() - 4, &bad, 4);
@@ -278,7 +278,7 @@ TEST(save_replaces_whole_files_only) {
   CHECK_EQ(folder.entries(), size_t{1});
 }
 
-TEST(unreadable_paths) {
+TEST(unreadable_paths_are_file_errors) {
   const fixture::TempFolder folder;
   for (const std::string& p : {folder.file("none"), folder.file(""), std::string("/dev/null")}) {
     const auto r = load_model(p);

@@ -204,7 +204,7 @@ TEST(conv_bits_depend_neither_on_segments_nor_on_tiles) {
   }
 }
 
-TEST(conv_activations) {
+TEST(activations_follow_the_convolution) {
   ConvCase c = conv_case(3, 4, 1, 1, 1, 0, 1, 1, 0);
   const ConvData d = conv_data(c.s);
   const std::vector<double> plain = conv_oracle(c, d);

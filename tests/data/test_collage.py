@@ -176,7 +176,7 @@ def test_people_who_cannot_be_taken_out_stay():
     np.testing.assert_array_equal(clip.frames, people.get(2, RNG(0)).frames)
 
 
-def test_recorded_motion(tmp_path):
+def test_puppets_move_as_recorded_tracks_do(tmp_path):
     tracks = Tracks(write_tracks(tmp_path / "tracks.npz"), train=True)
     collage = Collage(People(), 0.0, 1.0, tracks)
     clips = [collage.get(0, RNG(s)) for s in range(20)]
@@ -186,7 +186,7 @@ def test_recorded_motion(tmp_path):
     assert collage.describe()["collage"]["motion"] == f"{len(tracks.motions)} recorded"
 
 
-def test_specification(jhmdb, tmp_path):
+def test_a_specification_asks_for_collages_in_training_only(jhmdb, tmp_path):
     small = {"size": (24, 32), "frames": 4, "task": "joints"}
     tracks = write_tracks(tmp_path / "tracks.npz")
     spec = f"jhmdb:{jhmdb}?cutouts=0.5&puppets=0.25&motion={tracks}"
@@ -204,7 +204,7 @@ def test_specification(jhmdb, tmp_path):
 
 @needs_data
 @pytest.mark.slow
-def test_real_people():
+def test_collages_of_real_people_have_their_joints_in_view():
     spec = f"jhmdb:{DATA}/jhmdb?cutouts=0.5&puppets=0.5&motion={DATA}/penn_action/penn13_tracks.npz"
     d = data.open_dataset(spec, size=(48, 64), frames=2, fps=5.0, task="joints")
     clips = [d.get(int(k), RNG(k)) for k in np.linspace(0, len(d) - 1, 60).astype(int)]

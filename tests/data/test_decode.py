@@ -152,7 +152,7 @@ class TestSampling:
         assert self.times(6, None, "start")[0] == 0
         assert self.times(6, 5.0, "center")[0] == pytest.approx(0.4)
 
-    def test_another_rate(self):
+    def test_another_rate_resamples_the_times(self):
         got = self.times(4, 5.0, "start")
         np.testing.assert_allclose(got, [0, 0.2, 0.4, 0.6])
 
@@ -160,7 +160,7 @@ class TestSampling:
         got = self.times(25, None, "start") * 10
         np.testing.assert_allclose(got, np.arange(25) % 20, atol=1e-9)
 
-    def test_whole_videos(self):
+    def test_no_length_takes_the_whole_video(self):
         np.testing.assert_array_equal(self.times(None, None, "start"), self.own)
         assert len(self.times(None, 5.0, "start")) == 10
 

@@ -135,7 +135,7 @@ def test_windows_interpolate_and_short_performances_go_slower(tmp_path):
     np.testing.assert_allclose(long[2], m.joints[1], rtol=1e-5)
 
 
-def test_real_backgrounds(tmp_path):
+def test_figures_stand_before_frames_of_real_videos(tmp_path):
     write_video(tmp_path / "bg" / "a.mp4", 4, size=(48, 64))
     (tmp_path / "bg" / "b.mp4").write_bytes(b"broken")
     d = data.open_dataset(f"figures?backgrounds={tmp_path / 'bg'}", **SMALL)

@@ -183,7 +183,7 @@ def test_graphs_compare_copy_and_pickle() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1", '{"format":"pvnet-graph","version":9}'])
-def test_no_graph(text: str) -> None:
+def test_text_that_is_no_graph_is_a_file_error(text: str) -> None:
     with pytest.raises(FileError, match=FORM.pattern):
         pvnet.Graph.from_json(text)
 
@@ -200,7 +200,7 @@ def test_import_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_wire_arguments() -> None:
+def test_wire_refuses_bad_stages_and_leaves_the_graph_alone() -> None:
     graph = start()
     a = graph.conv3d("frame", 2, kernel=3, name="a")
     graph.output(graph.conv3d(a, 2, kernel=3, name="b"))

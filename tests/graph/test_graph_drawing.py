@@ -47,7 +47,7 @@ def test_timeline_of_the_other_wirings() -> None:
     assert [c.due for c in plain[1]] == [True, False, True]
 
 
-def test_pictures(tmp_path: Path) -> None:
+def test_timelines_are_drawn_to_files_byte_for_byte_the_same(tmp_path: Path) -> None:
     graph = skipped().wire("predictive", stages=STAGES)
     figure = draw.timeline(graph, tmp_path / "a.svg", ticks=8)
     assert len(figure.axes[0].patches) == 4 * 8
@@ -65,7 +65,7 @@ def test_pictures(tmp_path: Path) -> None:
         draw.timeline_text(pvnet.Graph())
 
 
-def test_describe() -> None:
+def test_describe_lists_stages_delays_and_latencies() -> None:
     text = skipped().wire("predictive", stages=STAGES).describe()
     lines = text.splitlines()
     assert lines[0] == "6 nodes, 4 stages, predictive wiring, hyper-period 2 ticks"

@@ -82,7 +82,7 @@ def test_concat_and_feedback_go_with_their_consumer() -> None:
     [({"n0": 1.0}, "n1"), ({"n0": -1.0, "n1": 1.0}, "n0"), ({"x": 1.0}, "x"),
      ({"n0": float("nan"), "n1": 1.0}, "n0")],
 )  # fmt: skip
-def test_bad_costs(costs: dict[str, float], word: str) -> None:
+def test_bad_costs_are_refused_by_the_name_of_the_node(costs: dict[str, float], word: str) -> None:
     with pytest.raises(InvalidArgumentError, match=f"'{word}'"):
         chain([1, 1]).wire("predictive", stages=2, costs=costs)
 

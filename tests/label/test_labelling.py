@@ -198,7 +198,7 @@ def test_scores_against_the_truth(jhmdb):
     refused(FileError, score_labels, Labels({}), jhmdb)
 
 
-def test_command_lines(folder, tmp_path, capsys, monkeypatch):
+def test_label_writes_shards_and_merges_them(folder, tmp_path, capsys, monkeypatch):
     import pvnet.label.pose_worker as module
 
     monkeypatch.setattr(module, "__file__", str(FAKE_POSE_WORKER))

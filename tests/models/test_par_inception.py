@@ -41,7 +41,7 @@ def test_channels_and_sizes_are_those_of_the_table(facts):
     ) == [112, 144, 288, 32, 64, 64]
 
 
-def test_temporal_kernels(facts):
+def test_temporal_sets_the_size_of_all_kernels_in_time(facts):
     three = facts(par_inception_graph(temporal=3)).nodes
     assert tuple(three["conv1a"].attrs["kernel"]) == (7, 7, 7)
     assert tuple(three["mixed_3b/branch1"].attrs["kernel"]) == (3, 3, 3)
@@ -74,7 +74,7 @@ def test_multiply_adds_per_frame(facts, config, gmacs):
         ("halving", [1, 2, 4, 8, 16]),
     ],
 )
-def test_clocks(facts, clocks, periods):
+def test_clocks_set_the_periods_of_the_layers(facts, clocks, periods):
     f = facts(par_inception_graph(clocks=clocks, size=64, width=0.125))
     names = ("conv1a", "conv2c", "mixed_3b/concat", "mixed_4b/concat", "mixed_5b/concat")
     assert [f.nodes[n].clock.period for n in names] == periods

@@ -35,7 +35,7 @@ def clip_of(ticks: int):
     return torch.randn(1, 3, ticks, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-def test_output_shapes():
+def test_outputs_have_a_value_per_tick():
     clip = clip_of(4)
     assert run(network("par_inception", "sequential", classes=6), clip).shape == (1, 6, 4)
     assert run(network("par_densenet", "sequential", joints=3), clip).shape == (1, 3, 4, 8, 8)

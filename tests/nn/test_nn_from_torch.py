@@ -152,7 +152,7 @@ class Video(nn.Module):
         return self.pool(F.relu(self.conv(x))).mean((2, 3, 4))
 
 
-def test_3d_networks():
+def test_3d_networks_are_imported_with_causal_padding_only():
     torch.manual_seed(0)
     clip = torch.randn(1, 2, 5, 8, 8)
     for kt in (1, 3):

@@ -85,7 +85,7 @@ def test_step_is_clip(name):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_prefix_causality(name):
+def test_a_layer_never_looks_ahead(name):
     layer, clip = make(name)
     stride = getattr(layer, "stride", (1,))[0]
     changed = clip.detach().clone()
@@ -128,7 +128,7 @@ def test_other_batch_or_size_is_an_error(name):
     assert MESSAGE.match(str(error.value))
 
 
-def test_constructor_errors():
+def test_constructors_refuse_bad_arguments():
     for make_layer in (
         lambda: CausalConv3d(1, 1, 3, padding=(1, 1, 1)),
         lambda: Delay(-1),

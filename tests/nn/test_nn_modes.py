@@ -97,7 +97,7 @@ def test_uint8_frames_are_normalised():
     torch.testing.assert_close(net.ticks(raw)["main"], net(raw)["main"])
 
 
-def test_several_inputs():
+def test_several_inputs_are_clips_by_name_of_one_length():
     nodes = [frame("rgb"), frame("depth", c=1), ("both", "concat", ["rgb", "depth"], {})]
     net = Network(graph_of([*nodes, conv("a", "both")], output="a"))
     clips = {"rgb": torch.randn(1, 2, 5, 4, 4), "depth": torch.randn(1, 1, 5, 4, 4)}

@@ -108,7 +108,7 @@ def test_pipelined_is_sequential_shifted(graph, stages, seed):
 
 @settings(max_examples=60, deadline=None)
 @given(graph=graphs(), wiring=st.sampled_from(WIRINGS), seed=st.integers(0, 9))
-def test_prefix_causality(graph, wiring, seed):
+def test_a_network_never_looks_ahead(graph, wiring, seed):
     net = make_net(graph.wire(wiring, stages=random_stages(graph, 3, seed=seed)))
     clip = make_clip(graph)
     changed = clip.clone()

@@ -176,7 +176,7 @@ BAD_CLIPS = {
 
 
 @pytest.mark.parametrize("case", BAD_CLIPS)
-def test_clip_refusals(case):
+def test_a_convolution_of_a_clip_refuses_bad_arguments(case):
     clip, weight, bias, window = BAD_CLIPS[case]
     with pytest.raises(InvalidArgumentError, match=MESSAGE):
         ops.causal_conv3d(clip, weight, bias, **window)

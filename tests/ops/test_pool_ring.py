@@ -72,7 +72,7 @@ def test_max_pool_in_plain_torch_lets_nan_through():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pool_refusals(kind):
+def test_pools_refuse_bad_arguments(kind):
     pool, step, _ = KINDS[kind]
     clip, ring = rand(1, 2, 3, 4, 4), torch.zeros(2, 1, 2, 4, 4)
     bad = [
@@ -132,7 +132,7 @@ def test_rings_work_in_inference_mode():
     assert ring.sum() == 8
 
 
-def test_ring_refusals():
+def test_rings_refuse_bad_arguments():
     ring, x = torch.zeros(2, 1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
     bad = [
         lambda: ops.ring_write(ring, -1, x),

@@ -36,7 +36,7 @@ def facts(array) -> tuple:
 
 
 @pytest.mark.parametrize("wrap", ["buffer", "dlpack", "old dlpack"])
-def test_numpy(wrap):
+def test_numpy_arrays_are_borrowed_with_their_strides(wrap):
     def through(a):
         return a if wrap == "buffer" else Exporter(a, wrap == "old dlpack")
 
@@ -61,7 +61,7 @@ def test_read_only_numpy_is_read_and_never_written():
         _core.ops.ring_write(a, 0, a[0])
 
 
-def test_dtypes():
+def test_dtypes_are_told_apart_and_unknown_ones_refused():
     for dtype in (np.uint8, np.int32, np.int64, np.float16, np.float32, np.float64, np.bool_):
         assert facts(np.zeros(2, dtype))[0] == np.dtype(dtype).name
     assert facts(np.zeros(2, ">f4"))[0] == "another dtype"
@@ -139,7 +139,7 @@ def test_nothing_is_kept_alive_or_freed_twice():
         assert sys.getrefcount(a) == before
 
 
-def test_torch():
+def test_torch_tensors_are_borrowed_and_those_without_memory_refused():
     torch = pytest.importorskip("torch")
     from torch._subclasses.fake_tensor import FakeTensorMode
 

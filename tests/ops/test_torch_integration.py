@@ -50,7 +50,7 @@ def samples(name):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_opcheck(name):
+def test_ops_pass_the_checks_of_torch(name):
     op = getattr(torch.ops.pvnet, name).default
     for args in samples(name):
         opcheck(op, args)
@@ -58,7 +58,7 @@ def test_opcheck(name):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_conv_gradients(bias, groups):
+def test_gradients_of_convolutions_are_right(bias, groups):
     clip, weight = leaf(1, 2, 4, 3, 3), leaf(2, 2 // groups, 2, 2, 2)
     inputs = (clip, weight, leaf(2)) if bias else (clip, weight)
 
@@ -71,7 +71,7 @@ def test_conv_gradients(bias, groups):
 
 
 @pytest.mark.parametrize("pool", [ops.causal_max_pool3d, ops.causal_avg_pool3d])
-def test_pool_gradients(pool):
+def test_gradients_of_pools_are_right(pool):
     clip = leaf(1, 1, 4, 3, 3)
 
     def fn(x):
@@ -157,7 +157,7 @@ def check_compiled(backend):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_compile_fullgraph():
+def test_compiled_ops_are_one_graph_for_every_tick():
     torch._dynamo.reset()
     with torch._dynamo.config.patch(recompile_limit=4):  # a changing tick must not recompile
         check_compiled("aot_eager")
@@ -165,13 +165,13 @@ def test_compile_fullgraph():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_compile_inductor():
+def test_inductor_computes_what_eager_mode_does():
     torch._dynamo.reset()
     check_compiled("inductor")
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_compiled_backward():
+def test_compiled_gradients_are_those_of_eager_mode():
     torch._dynamo.reset()
 
     def loss(clip, weight, bias):
@@ -188,7 +188,7 @@ def test_compiled_backward():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_export():
+def test_exported_programs_keep_our_ops_and_write_the_ring():
     class Layer(torch.nn.Module):
         def forward(self, clip, frame, ring, weight, bias):
             return layer(clip, frame, ring, 4, weight, bias)

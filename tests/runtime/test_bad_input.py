@@ -81,7 +81,7 @@ def test_any_layout_of_a_good_frame_gives_the_same_bits() -> None:
         assert np.array_equal(plan.stream().tick(frame)["y"], want), name
 
 
-def test_float_layouts() -> None:
+def test_float_frames_of_any_layout_give_the_same_output() -> None:
     plan = small_plan()
     f = np.random.default_rng(2).standard_normal((3, 8, 10)).astype(np.float32)
     want = plan.stream().tick(f)["y"]
@@ -118,13 +118,13 @@ def test_uint8_is_normalised_by_the_input_node() -> None:
         {"batch": 10**6},
     ],
 )
-def test_bad_options(kwargs: dict) -> None:
+def test_bad_options_of_compile_are_refused(kwargs: dict) -> None:
     with pytest.raises(pvnet.PvnetError) as e:
         small_plan(**kwargs)
     assert MESSAGE.match(str(e.value)), str(e.value)
 
 
-def test_bad_weights() -> None:
+def test_missing_extra_and_misshaped_weights_are_refused() -> None:
     plan = small_plan()
     weights = {n: np.zeros(s, np.float32) for n, s in plan.graph.expected_weights()}
     broken = {
@@ -140,7 +140,7 @@ def test_bad_weights() -> None:
         assert MESSAGE.match(str(e.value)), (what, str(e.value))
 
 
-def test_bad_rows() -> None:
+def test_rows_of_the_wrong_length_are_refused() -> None:
     stream = small_plan(batch=2).stream()
     frames = np.zeros((2, 8, 10, 3), np.uint8)
     for rows in ([True], [True, False, True], []):
@@ -196,7 +196,7 @@ def test_rows_may_be_any_sequence_of_bools() -> None:
         assert stream.ticks.tolist() == [0, 0]
 
 
-def test_bad_snapshots() -> None:
+def test_a_refused_snapshot_leaves_the_stream_as_it_was() -> None:
     stream, other = small_plan().stream(), small_plan(batch=2).stream()
     stream.tick(GOOD[0])
     good = stream.snapshot()

@@ -33,7 +33,7 @@ def cuts_of(graph: pvnet.Graph, wanted: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_random_graphs(seed: int) -> None:
+def test_random_graphs_keep_the_stream_contract(seed: int) -> None:
     graph = random_graph(seed)
     verify_stream_contract(graph, cuts_of(graph, [1, 2, 3, 5]), Options(seed=seed))
 

@@ -50,7 +50,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_layer(layer: str) -> None:
+def test_every_layer_keeps_the_stream_contract(layer: str) -> None:
     g = pvnet.Graph()
     x = g.input("frame", channels=3, height=9, width=8)
     x = g.conv3d(x, 6, kernel=(2, 3, 3), act="relu", name="before")
@@ -59,7 +59,7 @@ def test_layer(layer: str) -> None:
     verify_stream_contract(g, [1, 2, 3], Options(lanes=(1, 2, 4)))
 
 
-def test_feedback() -> None:
+def test_feedback_keeps_the_stream_contract() -> None:
     g = pvnet.Graph()
     x = g.input("frame", channels=3, height=9, width=8)
     back = g.feedback("after", like=(2, 9, 8), ticks=3)

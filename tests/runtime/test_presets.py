@@ -65,13 +65,13 @@ def check_pipelined(model: str, k: int, config: dict, backend: str, ticks: int, 
 
 @pytest.mark.parametrize("backend", ["ref", "cpu"])
 @pytest.mark.parametrize(("model", "k", "config"), PRESETS)
-def test_small(model: str, k: int, config: dict, backend: str) -> None:
+def test_small_presets_are_exact(model: str, k: int, config: dict, backend: str) -> None:
     check_pipelined(model, k, config, backend, ticks=k + 5, width=0.125, size=32)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "k", "config"), PRESETS)
-def test_full_size(model: str, k: int, config: dict) -> None:
+def test_full_size_presets_are_exact(model: str, k: int, config: dict) -> None:
     check_pipelined(model, k, config, "ref", ticks=k + 2)
 
 

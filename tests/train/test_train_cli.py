@@ -88,7 +88,7 @@ def test_train_distill_eval(tmp_path, data_in_memory):
     assert (document["wiring"], document["stages"], document["split"]) == ("predictive", 3, 1)
     low, high = document["pck@0.2_box_interval"]
     assert low <= document["pck@0.2_box"] <= high
-    code, document, _ = pvnet(*words, "--stages", 3, "--skip-frames", "--first-tick", 9)
+    code, document, _ = pvnet(*words, "--stages", 3, "--subsample", "--first-tick", 9)
     assert code == 0
     assert document["wiring"] == "sequential"
     assert document["protocol"]["every"] > 1

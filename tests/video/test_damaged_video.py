@@ -170,17 +170,19 @@ def test_a_frame_shown_before_the_damaged_one_that_it_needs_is_marked(tmp_path):
     assert shown[number] - 3 not in marked(frames)
 
 
-def test_damaged_frames_can_be_skipped(tmp_path):
+def test_damaged_frames_can_be_dropped(tmp_path):
     path = write(tmp_path, "h264")
     clean, _ = read(path)
     damage(path, GOP + 5, 0)
     delivered, counts = read(path)
-    kept, stats = read(path, damaged="skip")
+    kept, stats = read(path, damaged="drop")
     assert set(kept) == set(delivered) - marked(delivered)
     assert not wrong(kept, clean)
     assert stats.damaged == counts.damaged == len(marked(delivered)) >= 10
     assert [f.index for f in kept.values()] == list(range(len(kept)))
-    filled, _ = read(path, damaged="skip", fps=25)
+    with pytest.warns(FutureWarning, match="'skip' is called 'drop' now"):
+        assert set(read(path, damaged="skip")[0]) == set(kept)
+    filled, _ = read(path, damaged="drop", fps=25)
     assert len(filled) == N
     assert not marked(filled)
 

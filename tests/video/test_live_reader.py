@@ -221,7 +221,7 @@ def test_the_state_across_a_gap_is_kept_or_reset_as_asked(on_gap, policy):
         assert float(out["before"].sum()) > 0  # the frame before the gap
 
 
-def test_refusals():
+def test_bad_gap_and_reconnect_settings_are_refused():
     stream = pvnet.Graph()
     x = stream.input("frame", channels=3, height=4, width=6)
     stream.output(stream.global_pool(x), name="y")

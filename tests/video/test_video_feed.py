@@ -174,7 +174,7 @@ def test_get_with_a_limit():
         assert feed.get(timeout_s=WAIT).index == 0
 
 
-def test_refusals():
+def test_bad_policies_and_capacities_are_refused():
     refused(InvalidArgumentError, video.Feed, [], "newest")
     refused(InvalidArgumentError, video.Feed, [], "latest", capacity=2)
     refused(InvalidArgumentError, video.Feed, [], "block", capacity=0)

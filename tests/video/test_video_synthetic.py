@@ -177,7 +177,7 @@ def test_several_figures_and_none():
     assert not empty.visible.any()
 
 
-def test_refusals():
+def test_bad_sizes_actions_and_seeds_are_refused():
     refused(InvalidArgumentError, SyntheticVideo, 0, 8, 64)
     refused(InvalidArgumentError, SyntheticVideo, 0, 64, 64, action="fly")
     refused(InvalidArgumentError, SyntheticVideo, 0, 64, 64, action=len(ACTIONS))

@@ -48,7 +48,7 @@ def test_fallback_without_x264(tmp_path, monkeypatch):
         assert len(list(source)) == 5
 
 
-def test_refusals(tmp_path):
+def test_bad_paths_sizes_and_frames_are_refused(tmp_path):
     refused(FileError, video.VideoWriter, tmp_path / "no" / "a.mp4", 10, size=(48, 64))
     refused(InvalidArgumentError, video.VideoWriter, tmp_path / "a.mp4", 0, size=(48, 64))
     refused(InvalidArgumentError, video.VideoWriter, tmp_path / "a.mp4", 10, size=(0, 64))

@@ -55,7 +55,7 @@ def test_every_glyph_is_its_own():
     assert all(g.any() for g in glyphs[1:])
 
 
-def test_text():
+def test_text_is_drawn_where_and_as_large_as_asked():
     image = black()
     viz.draw_text(image, "Tick 7", at=(5, 6), scale=2, shadow=0.0, color=(10, 200, 30))
     h, w = viz.text_size("Tick 7", scale=2)
@@ -175,7 +175,7 @@ def test_decoding_at_the_border_is_drawn_inwards_by_about_half_a_cell():
         assert -0.01 < found[0, 0] - at < 0.6
 
 
-def test_decoding_edges():
+def test_peaks_at_the_edges_and_maps_of_nan_are_decoded():
     heat = np.full((3, 5, 6), -9.0)
     heat[0, 0, 0] = heat[1, 4, 5] = 5.0
     heat[2] = np.nan
@@ -188,7 +188,7 @@ def test_decoding_edges():
     refused(InvalidArgumentError, viz.decode_heatmaps, np.zeros((4, 4)), (5, 6))
 
 
-def test_heat_overlay():
+def test_heatmaps_tint_the_picture_where_they_are_high():
     image = np.full((40, 60, 3), 100, np.uint8)
     heat = np.zeros((13, 10, 15), np.float32)
     heat[1, 2, 3] = 1.0

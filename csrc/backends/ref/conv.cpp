@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Causal convolution. Order of additions, per output value: bias, then temporal taps oldest first,
 // then ky, kx, then input channels, all ascending; the split of the channels into segments does not
-// show. Missing firings and pixels outside the map are skipped (their value is 0); the halo is
+// show. Missing firings and pixels outside the map are left out (their value is 0); the halo is
 // never read. One tile is one output row.
 #include <algorithm>
 

@@ -20,6 +20,7 @@ class OldFlag(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
+        del parser, values
         tell_renamed(str(option_string), "--" + self.dest.replace("_", "-"))
         setattr(namespace, self.dest, True)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from pvnet import video
 from pvnet.cli._common.files import without_scheme
+from pvnet.cli._common.old_options import tell_renamed
 from pvnet.cli._common.parse import fraction
 from pvnet.cli._common.progress import note
 from pvnet.errors import UnsupportedError
@@ -194,7 +195,7 @@ def open_source(
         fit: `stretch` or `letterbox`.
         timeout_s: as of `video.open`.
         reconnect: as of `video.open`.
-        damaged: `deliver` pictures that show damage, or `skip` them.
+        damaged: `deliver` pictures that show damage, or `drop` them.
 
     Raises:
         FileError: if there is no such video, or it is none.
@@ -216,10 +217,18 @@ def add_damaged_argument(parser: Any) -> None:
     """`--damaged`, of a parser or a group."""
     parser.add_argument(
         "--damaged",
+        type=_damaged,
         choices=DAMAGED,
         default="deliver",
         help="pictures that show damage, up to the next key frame (default deliver)",
     )
+
+
+def _damaged(text: str) -> str:
+    if text != "skip":
+        return text
+    tell_renamed("--damaged skip", "--damaged drop")
+    return "drop"
 
 
 def troubles(stats: SourceStats) -> dict[str, int]:
@@ -236,7 +245,7 @@ def trouble_rows(document: dict[str, Any], damaged: Damaged) -> list[tuple[str, 
     """Rows of a table for what `troubles` found."""
     done = "marked" if damaged == "deliver" else "left out"
     words = {
-        "corrupt_frames": ("corrupt", "frames skipped"),
+        "corrupt_frames": ("corrupt", "frames left out"),
         "damaged_frames": ("damaged", f"frames {done}"),
         "time_jumps": ("time stamps", "jumps"),
         "time_repairs": ("time stamps", "replaced"),

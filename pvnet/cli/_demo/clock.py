@@ -41,7 +41,7 @@ class Moment:
 
 
 def live(n_frames: int, rate_hz: float, work: Callable[[int], float]) -> list[Result]:
-    """Let a network take the newest frame whenever it is free, and skip what it had no time for.
+    """Let a network take the newest frame whenever it is free, and miss what it had no time for.
 
     Args:
         n_frames: frames of the video.

@@ -131,7 +131,7 @@ def _write(
 
 def _text(d: dict[str, Any]) -> str:
     header = (
-        *("side", "model", "stages", "lanes", "p50 ms", "p99 ms", "results", "skipped"),
+        *("side", "model", "stages", "lanes", "p50 ms", "p99 ms", "results", "missed"),
         *("age, ticks", "age, ms", "PCK@0.2 on show"),
     )
     rows = [
@@ -143,7 +143,7 @@ def _text(d: dict[str, Any]) -> str:
             side["computational_latency_p50_ms"],
             side["computational_latency_p99_ms"],
             side["results"],
-            side["skipped_frames"],
+            side["missed_frames"],
             side["age_mean_frames"],
             side["age_mean_ms"],
             side["pck_0_2"],

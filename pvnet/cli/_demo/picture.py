@@ -129,10 +129,10 @@ class ComparePicture:
             draw_rectangle(out, 0, bar[0], length, bar[1], color=late)
             on_show = f"frame {frame}"
         begun = [r for r in side.results if r.begin_s <= moment.now_s]
-        skipped = (begun[-1].frame + 1 if begun else 0) - len(begun)
+        missed = (begun[-1].frame + 1 if begun else 0) - len(begun)
         lines = (
             f"newest: frame {moment.frame}, on show: {on_show}",
-            f"taken {len(begun)}, skipped {skipped}",
+            f"taken {len(begun)}, missed {missed}",
         )
         for row, words in enumerate(lines):
             _write(out, words, 0, bar[1] + 6 + row * line, self._small, _INK)

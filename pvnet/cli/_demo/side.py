@@ -122,7 +122,7 @@ class Side:
             "stage_ms": self.stage_ms,
             **latency_summary(self.tick_ms),
             "results": len(self.results),
-            "skipped_frames": len(frames) - len(self.results),
+            "missed_frames": len(frames) - len(self.results),
             "age_mean_frames": float(np.mean(behind)) if behind else None,
             "age_mean_ms": float(np.mean(ages_ms)) if ages_ms else None,
             **self._scores(frames, moments, indices),

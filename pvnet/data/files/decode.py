@@ -116,7 +116,7 @@ def decode_all(
     frames, times = [], []
     av = load_av()
     try:
-        with open_video(str(path), size=size, damaged="skip") as source:
+        with open_video(str(path), size=size, damaged="drop") as source:
             for frame in source:
                 frames.append(frame.image)
                 times.append(frame.time_s)

@@ -9,7 +9,7 @@
 //
 // The order of the sum of an output element is that of the runs and channels: the same in every
 // variant, so that its bits do not depend on the tile it was computed in. Variants differ only in
-// which all-zero rows they skip, which could turn a -0 into a +0; adding 0 at the end removes that.
+// which all-zero rows they omit, which could turn a -0 into a +0; adding 0 at the end removes that.
 
 struct Run {
   const char* base;  // input of output pixel (0, 0)
