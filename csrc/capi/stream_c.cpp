@@ -23,7 +23,7 @@ int with_stream(const char* where, const pvnet_stream* stream, F&& f) {
   });
 }
 
-Status need_place(const char* where, const pvnet_stream* stream, int output, int row) {
+Status need_output_and_row(const char* where, const pvnet_stream* stream, int output, int row) {
   const pvnet::Plan& plan = stream->stream->plan();
   PVNET_TRY(need_index(where, "output", output, plan.outputs.size()));
   return need_index(where, "row", row, static_cast<size_t>(plan.options.batch));
@@ -133,7 +133,7 @@ int pvnet_stream_read_output(const pvnet_stream* stream, int output, int row, fl
   constexpr const char* kWhere = "pvnet_stream_read_output";
   return with_stream(kWhere, stream, [&]() -> Status {
     PVNET_TRY(need(kWhere, "dst", dst));
-    PVNET_TRY(need_place(kWhere, stream, output, row));
+    PVNET_TRY(need_output_and_row(kWhere, stream, output, row));
     const pvnet::Shape s = stream->stream->plan().outputs[static_cast<size_t>(output)].shape;
     const size_t needed =
         static_cast<size_t>(s.c) * static_cast<size_t>(s.h) * static_cast<size_t>(s.w);
@@ -148,7 +148,7 @@ int pvnet_stream_read_output(const pvnet_stream* stream, int output, int row, fl
 int pvnet_stream_valid(const pvnet_stream* stream, int output, int row, int* valid) {
   return with_stream(__func__, stream, [&]() -> Status {
     PVNET_TRY(need("pvnet_stream_valid", "valid", valid));
-    PVNET_TRY(need_place("pvnet_stream_valid", stream, output, row));
+    PVNET_TRY(need_output_and_row("pvnet_stream_valid", stream, output, row));
     *valid = stream->stream->valid(output, row) ? 1 : 0;
     return {};
   });
@@ -157,7 +157,7 @@ int pvnet_stream_valid(const pvnet_stream* stream, int output, int row, int* val
 int pvnet_stream_ticks(const pvnet_stream* stream, int row, int64_t* ticks) {
   return with_stream(__func__, stream, [&]() -> Status {
     PVNET_TRY(need("pvnet_stream_ticks", "ticks", ticks));
-    PVNET_TRY(need_place("pvnet_stream_ticks", stream, 0, row));
+    PVNET_TRY(need_output_and_row("pvnet_stream_ticks", stream, 0, row));
     *ticks = stream->stream->ticks_done(row);
     return {};
   });
@@ -167,7 +167,7 @@ int pvnet_stream_age(const pvnet_stream* stream, int output, int row, int stage,
                      int64_t* age_ticks) {
   return with_stream(__func__, stream, [&]() -> Status {
     PVNET_TRY(need("pvnet_stream_age", "age_ticks", age_ticks));
-    PVNET_TRY(need_place("pvnet_stream_age", stream, output, row));
+    PVNET_TRY(need_output_and_row("pvnet_stream_age", stream, output, row));
     PVNET_TRY(need_index("pvnet_stream_age", "stage", stage,
                          static_cast<size_t>(stream->stream->plan().graph.n_stages())));
     *age_ticks = stream->stream->age_ticks(output, row, stage);

@@ -116,7 +116,7 @@ class Graph {
 
   // The same nodes with other timing. stages: see wiring.hpp. Delays, clocks and stages are set.
   Result<Graph> wire(Wiring wiring, const std::vector<std::vector<std::string>>& stages) const;
-  // K stages cut at the places that minimise the slowest stage (cost amortised over the period).
+  // K stages cut where that minimises the slowest stage (cost amortised over the period).
   // costs: measured microseconds per firing by node name; empty = the cost model.
   Result<Graph> wire(Wiring wiring, int stages,
                      const std::vector<std::pair<std::string, double>>& costs = {}) const;

@@ -99,7 +99,7 @@ void split_until(const std::vector<double>& costs, size_t k, std::vector<size_t>
 
 // Free nodes go with their first consumer, so that each of their inputs is delayed on its own and
 // arrives as new as the wiring allows; with their last input where nothing consumes them.
-void place_free_nodes(const std::vector<Node>& nodes, std::vector<int>& stage) {
+void assign_free_nodes(const std::vector<Node>& nodes, std::vector<int>& stage) {
   constexpr int kNone = std::numeric_limits<int>::max();
   std::vector<int> first_consumer(nodes.size(), kNone);
   for (size_t n = 0; n < nodes.size(); ++n) {
@@ -161,7 +161,7 @@ Result<std::vector<int>> partition(const std::vector<Node>& nodes, int k,
     if (p + 1 < begins.size() && i == begins[p + 1]) ++p;
     stage[items[i]] = static_cast<int>(p);
   }
-  place_free_nodes(nodes, stage);
+  assign_free_nodes(nodes, stage);
   return stage;
 }
 
@@ -173,7 +173,7 @@ Result<std::vector<int>> stages_from_lists(const std::vector<Node>& nodes,
     index[nodes[n].name] = n;
     if (nodes[n].op == Op::input) stage[n] = 0;
   }
-  const auto place = [&](size_t n, int s, const std::string& entry) -> Status {
+  const auto assign = [&](size_t n, int s, const std::string& entry) -> Status {
     if (stage[n] < 0) {
       stage[n] = s;
       return {};
@@ -206,7 +206,7 @@ Result<std::vector<int>> stages_from_lists(const std::vector<Node>& nodes,
         ++found;
         const bool input = nodes[it->second].op == Op::input;
         if (input && (wild || s == 0)) continue;
-        PVNET_TRY(place(it->second, s, entry));
+        PVNET_TRY(assign(it->second, s, entry));
       }
       if (found == 0) {
         return failed(Code::invalid_argument, kWhere,

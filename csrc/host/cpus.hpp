@@ -14,7 +14,7 @@ std::vector<int> allowed_cpus();
 int usable_cpus();
 
 // CPUs of their own for the lanes of one team. Where the teams of this process have taken them all,
-// the system places the rest: two workers on one CPU would wait for each other.
+// the system puts the rest where it likes: two workers on one CPU would wait for each other.
 class CpuShare {
  public:
   CpuShare() = default;
@@ -23,7 +23,7 @@ class CpuShare {
   CpuShare(CpuShare&& other) noexcept;
   CpuShare& operator=(CpuShare&& other) noexcept;
 
-  // CPU of lane `lane`; -1: wherever the system puts it. Lane 0 is the caller, whose place is not
+  // CPU of lane `lane`; -1: wherever the system puts it. Lane 0 is the caller, whose CPU is not
   // ours to choose: its CPU is only kept free of workers.
   int cpu(int lane) const;
 

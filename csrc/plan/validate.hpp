@@ -63,7 +63,7 @@ Status prove_rings(Proof& proof);
 Status prove_schedule(const Proof& proof);
 // Names, shapes and temporal facts of outputs.
 Status prove_facts(const Plan& plan);
-// Places of packed weights; and, where the weights are given, that the right ones lie there.
+// Extents of packed weights; and, where the weights are given, that the right ones lie there.
 Status prove_packed(const Plan& plan, const Weights* weights);
 
 // All but the packed weights and the fingerprint, which compile() makes later.

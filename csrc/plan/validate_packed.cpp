@@ -10,7 +10,7 @@
 namespace pvnet::proof {
 namespace {
 
-struct Place {
+struct Extent {
   int64_t lo = 0, hi = 0;  // bytes
   size_t op = 0;
 };
@@ -20,7 +20,7 @@ const std::string& name_of(const Plan& plan, size_t op) {
 }
 
 // Sums of floats as bits: exact, in any order. Packing moves floats and adds zeros, so the sum of a
-// place is that of what belongs there; how a layout orders them is the backend's own affair.
+// extent is that of what belongs there; how a layout orders them is the backend's own affair.
 uint64_t sum(const float* floats, size_t count) {
   uint64_t total = 0;
   for (size_t i = 0; i < count; ++i) total += std::bit_cast<uint32_t>(floats[i]);
@@ -68,15 +68,15 @@ bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, ui
   return true;
 }
 
-Status content(const Plan& plan, const std::vector<Place>& places, const Weights& weights) {
-  for (const Place& place : places) {
-    const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[place.op].node)];
+Status content(const Plan& plan, const std::vector<Extent>& extents, const Weights& weights) {
+  for (const Extent& extent : extents) {
+    const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[extent.op].node)];
     uint64_t expected = 0;
     if (!folded_sum(node, conv_shape_of(plan.graph.nodes(), node), weights, expected)) {
       return wrong("weights of " + quoted(node.name), "none, or others", "those of the node");
     }
-    const auto* floats = reinterpret_cast<const float*>(plan.packed.data() + place.lo);
-    if (sum(floats, static_cast<size_t>(place.hi - place.lo) / sizeof(float)) != expected) {
+    const auto* floats = reinterpret_cast<const float*>(plan.packed.data() + extent.lo);
+    if (sum(floats, static_cast<size_t>(extent.hi - extent.lo) / sizeof(float)) != expected) {
       return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
     }
   }
@@ -86,7 +86,7 @@ Status content(const Plan& plan, const std::vector<Place>& places, const Weights
 }  // namespace
 
 Status prove_packed(const Plan& plan, const Weights* weights) {
-  std::vector<Place> places;
+  std::vector<Extent> extents;
   for (size_t i = 0; i < plan.ops.size(); ++i) {
     const int64_t lo = plan.ops[i].packed_offset;
     const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[i].node)];
@@ -99,20 +99,20 @@ Status prove_packed(const Plan& plan, const Weights* weights) {
         plan.backend->kernels->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node)) *
         sizeof(float);
     if (lo < 0 || bytes > room || static_cast<size_t>(lo) > room - bytes || lo % 4 != 0) {
-      return wrong("place of the packed weights of " + quoted(node.name), std::to_string(lo),
+      return wrong("offset of the packed weights of " + quoted(node.name), std::to_string(lo),
                    "room in " + std::to_string(room) + " bytes");
     }
-    places.push_back({lo, lo + static_cast<int64_t>(bytes), i});
+    extents.push_back({lo, lo + static_cast<int64_t>(bytes), i});
   }
-  std::sort(places.begin(), places.end(),
-            [](const Place& a, const Place& b) { return a.lo < b.lo; });
-  for (size_t i = 1; i < places.size(); ++i) {
-    if (places[i].lo >= places[i - 1].hi) continue;
-    return wrong("packed weights of " + quoted(name_of(plan, places[i].op)) + " and " +
-                     quoted(name_of(plan, places[i - 1].op)),
+  std::sort(extents.begin(), extents.end(),
+            [](const Extent& a, const Extent& b) { return a.lo < b.lo; });
+  for (size_t i = 1; i < extents.size(); ++i) {
+    if (extents[i].lo >= extents[i - 1].hi) continue;
+    return wrong("packed weights of " + quoted(name_of(plan, extents[i].op)) + " and " +
+                     quoted(name_of(plan, extents[i - 1].op)),
                  "an overlap", "none");
   }
-  return weights == nullptr ? Status{} : content(plan, places, *weights);
+  return weights == nullptr ? Status{} : content(plan, extents, *weights);
 }
 
 }  // namespace pvnet::proof

@@ -127,7 +127,7 @@ def par_densenet_graph(
 ) -> Graph:
     """Par-DenseNet as a graph; input "frame" [3, h, w], output "heatmaps" [joints, h/4, w/4].
 
-    The heatmaps are logits: a sigmoid of them is the score of a joint at a place.
+    The heatmaps are logits: a sigmoid of them is the score of a joint at a position.
 
     Args:
         joints: number of heatmaps.

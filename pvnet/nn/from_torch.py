@@ -39,7 +39,7 @@ def from_torch(module: nn.Module, example: Tensor, *, causal: bool = False) -> N
         the module returns several).
 
     Raises:
-        UnsupportedError: the module uses anything else; the message lists all of it with its place.
+        UnsupportedError: the module uses anything else; the message lists it all with its module.
         InvalidArgumentError: the example is no batch of images or clips.
     """
     if example.dim() not in (4, 5):
@@ -130,7 +130,7 @@ def _own_outputs_only(exported: torch.export.ExportedProgram) -> list[str]:
 def _convert(importer: Importer, node: torch.fx.Node, refused: list[str]) -> None:
     name = str(node.target).removesuffix(".default")
     converter = CONVERTERS.get(str(node.target)) or CONVERTERS.get(name)
-    where = importer.place(node) or "the top level"
+    where = importer.module_path(node) or "the top level"
     if converter is None:
         refused.append(f"{name} in {where}: not supported")
         importer.broken.add(node.name)

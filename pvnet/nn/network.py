@@ -250,7 +250,7 @@ class Network(nn.Module):
         return out
 
     def load_weights(self, weights: Mapping[str, Any]) -> None:
-        """Copies weights (numpy arrays or tensors, keys as export_weights gives them) into place.
+        """Copies weights (numpy arrays or tensors, keys as export_weights gives them) into it.
 
         Raises:
             InvalidArgumentError: a key is missing, unknown, or has another shape; nothing is

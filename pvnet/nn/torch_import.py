@@ -48,7 +48,7 @@ class Importer:
         self.broken: set[str] = set()
         self._names: set[str] = set()
 
-    def place(self, node: torch.fx.Node) -> str:
+    def module_path(self, node: torch.fx.Node) -> str:
         """Path of the module an operation belongs to, "" at the top level."""
         stack = node.meta.get("nn_module_stack") or {}
         path = str(list(stack.values())[-1][0]) if stack else ""
@@ -73,9 +73,9 @@ class Importer:
         attrs: dict[str, Any],
         shape: tuple[int, int, int],
     ) -> Value:
-        """Appends a node of the graph, named after its place in the module."""
-        place = self.place(node)
-        name = re.sub(r"[^A-Za-z0-9_/-]", "/", place) if place else op
+        """Appends a node of the graph, named after its path in the module."""
+        path = self.module_path(node)
+        name = re.sub(r"[^A-Za-z0-9_/-]", "/", path) if path else op
         if not re.match(r"[A-Za-z_]", name):
             name = f"_{name}"
         name = name[:120]

@@ -1,4 +1,4 @@
-"""What a packet of H.264 says of its place among the others.
+"""What a packet of H.264 says of what comes before it.
 
 That is whether pictures are missing before it, where FFmpeg decodes on in silence, and whether a
 refresh of the picture ends with it.
@@ -42,8 +42,8 @@ class _Bits:
 
 
 @dataclass(slots=True)
-class Place:
-    """The place of a packet.
+class Continuity:
+    """How a packet goes on from those before it.
 
     Attributes:
         gap: pictures that others are predicted from are missing before it.
@@ -92,8 +92,8 @@ class AvcWatch:
                 self._note_sets([data[at + 2 : at + 2 + length]])
                 at += 2 + length
 
-    def place(self, order: int, packet: bytes) -> Place:
-        """The place of a packet.
+    def follow(self, order: int, packet: bytes) -> Continuity:
+        """How the next packet goes on from those before it.
 
         Args:
             order: its number in decoding order.
@@ -112,9 +112,9 @@ class AvcWatch:
                     return self._of_slice(order, unit, recovery)
         except (ValueError, KeyError, IndexError):  # damaged; the decoder will say so
             pass
-        return Place()
+        return Continuity()
 
-    def _of_slice(self, order: int, unit: bytes, recovery: int | None) -> Place:
+    def _of_slice(self, order: int, unit: bytes, recovery: int | None) -> Continuity:
         bits = _Bits(unit[1:])
         bits.ue()
         bits.ue()
@@ -122,7 +122,7 @@ class AvcWatch:
         if sequence.planes:
             bits.take(2)
         number, modulus = bits.take(sequence.frame_bits), 1 << sequence.frame_bits
-        out = Place()
+        out = Continuity()
         if unit[0] & 31 == _IDR:
             self._refreshes = []
         elif self._last is not None and not sequence.gaps_allowed:

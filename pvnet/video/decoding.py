@@ -138,9 +138,9 @@ class Decoding:
             sent.tag = orientation_tag(self._codec, image)
             sent.resolution = has_resolution(self._codec, image)
             return
-        place = self._avc.place(sent.order, bytes(packet))
-        sent.clean_since = place.clean_since
-        if place.gap:
+        found = self._avc.follow(sent.order, bytes(packet))
+        sent.clean_since = found.clean_since
+        if found.gap:
             self._tracker.lost(sent.order - 0.5)
             count_corrupt(self._stats, f"pictures are missing before the packet at {packet.pts}")
 

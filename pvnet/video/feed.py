@@ -314,5 +314,5 @@ def _with_gap(frame: Frame, gap: Gap | None) -> Frame:
 
 
 def _stamped(frame: Frame, now_ns: int) -> Frame:
-    """The frame with the time it came at, if it has a place for it."""
+    """The frame with the time it came at, if it has a field for it."""
     return replace(frame, capture_ns=now_ns) if isinstance(frame, Frame) else frame

@@ -64,8 +64,8 @@ def _of_tiff(data: memoryview) -> int | None:
     for k in range(min(count, _MAX_TAGS)):
         tag, kind, n = struct.unpack_from(order + "HHI", data, at + 2 + 12 * k)
         if tag == _ORIENTATION and n == 1 and kind in (3, 4):
-            place = at + 2 + 12 * k + 8
-            number: int = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, place)[0]
+            field = at + 2 + 12 * k + 8
+            number: int = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, field)[0]
             return number
     return None
 

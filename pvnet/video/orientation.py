@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UPRIGHT = 1
-# Number: (rows and columns change places, then rows are reversed, then columns are reversed).
+# Number: (rows and columns are exchanged, then rows are reversed, then columns are reversed).
 _STEPS: dict[int, tuple[bool, bool, bool]] = {
     1: (False, False, False),
     2: (False, False, True),
@@ -32,7 +32,7 @@ _OFF_AXIS = 0.02  # of the main part: rounding of a 16.16 matrix is far below, 2
 
 
 def sideways(orientation: int) -> bool:
-    """Whether width and height change places."""
+    """Whether width and height are exchanged."""
     return _STEPS[orientation][0]
 
 

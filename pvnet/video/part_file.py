@@ -69,11 +69,11 @@ class PartFile:
                 self.error = error
 
     def seek(self, offset: int, whence: int) -> int:
-        """Move the place of the next byte."""
+        """Move the position of the next byte."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The place of the next byte."""
+        """The position of the next byte."""
         return self._file.tell()
 
     def size_bytes(self) -> int:
@@ -136,11 +136,11 @@ class Sink(Pipe):
     """What FFmpeg writes to; it may go back to mend what it wrote."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Move the place of the next byte."""
+        """Move the position of the next byte."""
         return self._part.seek(offset, whence)
 
     def tell(self) -> int:
-        """The place of the next byte."""
+        """The position of the next byte."""
         return self._part.tell()
 
 

@@ -31,7 +31,7 @@ class Picture:
         ready: a finished Frame with more fields than the usual ones.
         damaged: it was decoded from damaged data, or predicted from such a picture.
         duration_s: how long it is on show by the container's word, None if it does not say.
-        number: its place in a pass over a source that can have gaps; 0 elsewhere.
+        number: its index in a pass over a source that can have gaps; 0 elsewhere.
     """
 
     image: Image

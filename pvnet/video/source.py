@@ -251,9 +251,9 @@ def open(
             Path(name), size=size, fps=fps or FOLDER_FPS, fit=fit, keep_original=keep_original
         )
         return Source(folder, name, loop=loop, damaged=damaged)
-    place = source if isinstance(source, int) else name
+    target = source if isinstance(source, int) else name
     load_av()  # who has no PyAV is told so first
-    address = Address.of(place, timeout_s)
+    address = Address.of(target, timeout_s)
     asked = reconnect is True or isinstance(reconnect, Reconnect)
     if asked and address.kind in ("file", "pipe"):
         raise InvalidArgumentError(
@@ -263,7 +263,7 @@ def open(
 
     def connect(known_size: tuple[int, int] | None) -> ContainerReader:
         return ContainerReader(
-            place,
+            target,
             size=size or known_size,
             fps=fps,
             fit=fit,

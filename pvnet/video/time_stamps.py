@@ -144,7 +144,7 @@ class TimeLine(Generic[P]):
             return
         yield Timed(first, self._begin(first.time_s))
         while (picture := self._next()) is not None:
-            yield self._place(picture)
+            yield self._timed(picture)
 
     def _next(self) -> P | None:
         return self._ahead.popleft() if self._ahead else next(self._pictures, None)
@@ -172,7 +172,7 @@ class TimeLine(Generic[P]):
         self._stamp = self._time = stamp
         return stamp
 
-    def _place(self, picture: P) -> Timed[P]:
+    def _timed(self, picture: P) -> Timed[P]:
         if picture.time_s is None:
             return Timed(picture, self._mended(None))
         stamp = self._unwrapped(picture.time_s)

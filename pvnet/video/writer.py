@@ -264,7 +264,7 @@ class VideoWriter:
         return FileError(
             f"[video.VideoWriter] cannot go on writing {str(self._path)!r}: got {reason(error)} "
             f"after {self._frames} frames, expected a disk with room that works. {rest}"
-            "Make room, or choose another place."
+            "Make room, or choose another folder."
         )
 
     def _discard(self) -> None:

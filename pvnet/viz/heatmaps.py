@@ -20,10 +20,10 @@ BUMP = 1.2
 def decode_heatmaps(
     heat: ArrayLike, image_size: tuple[int, int], *, logits: bool = True, smooth: float = BUMP
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The most probable place of every joint, finer than the heatmap's grid.
+    """The most probable position of every joint, finer than the heatmap's grid.
 
     The probabilities are first smoothed by a Gaussian (as Zhang et al., CVPR 2020, with the width
-    of the training's bumps): where a network hesitates between places close to each other its map
+    of the training's bumps): where a network hesitates between two near positions its map
     is broad and rough, and the highest cell says less than the hill around it. A parabola through
     the logarithms of the top and its neighbours then gives the sub-pixel offset on each axis, exact
     for a Gaussian bump that lies inside; one cut off by the border is drawn inwards, by about half

@@ -187,7 +187,7 @@ class Consistent {
     }
   }
 
-  // One range, or half of it, from superstep k to any place.
+  // One range, or half of it, from superstep k to anywhere.
   bool move(pvnet::TickSchedule& s, size_t k, bool half) {
     auto& lanes = s.supersteps[k].lanes;
     auto& from = lanes[below(lanes.size())];

@@ -180,7 +180,7 @@ class Hopeless(nn.Module):
         return self.pool(self.block(x) + 1), x.cumsum(1)
 
 
-def test_everything_unsupported_is_listed_with_its_place():
+def test_everything_unsupported_is_listed_with_its_module():
     with pytest.raises(UnsupportedError) as error:
         from_torch(Hopeless(), torch.randn(1, 3, 8, 8))
     text = str(error.value)

@@ -108,7 +108,7 @@ def test_activation_matching_is_the_formula_and_moves_only_the_student():
     want = 0.0
     for name in ("a", "b"):
         d = (ours[name] - theirs[name]).astype(np.float64)[:, :, 1:]
-        squared_norm = (d**2).sum(axis=1)  # over the channels of one place and tick
+        squared_norm = (d**2).sum(axis=1)  # over the channels of one position and tick
         want += squared_norm.mean() / d.shape[1]
     student = {k: torch.from_numpy(v).requires_grad_() for k, v in ours.items()}
     teacher = {k: torch.from_numpy(v).requires_grad_() for k, v in theirs.items()}

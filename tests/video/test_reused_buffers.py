@@ -225,8 +225,8 @@ def test_copies_use_memory_again_that_nobody_holds():
     from pvnet.video.owned import Copies
 
     copies, picture = Copies(4), np.zeros((50, 60, 3), np.uint8)
-    places = {copies.array(picture).ctypes.data for _ in range(100)}
-    assert len(places) == 1
+    addresses = {copies.array(picture).ctypes.data for _ in range(100)}
+    assert len(addresses) == 1
     held = [copies.array(picture)[10:20] for _ in range(3)]  # a view holds, too
     new = copies.array(picture + 1)
     assert not any(np.shares_memory(new, h) for h in held)
@@ -238,12 +238,12 @@ def test_a_feed_with_a_slow_consumer_copies_into_few_buffers():
     """1,000 frames, of which nearly all are thrown away, need no more than the feed's own."""
     from pvnet.video.owned import Copies
 
-    done, places = threading.Event(), set()
+    done, addresses = threading.Event(), set()
     real = Copies.array
 
     def noted(self, value):
         out = real(self, value)
-        places.add(out.ctypes.data)
+        addresses.add(out.ctypes.data)
         return out
 
     def camera():
@@ -258,4 +258,4 @@ def test_a_feed_with_a_slow_consumer_copies_into_few_buffers():
         with video.Feed(camera(), "latest") as feed:
             assert done.wait(WAIT)
             assert [f.index for f in feed] == [999]
-    assert len(places) <= 4
+    assert len(addresses) <= 4

@@ -139,9 +139,9 @@ def test_bones_keep_their_length_and_feet_do_not_slide():
             way = root_motion(points, pose)
             assert 0.4 < way[-1] < 1.6
             lower = points[:, 11:13, 1].argmin(axis=1)
-            place = way + points[np.arange(40), 11 + lower, 2]
+            foot = way + points[np.arange(40), 11 + lower, 2]
             same = lower[1:] == lower[:-1]
-            assert np.abs(np.diff(place)[same]).max() < 0.05
+            assert np.abs(np.diff(foot)[same]).max() < 0.05
 
 
 @pytest.mark.parametrize(("name", "sign"), [("walk_left", -1), ("walk_right", 1), ("run_right", 1)])

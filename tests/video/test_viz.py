@@ -139,8 +139,8 @@ def test_decoding_finds_gaussian_bumps_below_a_pixel(stride):
     size, margin = (96, 128), 12 + 4 * stride
     truth = rng.uniform((margin, margin), (127 - margin, 95 - margin), (13, 2))
     y, x = np.mgrid[: size[0] // stride, : size[1] // stride]
-    place = (truth + 0.5) / stride - 0.5
-    d2 = (x - place[:, :1, None]) ** 2 + (y - place[:, 1:, None]) ** 2
+    cell = (truth + 0.5) / stride - 0.5
+    d2 = (x - cell[:, :1, None]) ** 2 + (y - cell[:, 1:, None]) ** 2
     joints, scores = viz.decode_heatmaps(3 - d2 / (2 * 1.5**2), size)
     assert np.abs(joints - truth).max() < 0.015 * stride  # a sigmoid is no Gaussian
     assert scores.shape == (13,)

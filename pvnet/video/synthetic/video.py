@@ -52,7 +52,7 @@ class _Chunk:
 
 
 class _Actor:
-    """One figure in the picture: performer, looks, place, size."""
+    """One figure in the picture: performer, looks, position, size."""
 
     def __init__(
         self,
@@ -119,9 +119,9 @@ class _Actor:
     def _pans(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where the camera is that goes after the figure at x: slowly, but never losing it."""
         out, room = np.empty_like(x), 0.22 * self._w
-        for i, place in enumerate(x):
-            self._pan += self._follow * (place - self._pan)
-            self._pan = min(max(self._pan, place - room), place + room)
+        for i, position in enumerate(x):
+            self._pan += self._follow * (position - self._pan)
+            self._pan = min(max(self._pan, position - room), position + room)
             out[i] = self._pan
         return out
 
@@ -142,7 +142,7 @@ class SyntheticVideo:
         drift: strength of the camera's drift as a share of the height.
         distractors: number of moving things, None for a random number.
         plain: a background of one colour and even light.
-        whole_clip: place the figure so that its whole way fits around the middle (needs n_frames).
+        whole_clip: put the figure so that its whole way fits around the middle (needs n_frames).
         backdrop: [n, h, w, 3] float32 (0..255) pictures behind the figures, used again and again,
             instead of a procedural scene.
 
@@ -229,17 +229,17 @@ class SyntheticVideo:
             image = np.array(self._backdrop[index % len(self._backdrop)], np.float32)
         self._scene.draw_movers(image, time_s, front=False)
         shift = np.array([drift_x, drift_y], np.float32)
-        places = [c.points[k] - shift for c in self._chunks]
-        for j in range(1, len(places)):  # what walks behind is left behind when the camera follows
+        bodies = [c.points[k] - shift for c in self._chunks]
+        for j in range(1, len(bodies)):  # what walks behind is left behind when the camera follows
             lap = 2.0 * self.width
-            middle = float(places[j][:, 0].mean())
-            places[j][:, 0] += (middle - follow + lap / 4) % lap - lap / 4 - middle
-        for actor, chunk, place in list(zip(self._actors, self._chunks, places))[::-1]:
-            self._draw(image, actor, chunk, place, k, drift_y)
+            middle = float(bodies[j][:, 0].mean())
+            bodies[j][:, 0] += (middle - follow + lap / 4) % lap - lap / 4 - middle
+        for actor, chunk, body in list(zip(self._actors, self._chunks, bodies))[::-1]:
+            self._draw(image, actor, chunk, body, k, drift_y)
         self._scene.draw_movers(image, time_s, front=True)
-        joints = places[0][:13] if places else np.zeros((13, 2), np.float32)
+        joints = bodies[0][:13] if bodies else np.zeros((13, 2), np.float32)
         limits = np.array([self.width, self.height], np.float32) - 0.5
-        visible = ((joints >= -0.5) & (joints < limits)).all(axis=1) & bool(places)
+        visible = ((joints >= -0.5) & (joints < limits)).all(axis=1) & bool(bodies)
         visible &= ~self._scene.hidden(joints, time_s)
         self._index += 1
         return SyntheticFrame(
@@ -249,8 +249,8 @@ class SyntheticVideo:
             source=f"synthetic:seed={self.seed}",
             joints=np.ascontiguousarray(joints, np.float32),
             visible=visible,
-            action=int(self._chunks[0].labels[k]) if places else -1,
-            all_joints=np.array([p[:13] for p in places], np.float32).reshape(-1, 13, 2),
+            action=int(self._chunks[0].labels[k]) if bodies else -1,
+            all_joints=np.array([p[:13] for p in bodies], np.float32).reshape(-1, 13, 2),
         )
 
     def _draw(
@@ -258,21 +258,21 @@ class SyntheticVideo:
         image: NDArray[np.float32],
         actor: _Actor,
         chunk: _Chunk,
-        place: NDArray[np.float32],
+        body: NDArray[np.float32],
         k: int,
         drift_y: float,
     ) -> None:
-        middle = float(place[[7, 8, 11, 12], 0].mean())
-        spread = float(np.ptp(place[[11, 12], 0])) / 2
+        middle = float(body[[7, 8, 11, 12], 0].mean())
+        spread = float(np.ptp(body[[11, 12], 0])) / 2
         ground = (middle, float(chunk.ground[k]) - drift_y)
         wide = 0.13 * actor.scale + 0.6 * spread
         draw_disc(image, ground, wide, color=(12, 12, 16), opacity=0.38, squash=0.22)
         draw_figure(
             image,
-            place[:13],
+            body[:13],
             style=actor.style,
             depth=chunk.depth[k, :13],
-            toes=place[13:],
+            toes=body[13:],
             height=actor.scale,
             facing=(float(chunk.facing[k, 0]), float(chunk.facing[k, 1])),
         )
