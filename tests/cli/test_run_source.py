@@ -39,7 +39,7 @@ def damaged_file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("how", "frames", "word"), [("deliver", 39, "marked"), ("skip", 25, "left out")]
+    ("how", "frames", "word"), [("deliver", 39, "marked"), ("drop", 25, "left out")]
 )
 def test_run_tells_of_damaged_frames_or_leaves_them_out(
     pvnet_cli, damaged_file, model_file, how, frames, word
