@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a backend wants its maps to lie, and how it cuts its work: what compile() must know of a
-// machine, and all that it knows.
+// How a backend wants its maps to lie, and how it cuts its work. compile() knows a machine by this
+// and by how weights are packed (kernel_api.hpp).
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 namespace pvnet {
 
 struct ConvShape;
+struct HostKernels;
 
 // Of the elements of a map.
 enum class Dtype : uint8_t { f32 };
@@ -33,7 +34,9 @@ struct Layout {
   std::span<const Dtype> dtypes;  // best first
 
   // Into how many tiles the op is cut, whose shape of output is `out`; conv: of conv3d and linear.
-  int (*tiles)(const void* kernels, Op op, const ConvShape& conv, const Shape& out) = nullptr;
+  // kernels: those of the backend's entry.
+  int (*tiles)(const HostKernels* kernels, Op op, const ConvShape& conv,
+               const Shape& out) = nullptr;
   // Of one firing of the node, in the unit of the cost model.
   double (*cost)(const Node& node) = nullptr;
   // The most lanes that are of use, whatever the network.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "backends/kernel_api.hpp"
 #include "host/cpus.hpp"
@@ -28,9 +27,9 @@ std::string entry(std::string_view name, std::string_view isa, std::string_view 
          ", \"available\": " + (why.empty() ? "true" : "false") + ", \"why\": " + quoted(why) + "}";
 }
 
-int host_tiles(const void* kernels, Op op, const ConvShape& conv, const Shape& out) {
+int host_tiles(const HostKernels* kernels, Op op, const ConvShape& conv, const Shape& out) {
   if (op == Op::conv3d || op == Op::linear) {
-    return static_cast<const HostKernels*>(kernels)->conv_tiles(conv);
+    return kernels->conv_tiles(conv);
   }
   return op == Op::global_pool ? 1 : out.h;
 }

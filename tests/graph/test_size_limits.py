@@ -190,6 +190,25 @@ def test_a_state_beyond_the_memory_is_refused_before_it_is_taken() -> None:
     assert said == "a stream"
 
 
+def ladder(clocks: int) -> pvnet.Graph:
+    """A read that goes from clock to clock: concats of concats, each at twice the period."""
+    graph = pvnet.Graph()
+    values = [graph.input("frame", channels=1, height=1, width=1)]
+    for i in range(1, clocks):
+        values.append(graph.conv3d(values[-1], 1, kernel=1, stride=(2, 1, 1), name=f"n{i}"))
+    x = values.pop()
+    for value in reversed(values):
+        x = graph.concat([value, x])
+    graph.output(graph.conv3d(x, 1, kernel=1, name="y"))
+    return graph
+
+
+def test_a_read_through_more_clocks_than_a_device_holds_is_refused() -> None:
+    assert compiled(ladder(8).to_json()).hyper_period == 128
+    with pytest.raises(pvnet.errors.UnsupportedError, match="9 hops, expected at most 8"):
+        compiled(ladder(9).to_json())
+
+
 def file_with_holes(path: Path, layers: int) -> None:
     """A model of `layers` times 400 MB of zero weights that takes no room on the disk."""
     frame = {"channels": 10_000, "height": 1, "width": 1}
