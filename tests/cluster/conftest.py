@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import pytest
+from shared_fixtures import own_cache
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PVNET_CACHE", str(tmp_path / "cache"))
+__all__ = ["own_cache"]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from shared_fixtures import one_thread
 
 from pvnet.graph import Graph
+
+__all__ = ["facts", "message", "one_thread"]
 
 MESSAGE = re.compile(r"^\[.+\] .+: got .+, expected .+\. .+\.$", re.DOTALL)
 
@@ -46,14 +49,3 @@ def facts():
 @pytest.fixture
 def message():
     return MESSAGE
-
-
-@pytest.fixture
-def one_thread():
-    """Maps of a few pixels: threads only get in each other's way."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)

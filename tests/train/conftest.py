@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 
-import pytest
+from shared_fixtures import one_thread_always
+
+__all__ = ["one_thread_always"]
 
 if importlib.util.find_spec("torch") is None:
     collect_ignore_glob = ["test_*.py"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
