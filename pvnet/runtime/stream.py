@@ -48,6 +48,7 @@ class Stream:
         self._core = _core.Stream(plan.core)
         self._inputs = list(plan.inputs)
         self._outputs = list(plan.outputs)
+        self._age_tables: dict[int, list[list[int]]] = {}  # by output, of the plan: [tick][stage]
 
     def tick(self, frame: Any, rows: Sequence[bool] | None = None) -> Tick:
         """One tick: takes the newest frame, lets every due stage run once.
@@ -103,7 +104,9 @@ class Stream:
         plan = self.plan.core
 
         def ages(output: int) -> dict[int, NDArray[np.int64]]:
-            table = plan.outputs()[output]["age_ticks"]
+            if output not in self._age_tables:
+                self._age_tables[output] = plan.outputs()[output]["age_ticks"]
+            table = self._age_tables[output]
             settle, hyper = plan.settle_ticks, plan.hyper_period
 
             def entry(t: int) -> list[int]:
