@@ -103,7 +103,7 @@ def configuration(
     options = document["model"].get("options", {}) | dict(training.options)
     document["model"] |= {"stages": training.stages, "wiring": training.wiring}
     if start:  # else as the settings say
-        document["model"] |= {"start": start, "fresh": []}
+        document["model"] |= {"start": start, "from_scratch": []}
     document["model"]["options"] = options
     train = training_data(args, document.pop("collage", {}))
     document.setdefault("data", {}).update({"train": train, "split": args.split})

@@ -75,6 +75,18 @@ def test_a_key_that_an_older_version_did_not_write_has_its_default(tmp_path):
         checkpoint.check_same_run(then, now, tmp_path)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_checkpoint_may_have_old_names_of_settings(tmp_path):
+    now = small(model_from_scratch=["logits"]).to_dict()
+    names = {"from_scratch": "fresh"}
+    then = {s: {names.get(k, k): v for k, v in keys.items()} for s, keys in now.items()}
+    assert "fresh" in then["model"]
+    checkpoint.check_same_run(then, now, tmp_path)
+    now["model"]["from_scratch"] = []
+    with pytest.raises(StateError, match=r"got model.from_scratch = \[\], expected \['logits'\]"):
+        checkpoint.check_same_run(then, now, tmp_path)
+
+
 def test_events_for_tensorboard(tmp_path, monkeypatch):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
