@@ -24,7 +24,7 @@ from record_files import Record, add_record, key, read_records
 
 from pvnet import data, runtime
 from pvnet.data.files.locks import lock
-from pvnet.evaluate.evaluation import Protocol, evaluate, first_scored, skipping
+from pvnet.evaluate.evaluation import Protocol, evaluate, first_scored, frame_subsampling
 from pvnet.graph import Graph
 from pvnet.runtime.machine import machine_record
 from pvnet.train.config import Config, set_override
@@ -177,7 +177,7 @@ def wire_row(row: Row, model: runtime.Model) -> tuple[Graph, Protocol]:
     graph = model.graph.wire(row.wiring, model.graph.stage_lists if same else cut_row(row, model))
     if not row.skipping:
         return graph, Protocol(prediction_latency=row.latency)
-    return graph.wire("sequential", 1), skipping(graph)
+    return graph.wire("sequential", 1), frame_subsampling(graph)
 
 
 def cut_row(row: Row, model: runtime.Model) -> Any:

@@ -22,7 +22,7 @@ from pvnet.evaluate.emission import (
     Protocol,
     find_emitted_tick,
     first_scored,
-    skipping,
+    frame_subsampling,
     take_emissions,
 )
 from pvnet.evaluate.metrics import Counts, summary
@@ -40,8 +40,8 @@ __all__ = [
     "evaluate",
     "find_emitted_tick",
     "first_scored",
+    "frame_subsampling",
     "score_clip",
-    "skipping",
     "take_emissions",
 ]
 
@@ -75,7 +75,7 @@ def evaluate(
         task: "joints" or "actions".
         wiring: other timing than the model's own.
         stages: other stages than the model's own; a number is cut as `pvnet.models.rewired` does.
-        protocol: what counts, and frame skipping.
+        protocol: what counts, and frame subsampling.
         max_clips: only the first clips.
         lanes: of the plan; no result depends on it.
         backend: of the plan.

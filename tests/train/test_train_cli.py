@@ -370,7 +370,7 @@ def test_techniques_differ_in_nothing_but_the_technique(monkeypatch):
     assert (skipping.start, skipping.role) == (matrix.Training(), "skipping")
     # Both cuts of Par-Inception skip at the rate of the settings.
     from pvnet import models
-    from pvnet.evaluate.emission import skipping as protocol
+    from pvnet.evaluate.emission import frame_subsampling as protocol
 
     for k in matrix.STAGES["actions"]:
         graph = models.build("par_inception", stages=k, wiring="sequential", width=0.25, size=64)
