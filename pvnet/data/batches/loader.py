@@ -127,15 +127,15 @@ def _augment(given: Augment | bool | str | None) -> Augment | None:
     return given
 
 
-class ClipPlaces:
-    """`place(number)` is (epoch, index) of clip `number` of a run over `n` clips."""
+class ClipOrder:
+    """`order(number)` is (epoch, index) of clip `number` of a run over `n` clips."""
 
     def __init__(self, n: int, seed: int, *, shuffle: bool = True) -> None:
         self._n, self._seed, self._shuffle = n, seed, shuffle
         self._order: tuple[int, Any] | None = None  # of the epoch asked for last
 
     def __call__(self, number: int) -> tuple[int, int]:
-        """The place of clip `number`."""
+        """(epoch, index) of clip `number`."""
         epoch, position = divmod(number, self._n)
         if not self._shuffle:
             return epoch, position
@@ -174,12 +174,12 @@ class _Batches(TorchDataset[Batch]):
         self._augment: Augment | None = settings["augment"]
         self._mean, self._std = settings["mean"], settings["std"]
         self._raw: bool = settings["raw"]
-        self._place = ClipPlaces(len(dataset), self._seed, shuffle=settings["shuffle"])
+        self._order = ClipOrder(len(dataset), self._seed, shuffle=settings["shuffle"])
 
     def __getitem__(self, number: int) -> Batch:
         first = (number * self._world + self._rank) * self._batch
-        places = [self._place(first + k) for k in range(self._batch)]
-        clips = [self._clip(epoch, index) for epoch, index in places]
+        chosen = [self._order(first + k) for k in range(self._batch)]
+        clips = [self._clip(epoch, index) for epoch, index in chosen]
         shapes = {c.frames.shape for c in clips}
         if len(shapes) > 1:
             raise InvalidArgumentError(
@@ -192,7 +192,7 @@ class _Batches(TorchDataset[Batch]):
             "visible": torch.from_numpy(np.stack([_visible(c) for c in clips])),
             "label": torch.tensor([c.label for c in clips], dtype=torch.int64),
             "fps": torch.tensor([c.fps for c in clips], dtype=torch.float64),
-            "index": torch.tensor([index for _, index in places], dtype=torch.int64),
+            "index": torch.tensor([index for _, index in chosen], dtype=torch.int64),
             "clip_id": [c.clip_id for c in clips],
             "problems": [p for c in clips for p in c.problems],
         }

@@ -11,7 +11,7 @@ from pvnet.data.clips import Skipped
 from pvnet.data.files.cache import Request, open_cache
 from pvnet.data.files.decode import VideoFacts
 from pvnet.data.files.store import CachedStore, FileStore, Store
-from pvnet.data.sampling import Place, Sampling
+from pvnet.data.sampling import Sampling, Window
 from pvnet.data.sets.videos import Crop
 
 Task = Literal["joints", "actions", "both"]
@@ -48,7 +48,7 @@ class Options:
         return min(1.0, _CROP_MARGIN * wanted)
 
 
-def place(sampling: str | None, train: bool) -> Place:
+def choose_window(sampling: str | None, train: bool) -> Window:
     """The way of sampling: as given, else random for training, centred for evaluation."""
     if sampling is None:
         return "random" if train else "center"

@@ -176,7 +176,7 @@ class VideoDataset:
         aspect = self.size[1] / self.size[0]
         box_h = min(h, w / aspect)
         x, y = w / 2, h / 2
-        draw = rng.uniform(-1, 1, 3) if self.sampling.place == "random" else np.zeros(3)
+        draw = rng.uniform(-1, 1, 3) if self.sampling.window == "random" else np.zeros(3)
         if self.crop == "person" and joints is not None and visible is not None and visible.any():
             low, high = joints[visible].min(axis=0), joints[visible].max(axis=0)
             x, y = (float(v) for v in (low + high) / 2 + 0.5)
@@ -201,7 +201,7 @@ class VideoDataset:
             "size": list(self.size),
             "frames": self.sampling.frames,
             "fps": self.sampling.fps,
-            "sampling": self.sampling.place,
+            "sampling": self.sampling.window,
             "crop": self.crop,
             "skipped": self.skipped.document(),
             **self.settings,
