@@ -206,7 +206,7 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
         max_clips=args.max_clips,
         per_clip=True,
     )
-    result.get("skipped", {}).pop("listed", None)  # the records tell how many, not which
+    result.get("left_out", {}).pop("listed", None)  # the records tell how many, not which
     # The table compares rows clip by clip.
     kept = (SCORE[args.task], BESIDE[args.task])
     per_clip = {k: v for k, v in result.pop("per_clip").items() if k in kept}

@@ -90,7 +90,7 @@ def evaluate(
     Returns:
         Every metric (`pvnet.evaluate.metrics`) with its 95 % interval over clips, and what was
         evaluated: clips, frames, scored ticks, clips left out, wiring, stages, protocol, backend;
-        `problems` of clips that cannot be read, which are left out; `skipped` videos of the data
+        `problems` of clips that cannot be read, which are left out; `left_out` videos of the data
         set (its `describe()`), if it tells of any.
         With `per_clip` also `per_clip`: metric to [sum, count] of every scored clip, in order
         (`pvnet.evaluate.metrics.difference` compares two of them).
@@ -176,8 +176,8 @@ def _wire(
 
 def _left_out_before(dataset: Dataset) -> dict[str, Any]:
     """What the data set left out when it was opened."""
-    skipped = dataset.describe().get("skipped")
-    return {} if skipped is None else {"skipped": skipped}
+    left_out = dataset.describe().get("left_out")
+    return {} if left_out is None else {"left_out": left_out}
 
 
 def _per_clip(counts: Sequence[Counts]) -> dict[str, list[list[float]]]:

@@ -32,7 +32,7 @@ def test_what_the_data_left_out_and_could_not_read_is_told(tmp_path):
         for k, batch in enumerate(plain.batches(start, rank, world)):
             yield {**batch, "problems": ["b.mp4: damaged"] if k % 2 else []}
 
-    about = {"name": "x", "skipped": {"total": 2, "counts": {"short": 2}, "listed": ["a", "b"]}}
+    about = {"name": "x", "left_out": {"total": 2, "counts": {"short": 2}, "listed": ["a", "b"]}}
     told = []
     config = small(run_steps=6, run_log_every=3)
     source = replace(plain, batches=batches, about=about)

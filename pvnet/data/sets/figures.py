@@ -226,5 +226,5 @@ def _describe(dataset: _Rendered, name: str, classes: tuple[str, ...]) -> dict[s
         "sampling": dataset.sampling.window,
         "part": "train" if dataset.train else "test",
         "seed": dataset.seed,
-        "skipped": {"total": 0, "counts": {}, "listed": []},
+        "left_out": {"total": 0, "counts": {}, "listed": []},
     }
