@@ -33,7 +33,7 @@ class Protocol:
 def frame_subsampling(graph: Graph) -> Protocol:
     """Frame subsampling at the rate that equal work per lane allows the sequential network.
 
-    A tick of the depth-parallel `graph` lasts as long as its slowest stage; a sequential network
+    A tick of the depth-parallel `graph` lasts as long as its slowest stage. A sequential network
     on one such lane is done after S = ceil(work of all stages / work of the slowest) ticks. So it
     takes a frame every S ticks and gives the result at the end of the S-th.
     """

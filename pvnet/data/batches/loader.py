@@ -22,10 +22,14 @@ _ORDER, _CLIP = 0x0D, 0xC1  # what a random state is for, so that no two meet
 class Batch(TypedDict):
     """A batch of this process.
 
-    `frames` float32 [b, 3, t, h, w] (or uint8 with raw=True); `joints` float32 [b, t, 13, 2] pixel
-    x, y of the frames (0 where unknown); `visible` bool [b, t, 13]; `label` int64 [b], -1 where
-    unknown; `fps` float64 [b], frames per second of the clips; `index` int64 [b] of the clips;
-    `clip_id` names; `problems` lines about clips that could not be read and were replaced.
+    * `frames`: float32 [b, 3, t, h, w], or uint8 with raw=True.
+    * `joints`: float32 [b, t, 13, 2], pixel x, y of the frames; 0 where unknown.
+    * `visible`: bool [b, t, 13].
+    * `label`: int64 [b], -1 where unknown.
+    * `fps`: float64 [b], frames per second of the clips.
+    * `index`: int64 [b] of the clips.
+    * `clip_id`: names.
+    * `problems`: lines about clips that could not be read and were replaced.
     """
 
     frames: torch.Tensor
@@ -56,9 +60,9 @@ def loader(
 ) -> Iterator[Batch]:
     """Batches without end.
 
-    Clip number k of the run (over all processes) is the same whatever the number of workers, the
-    number of processes and the place where the run was resumed: its index comes from (seed, epoch)
-    and its random state from (seed, epoch, index). Batch n of process r has the clips
+    Clip number k of the run (over all processes) is always the same. It depends neither on the
+    number of workers or processes nor on where the run was resumed. Its index comes from (seed,
+    epoch) and its random state from (seed, epoch, index). Batch n of process r has the clips
     n * batch * world + r * batch + (0 .. batch - 1).
 
     Args:

@@ -2,7 +2,7 @@
 
 For networks so small that reading and changing pictures on the host would take longer than training
 on them. Clip number k of a run shows the same video, window and random changes as the one of
-`pvnet.data.loader` (same seeds); only the interpolation differs: bilinear, from pictures kept a
+`pvnet.data.loader` (same seeds). Only the interpolation differs: bilinear, from pictures kept a
 little larger than the clips.
 """
 

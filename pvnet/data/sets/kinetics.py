@@ -54,9 +54,10 @@ def open_actions(
             "train" are for training and all others for evaluation, if the list has several.
         name: of the data set.
         csv: list file, see `lists.read_list`; None: every video of the tree.
-        labels: file of class names, one per line; None: the names that occur, sorted: in the whole
-            list, whatever split is asked for and whichever videos are there, so that a class has
-            one number in all of them. Lists with numbers need it, or keep the numbers as names.
+        labels: file of class names, one per line; None: the names that occur, sorted. They are
+            those of the whole list, whatever split is asked for and whichever videos are there.
+            So a class has one number in all of them. Lists with numbers need it, or keep the
+            numbers as names.
         tracks: joints by the path of the video relative to the folder, or by its stem.
 
     Raises:
