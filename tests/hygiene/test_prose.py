@@ -1,4 +1,4 @@
-"""Prose: sentences of pages and docstrings are short, and what measures them finds long ones."""
+"""Prose: sentences of pages, docstrings and headers are short; what measures finds long ones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ MEASURED = [
 ]
 # A changelog has entries, not sentences.
 PAGES = [p.relative_to(ROOT).as_posix() for p in files(".md") if p.name != "CHANGELOG.md"]
+HEADERS = [p.relative_to(ROOT).as_posix() for p in files(".hpp", ".h", ".inl")]
 MODULES = [p.relative_to(ROOT).as_posix() for p in sorted((ROOT / "pvnet").rglob("*.py"))]
 
 
@@ -58,6 +59,26 @@ def test_sentences_of_docstrings_are_short(module):
     long = [f"{module}:{s.line}: {s.words} words: {s.text}" for s in found if s.words > MOST]
     assert not long, "\n".join(long)
     assert not found or median(s.words for s in found) <= MEDIAN
+
+
+def head_of(source: str) -> str:
+    """The comment on top of a C++ file as a page, with as many lines."""
+    lines = source.splitlines()
+    end = next((i for i, line in enumerate(lines) if not line.startswith("//")), len(lines))
+    comment = [line.removeprefix("//").removeprefix(" ") for line in lines[:end]]
+    return "\n".join("" if line.startswith("SPDX") else line for line in comment)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_sentences_on_top_of_headers_are_short(header):
+    found = too_long(header, head_of((ROOT / header).read_text()))
+    assert not found, "\n".join(found)
+
+
+def test_a_long_sentence_on_top_of_a_header_is_found_with_its_line():
+    text = f"// SPDX-License-Identifier: a b c\n// Short one here. {words(20)}\n// {words(20)}.\n"
+    (found,) = too_long("a.hpp", head_of(f"{text}#pragma once\n// {words(40)}.\n"))
+    assert found.startswith("a.hpp:2: 40 words")
 
 
 def test_what_is_private_or_no_docstring_is_not_measured():
