@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of validate(). Each proves one noun of the plan from the graph, in the order below, and
-// may rely on what the parts before it have proved: that is why damage anywhere gives a refusal and
+// may rely on what the parts before it have proved. That is why damage anywhere gives a refusal and
 // never a crash. No part shares code with lower, layout, schedule or resolve, which they judge.
 #pragma once
 
