@@ -10,8 +10,8 @@
 #include "plan/lower.hpp"
 #include "plan/options.hpp"
 #include "plan/pack.hpp"
+#include "plan/proof/proof.hpp"
 #include "plan/schedule.hpp"
-#include "plan/validate.hpp"
 
 #include "plan/plan.hpp"
 

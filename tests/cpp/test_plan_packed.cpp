@@ -8,8 +8,8 @@
 #include "plan_fields.hpp"
 #include "plan_samples.hpp"
 
-#if __has_include("plan/validate.hpp")
-#include "plan/validate.hpp"
+#if __has_include("plan/proof/proof.hpp")
+#include "plan/proof/proof.hpp"
 #endif
 
 using pvnet::Plan;
@@ -49,7 +49,7 @@ TEST(plans_of_other_weights_have_another_fingerprint) {
   CHECK(of(1) != of(2));
 }
 
-#if __has_include("plan/validate.hpp")
+#if __has_include("plan/proof/proof.hpp")
 TEST(weights_packed_in_the_wrong_place_are_refused_by_compile) {
   int tried = 0;
   for (const auto& p : plans()) {

@@ -4,8 +4,8 @@
 
 #include "check.hpp"
 #include "plan/place.hpp"
+#include "plan/proof/ways.hpp"
 #include "plan/resolve.hpp"
-#include "plan/validate_ways.hpp"
 
 using namespace pvnet;
 

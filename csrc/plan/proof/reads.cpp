@@ -6,8 +6,8 @@
 #include <cstdlib>
 
 #include "plan/op_params.hpp"
-#include "plan/validate.hpp"
-#include "plan/validate_ways.hpp"
+#include "plan/proof/proof.hpp"
+#include "plan/proof/ways.hpp"
 
 namespace pvnet::proof {
 namespace {

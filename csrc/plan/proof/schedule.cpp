@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <map>
 
-#include "plan/validate.hpp"
+#include "plan/proof/proof.hpp"
 
 namespace pvnet::proof {
 namespace {

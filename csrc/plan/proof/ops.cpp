@@ -3,7 +3,7 @@
 #include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "plan/op_params.hpp"
-#include "plan/validate.hpp"
+#include "plan/proof/proof.hpp"
 
 namespace pvnet::proof {
 namespace {

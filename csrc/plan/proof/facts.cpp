@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "plan/validate.hpp"
+#include "plan/proof/proof.hpp"
 
 namespace pvnet::proof {
 namespace {

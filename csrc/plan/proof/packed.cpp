@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "backends/backend.hpp"
-#include "plan/validate.hpp"
+#include "plan/proof/proof.hpp"
 
 namespace pvnet::proof {
 namespace {

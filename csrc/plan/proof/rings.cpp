@@ -8,7 +8,7 @@
 // that exists, and a firing before the first is not read at all. So nothing is played for warm-up.
 #include <numeric>
 
-#include "plan/validate.hpp"
+#include "plan/proof/proof.hpp"
 
 namespace pvnet::proof {
 namespace {

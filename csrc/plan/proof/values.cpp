@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "backends/backend.hpp"
-#include "plan/validate.hpp"
+#include "plan/proof/proof.hpp"
 
 namespace pvnet::proof {
 namespace {

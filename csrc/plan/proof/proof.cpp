@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plan/validate.hpp"
+#include "plan/proof/proof.hpp"
 
 #include <algorithm>
 #include <numeric>
