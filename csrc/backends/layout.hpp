@@ -3,6 +3,7 @@
 // and by how weights are packed (kernel_api.hpp).
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -18,10 +19,23 @@ struct HostKernels;
 // Of the elements of a map.
 enum class Dtype : uint8_t { f32 };
 // As what the elements of a map stand for.
-enum class Domain : uint8_t { spatial };  // its pixels
+enum class Domain : uint8_t {
+  spatial,  // its pixels
+  twin,     // its pixels, a second time: tests ask for it, to prove what forms promise
+};
+
+// A firing of a node may be there in several forms, each in a Value of its own.
+struct Form {
+  Dtype dtype = Dtype::f32;
+  Domain domain = Domain::spatial;
+  auto operator<=>(const Form&) const = default;
+};
 
 constexpr int64_t element_bytes(Dtype) { return 4; }
 constexpr std::string_view to_string(Dtype d) { return d == Dtype::f32 ? "f32" : "unknown"; }
+constexpr std::string_view to_string(Domain d) {
+  return d == Domain::spatial ? "spatial" : d == Domain::twin ? "twin" : "unknown";
+}
 
 struct Layout {
   bool halo = true;  // a map carries the zeros around it that its readers' windows reach
@@ -41,6 +55,10 @@ struct Layout {
   double (*cost)(const Node& node) = nullptr;
   // The most lanes that are of use, whatever the network.
   int (*most_lanes)() = nullptr;
+
+  // In which form the reader wants what the source has computed; nullptr: as it was computed. An
+  // input is there as it came and in no other form: every stage may read it in the tick it comes.
+  Form (*form_read)(const Node& reader, const Node& source) = nullptr;
 
   // From pixel to pixel; a kernel may store as many elements.
   Size pixel_elements(int64_t channels) const {

@@ -68,7 +68,11 @@ const Backend* entry_of(const HostKernels& kernels) {
   return &*it;
 }
 
+const Backend* test_backend = nullptr;
+
 }  // namespace
+
+void set_test_backend(const Backend* entry) { test_backend = entry; }
 
 Result<const Backend*> find_backend(std::string_view name, std::string_view isa) {
   if (name == "auto" || name == "cpu") {
@@ -85,6 +89,7 @@ Result<const Backend*> find_backend(std::string_view name, std::string_view isa)
                       "\". Leave isa empty.");
   }
   if (name == "cuda") return cuda_backend();
+  if (name == "test" && isa.empty() && test_backend != nullptr) return test_backend;
   return Status(Code::invalid_argument, "[find_backend] unknown backend: got \"" +
                                             std::string(name) +
                                             "\", expected \"auto\", \"cpu\", \"ref\" or \"cuda\". "

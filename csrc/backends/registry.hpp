@@ -20,6 +20,10 @@ Result<const Backend*> find_backend(std::string_view name, std::string_view isa)
 // is missing where available is false.
 std::string describe_backends();
 
+// Tests only: what find_backend("test", "") gives; nullptr, as at first: an unknown name. No other
+// thread may look meanwhile.
+void set_test_backend(const Backend* entry);
+
 // Present in builds with CUDA kernels; this one has the refusal of no_cuda/stubs.cpp.
 Result<const Backend*> cuda_backend();
 

@@ -55,7 +55,8 @@ struct CompileOptions {
       costs;  // measured microseconds per firing by node; else the model's
 };
 
-// Where a value lives inside the memory of one batch row.
+// Where a value lives inside the memory of one batch row. A node with memory has one whose form its
+// op (or a frame) writes, and one more for every other form that is read.
 struct Value {
   int node = -1;
   Shape shape;
@@ -68,6 +69,8 @@ struct Value {
   Clock clock;
   Dtype dtype = Dtype::f32;
   Domain domain = Domain::spatial;
+
+  Form form() const { return {dtype, domain}; }
 };
 
 // A read through concat, delay and feedback nodes, which hold no memory of their own: start from a
@@ -82,9 +85,13 @@ struct Segment {
   std::vector<Hop> hops;  // first = nearest to the reader; the last one belongs to `value`
 };
 
+// Every op writes one value, and every value but those of inputs has one op. So another form of a
+// node is written by an op of its own, which reads the node's first value: lanes, levels and memory
+// then need to know nothing of forms, and no kernel writes two maps.
 struct PlanOp {
   int node = -1;
   int out_value = -1;
+  bool converts = false;  // from the first value of its node; it computes nothing
   Clock clock;
   int stage = 0;
   int group = 0;  // ops of one group depend on each other inside a tick, groups do not
