@@ -49,6 +49,7 @@ _MODULES = (
     "label",
     "models",
     "nn",
+    "nvtx",
     "ops",
     "runtime",
     "train",
