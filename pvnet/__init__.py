@@ -55,6 +55,7 @@ _MODULES = (
     "train",
     "video",
     "viz",
+    "workshop",
 )
 
 __all__ = [

@@ -17,7 +17,7 @@ PYTHON_ROWS = (
     ("files", "report"),
     ("graph", "video"),
     ("viz", "runtime"),
-    ("ops",),
+    ("ops", "workshop"),
     ("nn",),
     ("models", "cluster"),
     ("data",),
