@@ -49,11 +49,13 @@ _MODULES = (
     "label",
     "models",
     "nn",
+    "nvtx",
     "ops",
     "runtime",
     "train",
     "video",
     "viz",
+    "workshop",
 )
 
 __all__ = [

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 OnGap = Literal["keep", "reset"]
 
 TRACE_DTYPE = np.dtype(
-    [(n, np.int64) for n in ("tick", "lane", "op", "lo", "hi", "begin_ns", "end_ns")]
+    [(n, np.int64) for n in ("tick", "lane", "op", "lo", "hi", "begin_ns", "end_ns", "place")]
 )
+# What `lane` counts in an event, by its `place`.
+TRACE_PLACES = ("lane", "cuda_stream", "sm")
 
 _TICK_MADE = (
     "[Stream.tick] the tick was made before this exception came: Stream.ticks counts it, and "
@@ -228,9 +230,10 @@ class Stream:
         self._core.trace_start(capacity)
 
     def trace_stop(self) -> NDArray[Any]:
-        """Ends the recording: a structured array (tick, lane, op, lo, hi, begin_ns, end_ns).
+        """Ends the recording: a structured array of `TRACE_DTYPE`, sorted by time.
 
-        `op` is an index into `plan.ops`; tiles [lo, hi) of it ran. Sorted by time.
+        `op` is an index into `plan.ops`; tiles [lo, hi) of it ran. `place` says what `lane` counts:
+        0 lanes of the host, 1 cuda_streams, 2 multiprocessors (SMs).
         """
         events = np.ascontiguousarray(self._core.trace_stop())
         return events.view(TRACE_DTYPE).reshape(-1)
