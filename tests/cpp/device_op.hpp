@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One operation in the tables of kernels/program.h, for tests: values with random elements in the
-// memory of two rows, the same elements as f32 for the reference backend, and launches on the shim.
+// One operation in the tables of kernels/program.h, for tests. Values have random elements in the
+// memory of two rows, and the same ones as f32 for the reference backend. Launches run on the shim.
 // The second row is frozen. Whatever is not written must keep its bits.
 #pragma once
 

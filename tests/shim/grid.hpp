@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One launch of a kernel, run now or later, at once or in two parts: a launch that depends on the
-// one before by griddepcontrol may run up to its wait before that one begins.
+// One launch of a kernel, run now or later, at once or in two parts. For a launch that depends on
+// the one before by griddepcontrol may run up to its wait before that one begins.
 //
 // One Grid runs at a time, whatever thread of the process asks; Grids of any number of streams may
 // be under way.
