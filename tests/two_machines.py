@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ def two_machines() -> Iterator[str]:
     """Address of the cluster, for as long as the context lasts."""
     from ray.cluster_utils import Cluster
 
+    handler = signal.getsignal(signal.SIGTERM)  # every node sets its own in this process
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
@@ -33,6 +35,7 @@ def two_machines() -> Iterator[str]:
         yield cluster.address
     finally:
         cluster.shutdown()
+        signal.signal(signal.SIGTERM, handler)
         gc.collect()  # what it leaves behind is found here, not in another test
 
 

@@ -32,6 +32,11 @@ class Outcome:
     err: str
 
     @property
+    def words(self) -> str:
+        """What is on stdout on one line: tables break lines where a path in them is long."""
+        return " ".join(self.out.split())
+
+    @property
     def document(self) -> dict[str, Any]:
         """The one JSON document on stdout; fails if there is anything else."""
         value, end = json.JSONDecoder().raw_decode(self.out)

@@ -54,9 +54,9 @@ def test_bench_of_a_network_without_state(pvnet_cli, tmp_path):
 def test_bench_says_when_round_robin_is_impossible(pvnet_cli):
     done = pvnet_cli("bench", "--model", "par_inception", *SMALL, *QUICK)
     assert done.code == 0, done.err
-    assert "n/a (has state" in done.out
-    assert "random weights" in done.out
-    assert "peak" in done.out
+    assert "n/a (has state" in done.words
+    assert "random weights" in done.words
+    assert "peak" in done.words
 
 
 def test_nodes_that_remember_earlier_frames_are_listed():

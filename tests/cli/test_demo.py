@@ -45,7 +45,7 @@ def test_demo_prints_a_table(pvnet_process):
     done = pvnet_process("demo", "--frames", "14", "--no-files")
     assert done.code == 0, done.err
     for word in ("sequential", "pipelined", "predictive", "PCK@0.2", "ticks/s", "p99", "age"):
-        assert word in done.out
+        assert word in done.words
     assert "#" not in done.err  # no progress bar where there is no terminal
 
 

@@ -10,8 +10,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 def test_the_own_network_is_pipelined_exactly_and_predictive_early(pvnet_process):
     done = pvnet_process(program=(str(EXAMPLES / "own_network.py"),))
     assert done.code == 0, done.err
-    assert "pipelined = sequential shifted by 2 ticks, largest difference 0.0" in done.out
-    assert "predictive: 3 stages, information latency 1" in done.out
+    assert "pipelined = sequential shifted by 2 ticks, largest difference 0.0" in done.words
+    assert "predictive: 3 stages, information latency 1" in done.words
 
 
 def test_the_quickstart_runs_and_prints_its_result(pvnet_process):

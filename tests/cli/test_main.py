@@ -17,7 +17,7 @@ ERROR = re.compile(r"\[.+\] .+: got .+, expected .+\. .+\.", re.DOTALL)
 def test_help_lists_every_command(pvnet_process, module):
     done = pvnet_process("--help", program=("-m", module))
     assert done.code == 0
-    assert all(name in done.out for name in COMMANDS)
+    assert all(name in done.words for name in COMMANDS)
     assert done.err == ""
 
 
@@ -25,7 +25,7 @@ def test_help_lists_every_command(pvnet_process, module):
 def test_help_of_every_command(pvnet_cli, command):
     done = pvnet_cli(command, "--help")
     assert done.code == 0
-    assert "--json" in done.out
+    assert "--json" in done.words
 
 
 def test_version_prints_the_package_version(pvnet_cli):

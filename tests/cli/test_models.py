@@ -55,8 +55,8 @@ def test_presets_are_used(pvnet_cli):
 def test_describe_tells_latencies_and_draws(pvnet_cli, model_file, tmp_path):
     done = pvnet_cli("describe", model_file, "--stages", "3", "--wiring", "pipelined")
     assert done.code == 0, done.err
-    assert "random weights" in done.out
-    assert "information latency" in done.out
+    assert "random weights" in done.words
+    assert "information latency" in done.words
     pytest.importorskip("matplotlib")
     for name, magic in (("t.png", b"\x89PNG"), ("t.svg", b"<?xml")):
         done = pvnet_cli(

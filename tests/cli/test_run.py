@@ -53,7 +53,7 @@ def test_text_report_names_units(pvnet_cli, model_file):
     done = pvnet_cli("run", "synthetic", "--model", model_file, "--max-frames", "3")
     assert done.code == 0, done.err
     for word in ("ticks/s", "p50", "p99", "information latency", "age", "random weights"):
-        assert word in done.out
+        assert word in done.words
 
 
 def test_latest_drops_what_comes_too_fast(pvnet_cli, video_file, model_file):

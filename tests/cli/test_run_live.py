@@ -41,7 +41,7 @@ def test_a_camera_is_run_with_latest_and_a_file_with_block(pvnet_cli, model_file
     assert (asked["policy"], asked["policy_is"]) == ("block", "given")
     assert (file["policy"], file["policy_is"], file["live"]) == ("block", "default", False)
     done = pvnet_cli("run", "--model", model_file, "--max-frames", "5", video_file)
-    assert "block, default" in done.out
+    assert "block, default" in done.words
 
 
 def test_a_camera_that_comes_back_is_counted(pvnet_cli, model_file, tmp_path):
@@ -77,7 +77,7 @@ def test_a_camera_that_is_gone_for_good_ends_with_1_and_a_result(pvnet_cli, mode
         following(server, 20, server.die)
         done = pvnet_cli("run", server.url, "--model", model_file, "--reconnect-for", "0.3")
     assert done.code == 1
-    assert "is lost" in done.out
+    assert "is lost" in done.words
     assert "pvnet run: [video] the live source" in done.err
 
 

@@ -49,7 +49,7 @@ def test_run_tells_of_damaged_frames_or_leaves_them_out(
     assert (done.document["frames"], done.document["damaged_frames"]) == (frames, 14)
     assert done.document["corrupt_frames"] == 1
     done = pvnet_cli("run", damaged_file, "--model", model_file, "--damaged", how)
-    assert f"14 frames {word}" in done.out
+    assert f"14 frames {word}" in done.words
 
 
 def test_run_tells_of_jumps_of_the_time_stamps(pvnet_cli, tmp_path, model_file):
