@@ -64,3 +64,33 @@ TEST(bf16_is_near_float64) { compare<PV_BF16>("bf16"); }
 TEST(f16_is_near_float64) { compare<PV_F16>("f16"); }
 TEST(tf32_is_near_float64) { compare<PV_TF32>("tf32"); }
 TEST(f32_is_near_float64) { compare<PV_F32>("f32"); }
+
+TEST(nan_and_infinity_reach_what_reads_them_and_nothing_else) {
+  const auto run = [](auto dtype, int i) {
+    constexpr pv_dtype D = decltype(dtype)::value;
+    CaseMaker maker(77 + i);
+    const ConvCase c = maker.make<D>(i);
+    ConvRun<D> run(c, i);
+    run.use_specials();
+    const Outcome outcome = run.run(false);
+    CHECK_EQ(outcome.complaint, "");
+    CHECK(outcome.relative() <= bar(D));
+  };
+  for (int i = 0; i < 16; ++i) {
+    const int number = i % 2 == 0 ? i : i * 5 + 4;  // half of them fold the window's row
+    run(std::integral_constant<pv_dtype, PV_F32>(), number);
+    run(std::integral_constant<pv_dtype, PV_BF16>(), number);
+  }
+}
+
+TEST(bits_do_not_depend_on_the_order_of_blocks) {
+  for (int i = 0; i < 12; ++i) {
+    CaseMaker maker(5 + i);
+    const ConvCase c = maker.make<PV_BF16>(i);
+    ConvRun<PV_BF16> a(c, 9), b(c, 9);
+    a.run(false);
+    shim::seed(1234 + i);
+    b.run(i % 2 == 0);
+    CHECK(std::memcmp(a.memory().data(), b.memory().data(), a.memory().size() * 2) == 0);
+  }
+}
