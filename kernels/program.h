@@ -69,7 +69,7 @@ typedef struct pv_piece {
 } pv_piece;
 
 /* 64 bytes (PV_K_BYTES) of the channels of one read: what a convolution on tensor cores copies to
- * shared memory once and uses at kh * kw places. */
+ * shared memory once and uses at kh * kw places. c0 is a multiple of 16 bytes. */
 typedef struct pv_patch {
   int32_t read;
   int32_t value;
@@ -106,9 +106,9 @@ typedef struct pv_op {
   int32_t pixel_bytes; /* in shared memory: 64, or 8 or 16: the window's row is folded into k */
   int32_t patch_bytes, patch_buffers;
   int32_t steps_per_row, steps_per_patch; /* k-steps of PV_K_BYTES */
-  int32_t splits;                         /* of k, at borders of patches */
+  int32_t splits;   /* of k, at borders of patches; no split is empty (conv/shared_bytes.h) */
   int32_t partial0; /* first cell of partial sums: [row][tile][split] of TILE_M * TILE_N floats */
-  int32_t counter0; /* first counter: [row][tile] */
+  int32_t counter0; /* first counter: [row][tile], a tile is [y][x][c_block]; 0 between launches */
 } pv_op;
 
 enum {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -41,10 +42,14 @@ class ConvRun {
         bias_(any_numbers(c_.out_c, 0.3)),
         tables_(c_, weights_, bias_) {
     shim::seed(seed);
+    for (const float w : weights_) seen_weights_.push_back(seen(w));
     history_.resize(kCaseRows * c_.segments.size());
   }
 
   int splits() const { return tables_.op.splits; }
+  // Some elements of the maps become NaN or infinite.
+  void use_specials() { specials_ = true; }
+  const std::vector<T>& memory() const { return tables_.memory; }
 
   // Some ticks; the second row is frozen in one of them. Launches are made in two of them.
   Outcome run(bool early) {
@@ -76,7 +81,9 @@ class ConvRun {
   ConvCase c_;
   std::mt19937_64 rng_;
   std::vector<float> weights_, bias_;
+  std::vector<double> seen_weights_;
   ConvTables<D> tables_;
+  bool specials_ = false;
   int64_t ticks_[kCaseRows] = {0, 0};
   std::vector<std::vector<Map>> history_;  // [row][segment][firing]
 
@@ -100,7 +107,8 @@ class ConvRun {
       const CaseSegment& segment = c_.segments[s];
       if (!ConvTables<D>::due(segment.clock, ticks_[row])) continue;
       std::vector<Map>& maps = history_[row * c_.segments.size() + s];
-      const std::vector<float> numbers = any_numbers(size_t{1} * c_.h * c_.w * segment.channels, 1);
+      std::vector<float> numbers = any_numbers(size_t{1} * c_.h * c_.w * segment.channels, 1);
+      if (specials_) add_specials(numbers);
       maps.emplace_back();
       for (size_t i = 0; i < numbers.size(); ++i) {
         const int k = static_cast<int>(i) % segment.channels;
@@ -110,6 +118,15 @@ class ConvRun {
         pv::store(to + segment.before + k, numbers[i]);
         maps.back().push_back(seen(numbers[i]));
       }
+    }
+  }
+
+  void add_specials(std::vector<float>& numbers) {
+    const float infinity = std::numeric_limits<float>::infinity();
+    for (int i = pick(0, 3); i > 0; --i) {
+      numbers[rng_() % numbers.size()] = pick(0, 1) == 0   ? NAN
+                                         : pick(0, 1) == 0 ? infinity
+                                                           : -infinity;
     }
   }
 
@@ -166,10 +183,11 @@ class ConvRun {
             const int iy = y * c_.sh - c_.ph + ky * c_.dh, ix = x * c_.sw - c_.pw + kx * c_.dw;
             if (iy < 0 || iy >= c_.h || ix < 0 || ix >= c_.w) continue;
             const double* const pixel = &map[(size_t{1} * iy * c_.w + ix) * segment.channels];
-            for (int k = 0; k < segment.channels; ++k) {
-              const size_t at = (size_t{1} * channel * c_.in_c() + first + k) * c_.kt + tap;
-              sum += pixel[k] * seen(weights_[(at * c_.kh + ky) * c_.kw + kx]);
-            }
+            const size_t step = size_t{1} * c_.kt * c_.kh * c_.kw;  // from channel to channel
+            const double* const weight =
+                &seen_weights_[(size_t{1} * channel * c_.in_c() + first) * step +
+                               (size_t{1} * tap * c_.kh + ky) * c_.kw + kx];
+            for (int k = 0; k < segment.channels; ++k) sum += pixel[k] * weight[k * step];
           }
         }
       }
@@ -191,9 +209,15 @@ class ConvRun {
                 x = i / c_.out_c % c_.out_w();
       const T* const pixel = tables_.at(row, tables_.op.out_value, out_firing(row), y, x);
       const double got = pv::load(pixel + c_.out_before + channel);
-      if (std::isnan(got)) outcome.complaint = "an output is NaN";
+      if (std::isnan(got) && !specials_) outcome.complaint = "an output is NaN";
       if (i % stride != chosen) continue;
       const double wanted = expected(row, y, x, channel);
+      if (!std::isfinite(wanted) || !std::isfinite(got)) {
+        if (got != wanted && !(std::isnan(got) && std::isnan(wanted))) {
+          outcome.complaint = "NaN or infinity in a wrong place";
+        }
+        continue;
+      }
       outcome.error += (got - wanted) * (got - wanted);
       outcome.norm += wanted * wanted;
     }

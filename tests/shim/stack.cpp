@@ -12,6 +12,9 @@
 #if !defined(__x86_64__) && !defined(__aarch64__)
 #include <ucontext.h>
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace shim {
 namespace {
@@ -36,6 +39,9 @@ char* take_stack() {
   if (!idle.empty()) {
     char* const stack = idle.back();
     idle.pop_back();
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(stack, kStackBytes);  // frames that never returned
+#endif
     return stack;
   }
   char* const stack = static_cast<char*>(std::aligned_alloc(64, kStackBytes));
