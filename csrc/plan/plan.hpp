@@ -53,6 +53,7 @@ struct CompileOptions {
   bool fixed_lanes = false;
   std::map<std::string, double>
       costs;  // measured microseconds per firing by node; else the model's
+  std::string executor = "auto";  // cuda only: plan/executor.hpp has the names
 };
 
 // Where a value lives inside the memory of one batch row.

@@ -18,7 +18,7 @@ using fake::FakeCuda;
 namespace {
 
 // Kernels of these tests: launch number `first_tile` appends its number to a list.
-struct Recorder final : fake::Kernels {
+struct Recorder : fake::Kernels {
   struct Run final : fake::Running {
     Run(Recorder& r, int n) : recorder(r), number(n) {}
     void start() override { recorder.started.push_back(number); }
