@@ -93,8 +93,8 @@ typedef struct pv_op {
   /* In units of 16 bytes. Conv: below; plain conv: [out_c][in_c / groups][kt][kh][kw] of the
    * storage type; depthwise: [kt][kh][kw][c rounded up to 8] f32. */
   int64_t weights;
-  /* Conv: bias [out_c], rounded up to 2 and 8-byte aligned; normalize: scale [c], then shift [c].
-   */
+  /* Conv, depthwise: bias [out_c], rounded up to 2 and 8-byte aligned; normalize: scale [c], then
+   * shift [c]. */
   int64_t floats;
   int32_t tile_h, tile_w, tile_c; /* outputs of a tile: a rectangle of pixels, a run of channels */
 
@@ -157,9 +157,19 @@ typedef struct pv_request {
 
 /* In front of the outputs of a tick. */
 typedef struct pv_result {
-  int32_t not_finite; /* 1 + input * rows + row of a frame with NaN or Inf; 0: none */
-  int32_t reserved[15];
+  int32_t not_finite; /* 1 + input * rows + row of a frame with NaN or Inf, the least; 0: none */
+  int32_t found;      /* by begin, in any order; end makes not_finite of it, and 0 again */
+  int32_t reserved[14];
 } pv_result;
+
+/* Which tick it is, whatever the row. begin reads `ticks` alone and writes the rest, end the other
+ * way round: neither depends on the order of its blocks. All zero at first, as results are. */
+typedef struct pv_turn {
+  int64_t ticks;  /* made */
+  int64_t now;    /* the tick under way; its request and result are number now & 1 */
+  int32_t result; /* that the tick under way, or the last one, writes */
+  int32_t before; /* that the tick before it wrote: where outputs of frozen rows come from */
+} pv_turn;
 
 /* Where a tile ran, for traces. */
 typedef struct pv_record {
@@ -186,10 +196,10 @@ typedef struct pv_program {
   int64_t row_floats;
 
   /* Of one Stream */
-  void* memory;           /* [row][row_elements] */
-  int64_t* slots;         /* [row][read] */
-  int64_t* ticks;         /* [row]: ticks made */
-  int64_t* turn;          /* ticks made, whatever the row: which request and result are its own */
+  void* memory;   /* [row][row_elements] */
+  int64_t* slots; /* [row][read] */
+  int64_t* ticks; /* [row]: ticks made */
+  pv_turn* turn;
   pv_request requests[3]; /* 0 and 1 by turn; 2: of a caller's captured graph */
   void* results[3];
   float* partials;
@@ -203,8 +213,8 @@ typedef struct pv_program {
 typedef struct pv_call {
   int32_t first_tile; /* of `tiles`: block b runs tile first_tile + b */
   int32_t request;    /* -1: by turn; else which */
-  /* begin and end: 1: of the tick before, without counting it, for the outputs of a restored row.
-   */
+  /* begin and end: 1: of the tick before, without counting it, for the outputs of a restored row:
+   * they go where that tick's went. No request is read. */
   int32_t back;
   int32_t only_row; /* with back; -1: all rows */
 } pv_call;
