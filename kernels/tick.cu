@@ -6,10 +6,10 @@ namespace {
 
 template <pv_dtype D>
 const void* kernel_of(int kernel) {
-  if (kernel == 0) return reinterpret_cast<const void*>(&pv::begin<D>);
+  if (kernel == 0) return reinterpret_cast<const void*>(&pv::begin<pv::storage<D>>);
   if (kernel == 1) return reinterpret_cast<const void*>(&pv::tiles<D>);
-  if (kernel == 2) return reinterpret_cast<const void*>(&pv::end<D>);
-  if (kernel == 3) return reinterpret_cast<const void*>(&pv::plain_tiles<D>);
+  if (kernel == 2) return reinterpret_cast<const void*>(&pv::end<pv::storage<D>>);
+  if (kernel == 3) return reinterpret_cast<const void*>(&pv::plain_tiles<pv::storage<D>>);
   return nullptr;
 }
 

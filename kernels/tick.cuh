@@ -36,10 +36,10 @@ PV_DEVICE void record_tile(const pv_program& p, const pv_tile& tile, int number,
   p.records[i] = {begin, global_time(), tile.op, tile.row, sm_id(), number};
 }
 
-template <pv_dtype D>
+template <class T>
 PV_GLOBAL void PV_BOUNDS(PV_THREADS, 4) begin(pv_program p, pv_call call) {
   allow_next_launch();
-  begin_tick<storage<D>>(p, call);
+  begin_tick<T>(p, call);
 }
 
 // Waits, and says whether the tile is to be made: not where its operation is not due or its row
@@ -68,19 +68,19 @@ PV_GLOBAL void PV_BOUNDS(PV_THREADS, 4) tiles(pv_program p, pv_call call) {
 }
 
 // All operations by the simple kernels, whatever pv_op.plain says.
-template <pv_dtype D>
+template <class T>
 PV_GLOBAL void PV_BOUNDS(PV_THREADS, 4) plain_tiles(pv_program p, pv_call call) {
   allow_next_launch();
   const int number = call.first_tile + static_cast<int>(blockIdx.x);
   const pv_tile tile = p.tiles[number];
   if (!wait_and_ask(p, tile)) return;
-  traced(p, tile, number, [&] { plain_tile(Tile<storage<D>>(p, tile)); });
+  traced(p, tile, number, [&] { plain_tile(Tile<T>(p, tile)); });
 }
 
-template <pv_dtype D>
+template <class T>
 PV_GLOBAL void PV_BOUNDS(PV_THREADS, 4) end(pv_program p, pv_call call) {
   allow_next_launch();
-  end_tick<storage<D>>(p, call);
+  end_tick<T>(p, call);
 }
 
 }  // namespace pv
