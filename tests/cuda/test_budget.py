@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
     made = build(nvcc, tmp_path_factory.mktemp("kernels"))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"nvcc: {spent:.0f} s of CPU, library {made.library.stat().st_size / 1e6:.2f} MB")  # noqa: T201
+    print(f"nvcc: {spent:.0f} s of CPU, library {made.library.stat().st_size / 1e6:.2f} MB")
     return made
 
 
