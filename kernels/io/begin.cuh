@@ -106,7 +106,6 @@ PV_DEVICE void begin_tick(const pv_program& p, const pv_call& call) {
 #pragma unroll 1
   for (int i = thread; i < p.n_rows * p.n_reads; i += threads) {
     const int row = i / p.n_reads;
-    if (call.back != 0 && call.only_row >= 0 && call.only_row != row) continue;
     const bool writes = call.back == 0 && request.frozen[row] == 0;
     resolve(p, row, i - row * p.n_reads, p.ticks[row] - call.back, writes);
   }
