@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copy, sum or product of operands, in order. One channel may stand for all, and one pixel, too.
+#pragma once
+
+#include "../group.cuh"
+
+namespace pv {
+
+template <class T>
+PV_DEVICE Group eltwise_operand(const Tile<T>& t, int source, const Place& at) {
+  const pv_source& s = t.p.sources[source];
+  const pvnet_device_value& v = t.p.values[s.value];
+  const bool one_pixel = v.h == 1 && v.w == 1;
+  const int y = one_pixel ? 0 : at.y, x = one_pixel ? 0 : at.x;
+  const View<T> view = t.read(source);
+  if (s.c_step != 0) return load_at(view, y, x, at.c, at.n);
+  return filled(view.data == nullptr ? 0.0f : load(view.at(y, x)));
+}
+
+template <class T>
+PV_DEVICE Group eltwise_group(const Tile<T>& t, const pv_piece& piece, const Place& at) {
+  Group g = filled(0.0f);
+#pragma unroll 1
+  for (int k = 0; k < piece.n_sources; ++k) {
+    const Group a = eltwise_operand(t, piece.source0 + k, at);
+#pragma unroll
+    for (int i = 0; i < kGroup; ++i) {
+      const float both = t.op.variant == PV_MUL ? g.v[i] * a.v[i] : g.v[i] + a.v[i];
+      g.v[i] = k == 0 ? a.v[i] : both;
+    }
+  }
+  return g;
+}
+
+}  // namespace pv

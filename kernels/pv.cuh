@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything of the machine that a kernel uses. nvcc and NVRTC: instructions. With PV_SHIM: the
+// same names for a host compiler (tests/shim/device.hpp).
+#pragma once
+
+#include "program.h"
+
+#ifdef PV_SHIM
+#include "shim/device.hpp"
+#else
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#define PV_GLOBAL __global__
+#define PV_DEVICE __device__ __forceinline__
+#define PV_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
+// The launch's shared memory, and arrays of a kernel's own.
+#define PV_SMEM(name) extern __shared__ __align__(128) char name[]
+#define PV_SHARED(type, name, count) __shared__ type name[count]
+
+namespace pv {
+
+typedef __nv_bfloat16 bf16;
+typedef __half f16;
+
+PV_DEVICE void sync() { __syncthreads(); }
+PV_DEVICE void fence() { __threadfence(); }
+
+// A launch that depends on the one before by griddepcontrol may have begun early. No such thing
+// before sm_90.
+PV_DEVICE void wait_previous_launch() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+PV_DEVICE void allow_next_launch() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// 16 or 8 bytes to shared memory, of which the first `valid` come from `from` and the others are
+// zero. valid == 0: `from` is not read. They have landed when the thread has waited for their
+// group.
+PV_DEVICE uint32_t shared_address(const void* p) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+PV_DEVICE void copy16(void* to, const void* from, int valid) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
+               "r"(valid)
+               : "memory");
+}
+PV_DEVICE void copy8(void* to, const void* from, int valid) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared_address(to)), "l"(from),
+               "r"(valid)
+               : "memory");
+}
+PV_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+// All but the newest groups.
+template <int Groups>
+PV_DEVICE void wait_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(Groups) : "memory");
+}
+
+// Four matrices of 8 rows of 16 bytes; lane i has the address of row i % 8 of matrix i / 8.
+PV_DEVICE void load_matrices(uint32_t (&r)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(shared_address(row))
+               : "memory");
+}
+
+#define PV_MMA(shape, types)                                                          \
+  asm volatile("mma.sync.aligned." shape ".row.col.f32." types                        \
+               ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                       \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
+
+// 16 x 8 sums, 32 bytes of k.
+template <pv_dtype D>
+PV_DEVICE void multiply_one(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  if constexpr (D == PV_BF16) {
+    PV_MMA("m16n8k16", "bf16.bf16");
+  } else if constexpr (D == PV_F16) {
+    PV_MMA("m16n8k16", "f16.f16");
+  } else {
+    PV_MMA("m16n8k8", "tf32.tf32");
+  }
+}
+#undef PV_MMA
+
+PV_DEVICE uint32_t round_tf32(uint32_t x) {
+  uint32_t r;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(__uint_as_float(x)));
+  return r;
+}
+// What is left of x beside its tf32; nothing of an infinite one.
+PV_DEVICE uint32_t rest_tf32(uint32_t x, uint32_t tf32) {
+  const float rest = __uint_as_float(x) - __uint_as_float(tf32);
+  return x == tf32 ? 0u : round_tf32(__float_as_uint(rest));
+}
+
+// d[i][j] += a[i] * b[j], 16 x 8 sums each; b[j] are two registers of b[j / 2]. PV_F32: a product
+// is three of tf32: rest * whole, whole * rest, whole * whole. PV_TF32: b is rounded already.
+template <pv_dtype D>
+PV_DEVICE void multiply(float (&d)[2][4][4], const uint32_t (&a)[2][4], const uint32_t (&b)[2][4]) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    uint32_t whole[4], rest[4];
+#pragma unroll
+    for (int r = 0; r < 4; ++r) {
+      whole[r] = D == PV_F32 || D == PV_TF32 ? round_tf32(a[i][r]) : a[i][r];
+      rest[r] = D == PV_F32 ? rest_tf32(a[i][r], whole[r]) : 0u;
+    }
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      uint32_t column[2] = {b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]};
+      if constexpr (D == PV_F32) {
+        const uint32_t high[2] = {round_tf32(column[0]), round_tf32(column[1])};
+        const uint32_t low[2] = {rest_tf32(column[0], high[0]), rest_tf32(column[1], high[1])};
+        multiply_one<D>(d[i][j], rest, high);
+        multiply_one<D>(d[i][j], whole, low);
+        column[0] = high[0], column[1] = high[1];
+      }
+      multiply_one<D>(d[i][j], whole, column);
+    }
+  }
+}
+
+PV_DEVICE float shuffle_xor(float x, int mask) { return __shfl_xor_sync(0xffffffffu, x, mask); }
+
+PV_DEVICE int atomic_add(int* p, int x) { return atomicAdd(p, x); }
+PV_DEVICE int atomic_max(int* p, int x) { return atomicMax(p, x); }
+// Sums that blocks hand to each other: between store and load a fence, an atomic, a fence.
+PV_DEVICE void store_shared_sum(float* p, float x) { __stcg(p, x); }
+PV_DEVICE float load_shared_sum(const float* p) { return __ldcg(p); }
+
+// Nanoseconds of the device's clock.
+PV_DEVICE int64_t global_time() {
+  int64_t t;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
+  return t;
+}
+PV_DEVICE int sm_id() {
+  int id;
+  asm volatile("mov.u32 %0, %%smid;" : "=r"(id));
+  return id;
+}
+
+// One rounding, or two: never as the compiler likes.
+PV_DEVICE float fma_f32(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+PV_DEVICE float mul_f32(float a, float b) { return __fmul_rn(a, b); }
+PV_DEVICE uint32_t bits_of(float x) { return __float_as_uint(x); }
+PV_DEVICE float float_of(uint32_t x) { return __uint_as_float(x); }
+
+// Elements in memory; numbers in registers are f32.
+PV_DEVICE float load(const float* p) { return *p; }
+PV_DEVICE float load(const bf16* p) { return __bfloat162float(*p); }
+PV_DEVICE float load(const f16* p) { return __half2float(*p); }
+PV_DEVICE void store(float* p, float x) { *p = x; }
+PV_DEVICE void store(bf16* p, float x) { *p = __float2bfloat16_rn(x); }
+PV_DEVICE void store(f16* p, float x) { *p = __float2half_rn(x); }
+
+PV_DEVICE float2 unpack(uint32_t word, bf16) {
+  return make_float2(__uint_as_float(word << 16), __uint_as_float(word & 0xffff0000u));
+}
+PV_DEVICE float2 unpack(uint32_t word, f16) {
+  float2 two;
+  asm("{.reg .b16 lo, hi;\n mov.b32 {lo, hi}, %2;\n cvt.f32.f16 %0, lo;\n cvt.f32.f16 %1, hi;}"
+      : "=f"(two.x), "=f"(two.y)
+      : "r"(word));
+  return two;
+}
+PV_DEVICE uint32_t pack(float lo, float hi, bf16) {
+  return static_cast<uint32_t>(__bfloat16_as_ushort(__float2bfloat16_rn(lo))) |
+         static_cast<uint32_t>(__bfloat16_as_ushort(__float2bfloat16_rn(hi))) << 16;
+}
+PV_DEVICE uint32_t pack(float lo, float hi, f16) {
+  return static_cast<uint32_t>(__half_as_ushort(__float2half_rn(lo))) |
+         static_cast<uint32_t>(__half_as_ushort(__float2half_rn(hi))) << 16;
+}
+
+// 8 elements, 16-byte aligned.
+PV_DEVICE void load8(float (&x)[8], const float* p) {
+  const float4 a = reinterpret_cast<const float4*>(p)[0], b = reinterpret_cast<const float4*>(p)[1];
+  x[0] = a.x, x[1] = a.y, x[2] = a.z, x[3] = a.w;
+  x[4] = b.x, x[5] = b.y, x[6] = b.z, x[7] = b.w;
+}
+template <class T>
+PV_DEVICE void load8(float (&x)[8], const T* p) {
+  const uint4 words = *reinterpret_cast<const uint4*>(p);
+  const float2 a = unpack(words.x, T()), b = unpack(words.y, T());
+  const float2 c = unpack(words.z, T()), d = unpack(words.w, T());
+  x[0] = a.x, x[1] = a.y, x[2] = b.x, x[3] = b.y;
+  x[4] = c.x, x[5] = c.y, x[6] = d.x, x[7] = d.y;
+}
+PV_DEVICE void store8(float* p, const float (&x)[8]) {
+  reinterpret_cast<float4*>(p)[0] = make_float4(x[0], x[1], x[2], x[3]);
+  reinterpret_cast<float4*>(p)[1] = make_float4(x[4], x[5], x[6], x[7]);
+}
+template <class T>
+PV_DEVICE void store8(T* p, const float (&x)[8]) {
+  *reinterpret_cast<uint4*>(p) = make_uint4(pack(x[0], x[1], T()), pack(x[2], x[3], T()),
+                                            pack(x[4], x[5], T()), pack(x[6], x[7], T()));
+}
+
+}  // namespace pv
+#endif
+
+namespace pv {
+
+PV_DEVICE bool aligned16(const void* p) { return (reinterpret_cast<uintptr_t>(p) & 15) == 0; }
+
+template <pv_dtype D>
+struct Storage {
+  typedef float type;
+};
+template <>
+struct Storage<PV_F16> {
+  typedef f16 type;
+};
+template <>
+struct Storage<PV_BF16> {
+  typedef bf16 type;
+};
+// What the elements of a map are.
+template <pv_dtype D>
+using storage = typename Storage<D>::type;
+
+}  // namespace pv
