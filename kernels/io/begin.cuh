@@ -48,7 +48,8 @@ PV_DEVICE bool write_pixel(const pv_frame& frame, const float* scale, int y, int
                           static_cast<int64_t>(x) * channels;
 #pragma unroll 1
     for (int c = 0; c < channels; ++c) {
-      store(to + c, fma_f32(static_cast<float>(from[c]), scale[c], scale[channels + c]));
+      const float v = static_cast<float>(from[c]);
+      store(to + c, fma_f32(v, load(scale + c), load(scale + channels + c)));
     }
     return true;
   }
@@ -56,7 +57,7 @@ PV_DEVICE bool write_pixel(const pv_frame& frame, const float* scale, int y, int
       static_cast<const float*>(frame.data) + y * frame.strides[1] + x * frame.strides[2];
 #pragma unroll 1
   for (int c = 0; c < channels; ++c) {
-    const float v = from[c * frame.strides[0]];
+    const float v = load(from + c * frame.strides[0]);
     finite = finite && is_finite(v);
     store(to + c, v);
   }

@@ -14,7 +14,7 @@ template <class T>
 PV_DEVICE void write_piece(const pv_program& p, const pv_output& output, const pv_piece& piece,
                            int row, float* to, int thread, int threads) {
   const pv_source source = p.sources[piece.source0];
-  const pvnet_device_value& v = p.values[source.value];
+  const pvnet_device_value& value = p.values[source.value];
   const int64_t slot = p.slots[static_cast<int64_t>(row) * p.n_reads + source.read];
   const T* const map = static_cast<const T*>(p.memory) + row * p.row_elements + slot + source.c0;
   const int pixels = output.h * output.w;
@@ -22,8 +22,8 @@ PV_DEVICE void write_piece(const pv_program& p, const pv_output& output, const p
   for (int i = thread; i < piece.channels * pixels; i += threads) {
     const int c = i / pixels, pixel = i - c * pixels;
     const int y = pixel / output.w, x = pixel - y * output.w;
-    to[static_cast<int64_t>(piece.c0) * pixels + i] =
-        slot < 0 ? 0.0f : load(map + y * v.row_stride + x * v.pixel_stride + c);
+    const float v = slot < 0 ? 0.0f : load(map + y * value.row_stride + x * value.pixel_stride + c);
+    store(to + static_cast<int64_t>(piece.c0) * pixels + i, v);
   }
 }
 
@@ -76,7 +76,7 @@ PV_DEVICE void end_tick(const pv_program& p, const pv_call& call) {
     } else if (before != number) {
       const float* const from = outputs_of(p, before, row);
 #pragma unroll 1
-      for (int64_t i = thread; i < p.row_floats; i += threads) to[i] = from[i];
+      for (int64_t i = thread; i < p.row_floats; i += threads) store(to + i, load(from + i));
     }
   }
   if (thread == 0) count_tick(p, request, now, result_of(p, number));

@@ -74,7 +74,7 @@ template <class T>
 PV_DEVICE float plain_normalize(const Tile<T>& t, const Output& out) {
   const float* scale = t.p.floats + t.op.floats;
   const float v = read_or_zero(t.read(out.piece.source0), out.y, out.x, out.c - out.piece.c0);
-  return fma_f32(v, scale[out.c], scale[t.op.out_c + out.c]);
+  return fma_f32(v, load(scale + out.c), load(scale + t.op.out_c + out.c));
 }
 
 // Calls f(value) for every channel of the pixel.

@@ -66,7 +66,7 @@ PV_DEVICE float plain_weight(const Tile<T>& t, int c, int i, int tap, int ky, in
   const char* start = static_cast<const char*>(t.p.weights) + op.weights * 16;
   const int64_t place = (static_cast<int64_t>(tap) * op.kh + ky) * op.kw + kx;
   if (op.kind == PV_DEPTHWISE) {
-    return reinterpret_cast<const float*>(start)[place * ((op.out_c + 7) / 8 * 8) + c];
+    return load(reinterpret_cast<const float*>(start) + place * ((op.out_c + 7) / 8 * 8) + c);
   }
   const int64_t row = static_cast<int64_t>(c) * (op.in_c / op.groups) + i;
   return load(reinterpret_cast<const T*>(start) + row * op.kt * op.kh * op.kw + place);
@@ -78,7 +78,7 @@ PV_DEVICE float plain_conv(const Tile<T>& t, const Output& out) {
   const int groups = op.kind == PV_DEPTHWISE ? op.out_c : op.groups;
   const int per_group = op.in_c / groups;
   const int lo = out.c / (op.out_c / groups) * per_group, hi = lo + per_group;
-  float sum = t.p.floats[op.floats + out.c];
+  float sum = load(t.p.floats + op.floats + out.c);
   for_window(t, out, [&](int tap, int ky, int kx, int y, int x) {
 #pragma unroll 1
     for (int i = 0; i < op.n_pieces; ++i) {

@@ -9,7 +9,9 @@
 #include <numeric>
 #include <vector>
 
+#include "check.hpp"
 #include "kernel_maps.hpp"
+#include "kernels/pv.cuh"
 #include "shim/launch.hpp"
 
 namespace pvnet::test {
@@ -104,10 +106,7 @@ class DeviceOp {
     p.weights = f32_weights.empty() ? static_cast<const void*>(weights.data()) : f32_weights.data();
     p.n_reads = n_reads, p.n_rows = kRows, p.row_elements = static_cast<int64_t>(before.size());
     p.memory = memory_.data(), p.slots = slots.data();
-    int n_records = 0;
-    p.records = records.empty() ? nullptr : records.data();
-    p.n_records = &n_records, p.max_records = static_cast<int>(records.size());
-    pv_shim_launch(kernel, D, p, {0, -1, 0, -1}, static_cast<int>(tiles.size()), 0);
+    launch(kernel, p, static_cast<int>(tiles.size()));
     std::vector<float> out = outputs();
     CHECK(same_elements(memory_.data() + before.size(), before));
     memory_.resize(before.size());
@@ -120,6 +119,20 @@ class DeviceOp {
   std::vector<pvnet_device_value> values_;
   std::vector<int64_t> slots_;
   std::vector<T> memory_;
+
+  void launch(Kernel kernel, pv_program& p, int n_tiles) {
+    int n_records = 0;
+    p.records = records.empty() ? nullptr : records.data();
+    p.n_records = &n_records, p.max_records = static_cast<int>(records.size());
+    const bool f32 = !f32_weights.empty();
+    // All that a kernel may touch.
+    const shim::Range of_memory(memory_.data(), memory_.size() * sizeof(T));
+    const shim::Range of_weights(
+        p.weights, f32 ? f32_weights.size() * sizeof(float) : weights.size() * sizeof(T));
+    const shim::Range of_floats(floats.data(), floats.size() * sizeof(float));
+    const shim::Range of_count(&n_records, sizeof(n_records));
+    pv_shim_launch(kernel, D, p, {0, -1, 0, -1}, n_tiles, 0);
+  }
 
   static T canary() {
     T stored;

@@ -4,6 +4,7 @@
 // the fast ones give the same bits in any tile.
 #include "check.hpp"
 #include "device_op.hpp"
+#include "kernels/activation.cuh"
 
 using namespace pvnet;
 using namespace pvnet::test;
@@ -101,13 +102,13 @@ void check_softmax(int specials) {
 
 TEST(device_global_pools_are_the_references) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 15; ++i) check_global_pool<dtype.value>(i % 3);
+    for (int i = 0; i < 45; ++i) check_global_pool<dtype.value>(i % 3);
   });
 }
 
 TEST(device_softmax_is_the_references) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 15; ++i) check_softmax<dtype.value>(i % 3);
+    for (int i = 0; i < 45; ++i) check_softmax<dtype.value>(i % 3);
   });
 }
 

@@ -67,7 +67,7 @@ struct Run {
 
 TEST(outputs_are_the_frames_that_their_reads_find) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < 20; ++i) {
       Run<dtype.value> run;
       for (int tick = 0; tick < 9; ++tick) run.tick(-1);
     }
@@ -75,7 +75,7 @@ TEST(outputs_are_the_frames_that_their_reads_find) {
 }
 
 TEST(a_captured_graph_has_a_request_and_a_result_of_its_own) {
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < 20; ++i) {
     Run<PV_F32> run;
     for (int tick = 0; tick < 9; ++tick) run.tick(pick(0, 1) == 0 ? 2 : -1);
   }
@@ -83,7 +83,7 @@ TEST(a_captured_graph_has_a_request_and_a_result_of_its_own) {
 
 TEST(the_tick_before_is_shown_again_for_restored_rows) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 5; ++i) {
+    for (int i = 0; i < 15; ++i) {
       Run<dtype.value> run;
       for (int tick = pick(0, 4); tick > 0; --tick) run.tick(-1);
       const pv_turn turn = run.io.turn;

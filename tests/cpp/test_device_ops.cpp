@@ -259,36 +259,36 @@ void check_depthwise(int specials) {
 
 TEST(device_pools_are_the_references) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 18; ++i) check_pool<dtype.value>(i % 3);
+    for (int i = 0; i < 60; ++i) check_pool<dtype.value>(i % 3);
   });
 }
 
 TEST(device_eltwise_is_the_references) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 24; ++i) check_eltwise<dtype.value>(i % 3);
+    for (int i = 0; i < 72; ++i) check_eltwise<dtype.value>(i % 3);
   });
 }
 
 TEST(device_upsampling_is_the_references) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 18; ++i) check_upsample<dtype.value>(i % 3);
+    for (int i = 0; i < 60; ++i) check_upsample<dtype.value>(i % 3);
   });
 }
 
 TEST(device_normalisation_is_the_references) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 9; ++i) check_normalize<dtype.value>(i % 3);
+    for (int i = 0; i < 30; ++i) check_normalize<dtype.value>(i % 3);
   });
 }
 
 TEST(device_depthwise_convolutions_are_the_references) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 18; ++i) check_depthwise<dtype.value>(i % 3);
+    for (int i = 0; i < 60; ++i) check_depthwise<dtype.value>(i % 3);
   });
 }
 
 TEST(device_plain_convolutions_are_the_references) {
   for_dtypes([](auto dtype) {
-    for (int i = 0; i < 18; ++i) check_conv<dtype.value>(i % 3);
+    for (int i = 0; i < 60; ++i) check_conv<dtype.value>(i % 3);
   });
 }

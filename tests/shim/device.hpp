@@ -12,7 +12,8 @@
 #include "number.hpp"
 #include "tensor.hpp"
 
-#define PV_GLOBAL inline
+// In a program with the device's kernels, too, neither is to be taken for the other.
+#define PV_GLOBAL static
 #define PV_DEVICE inline
 #define PV_BOUNDS(threads, blocks)
 #define PV_SMEM(name) char* const name = ::shim::block->shared()
