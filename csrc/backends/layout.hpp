@@ -16,7 +16,7 @@ struct ConvShape;
 struct HostKernels;
 
 // Of the elements of a map.
-enum class Dtype : uint8_t { f32 };
+enum class Dtype : uint8_t { f32, tf32, f16, bf16 };
 // As what the elements of a map stand for.
 enum class Domain : uint8_t { spatial };  // its pixels
 

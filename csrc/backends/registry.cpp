@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backends/cuda/device.hpp"
 #include "backends/kernel_api.hpp"
 #include "host/cpus.hpp"
 
@@ -11,6 +12,7 @@ namespace pvnet {
 namespace {
 
 constexpr std::array<const char*, 4> kIsas = {"avx512", "avx2", "neon", "scalar"};
+constexpr std::array<const char*, 2> kCudaIsas = {"sm80", "plain"};  // of users
 
 // The messages are our own text: only quotes and backslashes need escaping.
 std::string quoted(std::string_view text) {
@@ -68,6 +70,12 @@ const Backend* entry_of(const HostKernels& kernels) {
   return &*it;
 }
 
+Result<const Backend*> cuda_entry(std::string_view isa) {
+  auto device = cuda::find_device(isa);
+  if (!device.ok()) return device.status();
+  return Status(Code::internal, "no entry yet");
+}
+
 }  // namespace
 
 Result<const Backend*> find_backend(std::string_view name, std::string_view isa) {
@@ -84,7 +92,7 @@ Result<const Backend*> find_backend(std::string_view name, std::string_view isa)
                       std::string(isa) + "\", expected \"\" or \"" + ref_kernels().isa +
                       "\". Leave isa empty.");
   }
-  if (name == "cuda") return cuda_backend();
+  if (name == "cuda") return cuda_entry(isa);
   return Status(Code::invalid_argument, "[find_backend] unknown backend: got \"" +
                                             std::string(name) +
                                             "\", expected \"auto\", \"cpu\", \"ref\" or \"cuda\". "
@@ -99,8 +107,11 @@ std::string describe_backends() {
     out += entry("cpu", isa, available ? "" : why) + ", ";
   }
   out += entry("ref", ref_kernels().isa, "") + ", ";
-  const Result<const Backend*> cuda = cuda_backend();
-  return out + entry("cuda", "", cuda.status().message()) + "]";
+  for (const char* isa : kCudaIsas) {
+    const Status status = cuda::find_device(isa).status();
+    out += entry("cuda", isa, status.message()) + (isa == kCudaIsas.back() ? "]" : ", ");
+  }
+  return out;
 }
 
 }  // namespace pvnet

@@ -20,7 +20,4 @@ Result<const Backend*> find_backend(std::string_view name, std::string_view isa)
 // is missing where available is false.
 std::string describe_backends();
 
-// Present in builds with CUDA kernels; this one has the refusal of no_cuda/stubs.cpp.
-Result<const Backend*> cuda_backend();
-
 }  // namespace pvnet

@@ -19,6 +19,9 @@
 namespace pvnet {
 
 struct Backend;   // csrc/backends/backend.hpp
+namespace device {
+struct Program;
+}
 struct OpParams;  // csrc/plan/op_params.hpp: what a kernel call needs besides pointers
 
 // 64-byte aligned bytes, zeroed.
@@ -144,6 +147,7 @@ class Plan {
   AlignedBytes packed;                 // packed weights of all ops
   int64_t state_bytes = 0;             // per batch row
   int64_t scratch_bytes = 0;           // per batch row
+  std::shared_ptr<const device::Program> device;
   uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op
 

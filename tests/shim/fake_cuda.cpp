@@ -128,10 +128,10 @@ ErrorCode FakeCuda::give_back(void* memory, bool pinned) {
   if (it == memory_.end() || it->second.pinned != pinned) {
     return refuse("memory is given back that was not allocated");
   }
-  if (pinned) {
-    pool_.check_unused(memory, it->second.size);
-  }
+  // What a device that has failed still had to do is void.
+  const bool failed = fail_from_then_on_ && calls_ > fail_at_;
   pool_.run_all();  // as cudaFree waits
+  if (pinned) pool_.forget(memory, it->second.size, !failed);
   if (!pinned) kernels_.memory_removed(memory);
   memory_.erase(it);
   return kSuccess;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/cuda/machine.hpp"
@@ -38,6 +39,10 @@ class FakeCuda final : public Machine {
   // The call number `call` from now on (the first is 0) fails, or it and all later ones.
   void fail(int64_t call, ErrorCode code, bool from_then_on = false);
   void fail_never() { fail(-1, kSuccess); }
+  // The wait number `wait` of every part of a tick does nothing; parts take turns. -1: none.
+  void leave_out(int part, int wait) { left_out_ = {part, wait}; }
+  // The most waits that a part has had since the last call of this.
+  int most_waits(int part);
   int64_t calls() const { return calls_; }  // that may fail, since the last fail()
   DeviceFacts facts{"fake", 9, 0, 4, int64_t{1} << 30, true, true};
   int devices = 1;
@@ -141,6 +146,8 @@ class FakeCuda final : public Machine {
   size_t started_ = 0;
   int64_t host_ns_ = 0;  // a clock that every call moves on
   bool in_tick_ = false;
+  int part_ = 1, waits_ = 0, most_waits_[2] = {};
+  std::pair<int, int> left_out_ = {-1, -1};
   CudaStream main_ = nullptr;
   std::vector<PiecePtr> of_tick_;  // its kernels
 };

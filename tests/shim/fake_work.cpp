@@ -157,13 +157,13 @@ void Pool::see(const PiecePtr& piece) {
   });
 }
 
-void Pool::check_unused(const void* memory, size_t bytes) {
-  for (const PiecePtr& p : unseen_) {
+void Pool::forget(const void* memory, size_t bytes, bool checks) {
+  std::erase_if(unseen_, [&](const PiecePtr& p) {
     const void* host = p->from_host ? p->work.from : p->work.to;
-    if (overlap(host, p->work.bytes, memory, bytes)) {
-      report_("pinned memory was given back while a copy was under way");
-    }
-  }
+    if (!overlap(host, p->work.bytes, memory, bytes)) return false;
+    if (checks) report_("pinned memory was given back while a copy was under way");
+    return true;
+  });
 }
 
 bool is_before(const PiecePtr& piece, const PiecePtr& last) {

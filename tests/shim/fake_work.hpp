@@ -84,8 +84,8 @@ class Pool {
   void run_all();
   // The host learns that this, and all in front of it, is done.
   void see(const PiecePtr& piece);
-  // The host gives memory back: nothing may be under way to or from it.
-  void check_unused(const void* memory, size_t bytes);
+  // The host gives memory back. checks: nothing may be under way to or from it.
+  void forget(const void* memory, size_t bytes, bool checks);
 
  private:
   void run(Piece& piece);

@@ -11,8 +11,8 @@ namespace pvnet::cuda {
 namespace {
 
 constexpr const char* kWhere = "Stream.create";
-constexpr ExecutorKind kCandidates[] = {ExecutorKind::packed, ExecutorKind::wave,
-                                        ExecutorKind::group,  ExecutorKind::graph,
+constexpr ExecutorKind kCandidates[] = {ExecutorKind::packed,  ExecutorKind::wave,
+                                        ExecutorKind::group,   ExecutorKind::graph,
                                         ExecutorKind::streams, ExecutorKind::serial};
 constexpr int kWarmTicks = 3, kTimedTicks = 10;
 

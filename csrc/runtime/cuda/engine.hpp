@@ -78,10 +78,10 @@ class CudaEngine final : public Engine {
   OwnedStream compute_, up_, down_;
   Turn turns_[kRequests];
   std::unique_ptr<Executor> executor_;
-  int64_t turn_ = 0;  // ticks enqueued; that of the device once they have run
-  int result_ = 0;    // number of the last tick's
-  mutable bool fetched_ = true;      // its copy is under way, or there
-  CudaStream last_ = nullptr;        // where the last tick was enqueued
+  int64_t turn_ = 0;             // ticks enqueued; that of the device once they have run
+  int result_ = 0;               // number of the last tick's
+  mutable bool fetched_ = true;  // its copy is under way, or there
+  CudaStream last_ = nullptr;    // where the last tick was enqueued
   bool captured_ = false;
   mutable Status failure_;  // of the device, or of a tick that was half enqueued
 

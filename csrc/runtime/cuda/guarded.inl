@@ -5,8 +5,8 @@ template <class F>
 Status CudaEngine::guarded(const char* where, F&& work) const {
   PVNET_TRY(failure_);
   const DeviceScope scope(device_);
-  PVNET_TRY(scope.status(where));
-  Status status = work();
+  Status status = scope.status(where);
+  if (status.ok()) status = work();
   return status.ok() ? status : find_failure(status, where);
 }
 

@@ -37,8 +37,8 @@ KernelLaunch Launcher::kernel(Kernel kernel, const pv_call& call, int64_t thread
   launch.dtype = resident_->host().dtype;
   launch.program = program_;
   launch.call = call;
-  launch.blocks = static_cast<int>(
-      std::clamp<int64_t>(blocks, 1, std::max(1, device_.facts.multiprocessors)));
+  launch.blocks =
+      static_cast<int>(std::clamp<int64_t>(blocks, 1, std::max(1, device_.facts.multiprocessors)));
   return launch;
 }
 

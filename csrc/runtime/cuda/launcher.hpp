@@ -7,9 +7,6 @@
 
 namespace pvnet::cuda {
 
-constexpr int kByTurn = -1;  // a tick reads the request of its turn
-constexpr int kCapturedRequest = 2;  // or that of a captured graph
-
 class Launcher {
  public:
   Launcher(const Device& device, std::shared_ptr<const Resident> resident,

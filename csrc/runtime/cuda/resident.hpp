@@ -15,6 +15,9 @@
 
 namespace pvnet::cuda {
 
+constexpr int kByTurn = -1;          // a tick reads the request of its turn
+constexpr int kCapturedRequest = 2;  // or that of a captured graph
+
 // A launch list and where its tiles begin among those of the program.
 struct ResidentList {
   device::LaunchList list;

@@ -33,9 +33,10 @@ std::unique_ptr<Executor> serial_executor(const Launcher& launcher) {
 }
 
 Result<std::unique_ptr<Executor>> make_executor(ExecutorKind kind, const Launcher& launcher) {
-  std::unique_ptr<Executor> executor = kind == ExecutorKind::serial    ? serial_executor(launcher)
-                                       : kind == ExecutorKind::streams ? streams_executor(launcher)
-                                                                       : graph_executor(kind, launcher);
+  std::unique_ptr<Executor> executor = kind == ExecutorKind::serial ? serial_executor(launcher)
+                                       : kind == ExecutorKind::streams
+                                           ? streams_executor(launcher)
+                                           : graph_executor(kind, launcher);
   PVNET_TRY(executor->prepare());
   return executor;
 }

@@ -12,7 +12,7 @@
 
 namespace pvnet::cuda {
 
-constexpr int kTurns = 2;        // requests and results of host ticks, by turn
+constexpr int kTurns = 2;  // requests and results of host ticks, by turn
 
 constexpr int kRequests = 3;
 

@@ -68,8 +68,9 @@ std::vector<TraceEvent> CudaEngine::trace_stop() {
     const Status status = guarded("Stream.trace_stop", [&] { return collect_trace(); });
     if (!status.ok()) failure_ = status;  // told by the next call
     trace_->running = false;
-    std::stable_sort(trace_->events.begin(), trace_->events.end(),
-                     [](const TraceEvent& a, const TraceEvent& b) { return a.begin_ns < b.begin_ns; });
+    std::stable_sort(
+        trace_->events.begin(), trace_->events.end(),
+        [](const TraceEvent& a, const TraceEvent& b) { return a.begin_ns < b.begin_ns; });
   }
   return trace_->events;
 }
