@@ -33,7 +33,8 @@ Status check_options(const CompileOptions& o) {
   return {};
 }
 
-Status check_dtype(const Backend& backend, const std::string& dtype) {
+Status check_dtype(const Backend& backend, std::string& dtype) {
+  if (dtype == "fp16") dtype = to_string(Dtype::f16);
   std::string known;
   for (const Dtype d : backend.layout.dtypes) {
     if (to_string(d) == dtype) return {};

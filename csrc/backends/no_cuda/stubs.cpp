@@ -5,7 +5,7 @@
 
 namespace pvnet {
 
-Result<const Backend*> cuda_backend() {
+Status cuda_machine(std::string_view) {
   return Status(Code::unsupported,
                 "[find_backend] this build has no CUDA kernels: got backend=\"cuda\", expected "
                 "\"auto\", \"cpu\" or \"ref\". Use backend=\"cpu\", or install a version of pvnet "
