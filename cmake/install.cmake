@@ -11,6 +11,11 @@ install(FILES "${PROJECT_SOURCE_DIR}/csrc/include/pvnet/pvnet.h"
               "${PROJECT_SOURCE_DIR}/csrc/include/pvnet/pvnet.hpp"
         DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/pvnet")
 
+if(DEFINED SKBUILD) # sources of kernels, for those who compile their own (pvnet.workshop)
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/kernels/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/pvnet/kernels"
+          FILES_MATCHING PATTERN "*.h" PATTERN "*.cuh" PATTERN "*.cu")
+endif()
+
 set(pvnet_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/pvnet")
 install(EXPORT pvnetTargets NAMESPACE pvnet:: DESTINATION "${pvnet_package_dir}")
 configure_package_config_file(

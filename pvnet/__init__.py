@@ -1,7 +1,7 @@
 """pvnet: deep networks on live video, depth-parallel.
 
-In one tick every stage of the network works on a different frame, so that, given lanes enough, a
-tick costs as much as the slowest stage, not as much as the whole depth. Start with `pvnet.Graph`,
+In one tick every stage of the network works on a different frame. So, given lanes enough, a tick
+costs as much as the slowest stage, not as much as the whole depth. Start with `pvnet.Graph`,
 `pvnet.compile` and `pvnet.load`; torch is imported only by `pvnet.ops`, `nn`, `models` and `train`.
 """
 
@@ -49,11 +49,13 @@ _MODULES = (
     "label",
     "models",
     "nn",
+    "nvtx",
     "ops",
     "runtime",
     "train",
     "video",
     "viz",
+    "workshop",
 )
 
 __all__ = [

@@ -22,8 +22,8 @@ AnyPath = str | os.PathLike[str]
 def whole_file(path: AnyPath, *, where: str = "files") -> Iterator[BinaryIO]:
     """A file to write bytes to; it replaces `path` when the block ends, unless it ends by an error.
 
-    Whatever happens, `path` is the whole old file or the whole new one, and nothing else stays in
-    the folder: what a killed process left there is removed when the same path is written again. A
+    Whatever happens, `path` is the whole old file or the whole new one. Nothing else stays in the
+    folder: what a killed process left there is removed when the same path is written again. A
     symbolic link stays, and what it points at is replaced. The permissions are those of the old
     file, or of any new one. A device or a pipe is written as it is.
 

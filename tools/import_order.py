@@ -13,11 +13,11 @@ from pathlib import Path
 # Rooms of one row do not know each other.
 PYTHON_ROWS = (
     ("errors", "_core", "__version__"),
-    ("distribution", "tables"),
+    ("distribution", "tables", "nvtx"),
     ("files", "report"),
     ("graph", "video"),
     ("viz", "runtime"),
-    ("ops",),
+    ("ops", "workshop"),
     ("nn",),
     ("models", "cluster"),
     ("data",),

@@ -11,14 +11,16 @@ venv="${VENV:-.venv}"
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 pip install "${TORCH:-torch==2.13.0}"
 pip install "cmake>=3.24" ninja
-pip install ".[test]"
-
 export PATH="$PWD/$venv/bin:$PATH"
-cmake -S . -B build/tests -G Ninja -DPVNET_TESTS=ON -DPVNET_PYTHON=OFF >/dev/null
+
+# The package and the C++ tests are one build: their core is compiled once. Without SKBUILD it is
+# laid out as for C++ users again, with the objects that are there.
+pip install ".[test]" -C build-dir=build/tests -C cmake.define.PVNET_TESTS=ON
+cmake -S . -B build/tests -USKBUILD -DPVNET_TESTS=ON -DPVNET_PYTHON=OFF >/dev/null
 cmake --build build/tests
 export PVNET_EMBED_BUILD="$PWD/build/tests"  # tests/embed installs this build instead of making its own
-ctest --test-dir build/tests --output-on-failure
+ctest --test-dir build/tests -j "$(nproc)" --output-on-failure
 
 # Not `python -m pytest`: that would put the source tree in front of the installed package.
 if [ $# -gt 0 ]; then exec "$venv/bin/pytest" "$@"; fi
-exec "$venv/bin/pytest" -m "not slow and not gpu"
+exec "$venv/bin/pytest" -n "$(nproc)" --dist loadfile -m "not slow and not gpu"

@@ -24,7 +24,7 @@ from record_files import Record, add_record, key, read_records
 
 from pvnet import data, runtime
 from pvnet.data.files.locks import lock
-from pvnet.evaluate.evaluation import Protocol, evaluate, first_scored, skipping
+from pvnet.evaluate.evaluation import Protocol, evaluate, first_scored, frame_subsampling
 from pvnet.graph import Graph
 from pvnet.runtime.machine import machine_record
 from pvnet.train.config import Config, set_override
@@ -103,7 +103,7 @@ def configuration(
     options = document["model"].get("options", {}) | dict(training.options)
     document["model"] |= {"stages": training.stages, "wiring": training.wiring}
     if start:  # else as the settings say
-        document["model"] |= {"start": start, "fresh": []}
+        document["model"] |= {"start": start, "from_scratch": []}
     document["model"]["options"] = options
     train = training_data(args, document.pop("collage", {}))
     document.setdefault("data", {}).update({"train": train, "split": args.split})
@@ -177,7 +177,7 @@ def wire_row(row: Row, model: runtime.Model) -> tuple[Graph, Protocol]:
     graph = model.graph.wire(row.wiring, model.graph.stage_lists if same else cut_row(row, model))
     if not row.skipping:
         return graph, Protocol(prediction_latency=row.latency)
-    return graph.wire("sequential", 1), skipping(graph)
+    return graph.wire("sequential", 1), frame_subsampling(graph)
 
 
 def cut_row(row: Row, model: runtime.Model) -> Any:
@@ -206,7 +206,7 @@ def score(row: Row, args: argparse.Namespace, dataset: Any, first_tick: int) -> 
         max_clips=args.max_clips,
         per_clip=True,
     )
-    result.get("skipped", {}).pop("listed", None)  # the records tell how many, not which
+    result.get("left_out", {}).pop("listed", None)  # the records tell how many, not which
     # The table compares rows clip by clip.
     kept = (SCORE[args.task], BESIDE[args.task])
     per_clip = {k: v for k, v in result.pop("per_clip").items() if k in kept}

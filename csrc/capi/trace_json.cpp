@@ -16,9 +16,10 @@ std::string trace_json(const Plan& plan, const std::vector<TraceEvent>& events) 
     char numbers[256];
     // Node names need no escapes: letters, digits, '_', '/' and '-' only.
     std::snprintf(numbers, sizeof(numbers),
-                  "\",\"ph\":\"X\",\"pid\":0,\"tid\":%d,\"ts\":%lld.%03d,\"dur\":%lld.%03d,"
+                  "\",\"ph\":\"X\",\"pid\":%d,\"tid\":%d,\"ts\":%lld.%03d,\"dur\":%lld.%03d,"
                   "\"args\":{\"tick\":%lld,\"stage\":%d,\"lo\":%d,\"hi\":%d}}",
-                  e.lane, static_cast<long long>((e.begin_ns - first_ns) / 1000),
+                  static_cast<int>(e.place), e.lane,
+                  static_cast<long long>((e.begin_ns - first_ns) / 1000),
                   static_cast<int>((e.begin_ns - first_ns) % 1000),
                   static_cast<long long>((e.end_ns - e.begin_ns) / 1000),
                   static_cast<int>((e.end_ns - e.begin_ns) % 1000), static_cast<long long>(e.tick),

@@ -10,7 +10,7 @@
 
 namespace pvnet::capi {
 
-// {"traceEvents":[{"name","ph":"X","ts","dur" (us from the first event),"pid":0,"tid":lane,
+// {"traceEvents":[{"name","ph":"X","ts","dur" (us from the first event),"pid":place,"tid":lane,
 // "args":{"tick","stage","lo","hi"}}]}
 std::string trace_json(const Plan& plan, const std::vector<TraceEvent>& events);
 

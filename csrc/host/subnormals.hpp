@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Floats below 1.2e-38 (subnormals) count as zero while a tick runs: a feedback that fades away
+// Floats below 1.2e-38 (subnormals) count as zero while a tick runs. A feedback that fades away
 // otherwise ends in numbers that cost CPUs ten to a hundred times as much as any others.
 #pragma once
 

@@ -49,7 +49,8 @@ Status check_executor(const Backend& backend, const std::string& executor) {
                 "\"" + executor + "\"", "\"auto\"", "Leave executor out.");
 }
 
-Status check_dtype(const Backend& backend, const std::string& dtype) {
+Status check_dtype(const Backend& backend, std::string& dtype) {
+  if (dtype == "fp16") dtype = to_string(Dtype::f16);
   std::string known;
   for (const Dtype d : backend.layout.dtypes) {
     if (to_string(d) == dtype) return {};

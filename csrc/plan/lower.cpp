@@ -2,6 +2,7 @@
 #include "plan/lower.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
@@ -13,10 +14,28 @@
 namespace pvnet {
 namespace {
 
-Status set_geometry(const Graph& graph, const Layout& layout, Value& v) {
+// Maps of few channels that only convolutions read which can have them so.
+std::vector<bool> narrow_values(const Plan& plan) {
+  const auto reads_narrow = plan.backend->layout.reads_narrow;
+  std::vector<bool> narrow(plan.values.size(), false), other(plan.values.size(), false);
+  if (reads_narrow == nullptr) return narrow;
+  for (const PlanOp& op : plan.ops) {
+    bool fits = op.params->op == Op::conv3d || op.params->op == Op::linear;
+    for (const int c : op.params->seg_c) fits = fits && c <= kNarrowChannels;
+    fits = fits && reads_narrow(op.params->conv, plan.values[op.out_value].dtype);
+    for (const auto& operand : op.operands) {
+      for (const Segment& s : operand) (fits ? narrow : other)[s.value] = true;
+    }
+  }
+  for (size_t v = 0; v < narrow.size(); ++v) narrow[v] = narrow[v] && !other[v];
+  return narrow;
+}
+
+Status set_geometry(const Graph& graph, const Layout& layout, bool narrow, Value& v) {
   const Size rows = v.shape.h + 2 * Size(v.halo_h), columns = v.shape.w + 2 * Size(v.halo_w);
-  const Size pixel = layout.pixel_elements(v.shape.c), row = columns * pixel;
-  const Size slot = (rows * row).rounded_up(layout.slot_granule) * element_bytes(v.dtype);
+  const Size pixel = narrow ? Size(kNarrowChannels) : layout.pixel_elements(v.shape.c, v.dtype);
+  const Size row = columns * pixel;
+  const Size slot = (rows * row * element_bytes(v.dtype)).rounded_up(layout.slot_granule);
   const Size elements = rows * columns * v.shape.c;
   if (!elements.at_most(kMaxElements) || !slot.at_most(kMaxBytes)) {
     return failed(Code::graph, "compile",
@@ -132,12 +151,85 @@ class SegmentBudget {
   }
 };
 
+// Values of nodes in further forms, made when the first reader asks for one.
+class FurtherForms {
+ public:
+  explicit FurtherForms(Plan& plan) : plan_(plan), layout_(plan.backend->layout) {}
+
+  // Leads the reads to the form that the reader wants; whether any was led elsewhere.
+  bool lead(const Node& reader, std::vector<Segment>& segments) {
+    if (layout_.form_read == nullptr) return false;
+    bool led = false;
+    for (Segment& s : segments) {
+      const Value first = plan_.values[s.value];
+      const Node& source = plan_.graph.nodes()[first.node];
+      if (source.op == Op::input) continue;
+      const Form form = layout_.form_read(reader, source);
+      if (form == first.form()) continue;
+      const auto next = static_cast<int>(plan_.values.size());
+      const auto [it, added] = made_.try_emplace({s.value, form}, next);
+      if (added) {
+        plan_.values.push_back(first);
+        plan_.values.back().dtype = form.dtype;
+        plan_.values.back().domain = form.domain;
+      }
+      s.value = it->second;
+      led = true;
+    }
+    return led;
+  }
+
+  // Behind the op of the node each, a level later: no level but that of its readers depends on it.
+  void append_ops(const std::vector<int>& order) {
+    if (made_.empty()) return;
+    std::vector<size_t> rank(order.size());
+    for (size_t i = 0; i < order.size(); ++i) rank[order[i]] = i;
+    std::vector<PlanOp> ops;
+    for (const PlanOp& op : plan_.ops) {
+      for (auto it = made_.lower_bound({op.out_value, Form{}});
+           it != made_.end() && it->first.first == op.out_value; ++it) {
+        ops.push_back(convert(op, it->second));
+      }
+    }
+    for (PlanOp& op : ops) plan_.ops.push_back(std::move(op));
+    std::stable_sort(plan_.ops.begin(), plan_.ops.end(),
+                     [&](const PlanOp& a, const PlanOp& b) { return rank[a.node] < rank[b.node]; });
+  }
+
+ private:
+  Plan& plan_;
+  const Layout& layout_;
+  std::map<std::pair<int, Form>, int> made_;  // of a first value and a form
+
+  PlanOp convert(const PlanOp& of, int value) const {
+    PlanOp op;
+    op.node = of.node;
+    op.out_value = value;
+    op.converts = true;
+    op.clock = of.clock;
+    op.stage = of.stage;
+    op.group = of.group;
+    op.level = of.level + 1;
+    const Shape& s = plan_.values[value].shape;
+    // Nobody measures it: a multiply-add an element in the cost model, nothing beside microseconds.
+    if (plan_.options.costs.empty()) op.cost = static_cast<double>(int64_t{s.c} * s.h * s.w);
+    op.operands = {{{of.out_value, s.c, {{of.clock, 0}}}}};
+    auto params = std::make_shared<OpParams>();
+    params->op = Op::act;  // of no activation: a copy
+    op.params = std::move(params);
+    return op;
+  }
+};
+
 }  // namespace
 
 Status lower(Plan& plan) {
   const Graph& graph = plan.graph;
   const Layout& layout = plan.backend->layout;
   const auto& nodes = graph.nodes();
+  const Dtype dtype = *std::find_if(layout.dtypes.begin(), layout.dtypes.end(), [&](Dtype d) {
+    return to_string(d) == plan.options.dtype;
+  });  // compile() has looked
   std::vector<int> value_of(nodes.size(), -1);
   const std::vector<int> order = graph.topological_order();
   for (const int n : order) {
@@ -147,7 +239,7 @@ Status lower(Plan& plan) {
     v.node = n;
     v.shape = node.shape;
     v.clock = node.clock;
-    v.dtype = layout.dtypes.front();
+    v.dtype = dtype;
     value_of[n] = static_cast<int>(plan.values.size());
     plan.values.push_back(v);
   }
@@ -161,6 +253,7 @@ Status lower(Plan& plan) {
 
   const Reads reads(graph, value_of);
   SegmentBudget budget;
+  FurtherForms forms(plan);
 
   // Sequential wiring leaves delay-0 edges between stages: then all stages form one group.
   const bool parallel = graph.wiring() != Wiring::sequential;
@@ -168,14 +261,16 @@ Status lower(Plan& plan) {
   for (const int n : order) {
     const Node& node = nodes[n];
     // Virtual nodes carry the level of what they pass on within the tick.
-    int level = is_virtual(node.op) || node.op == Op::input ? -1 : 0;
-    const int reach = is_virtual(node.op) ? 0 : 1;
-    for (const Edge& e : node.inputs) {
+    int& level = level_of_node[n];
+    level = is_virtual(node.op) || node.op == Op::input ? -1 : 0;
+    const auto follow = [&](const Edge& e, int levels) {
       const bool same_tick = e.delay == 0 && !e.feedback;
-      if (same_tick) level = std::max(level, level_of_node[e.src] + reach);
+      if (same_tick) level = std::max(level, level_of_node[e.src] + levels);
+    };
+    if (is_virtual(node.op)) {
+      for (const Edge& e : node.inputs) follow(e, 0);
+      continue;
     }
-    level_of_node[n] = level;
-    if (is_virtual(node.op)) continue;
     if (node.op == Op::input) continue;
     PVNET_TRY(refuse_fused_softmax(node));
 
@@ -185,7 +280,6 @@ Status lower(Plan& plan) {
     op.clock = node.clock;
     op.stage = node.stage;
     op.group = parallel ? node.stage : 0;
-    op.level = level;
     op.taps = taps_of(node);
     op.dilation = node.op == Op::conv3d ? node.attrs.dilation[0] : 1;
     const auto measured = plan.options.costs.find(node.name);
@@ -202,7 +296,9 @@ Status lower(Plan& plan) {
       op.operands.push_back(reads.segments(e));
       PVNET_TRY(SegmentBudget::check_hops("node " + quoted(node.name), op.operands.back()));
       plan.max_segments = std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
+      follow(e, forms.lead(node, op.operands.back()) ? 2 : 1);
     }
+    op.level = level;
     auto params = make_params(graph, node);
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
     params->conv.seg_c = params->seg_c.data();
@@ -217,7 +313,11 @@ Status lower(Plan& plan) {
     op.params = std::move(params);
     plan.ops.push_back(std::move(op));
   }
-  for (Value& v : plan.values) PVNET_TRY(set_geometry(graph, layout, v));
+  forms.append_ops(order);
+  const std::vector<bool> narrow = narrow_values(plan);
+  for (size_t v = 0; v < plan.values.size(); ++v) {
+    PVNET_TRY(set_geometry(graph, layout, narrow[v], plan.values[v]));
+  }
   for (PlanOp& op : plan.ops) {
     op.tiles = plan.backend->tiles(op.params->op, op.params->conv, plan.values[op.out_value].shape);
   }

@@ -18,9 +18,9 @@
 
 namespace pvnet {
 
-struct Backend;   // csrc/backends/backend.hpp
+struct Backend;  // csrc/backends/backend.hpp
 namespace device {
-struct Program;
+struct Program;  // csrc/plan/device/program.hpp
 }
 struct OpParams;  // csrc/plan/op_params.hpp: what a kernel call needs besides pointers
 
@@ -46,8 +46,8 @@ class AlignedBytes {
 
 struct CompileOptions {
   std::string backend = "auto";  // auto, ref, cpu, cuda
-  std::string isa;               // cpu only: "" = best of this machine (or PVNET_CPU_ISA)
-  std::string dtype = "f32";
+  std::string isa;               // "" = best of this machine (or PVNET_CPU_ISA)
+  std::string dtype = "f32";     // cuda, too: tf32, f16, bf16
   int lanes = 0;    // 0 = number of CPUs this process may use, at most the useful number
   int batch = 1;    // batch rows: independent videos
   bool pin = true;  // pin worker lanes to CPUs
@@ -59,7 +59,8 @@ struct CompileOptions {
   std::string executor = "auto";  // cuda only: plan/executor.hpp has the names
 };
 
-// Where a value lives inside the memory of one batch row.
+// Where a value lives inside the memory of one batch row. A node with memory has one whose form its
+// op (or a frame) writes, and one more for every other form that is read.
 struct Value {
   int node = -1;
   Shape shape;
@@ -72,6 +73,8 @@ struct Value {
   Clock clock;
   Dtype dtype = Dtype::f32;
   Domain domain = Domain::spatial;
+
+  Form form() const { return {dtype, domain}; }
 };
 
 // A read through concat, delay and feedback nodes, which hold no memory of their own: start from a
@@ -86,9 +89,13 @@ struct Segment {
   std::vector<Hop> hops;  // first = nearest to the reader; the last one belongs to `value`
 };
 
+// Every op writes one value, and every value but those of inputs has one op. So another form of a
+// node is written by an op of its own, which reads the node's first value: lanes, levels and memory
+// then need to know nothing of forms, and no kernel writes two maps.
 struct PlanOp {
   int node = -1;
   int out_value = -1;
+  bool converts = false;  // from the first value of its node; it computes nothing
   Clock clock;
   int stage = 0;
   int group = 0;  // ops of one group depend on each other inside a tick, groups do not
@@ -147,7 +154,7 @@ class Plan {
   AlignedBytes packed;                 // packed weights of all ops
   int64_t state_bytes = 0;             // per batch row
   int64_t scratch_bytes = 0;           // per batch row
-  std::shared_ptr<const device::Program> device;
+  std::shared_ptr<const device::Program> device;  // of backends whose kernels run on a device
   uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op
 

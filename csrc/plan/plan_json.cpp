@@ -20,6 +20,7 @@ Value clock_json(const Clock& clock) {
 Value segment_json(const Plan& plan, const Segment& s) {
   Value v = Value::object();
   v.set("node", Value::string(plan.graph.nodes()[plan.values[s.value].node].name));
+  v.set("value", Value::integer(s.value));
   v.set("channels", Value::integer(s.c));
   int64_t delay = 0;
   for (const Hop& hop : s.hops) delay += hop.delay;
@@ -32,6 +33,8 @@ Value values_json(const Plan& plan) {
   for (const auto& value : plan.values) {
     Value v = Value::object();
     v.set("node", Value::string(plan.graph.nodes()[value.node].name));
+    v.set("dtype", Value::string(std::string(to_string(value.dtype))));
+    v.set("domain", Value::string(std::string(to_string(value.domain))));
     v.set("memory", Value::string(value.persistent ? "state" : "scratch"));
     v.set("depth_slots", Value::integer(value.depth));
     v.set("offset_bytes", Value::integer(value.offset));
@@ -48,13 +51,14 @@ Value ops_json(const Plan& plan) {
     const Node& node = plan.graph.nodes()[op.node];
     Value v = Value::object();
     v.set("node", Value::string(node.name));
-    v.set("op", Value::string(to_string(op.params->op)));
+    v.set("op", Value::string(op.converts ? "convert" : to_string(op.params->op)));
+    v.set("out_value", Value::integer(op.out_value));
     v.set("stage", Value::integer(op.stage));
     v.set("level", Value::integer(op.level));
     v.set("tiles", Value::integer(op.tiles));
     v.set("taps", Value::integer(op.taps));
     v.set("cost", Value::number(op.cost));
-    v.set("macs", Value::integer(node.macs));
+    v.set("macs", Value::integer(op.converts ? 0 : node.macs));
     v.set("period", Value::integer(op.clock.period));
     Value operands = Value::array();
     for (const auto& operand : op.operands) {

@@ -28,5 +28,6 @@ PYBIND11_MODULE(_core, m) {
   pvnet::python::register_graph(m);
   pvnet::python::register_ops(m);
   pvnet::python::register_plan(m);
+  pvnet::python::register_profile(m);
   pvnet::python::register_stream(m);
 }

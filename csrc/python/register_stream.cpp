@@ -205,11 +205,11 @@ int64_t age_ticks(const StreamCore& stream, int64_t output, int64_t row, int64_t
 
 py::array_t<int64_t> trace_stop(StreamCore& stream) {
   const std::vector<TraceEvent> events = stream.trace_stop();
-  py::array_t<int64_t> out({static_cast<py::ssize_t>(events.size()), py::ssize_t{7}});
+  py::array_t<int64_t> out({static_cast<py::ssize_t>(events.size()), py::ssize_t{8}});
   int64_t* p = out.mutable_data();
   for (const TraceEvent& e : events) {
     for (const int64_t x : {e.tick, int64_t{e.lane}, int64_t{e.op}, int64_t{e.lo}, int64_t{e.hi},
-                            e.begin_ns, e.end_ns}) {
+                            e.begin_ns, e.end_ns, static_cast<int64_t>(e.place)}) {
       *p++ = x;
     }
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One call at a time into a stream: a second thread is refused, not made to wait; a forked process
+// One call at a time into a stream: a second thread is refused, not made to wait. A forked process
 // learns that its copy was taken in the middle of a call, instead of waiting for its end for ever.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What makes the ticks of one Stream: it holds the state of every row and runs the Plan's schedule
 // where its kernels run. The Stream in front of it is the same for all: it checks what it is given,
-// lets one thread in at a time, and counts the ticks of every row; an Engine checks nothing twice.
+// lets one thread in at a time, and counts the ticks of every row. An Engine checks nothing twice.
 #pragma once
 
 #include <cstdint>

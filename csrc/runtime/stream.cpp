@@ -12,6 +12,7 @@ namespace pvnet {
 StreamCore::StreamCore(std::shared_ptr<const Plan> plan, std::unique_ptr<Engine> engine)
     : plan_(std::move(plan)),
       engine_(std::move(engine)),
+      names_{nvtx::name("tick"), nvtx::name("frames in"), nvtx::name("outputs")},
       ticks_(static_cast<size_t>(plan_->options.batch)) {}
 
 StreamCore::~StreamCore() = default;
@@ -22,6 +23,7 @@ Result<std::unique_ptr<StreamCore>> StreamCore::create(std::shared_ptr<const Pla
                   "[Stream.create] there is no plan: got null, expected a compiled plan. Call "
                   "compile first."};
   }
+  nvtx::attach();
   try {
     PVNET_TRY(need_memory("Stream.create", "the state does not fit into memory",
                           plan->stream_bytes(), "Use a smaller batch, size or delay."));
@@ -38,11 +40,25 @@ Result<std::unique_ptr<StreamCore>> StreamCore::create(std::shared_ptr<const Pla
 Status StreamCore::tick(const FrameView* frames, const uint8_t* mask, const TickResults* results) {
   const CallMark::Turn guard(call_);
   PVNET_TRY(guard.status("Stream.tick"));
-  PVNET_TRY(check_frames(*plan_, frames, mask));
-  PVNET_TRY(engine_->begin(frames, rows(mask)));
+  const int64_t shown = shown_tick(mask);
+  const nvtx::Range range(nvtx::Category::tick, names_.tick, shown);
+  {
+    const nvtx::Range in(nvtx::Category::io, names_.frames, shown);
+    PVNET_TRY(check_frames(*plan_, frames, mask));
+    PVNET_TRY(engine_->begin(frames, rows(mask)));
+  }
   PVNET_TRY(engine_->tick(rows(mask)));
   for (size_t r = 0; r < ticks_.size(); ++r) ticks_[r] += rows(mask).runs(static_cast<int>(r));
-  return results == nullptr ? Status() : store(*results);
+  if (results == nullptr) return {};
+  const nvtx::Range out(nvtx::Category::io, names_.outputs, shown);
+  return store(*results);
+}
+
+int64_t StreamCore::shown_tick(const uint8_t* mask) const {
+  for (size_t r = 0; r < ticks_.size(); ++r) {
+    if (rows(mask).runs(static_cast<int>(r))) return ticks_[r];
+  }
+  return -1;
 }
 
 Status StreamCore::store(const TickResults& results) const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/status.hpp"
+#include "host/nvtx.hpp"
 #include "plan/plan.hpp"
 #include "runtime/call_mark.hpp"
 #include "runtime/engine.hpp"
@@ -70,10 +71,15 @@ class StreamCore {
   friend struct StreamHooks;  // runtime/test_hooks.hpp
   StreamCore(std::shared_ptr<const Plan> plan, std::unique_ptr<Engine> engine);
   Status store(const TickResults& results) const;
+  // What profilers show as the index of a tick: that of the first row that runs; -1: none does.
+  int64_t shown_tick(const uint8_t* mask) const;
   Rows rows(const uint8_t* mask) const { return {ticks_.data(), mask}; }
 
   std::shared_ptr<const Plan> plan_;
   std::unique_ptr<Engine> engine_;
+  const struct Names {
+    nvtx::Name tick, frames, outputs;
+  } names_;                     // of ranges that profilers show
   std::vector<int64_t> ticks_;  // made by each row
   mutable CallMark call_;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every lane did and when, for `pvnet trace`.
+// What every lane did and when, for `pvnet trace`; of a device, what its queues and multiprocessors
+// did.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +9,22 @@
 
 namespace pvnet {
 
+// What `lane` of an event counts.
+enum class TracePlace : uint8_t {
+  lane = 0,         // threads of the host
+  cuda_stream = 1,  // queues of a device: a launch from its first block to its last
+  sm = 2            // multiprocessors of a device: one tile; several run on one at a time
+};
+
 // One executed tile range.
 struct TraceEvent {
   int64_t tick = 0;  // of the first row that ran
   int lane = 0;
   int op = 0;  // index into plan.ops
   int lo = 0, hi = 0;
-  int64_t begin_ns = 0, end_ns = 0;  // steady clock
+  // Steady clock; who records a device's work brings its clock to that one.
+  int64_t begin_ns = 0, end_ns = 0;
+  TracePlace place = TracePlace::lane;
 };
 
 // One buffer per lane, so that no lane waits for another; memory is taken by start() only.

@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> Report:
     """Load, wire, run every clip, score."""
     from pvnet import data
     from pvnet.cluster.work import Cluster
-    from pvnet.evaluate.evaluation import Protocol, evaluate, skipping
+    from pvnet.evaluate.evaluation import Protocol, evaluate, frame_subsampling
 
     if args.workers and not args.cluster:
         raise UsageError("--workers: only with --cluster")
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> Report:
     wiring = "sequential" if args.subsample else args.wiring
     cut = cut_of(model, wiring, args.stages, args.cut)
     graph = cut.graph
-    protocol = skipping(graph) if args.subsample else Protocol()
+    protocol = frame_subsampling(graph) if args.subsample else Protocol()
     _tell(args, cut, protocol.every)
     protocol = replace(
         protocol, prediction_latency=args.prediction_latency, first_tick=args.first_tick

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> Report:
     if spec.kind != "jhmdb":
         raise UsageError("--data: only jhmdb:FOLDER has true joints to compare with")
     labels = load_labels(args.labels)
-    scores = score_labels(labels, Path(spec.place).expanduser(), split=args.split)
+    scores = score_labels(labels, Path(spec.location).expanduser(), split=args.split)
     document = {
         "labels": str(args.labels),
         "estimator": labels.estimator,

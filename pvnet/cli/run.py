@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
+from pvnet import nvtx
 from pvnet.cli._common.annotated import AnnotatedVideo
 from pvnet.cli._common.network_choice import (
     Choice,
@@ -129,7 +130,9 @@ def _loop(
         for tick in ticks:
             stats.add(tick)
             if args.out is not None:
-                annotated.write(overlay.draw(tick.frame, tick), tick.frame.time_s)
+                with nvtx.io("draw", tick.frame.index):
+                    picture = overlay.draw(tick.frame, tick)
+                annotated.write(picture, tick.frame.time_s)
             bar.step()
             if limit is not None and len(stats.latencies_ms) >= limit:
                 return False

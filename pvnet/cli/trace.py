@@ -1,4 +1,4 @@
-"""Run some ticks and write what every lane did, to open in ui.perfetto.dev or chrome://tracing."""
+"""Run some ticks and write what lanes, cuda_streams and SMs did, for ui.perfetto.dev."""
 
 from __future__ import annotations
 
@@ -68,6 +68,9 @@ def run(args: argparse.Namespace) -> Report:
         ("lane", "busy %"),
         [(lane, 100 * share) for lane, share in enumerate(sums["lane_utilisation"])],
     )
+    if "sm_utilisation" in sums:
+        busy = list(sums["sm_utilisation"].values())
+        lanes += f"\n\n{len(busy)} SMs, busy {100 * sum(busy) / len(busy):.0f} % on average"
     stages = table(
         ("stage", "ms per tick"),
         [(int(stage), ms) for stage, ms in sums["stage_ms_per_tick"].items()],

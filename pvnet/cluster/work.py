@@ -2,7 +2,7 @@
 
 Ray starts workers where there is room and tells when one is gone; what that means is decided here.
 Every worker makes its work once (opens, compiles, starts) and then takes one share of items at a
-time, so a worker that dies costs its share and nothing else: its items go back, one by one, and
+time. So a worker that dies costs its share and nothing else. Its items go back, one by one, and
 another worker is started. An item that has ended several workers is given up and named.
 No result depends on which worker made it, nor on the order in which they came.
 """

@@ -69,7 +69,7 @@ class Dataset(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Counts and settings as plain data: clips, classes, what was skipped."""
+        """Counts and settings as plain data: clips, classes, what was left out."""
         ...
 
 
@@ -78,7 +78,7 @@ class ClipError(FileError):
 
 
 @dataclass
-class Skipped:
+class LeftOut:
     """Clips left out, by reason.
 
     Attributes:

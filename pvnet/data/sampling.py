@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pvnet.errors import InvalidArgumentError
 
-Place = Literal["random", "center", "start"]
-PLACES: tuple[str, ...] = get_args(Place)
+Window = Literal["random", "center", "start"]
+WINDOWS: tuple[str, ...] = get_args(Window)
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Sampling:
     Attributes:
         frames: length t, None for the whole video.
         fps: rate of the clip, None for the video's own.
-        place: "random" start, or a fixed one.
+        window: which one of a video: from a "random" start, or a fixed one.
     """
 
     frames: int | None
     fps: float | None
-    place: Place
+    window: Window
 
     def __post_init__(self) -> None:
         if self.frames is not None and self.frames < 1:
@@ -39,9 +39,9 @@ class Sampling:
                 f"[data] fps of a clip: got {self.fps!r}, expected a positive number, or None for "
                 "the rate of each video. Change fps."
             )
-        if self.place not in PLACES:
+        if self.window not in WINDOWS:
             raise InvalidArgumentError(
-                f"[data] sampling: got {self.place!r}, expected {', '.join(PLACES)}. "
+                f"[data] sampling: got {self.window!r}, expected {', '.join(WINDOWS)}. "
                 "Supported values are these."
             )
 
@@ -59,7 +59,7 @@ class Sampling:
         Args:
             own_times_s: time stamps [n] of the video's frames.
             fps: its rate.
-            rng: for a random start; it advances by one draw whatever the place is.
+            rng: for a random start; it advances by one draw whichever window is shown.
         """
         share = float(rng.random())
         length = float(own_times_s[-1]) + 1 / fps
@@ -70,12 +70,12 @@ class Sampling:
             return np.arange(max(1, round(length * rate))) / rate
         span = self.frames / rate
         room = max(0.0, length - span)
-        start = room * {"random": share, "center": 0.5, "start": 0.0}[self.place]
+        start = room * {"random": share, "center": 0.5, "start": 0.0}[self.window]
         if self.fps is None and len(own_times_s) >= self.frames:
             # At the own rate a clip begins at a frame and has every frame after it.
             free = len(own_times_s) - self.frames
             first = {"random": int(share * (free + 1)), "center": free // 2, "start": 0}
-            begin = min(first[self.place], free)
+            begin = min(first[self.window], free)
             return np.asarray(own_times_s[begin : begin + self.frames], np.float64)
         times = start + np.arange(self.frames) / rate
         return np.asarray(np.mod(times, length) if span > length + 1e-9 else times, np.float64)

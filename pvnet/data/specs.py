@@ -16,7 +16,7 @@ from pvnet.data.sets.figures import ProceduralFigures, TrackedFigures
 from pvnet.data.sets.folder import open_folder
 from pvnet.data.sets.jhmdb import open_jhmdb
 from pvnet.data.sets.kinetics import open_actions
-from pvnet.data.sets.options import Options, Task, place
+from pvnet.data.sets.options import Options, Task, choose_window
 from pvnet.data.sets.tracks import Tracks
 from pvnet.data.sets.videos import CROPS, Crop
 from pvnet.errors import InvalidArgumentError
@@ -26,16 +26,16 @@ TRAIN_CLIPS, TEST_CLIPS = 4096, 512  # of procedural figures, if n is not given
 
 @dataclass(frozen=True)
 class Spec:
-    """`kind:place?key=value&key=value`.
+    """`kind:location?key=value&key=value`.
 
     Attributes:
         kind: jhmdb, kinetics, folder or figures.
-        place: folder or file, "" without.
+        location: folder or file, "" without.
         options: the rest.
     """
 
     kind: str
-    place: str
+    location: str
     options: Mapping[str, str]
 
     def path(self, key: str) -> Path | None:
@@ -155,7 +155,7 @@ def open_dataset(
     usual = parsed.kind == "jhmdb" or "joints" in parsed.options
     options = Options(
         check_size(size),
-        Sampling(frames, fps, place(sampling, train)),
+        Sampling(frames, fps, choose_window(sampling, train)),
         cast("Crop", crop),
         train,
         split,
@@ -178,11 +178,11 @@ def _with_collages(spec: Spec, dataset: Dataset, options: Options) -> Dataset:
 
 def _jhmdb(spec: Spec, options: Options) -> Dataset:
     joints: Any = spec.options.get("joints", "both")
-    return open_jhmdb(Path(spec.place).expanduser(), options, joints=joints)
+    return open_jhmdb(Path(spec.location).expanduser(), options, joints=joints)
 
 
 def _kinetics(spec: Spec, options: Options) -> Dataset:
-    folder, csv = Path(spec.place).expanduser(), spec.path("csv")
+    folder, csv = Path(spec.location).expanduser(), spec.path("csv")
     if isinstance(options.split, int):  # a number means nothing to a list
         options = _without_split(options)
     return open_actions(folder, options, name="kinetics", csv=csv, labels=spec.path("labels"))
@@ -192,7 +192,7 @@ def _folder(spec: Spec, options: Options) -> Dataset:
     if isinstance(options.split, int):
         options = _without_split(options)
     return open_folder(
-        Path(spec.place).expanduser(),
+        Path(spec.location).expanduser(),
         options,
         csv=spec.path("csv"),
         joints=spec.path("joints"),
@@ -211,11 +211,11 @@ def _figures(spec: Spec, options: Options) -> Dataset:
         real = VideoBackdrops(backgrounds, options.size, cache=options.cache)
     seed = spec.number("seed", 0)
     common = (options.size, options.sampling, options.train)
-    if not spec.place:
+    if not spec.location:
         n = spec.number("n", TRAIN_CLIPS if options.train else TEST_CLIPS)
         return ProceduralFigures(*common, n, seed, real)
     wanted = spec.number("reversed", 1) != 0
-    path = Path(spec.place).expanduser()
+    path = Path(spec.location).expanduser()
     tracks = Tracks(path, train=options.train, reversed_classes=wanted)
     n = spec.number("n", len(tracks.motions))
     return TrackedFigures(*common, n, seed, tracks, real or ProceduralBackdrops())

@@ -19,7 +19,7 @@ class Protocol:
         prediction_latency: P.
         first_tick: ticks before this one do not count; at least the warm-up. Set it to the largest
             warm-up of the networks that are compared: then all are scored on the same ticks.
-        every: 1, or S of the frame-skipping baseline: the network takes every S-th frame.
+        every: 1, or S of the frame-subsampling baseline: the network takes every S-th frame.
         late: ticks after which a result of a taken frame is there; S - 1 where it computes until
             the next one is taken.
     """
@@ -30,10 +30,10 @@ class Protocol:
     late: int = 0
 
 
-def skipping(graph: Graph) -> Protocol:
-    """Frame skipping of the sequential network at the rate that equal work per lane allows.
+def frame_subsampling(graph: Graph) -> Protocol:
+    """Frame subsampling at the rate that equal work per lane allows the sequential network.
 
-    A tick of the depth-parallel `graph` lasts as long as its slowest stage; a sequential network
+    A tick of the depth-parallel `graph` lasts as long as its slowest stage. A sequential network
     on one such lane is done after S = ceil(work of all stages / work of the slowest) ticks. So it
     takes a frame every S ticks and gives the result at the end of the S-th.
     """

@@ -1,9 +1,9 @@
 """Evaluation through the runtime, tick by tick, scored at emission time. No torch.
 
-Every tick takes the newest frame, and what the network has given out by the end of that tick is
-compared with the truth of frame t - P of the same tick, from the first tick that counts on. Nothing
-waits for a late result: a pipelined network is scored with its delay, a network that is too slow
-with its last finished result.
+Every tick takes the newest frame. What the network has given out by the end of that tick is
+compared with the truth of frame t - P, from the first tick that counts on. Nothing waits for a late
+result: a pipelined network is scored with its delay, a network that is too slow with its last
+finished result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pvnet.evaluate.emission import (
     Protocol,
     find_emitted_tick,
     first_scored,
-    skipping,
+    frame_subsampling,
     take_emissions,
 )
 from pvnet.evaluate.metrics import Counts, summary
@@ -40,8 +40,8 @@ __all__ = [
     "evaluate",
     "find_emitted_tick",
     "first_scored",
+    "frame_subsampling",
     "score_clip",
-    "skipping",
     "take_emissions",
 ]
 
@@ -75,7 +75,7 @@ def evaluate(
         task: "joints" or "actions".
         wiring: other timing than the model's own.
         stages: other stages than the model's own; a number is cut as `pvnet.models.rewired` does.
-        protocol: what counts, and frame skipping.
+        protocol: what counts, and frame subsampling.
         max_clips: only the first clips.
         lanes: of the plan; no result depends on it.
         backend: of the plan.
@@ -89,14 +89,14 @@ def evaluate(
 
     Returns:
         Every metric (`pvnet.evaluate.metrics`) with its 95 % interval over clips, and what was
-        evaluated: clips, frames, scored ticks, clips left out, wiring, stages, protocol, backend;
-        `problems` of clips that cannot be read, which are left out; `skipped` videos of the data
-        set (its `describe()`), if it tells of any.
+        evaluated: clips, frames, scored ticks, clips left out, wiring, stages, protocol, backend.
+        `problems` tells of clips that cannot be read, which are left out. `left_out` tells of
+        videos that the data set has left out (its `describe()`), if it does.
         With `per_clip` also `per_clip`: metric to [sum, count] of every scored clip, in order
         (`pvnet.evaluate.metrics.difference` compares two of them).
-        With a cluster also `cluster`: its workers, how many were lost, the numbers of the clips
-        that went to a second one (`retried`), and those that ended every worker, which are not
-        scored (`failed`: number to reason).
+        With a cluster also `cluster`: its workers, how many were lost, and the numbers of the clips
+        that went to a second one (`retried`). Clips that ended every worker are not scored
+        (`failed`: number to reason).
 
     Raises:
         InvalidArgumentError: no clip could be scored; the model does not read these clips, or was
@@ -176,8 +176,8 @@ def _wire(
 
 def _left_out_before(dataset: Dataset) -> dict[str, Any]:
     """What the data set left out when it was opened."""
-    skipped = dataset.describe().get("skipped")
-    return {} if skipped is None else {"skipped": skipped}
+    left_out = dataset.describe().get("left_out")
+    return {} if left_out is None else {"left_out": left_out}
 
 
 def _per_clip(counts: Sequence[Counts]) -> dict[str, list[list[float]]]:

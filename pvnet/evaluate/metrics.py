@@ -24,12 +24,14 @@ def joint_counts(
 ) -> Counts:
     """Counts of one clip of joints.
 
-    `pck@A_box`: share of visible joints found within A times the longer side of the box around
-    the visible joints of their frame; `pck@A_person`: the same with the box around all known
-    joints, those outside the picture too; `pck@A_torso`: within A times the distance from left
-    shoulder to right hip, frames with both visible only. `mean_error_px`: mean distance of visible
-    joints. `jitter_px`: mean length of the second difference of the found joints, and
-    `truth_jitter_px` that of the truth, over joints visible in three scored ticks running.
+    * `pck@A_box`: share of visible joints found within A times the longer side of the box around
+      the visible joints of their frame.
+    * `pck@A_person`: the same with the box around all known joints, those outside the picture too.
+    * `pck@A_torso`: within A times the distance from left shoulder to right hip, frames with both
+      visible only.
+    * `mean_error_px`: mean distance of visible joints.
+    * `jitter_px`: mean length of the second difference of the found joints, and `truth_jitter_px`
+      that of the truth, over joints visible in three scored ticks running.
 
     Args:
         found: [t, j, 2] pixel x, y that the network emitted at each tick.

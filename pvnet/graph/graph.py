@@ -72,11 +72,11 @@ class Graph(Builders):
         Args:
             wiring: "sequential" (no delays), "pipelined" (exact, K - 1 ticks later) or
                 "predictive" (delay 1 on every edge that leaves a stage).
-            stages: a number K: cuts that make the slowest stage as cheap as possible; or one list
-                of node names per stage, where "mixed_3b/*" stands for all names that begin so; or
-                "layers": every operation with weights is a stage, what follows it without weights
-                goes with it, and concat, delay and feedback go with their first reader; or None:
-                the stages this graph has.
+            stages: a number K: cuts that make the slowest stage as cheap as possible.
+                Or one list of node names per stage; "mixed_3b/*" stands for all names that begin
+                so. Or "layers": every operation with weights is a stage. What follows it without
+                weights goes with it; concat, delay and feedback go with their first reader.
+                Or None: the stages this graph has.
             costs: measured microseconds per firing by node (see `pvnet.runtime.measure_costs`),
                 for a number K.
 

@@ -20,21 +20,21 @@ from pvnet.label.work import Estimates, Job, Labelled, Labeller, load_part
 __all__ = ["Estimates", "Job", "find_jobs", "label_videos", "shard"]
 
 
-def find_jobs(places: Sequence[Path]) -> list[Job]:
+def find_jobs(paths: Sequence[Path]) -> list[Job]:
     """Videos of files and folders, by name; names of folders' files are relative to the folder.
 
     Raises:
-        FileError: if a place does not exist or two videos have one name.
+        FileError: if a path does not exist or two videos have one name.
     """
     jobs: dict[str, Job] = {}
-    for place in places:
-        if place.is_dir():
-            found = [Job(p.relative_to(place).as_posix(), p) for p in Tree(place).files]
-        elif place.exists():
-            found = [Job(place.name, place)]
+    for path in paths:
+        if path.is_dir():
+            found = [Job(p.relative_to(path).as_posix(), p) for p in Tree(path).files]
+        elif path.exists():
+            found = [Job(path.name, path)]
         else:
             raise FileError(
-                f"[label] no such file or folder: got {str(place)!r}, expected videos. "
+                f"[label] no such file or folder: got {str(path)!r}, expected videos. "
                 "Check the path."
             )
         for job in found:
@@ -46,7 +46,7 @@ def find_jobs(places: Sequence[Path]) -> list[Job]:
             jobs[job.name] = job
     if not jobs:
         raise FileError(
-            f"[label] no videos: got {[str(p) for p in places]}, expected files ending "
+            f"[label] no videos: got {[str(p) for p in paths]}, expected files ending "
             f"in {', '.join(sorted(VIDEO_ENDINGS))}. Check the paths."
         )
     return [jobs[name] for name in sorted(jobs)]

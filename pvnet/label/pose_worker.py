@@ -1,10 +1,10 @@
 """MediaPipe in a process of its own: frames in by stdin, landmarks out by stdout.
 
 Run by the Python of another environment (`pvnet label`), so it imports nothing of pvnet.
-Protocol, little endian: first one JSON line {"name", "version", "landmarks"} or {"error"} comes
-out; then goes in, again and again, (uint8 kind, uint32 h, uint32 w): kind 0 ends, 1 begins a new
-video, 2 is followed by h*w*3 bytes of an RGB frame and answered by float32 [landmarks, 3]: pixel
-x, y, visibility, NaN where nobody was found.
+The protocol is little endian. First one JSON line {"name", "version", "landmarks"} or {"error"}
+comes out. Then goes in, again and again, (uint8 kind, uint32 h, uint32 w). Kind 0 ends, 1 begins a
+new video, 2 is followed by h*w*3 bytes of an RGB frame. The answer to a frame is float32
+[landmarks, 3]: pixel x, y, visibility, NaN where nobody was found.
 """
 
 from __future__ import annotations

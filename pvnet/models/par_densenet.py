@@ -136,8 +136,8 @@ def par_densenet_graph(
         size: frame (height, width) in pixels or the side of a square; multiples of 16, >= 32.
         skips: which later stages get every stage's output directly (pvnet.models.add_skips).
         feedback: the age in ticks (True = 1) of the heatmap scores that are a further input of the
-            first dense block (to its layers in a later stage they come a tick later); False = no
-            feedback. "pipelined" needs at least as many ticks as there are stages between the two.
+            first dense block; False = no feedback. To its layers in a later stage they come a tick
+            later. "pipelined" needs at least as many ticks as there are stages between the two.
         stages: preset 1, 2, 7, 14, any other number (cost-balanced), or lists of node names.
         wiring: "sequential", "pipelined" or "predictive".
 

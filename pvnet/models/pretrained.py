@@ -79,9 +79,9 @@ def pretrained(
     """A trained model: graph, weights and metadata, wired as asked for.
 
     `pvnet.compile`, `pvnet.load` and `pvnet.save` take it. The metadata says what the outputs mean:
-    "task" ("joints" or "actions"), "labels" (JSON list of names), "mean" and "std" (JSON lists, how
-    frames were normalised), "trained_on", the measured accuracy, and as "pretrained" the name of
-    the file.
+    "task" ("joints" or "actions") and "labels" (JSON list of names). "mean" and "std" (JSON lists)
+    say how frames were normalised. There are "trained_on", the measured accuracy, and as
+    "pretrained" the name of the file.
 
     Args:
         name: a family ("par_densenet") or one file of it ("par_densenet_predictive14"). A name that

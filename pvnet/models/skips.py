@@ -1,7 +1,7 @@
 """Temporal skips: nodes that carry every stage's output to the head, or to every later stage.
 
 A skip starts at the last node of its stage. It is pooled to the resolution of its target and
-projected by a 1x1 convolution in the stage it comes from, so that what crosses is small; if the
+projected by a 1x1 convolution in the stage it comes from, so that what crosses is small. If the
 target is larger, it is upsampled where it arrives. It crosses stages exactly once: with the
 predictive wiring a skip is one tick old, however many stages it jumps over. With the other
 wirings the nodes and the weights are the same and only the delays differ.

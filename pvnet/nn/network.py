@@ -29,8 +29,8 @@ class Network(nn.Module):
     Parameters are `<node>.weight`, `<node>.bias` and `<node>.norm.*`, the same in every wiring: a
     state dict of the sequential network loads into the pipelined and the predictive one.
 
-    In train mode batch norm uses the statistics over (b, firings, h, w); for nodes on a feedback
-    cycle, which only exist one firing at a time, over (b, h, w) of each firing.
+    In train mode batch norm uses the statistics over (b, firings, h, w). Nodes on a feedback cycle
+    only exist one firing at a time: there it uses those over (b, h, w) of each firing.
 
     Args:
         graph: a checked graph, in any wiring.
@@ -188,7 +188,7 @@ class Network(nn.Module):
                 them, so the same tensors may hold the next frames.
             state: of init_state or of the step before, in the same wiring.
             ages: int64 [b], ticks since the first frame of each row's video, where rows began at
-                different ticks (`NetworkState.reset_rows`, at multiples of the hyper-period): in a
+                different ticks (`NetworkState.reset_rows`, at multiples of the hyper-period). In a
                 row younger than its origin a node has not fired and is 0. None: all began at 0.
 
         Returns:

@@ -1,6 +1,6 @@
 """What every op of a graph computes, on tensors [b, c, J, h, w] over firings.
 
-The same functions serve a whole clip (J firings at once) and one firing (J = the taps of it): the
+The same functions serve a whole clip (J firings at once) and one firing (J = the taps of it). The
 caller hands over inputs that are already padded in time, with the stride and dilation to use there.
 """
 

@@ -49,8 +49,8 @@ class Program:
 
     Attributes:
         steps: every node; each delay-0 edge goes forward.
-        groups: the same steps; a group of several (or of one that reads itself) is a feedback cycle
-            and must be run tick by tick, any other can be run over the whole clip at once after the
+        groups: the same steps. A group of several (or of one that reads itself) is a feedback cycle
+            and must be run tick by tick. Any other can be run over the whole clip at once after the
             groups before it.
         inputs: names of the input nodes.
         outputs: (output name, how its node is read at every tick).

@@ -1,10 +1,10 @@
 """Which firings of a node another one reads, over a whole clip, as shifts instead of indices.
 
-Firing j of a node (period p_n, origin o_n) happens at tick t = o_n + j * p_n and reads, over an
-edge of delay d, firing J = floor((t - d - o_m) / p_m) of its source. With e = gcd(p_n, p_m),
-r = p_n / e and q = p_m / e this is J = floor((a + j * r) / q), a = floor((o_n - d - o_m) / e):
-repeat every source firing q times, start at `a`, take every r-th one. Taps that are g firings apart
-are g * q apart there.
+Firing j of a node (period p_n, origin o_n) happens at tick `t = o_n + j * p_n`. Over an edge of
+delay d it reads firing `J = floor((t - d - o_m) / p_m)` of its source. With `e = gcd(p_n, p_m)`,
+`r = p_n / e`, `q = p_m / e` and `a = floor((o_n - d - o_m) / e)` this is
+`J = floor((a + j * r) / q)`: repeat every source firing q times, start at `a`, take every r-th one.
+Taps that are g firings apart are g * q apart there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The operations of pvnet.ops in plain torch: naive, differentiable, any device and dtype.
 
-Every function has the signature and the semantics of its namesake without `_ref` (see there); the
+Every function has the signature and the semantics of its namesake without `_ref` (see there). The
 fast operations are tested against these, and fall back to them where the core has no kernel (other
 dtypes than float32, other devices than the CPU). The `_step_ref` functions also carry gradients,
 through time too, as long as the ring is not a leaf that requires grad.

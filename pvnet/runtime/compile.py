@@ -39,9 +39,9 @@ def compile(
             here, or the environment variable PVNET_CPU_ISA.
         pin: pin worker lanes to CPUs; a CPU takes one lane of the process, and what goes beyond is
             left to the system.
-        fixed_lanes: False = while other programs keep the CPUs so busy that lanes wait for each
-            other longer than sharing a tick saves, the calling thread makes ticks alone (see
-            `Stream.lanes_used`); True = lanes always share, for measurements of them.
+        fixed_lanes: True = lanes always share, for measurements of them. False = the calling thread
+            makes ticks alone (see `Stream.lanes_used`) while other programs keep the CPUs so busy
+            that lanes wait for each other longer than sharing a tick saves.
         costs: measured microseconds per firing by node (see `measure_costs`), used to level the
             lanes; None = the cost model.
         executor: backend "cuda" only, how the launches of a tick reach the device: "serial",

@@ -38,6 +38,7 @@ def info() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cpus": _core.usable_cpus(),
+        "nvtx": _core.nvtx_built(),
         "byte_order": sys.byteorder,
         "backends": json.loads(_core.describe_backends()),
         "packages": {p: _version(p) for p in ("numpy", "torch", "av", "matplotlib", "cupy")},

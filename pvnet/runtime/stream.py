@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 OnGap = Literal["keep", "reset"]
 
 TRACE_DTYPE = np.dtype(
-    [(n, np.int64) for n in ("tick", "lane", "op", "lo", "hi", "begin_ns", "end_ns")]
+    [(n, np.int64) for n in ("tick", "lane", "op", "lo", "hi", "begin_ns", "end_ns", "place")]
 )
+# What `lane` counts in an event, by its `place`.
+TRACE_PLACES = ("lane", "cuda_stream", "sm")
 
 _TICK_MADE = (
     "[Stream.tick] the tick was made before this exception came: Stream.ticks counts it, and "
@@ -36,8 +38,8 @@ class Stream:
     One thread at a time: a call from a second one raises StateError and changes nothing.
 
     What pvnet raises leaves the state as it was. An exception of somebody else's, from a signal
-    handler (KeyboardInterrupt, an alarm), may come when the tick has just been made: `ticks` counts
-    it, `outputs()` has its results, and the exception that leaves `tick` says so in a note.
+    handler (KeyboardInterrupt, an alarm), may come when the tick has just been made. Then `ticks`
+    counts it, `outputs()` has its results, and the exception that leaves `tick` says so in a note.
 
     In a forked process (`os.fork`, the workers of a torch DataLoader) a stream goes on from where
     it was, with worker lanes of its own.
@@ -48,6 +50,7 @@ class Stream:
         self._core = _core.Stream(plan.core)
         self._inputs = list(plan.inputs)
         self._outputs = list(plan.outputs)
+        self._age_tables: dict[int, list[list[int]]] = {}  # by output, of the plan: [tick][stage]
 
     def tick(self, frame: Any, rows: Sequence[bool] | None = None) -> Tick:
         """One tick: takes the newest frame, lets every due stage run once.
@@ -103,7 +106,9 @@ class Stream:
         plan = self.plan.core
 
         def ages(output: int) -> dict[int, NDArray[np.int64]]:
-            table = plan.outputs()[output]["age_ticks"]
+            if output not in self._age_tables:
+                self._age_tables[output] = plan.outputs()[output]["age_ticks"]
+            table = self._age_tables[output]
             settle, hyper = plan.settle_ticks, plan.hyper_period
 
             def entry(t: int) -> list[int]:
@@ -187,9 +192,9 @@ class Stream:
     def lanes_used(self) -> int:
         """Lanes that shared the last tick; 0 before the first.
 
-        Those of the plan, or 1 where the calling thread made it alone: it was too short to share,
-        or other programs keep the CPUs so busy that sharing takes longer (unless the plan has
-        `fixed_lanes`). The results are the same.
+        Those of the plan, or 1 where the calling thread made it alone. Then the tick was too short
+        to share, or other programs keep the CPUs so busy that sharing takes longer (unless the plan
+        has `fixed_lanes`). The results are the same.
         """
         return self._core.lanes_used
 
@@ -225,9 +230,10 @@ class Stream:
         self._core.trace_start(capacity)
 
     def trace_stop(self) -> NDArray[Any]:
-        """Ends the recording: a structured array (tick, lane, op, lo, hi, begin_ns, end_ns).
+        """Ends the recording: a structured array of `TRACE_DTYPE`, sorted by time.
 
-        `op` is an index into `plan.ops`; tiles [lo, hi) of it ran. Sorted by time.
+        `op` is an index into `plan.ops`; tiles [lo, hi) of it ran. `place` says what `lane` counts:
+        0 lanes of the host, 1 cuda_streams, 2 multiprocessors (SMs).
         """
         events = np.ascontiguousarray(self._core.trace_stop())
         return events.view(TRACE_DTYPE).reshape(-1)

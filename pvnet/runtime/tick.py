@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pvnet.errors import InvalidArgumentError
@@ -40,6 +40,9 @@ class Tick:
     latency_ms: float
     _age: Callable[[int], dict[int, NDArray[np.int64]]]
     frame: Any = None
+    _ages: dict[int, dict[int, NDArray[np.int64]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def gap(self) -> Gap | None:
@@ -54,14 +57,20 @@ class Tick:
     def age(self) -> dict[int, NDArray[np.int64]]:
         """Age in ticks, int64 [b], of the frame that each stage contributed to the first output.
 
-        -1 means that the stage has contributed nothing yet, or never does.
+        -1 means that the stage has contributed nothing yet, or never does. Every access gives the
+        same dict.
         """
-        return self._age(0)
+        return self._age_once(0)
 
     def age_of(self, output: str) -> dict[int, NDArray[np.int64]]:
         """As `age`, for the output of that name."""
         self[output]
-        return self._age(list(self.outputs).index(output))
+        return self._age_once(list(self.outputs).index(output))
+
+    def _age_once(self, output: int) -> dict[int, NDArray[np.int64]]:
+        if output not in self._ages:
+            self._ages[output] = self._age(output)
+        return self._ages[output]
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         """The output of that name.

@@ -57,10 +57,10 @@ def model_file(path: str) -> Model:
 
 
 def build_network(config: Config, *, classes: int | None = None) -> Network:
-    """The network of a configuration, with fresh weights or those of `model.start`.
+    """The network of a configuration, with new weights or those of `model.start`.
 
     Args:
-        config: of the run; torch's generator draws fresh weights.
+        config: of the run; torch's generator draws new weights.
         classes: of the data, where the options do not say.
     """
     task = task_of(config)
@@ -72,7 +72,7 @@ def build_network(config: Config, *, classes: int | None = None) -> Network:
     )
     net = Network(graph)
     if config.model.start:
-        start_from(net, model_file(config.model.start), config.model.fresh)
+        start_from(net, model_file(config.model.start), config.model.from_scratch)
     elif task == "joints":
         bias = net.get_parameter(f"{graph.outputs[0].node}.bias")
         nn.init.constant_(bias, _HEATMAP_BIAS)

@@ -22,6 +22,7 @@ from pvnet.data.files.locks import lock_if_free
 from pvnet.errors import FileError, StateError
 from pvnet.files import write_whole
 from pvnet.train.config import Config
+from pvnet.train.old_keys import rename_old_keys
 
 FORMAT = "pvnet-training-state"
 VERSION = 1
@@ -162,6 +163,7 @@ def check_same_run(then: Mapping[str, Any], now: Mapping[str, Any], folder: Path
         StateError: which key differs.
     """
     defaults = Config().to_dict()
+    then = rename_old_keys(then, tell=False)
     for section, values in now.items():
         for key, value in values.items():
             # What an older version did not write had the value that it has by default now.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pvnet.errors import FileError, InvalidArgumentError
+from pvnet.train.old_keys import rename_old_keys
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class ModelConfig:
         name: of `pvnet.models`.
         wiring: timing in which it is trained.
         stages: number of stages.
-        start: model file (or shipped model) whose weights it starts from; empty: fresh weights.
-        fresh: nodes that keep fresh weights nevertheless: ["logits"] for other classes.
+        start: model file (or shipped model) whose weights it starts from; empty: new weights.
+        from_scratch: nodes that keep new weights nevertheless: ["logits"] for other classes.
         options: further arguments of the model (width, size, skips, ...).
     """
 
@@ -32,7 +33,7 @@ class ModelConfig:
     wiring: Literal["sequential", "pipelined", "predictive"] = "sequential"
     stages: int = 1
     start: str = ""
-    fresh: tuple[str, ...] = ()
+    from_scratch: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -209,7 +210,7 @@ class Config:
         Raises:
             InvalidArgumentError: which key, what it got, what is possible.
         """
-        config: Config = _parse(Config, document, "")
+        config: Config = _parse(Config, rename_old_keys(document), "")
         _check(config)
         return config
 

@@ -1,7 +1,7 @@
 """Losses: actions, joint heatmaps, and the distance between teacher and student activations.
 
 All are means with a denominator that depends on the batch size and on which ticks count, never on
-what the labels say: so the mean over processes (or over accumulated parts) of equal size is the
+what the labels say. So the mean over processes (or over accumulated parts) of equal size is the
 loss of the whole batch. docs/training.md gives the formulas.
 """
 

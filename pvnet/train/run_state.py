@@ -190,14 +190,14 @@ class Run:
             "mean": json.dumps(MEAN),
             "std": json.dumps(STD),
             "trained_on": self.config.data.train.partition(":")[0],
-            "config": json.dumps(strip_places(self.config)),
+            "config": json.dumps(strip_folders(self.config)),
         }
         model = runtime.Model(self.net.graph, self.net.export_weights(), metadata)
         runtime.save(model, path)
         self.net.load_state_dict(kept)
 
 
-def strip_places(config: Config) -> dict[str, Any]:
+def strip_folders(config: Config) -> dict[str, Any]:
     """The configuration as a model file carries it: kinds of data, names of files, no folders."""
     document = config.to_dict()
     for key in ("train", "held_out"):

@@ -34,9 +34,9 @@ class Source:
             float32 [b, 3, t, h, w], joints [b, t, j, 2], visible [b, t, j], label [b]. The same
             arguments give the same batches, and the shares of all ranks together the whole batch.
         videos: the data set of whole videos, for carried state; None: `batches` gives pieces of
-            carried videos itself, as a live stream does, with `ages` int64 [b, t] beside them:
-            the index of each frame in the video of its row, 0 where that row begins anew. The
-            truth is then that of frame t - P already.
+            carried videos itself, as a live stream does. Beside them are `ages` int64 [b, t]: the
+            index of each frame in the video of its row, 0 where that row begins anew. The truth is
+            then that of frame t - P already.
         classes: names of the actions.
         about: what the data set tells of itself (`describe()`, `class_names`), for the run's
             folder.

@@ -54,7 +54,7 @@ def origins(graph: Graph, name: str) -> list[Origin]:
     return found[name]
 
 
-def warm_start(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
+def warm_start(net: Network, model: Model, from_scratch: Collection[str] = ()) -> list[str]:
     """Gives `net` the weights of a smaller network.
 
     Wirings, clocks and frame sizes may differ, as in `Network.load_weights`.
@@ -63,30 +63,30 @@ def warm_start(net: Network, model: Model, fresh: Collection[str] = ()) -> list[
         net: has every node of the model, with the same kernels and output channels; nodes that it
             has beside those keep the weights they have.
         model: a loaded model file.
-        fresh: nodes that keep the weights they have, whatever the model says of them: the last
-            layer of a network for other classes.
+        from_scratch: nodes that keep the weights they have, whatever the model says of them: the
+            last layer of a network for other classes.
 
     Returns:
-        Names of the nodes with weights that are new, fresh or read more channels, in node order;
-        empty for the same architecture.
+        Names of the nodes with weights that are new, begin from scratch or read more channels, in
+        node order; empty for the same architecture.
 
     Raises:
         InvalidArgumentError: a node is missing, has weights of another size, or no longer reads
-            what it read, or there is no node with weights of a name in `fresh`; nothing is copied.
+            what it read, or no node with weights has a name of `from_scratch`. Nothing is copied.
     """
     new, old = net.graph, model.graph
     ours = {n.name: n for n in new.nodes}
-    for name in fresh:
+    for name in from_scratch:
         if name not in ours or ours[name].op not in _WEIGHTED:
             raise InvalidArgumentError(
-                f"[train.warm_start] no fresh weights for {name!r}: got no such convolution or "
+                f"[train.warm_start] no new weights for {name!r}: got no such convolution or "
                 f"linear node, expected one like {new.outputs[0].node!r}. Correct the name."
             )
     weights: dict[str, Tensor] = {k: torch.as_tensor(v) for k, v in net.export_weights().items()}
     widened = set()
     for theirs in old.nodes:
         name = theirs.name
-        if name in fresh:
+        if name in from_scratch:
             continue
         node = ours.get(name)
         if node is None or node.op != theirs.op:
@@ -111,7 +111,7 @@ def warm_start(net: Network, model: Model, fresh: Collection[str] = ()) -> list[
             widened.add(name)
         weights.update(given)
     net.load_weights(weights)
-    changed = widened | set(fresh) | (ours.keys() - {n.name for n in old.nodes})
+    changed = widened | set(from_scratch) | (ours.keys() - {n.name for n in old.nodes})
     return [n.name for n in new.nodes if n.op in _WEIGHTED and n.name in changed]
 
 
@@ -127,7 +127,7 @@ def _weights_of(name: str, weights: Any) -> dict[str, Tensor]:
     return {k: torch.as_tensor(weights[k]) for k in keys if k in weights}
 
 
-def _check_sizes(name: str, given: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
+def _check_sizes(name: str, given: dict[str, Tensor], new: dict[str, Tensor]) -> None:
     """Refuses weights that differ in more than the number of input channels."""
 
     def sizes(weights: dict[str, Tensor]) -> dict[str, list[int]]:
@@ -136,13 +136,13 @@ def _check_sizes(name: str, given: dict[str, Tensor], fresh: dict[str, Tensor]) 
             del shapes["weight"][1]
         return shapes
 
-    got, expected = sizes(fresh), sizes(given)
+    got, expected = sizes(new), sizes(given)
     if got != expected or "weight" not in expected:
         raise _refusal(name, f"sizes without input channels {got}", f"{expected}")
 
 
 def _place_weights(
-    name: str, given: Tensor, before: list[Origin], after: list[Origin], fresh: Tensor
+    name: str, given: Tensor, before: list[Origin], after: list[Origin], new: Tensor
 ) -> Tensor:
     """The old weights [out, c, ...] where their channels are now, 0 at the new channels."""
     places: dict[Origin, list[int]] = {}
@@ -156,9 +156,9 @@ def _place_weights(
             raise _refusal(name, "no input", f"channel {origin[1]} of {origin[0]!r} among them")
         place = places[origin].pop(0)
         index += [place * each + k for k in range(each)]
-    if each * len(after) != fresh.shape[1]:
-        raise _refusal(name, f"maps of {fresh.shape[1] // len(after)} places", f"{each}")
-    out = torch.zeros_like(fresh)
+    if each * len(after) != new.shape[1]:
+        raise _refusal(name, f"maps of {new.shape[1] // len(after)} places", f"{each}")
+    out = torch.zeros_like(new)
     out[:, index] = given.to(out.dtype)
     return out
 
@@ -170,13 +170,13 @@ def _refusal(name: str, got: str, expected: str) -> InvalidArgumentError:
     )
 
 
-def start_from(net: Network, model: Model, fresh: Collection[str] = ()) -> list[str]:
+def start_from(net: Network, model: Model, from_scratch: Collection[str] = ()) -> list[str]:
     """The weights of a model: all of them, or those of a smaller network where it has more.
 
     Args:
         net: takes them.
         model: a loaded model file.
-        fresh: as for `warm_start`.
+        from_scratch: as for `warm_start`.
 
     Returns:
         What `warm_start` returns.
@@ -184,7 +184,7 @@ def start_from(net: Network, model: Model, fresh: Collection[str] = ()) -> list[
     Raises:
         InvalidArgumentError: as `warm_start`.
     """
-    if not fresh and net.graph.expected_weights() == model.graph.expected_weights():
+    if not from_scratch and net.graph.expected_weights() == model.graph.expected_weights():
         net.load_weights(model.weights)
         return []
-    return warm_start(net, model, fresh)
+    return warm_start(net, model, from_scratch)

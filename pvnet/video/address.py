@@ -71,7 +71,7 @@ def is_live(kind: Kind, container: Any) -> bool:
     """Whether the pictures of an opened source come at their own pace and without an end.
 
     A URL is live unless something says where it ends: the length of the answer, a number of frames,
-    a duration (of MP4 in fragments and of MPEG-TS that is what has come so far).
+    a duration. (Of MP4 in fragments and of MPEG-TS the duration is what has come so far.)
     """
     if kind in ("camera", "pipe"):
         return True

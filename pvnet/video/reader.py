@@ -47,10 +47,13 @@ class Picture:
 class Reader(Protocol):
     """A source's way to its pictures.
 
-    It may also have `owned` (True: no picture is changed once it was given away), `finish(stats)`
-    (after a whole pass: was it whole?), `interrupt()` (from another thread: end the pass),
-    `take_gap()` (what was lost before the newest picture) and `clocked` (True: it has no time
-    stamps but the moments at which its pictures come).
+    It may also have:
+
+    * `owned`: True: no picture is changed once it was given away.
+    * `finish(stats)`: after a whole pass: was it whole?
+    * `interrupt()`: from another thread: end the pass.
+    * `take_gap()`: what was lost before the newest picture.
+    * `clocked`: True: it has no time stamps but the moments at which its pictures come.
     """
 
     info: SourceInfo

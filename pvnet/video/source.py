@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, cast, get_args
 
+from pvnet import nvtx
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.video.address import Address
 from pvnet.video.av_import import load_av
@@ -85,7 +86,8 @@ class Source:
     def __next__(self) -> Frame:
         if self._closed:
             raise StopIteration
-        return next(self._frames)
+        with nvtx.io("read frame", self.stats.frames):
+            return next(self._frames)
 
     @property
     def owned(self) -> bool:

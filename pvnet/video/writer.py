@@ -13,6 +13,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet import nvtx
 from pvnet.errors import FileError, InvalidArgumentError, StateError, UnsupportedError
 from pvnet.files import reason
 from pvnet.video.audio_copy import AudioCopy
@@ -169,7 +170,8 @@ class VideoWriter:
             self._check_time(time_s, "time_s")
         shown = self._shown(time_s)
         try:
-            self._encoder.write(image, shown)
+            with nvtx.io("write frame", self._frames):
+                self._encoder.write(image, shown)
         except (self._av.FFmpegError, OSError, ValueError) as error:
             raise self._fail(error) from error
         self._frames += 1

@@ -132,15 +132,21 @@ def text_size(text: str, *, scale: int = 1) -> tuple[int, int]:
     return GLYPH_HEIGHT * scale, max(0, len(text) * ADVANCE - 1) * scale
 
 
-@lru_cache(maxsize=256)
 def text_mask(text: str, *, scale: int = 1) -> NDArray[np.float32]:
     """Ink [h, w] float32 in 0..1 of one line of text; do not change it."""
+    return _enlarged(_ink(text), scale).astype(np.float32)
+
+
+def _ink(text: str) -> NDArray[np.uint8]:
+    """1 where one line of text has ink, at scale 1."""
     codes = [ord(c) if ord(c) < 128 else 127 for c in text]
     cells = np.pad(_table()[codes], ((0, 0), (0, 0), (0, ADVANCE - GLYPH_WIDTH)))
     mask = cells.transpose(1, 0, 2).reshape(GLYPH_HEIGHT, -1)[:, : max(0, len(text) * ADVANCE - 1)]
-    mask = np.repeat(np.repeat(mask, scale, 0), scale, 1)
-    mask.setflags(write=False)
-    return mask
+    return mask.astype(np.uint8)
+
+
+def _enlarged(mask: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    return np.repeat(np.repeat(mask, scale, 0), scale, 1)
 
 
 def draw_text(
@@ -175,10 +181,10 @@ def draw_text(
 @lru_cache(maxsize=256)
 def _masks(text: str, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Ink and the rim around it, wider by `scale` on every side; 255 where there is some."""
-    mask = text_mask(text, scale=scale)
-    rim = np.pad(mask, scale)
+    mask = _ink(text) * np.uint8(255)
+    rim = np.pad(mask, 1)
     wide = rim.copy()
-    for dy in (-scale, 0, scale):
-        for dx in (-scale, 0, scale):
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
             np.maximum(wide, np.roll(rim, (dy, dx), (0, 1)), out=wide)
-    return (mask * 255).astype(np.uint8), (wide * 255).astype(np.uint8)
+    return _enlarged(mask, scale), _enlarged(wide, scale)

@@ -23,11 +23,11 @@ def decode_heatmaps(
     """The most probable position of every joint, finer than the heatmap's grid.
 
     The probabilities are first smoothed by a Gaussian (as Zhang et al., CVPR 2020, with the width
-    of the training's bumps): where a network hesitates between two near positions its map
-    is broad and rough, and the highest cell says less than the hill around it. A parabola through
-    the logarithms of the top and its neighbours then gives the sub-pixel offset on each axis, exact
-    for a Gaussian bump that lies inside; one cut off by the border is drawn inwards, by about half
-    a cell at most.
+    of the training's bumps). Where a network hesitates between two near positions its map is broad
+    and rough, and the highest cell says less than the hill around it. A parabola through the
+    logarithms of the top and its neighbours then gives the sub-pixel offset on each axis. It is
+    exact for a Gaussian bump that lies inside. One cut off by the border is drawn inwards, by about
+    half a cell at most.
 
     Args:
         heat: [j, h, w] logits or probabilities; not finite values count as lowest.

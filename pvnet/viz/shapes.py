@@ -25,7 +25,9 @@ _SHIFT = 5  # OpenCV takes integers; these are its bits below a pixel
 _ONE = 1 << _SHIFT
 # OpenCV's anti-aliased edges lie half a pixel outside of the shape that it is given.
 _EDGE = 0.5
-_SMALL = 12  # radius of discs that numpy draws as fast
+_SMALL = 2  # radius of discs that OpenCV draws with corners
+_UNSEEN = 1 - 0.5 / 255  # a picture of which more is kept does not change
+_KEPT_VEIL = 1 << 21  # bytes; a larger one is made anew each time
 _allowed = True
 
 
@@ -63,7 +65,10 @@ def draw_line(
     if cv2 is None:
         raster.draw_line(image, a, b, color=color, width=width, opacity=opacity)
     elif box is not None:
-        _fill(cv2, image, box, _capsule(a, b, max(width / 2 - _EDGE, 0.1)), color, opacity)
+        corners = (_capsule(a, b, max(width / 2 - _EDGE, 0.1)) - box[:2]) * _ONE
+        ink = [float(v) for v in color]
+        with _drawn_over(cv2, image, box, opacity) as part:
+            cv2.fillConvexPoly(part, np.rint(corners).astype(np.int32), ink, cv2.LINE_AA, _SHIFT)
 
 
 def draw_disc(
@@ -74,8 +79,11 @@ def draw_disc(
     if cv2 is None:
         raster.draw_disc(image, center, radius, color=color, opacity=opacity)
     elif (box := raster.capsule_box(image, center, center, radius)) is not None:
-        corners = _capsule(center, center, max(radius - _EDGE, 0.1))
-        _fill(cv2, image, box, corners, color, opacity)
+        at = [round((v - low) * _ONE) for v, low in zip(center, box)]
+        size = round((radius - _EDGE) * _ONE)
+        ink = [float(v) for v in color]
+        with _drawn_over(cv2, image, box, opacity) as part:
+            cv2.circle(part, at, size, ink, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def draw_rectangle(
@@ -97,24 +105,29 @@ def draw_rectangle(
     box = raster.clip_box(image, x0 - 1, y0 - 1, x1 + 1, y1 + 1)
     if box is None:
         return
-    edge = math.ceil(min(corner, (x1 - x0) / 2, (y1 - y0) / 2)) + 1
-    left, top = (max(math.ceil(v) + edge, low) for v, low in ((x0, box[0]), (y0, box[1])))
-    right, bottom = (min(math.floor(v) - edge + 1, h) for v, h in ((x1, box[2]), (y1, box[3])))
-    if left >= right or top >= bottom:
-        left, top, right, bottom = box[0], box[3], box[2], box[3]  # there is no inside
-    inside = image[top:bottom, left:right]
-    if inside.size:
-        inside[...] = cv2.LUT(inside, _table(color, opacity))
-    for u0, v0, u1, v1 in (  # what is left: above, below, left, right
-        (box[0], box[1], box[2], top),
-        (box[0], bottom, box[2], box[3]),
-        (box[0], top, left, bottom),
-        (right, top, box[2], bottom),
-    ):
-        if u0 < u1 and v0 < v1:
-            rim = image[v0:v1, u0:u1]
-            at = (x0 - u0, y0 - v0, x1 - u0, y1 - v0)
-            raster.draw_rectangle(rim, *at, color=color, opacity=opacity, corner=corner)
+    u0, v0, u1, v1 = box
+    part = image[v0:v1, u0:u1]
+    at = (x0 - u0, y0 - v0, x1 - u0, y1 - v0)
+    veil = _veil if part.size <= _KEPT_VEIL else _veil.__wrapped__
+    factor, addend = veil(part.shape, at, tuple(map(float, color)), opacity, corner)
+    cv2.multiply(part, factor, dst=part, scale=1 / 255)
+    cv2.add(part, addend, dst=part)
+
+
+# Panels and bands are the same from frame to frame.
+@functools.lru_cache(maxsize=16)
+def _veil(
+    shape: tuple[int, ...],
+    at: tuple[float, float, float, float],
+    color: tuple[float, ...],
+    opacity: float,
+    corner: float,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Factor, in 1 / 255, and addend of a picture [h, w, 3] under a rectangle."""
+    alpha = np.zeros(shape, np.float32)
+    raster.draw_rectangle(alpha, *at, color=(1, 1, 1), opacity=opacity, corner=corner)
+    addend = alpha * np.asarray(color, np.float32)
+    return np.rint(255 * (1 - alpha)).astype(np.uint8), np.rint(addend).astype(np.uint8)
 
 
 def stamp(
@@ -131,14 +144,16 @@ def stamp(
         raster.blend(image, box, ink.astype(np.float32) * np.float32(opacity / 255), color)
         return
     part = image[y0:y1, x0:x1]
-    cv2.copyTo(cv2.LUT(part, _table(color, opacity)), np.ascontiguousarray(ink), part)
+    mixed = _plain(part.shape, tuple(map(float, color)))
+    if opacity < 1:
+        mixed = cv2.addWeighted(mixed, opacity, part, 1 - opacity, 0)
+    cv2.copyTo(mixed, np.ascontiguousarray(ink), part)
 
 
-def _table(color: Any, opacity: float) -> NDArray[np.uint8]:
-    """[1, 256, 3] what every value of a pixel becomes under a colour."""
-    values = np.arange(256, dtype=np.float32)[:, None]
-    mixed = (np.asarray(color, np.float32) - values) * np.float32(opacity) + values
-    return np.asarray(np.clip(mixed + np.float32(0.5), 0, 255)[None], np.uint8)
+@functools.lru_cache(maxsize=32)
+def _plain(shape: tuple[int, ...], color: tuple[float, ...]) -> NDArray[np.uint8]:
+    """A picture [h, w, 3] of one colour."""
+    return np.full(shape, np.rint(color), np.uint8)
 
 
 def tint(image: Image, layers: Sequence[tuple[NDArray[np.float32], Any]]) -> None:
@@ -166,25 +181,54 @@ def tint(image: Image, layers: Sequence[tuple[NDArray[np.float32], Any]]) -> Non
                 part = np.clip(part + np.float32(0.5), 0, 255)
             image[..., channel] = part.astype(image.dtype)
         return
-    factor, addend = (
-        cv2.resize(np.rint(v).astype(np.uint8), (w, h), interpolation=cv2.INTER_LINEAR)
-        for v in (kept * 255, mixed)
-    )
-    cv2.add(cv2.multiply(image, factor, scale=1 / 255), addend, dst=image)
+    seen = kept[..., 0] < _UNSEEN
+    top, bottom = _changed(np.flatnonzero(seen.any(axis=1)), len(kept), h)
+    left, right = _changed(np.flatnonzero(seen.any(axis=0)), kept.shape[1], w)
+    part = image[_scaled(top, h, len(kept)) : _scaled(bottom, h, len(kept))]
+    part = part[:, _scaled(left, w, kept.shape[1]) : _scaled(right, w, kept.shape[1])]
+    if part.size == 0:
+        return
+    size = part.shape[1::-1]
+    factor = np.rint(kept[top:bottom, left:right, 0] * 255).astype(np.uint8)
+    addend = np.rint(mixed[top:bottom, left:right]).astype(np.uint8)
+    gray = cv2.resize(factor, size, interpolation=cv2.INTER_LINEAR)
+    layer = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+    cv2.multiply(part, layer, dst=part, scale=1 / 255)
+    cv2.resize(addend, size, dst=layer, interpolation=cv2.INTER_LINEAR)
+    cv2.add(part, layer, dst=part)
 
 
-def _fill(
-    cv2: Any, image: Image, box: raster.Box, corners: NDArray[Any], color: Any, opacity: float
-) -> None:
-    """Fill a convex shape: drawn over a copy of the box, mixed in by the opacity."""
+def _changed(seen: NDArray[np.int64], n: int, pixels: int) -> tuple[int, int]:
+    """First and end of the cells that a stretched map changes, on borders of whole pixels.
+
+    Args:
+        seen: which cells of one axis show something, in order.
+        n: how many cells there are.
+        pixels: length to which the axis is stretched.
+    """
+    if len(seen) == 0:
+        return 0, 0
+    # Every `step` cells end at a border between pixels. A cell reaches into its neighbours.
+    step = n // math.gcd(n, pixels)
+    first = max(int(seen[0]) - 1, 0) // step * step
+    return first, min(-(-(int(seen[-1]) + 2) // step) * step, n)
+
+
+def _scaled(cell: int, pixels: int, n: int) -> int:
+    return cell * pixels // n
+
+
+@contextmanager
+def _drawn_over(cv2: Any, image: Image, box: raster.Box, opacity: float) -> Iterator[Image]:
+    """The part of the picture to draw into; what is drawn is mixed in by the opacity."""
     x0, y0, x1, y1 = box
     part = image[y0:y1, x0:x1]
+    if opacity >= 1:
+        yield part
+        return
     drawn = part.copy()
-    points = np.rint((corners - (x0, y0)) * _ONE).astype(np.int32)
-    cv2.fillConvexPoly(drawn, points, [float(v) for v in color], cv2.LINE_AA, _SHIFT)
-    if opacity < 1:
-        cv2.addWeighted(drawn, opacity, part, 1 - opacity, 0, dst=drawn)
-    part[...] = drawn
+    yield drawn
+    cv2.addWeighted(drawn, opacity, part, 1 - opacity, 0, dst=part)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from cli.conftest import SMALL
 from pvnet import models
 from pvnet.cli.__main__ import build_parser
 from pvnet.cli._common.network_choice import choose
-from pvnet.evaluate.emission import skipping
+from pvnet.evaluate.emission import frame_subsampling
 from pvnet.models.random_weights import random_weights
 
 EVAL = ("eval", "--data", "figures?n=1", "--frames", "16", "--json")
@@ -132,11 +132,11 @@ def test_eval_cuts_a_sequential_file_as_the_preset_and_names_trained_weights(pvn
     assert "Weights trained for it are shipped: par_densenet_predictive14" in done.err
 
 
-def test_frame_skipping_keeps_the_rate_of_the_preset(pvnet_cli):
+def test_frame_subsampling_keeps_the_rate_of_the_preset(pvnet_cli):
     done = pvnet_cli(*EVAL, "--task", "joints", "--stages", "14", "--skip-frames")
     assert done.code == 0, done.err
     options = {"size": (96, 128), "width": 0.375, "stages": 14}
-    every = skipping(models.build("par_densenet", **options)).every
+    every = frame_subsampling(models.build("par_densenet", **options)).every
     assert every == 5
     assert done.document["protocol"]["every"] == every
     assert done.document["cut"]["how"] == "preset of par_densenet"

@@ -18,10 +18,10 @@ OPS = [
 
 
 def _events() -> np.ndarray:
-    rows = [  # tick, lane, op, lo, hi, begin_ns, end_ns
-        (5, 0, 0, 0, 2, 1_000, 2_000),
-        (5, 1, 0, 2, 4, 1_000, 3_000),
-        (6, 0, 1, 0, 2, 5_000, 9_000),
+    rows = [  # tick, lane, op, lo, hi, begin_ns, end_ns, place
+        (5, 0, 0, 0, 2, 1_000, 2_000, 0),
+        (5, 1, 0, 2, 4, 1_000, 3_000, 0),
+        (6, 0, 1, 0, 2, 5_000, 9_000, 0),
     ]
     return np.array(rows, dtype=TRACE_DTYPE)
 
@@ -52,6 +52,53 @@ def test_a_trace_without_events_has_names_and_no_work():
     document = chrome_trace(_events()[:0], OPS, lanes=1, name="net")
     assert all(e["ph"] == "M" for e in document["traceEvents"])
     assert utilisation(_events()[:0], OPS, lanes=1)["lane_utilisation"] == [0.0]
+
+
+def _device_events() -> np.ndarray:
+    rows = [  # a launch on cuda_stream 3, its four tiles on SM 0 and 7, one after another on SM 7
+        (2, 3, 0, 0, 4, 1_000, 9_000, 1),
+        (2, 0, 0, 0, 1, 1_000, 4_000, 2),
+        (2, 7, 0, 1, 2, 1_000, 3_000, 2),
+        (2, 7, 0, 2, 3, 2_000, 6_000, 2),
+        (2, 7, 0, 3, 4, 7_000, 9_000, 2),
+    ]
+    return np.array(rows, dtype=TRACE_DTYPE)
+
+
+def test_cuda_streams_and_sms_are_processes_of_their_own_beside_the_lanes():
+    events = np.concatenate([_device_events(), _events()])
+    document = chrome_trace(np.sort(events, order="begin_ns"), OPS, lanes=2, name="net")
+    processes, threads = {}, {}
+    for e in document["traceEvents"]:
+        if e["name"] == "process_name":
+            processes[e["pid"]] = e["args"]["name"]
+        elif e["name"] == "thread_name":
+            threads[e["pid"], e["tid"]] = e["args"]["name"]
+    assert processes == {0: "net", 1: "net: cuda_streams", 2: "net: SMs"}
+    shown = {}
+    for e in document["traceEvents"]:
+        if e["ph"] == "X":
+            where = processes[e["pid"]], threads[e["pid"], e["tid"]]
+            shown.setdefault(where, []).append((e["ts"], e["ts"] + e["dur"]))
+    assert shown == {
+        ("net", "lane 0"): [(0.0, 1.0), (4.0, 8.0)],
+        ("net", "lane 1"): [(0.0, 2.0)],
+        ("net", "ticks"): [(0.0, 8.0), (0.0, 2.0), (4.0, 8.0)],
+        ("net: cuda_streams", "cuda_stream 3"): [(0.0, 8.0)],
+        ("net: SMs", "SM 0"): [(0.0, 3.0)],
+        ("net: SMs", "SM 7"): [(0.0, 2.0), (6.0, 8.0)],
+        ("net: SMs", "SM 7, tile 2"): [(1.0, 5.0)],
+    }
+
+
+def test_an_sm_is_busy_while_it_has_a_tile():
+    sums = utilisation(_device_events(), OPS, lanes=0)
+    assert sums["sm_utilisation"] == pytest.approx({"0": 3 / 8, "7": 7 / 8})
+    assert sums["lane_utilisation"] == []
+    assert sums["stage_ms_per_tick"] == pytest.approx({"0": 8e-3, "1": 0.0})
+    tiles = _device_events()[1:]
+    assert utilisation(tiles, OPS, lanes=0)["stage_ms_per_tick"]["0"] == pytest.approx(11e-3)
+    assert "sm_utilisation" not in utilisation(_events(), OPS, lanes=2)
 
 
 @pytest.mark.parametrize("lanes", [1, 2])

@@ -69,10 +69,10 @@ PVNET_FIELDS(pvnet::OpParams, (op, attrs, conv, seg_c, scale, shift), "op", "att
              "seg_c", "scale", "shift");
 
 PVNET_FIELDS(pvnet::PlanOp,
-             (node, out_value, clock, stage, group, level, tiles, taps, dilation, cost, operands,
-              packed_offset, params),
-             "node", "out_value", "clock", "stage", "group", "level", "tiles", "taps", "dilation",
-             "cost", "operands", "packed_offset", "params");
+             (node, out_value, converts, clock, stage, group, level, tiles, taps, dilation, cost,
+              operands, packed_offset, params),
+             "node", "out_value", "converts", "clock", "stage", "group", "level", "tiles", "taps",
+             "dilation", "cost", "operands", "packed_offset", "params");
 
 PVNET_FIELDS(pvnet::OutputFacts,
              (name, shape, information_latency_ticks, warm_up_ticks, receptive_field_frames,

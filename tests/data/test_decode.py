@@ -98,7 +98,7 @@ def test_odd_files_do_not_stop_the_others(tmp_path):
         refused(ClipError, decode_at, path, np.zeros(2), size=(48, 64))
     dataset = open_dataset(f"folder:{tmp_path}", frames=4, size=(48, 64))
     assert len(dataset) == 1
-    assert dataset.describe()["skipped"]["counts"] == {"corrupt": 2}
+    assert dataset.describe()["left_out"]["counts"] == {"corrupt": 2}
     assert good.exists()
 
 

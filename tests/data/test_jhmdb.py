@@ -93,7 +93,7 @@ def test_description_is_plain(jhmdb):
     d = data.open_dataset(f"jhmdb:{jhmdb}", size=(24, 32), train=False, task="joints")
     told = json.loads(json.dumps(d.describe()))
     assert told["clips"] == 1
-    assert told["skipped"]["counts"] == {"no joints": 2}
+    assert told["left_out"]["counts"] == {"no joints": 2}
     assert isinstance(d, data.Dataset)
 
 

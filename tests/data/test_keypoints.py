@@ -135,7 +135,7 @@ def test_videos_without_joints_are_left_out_of_keypoint_tasks(videos, tmp_path):
     spec = f"folder:{videos}?joints={tmp_path / 'j.npz'}"
     assert len(data.open_dataset(spec, size=(48, 64), frames=4)) == 2
     d = data.open_dataset(spec, size=(48, 64), frames=10, task="joints")
-    assert d.skipped.counts == {"no joints": 1}
+    assert d.left_out.counts == {"no joints": 1}
     clip = d.get(0, RNG(0))
     assert clip.visible[:6].all()
     assert not clip.visible[6:].any()  # frames beyond the joints know nothing

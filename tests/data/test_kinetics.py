@@ -37,12 +37,17 @@ def archive(tmp_path):
     return root, write_csv(tmp_path / "train.csv", HEADER, rows)
 
 
-def test_bad_videos_are_skipped_counted_and_listed(archive):
+def test_videos_left_out_were_called_skipped():
+    with pytest.warns(FutureWarning, match="Skipped is called LeftOut now"):
+        assert data.Skipped is data.LeftOut
+
+
+def test_bad_videos_are_left_out_counted_and_listed(archive):
     root, csv = archive
     d = data.open_dataset(f"kinetics:{root}?csv={csv}", size=(24, 32), frames=16, fps=10)
     assert d.classes == ("air drumming", "playing chess")
     assert [i.clip_id.split("/")[-1][:11] for i in d.items] == IDS[:4]
-    told = d.describe()["skipped"]
+    told = d.describe()["left_out"]
     assert told["counts"] == {"missing": 1, "corrupt": 1, "short": 1}
     assert len(told["listed"]) == 3
     assert any("not_on_disk" in line for line in told["listed"])
@@ -144,7 +149,7 @@ def test_mmaction2_list_with_a_label_map_and_another_root(tmp_path):
     d = data.open_dataset(f"kinetics:{root}?csv={mm}&labels={names}", frames=8, size=(24, 32))
     assert d.classes == ("abseiling", "bowling")
     assert [(i.clip_id, i.label) for i in d.items] == [("b/clip0.mp4", 1), ("a/clip1.mp4", 0)]
-    assert d.skipped.counts == {"missing": 1}
+    assert d.left_out.counts == {"missing": 1}
 
 
 def write_frames(folder, n, *, damaged=()):
@@ -169,7 +174,7 @@ def test_mmaction2_lists_of_folders_of_images(tmp_path, use_cache):
     d = data.open_dataset(
         f"kinetics:{root}?csv={mm}", frames=8, size=(24, 32), sampling="start", use_cache=use_cache
     )
-    told = d.describe()["skipped"]["counts"]
+    told = d.describe()["left_out"]["counts"]
     assert told == {"corrupt": 2, "short": 1, "missing": 1}
     assert [i.clip_id for i in d.items] == ["b/clip0", "a/clip1"]
     assert [d.classes[i.label] for i in d.items] == ["1", "0"]

@@ -50,7 +50,11 @@ def test_the_python_package_carries_headers_and_one_library(
     installed: Installed, tmp_path: Path
 ) -> None:
     include = Path(pvnet.get_include())
-    assert {p.name for p in (include / "pvnet").iterdir()} == {"pvnet.h", "pvnet.hpp"}
+    assert {p.name for p in (include / "pvnet").iterdir()} == {"pvnet.h", "pvnet.hpp", "kernels"}
+    sources = [p for p in (ROOT / "kernels").rglob("*") if p.suffix in (".h", ".cuh", ".cu")]
+    assert {p.relative_to(include / "pvnet") for p in (include / "pvnet/kernels").rglob("*.*")} == {
+        p.relative_to(ROOT) for p in sources
+    }
     (library,) = Path(pvnet.get_cmake_dir()).parents[1].glob("libpvnet.so*")
     lines = run("readelf", "-d", library)
     assert re.search(rf"SONAME.*\[{re.escape(library.name)}\]", lines)

@@ -1,4 +1,4 @@
-"""Evaluation through the runtime: the same numbers as the torch twin, emission time, skipping."""
+"""Evaluation by the runtime: the twin's numbers, emission time, frame subsampling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pvnet.evaluate.evaluation import (
     decode,
     evaluate,
     find_emitted_tick,
-    skipping,
+    frame_subsampling,
     take_emissions,
 )
 from pvnet.evaluate.metrics import summary
@@ -106,7 +106,7 @@ def test_pipelined_is_scored_with_its_delay(trained):
     assert now["mean_error_px"] != pytest.approx(then["mean_error_px"], abs=1e-4)
 
 
-def test_frame_skipping_gives_the_last_finished_result():
+def test_frame_subsampling_gives_the_last_finished_result():
     protocol = Protocol(every=3, late=2)
     # Frames 0, 3, 6 are taken; their results are out at the end of ticks 2, 5, 8.
     assert [find_emitted_tick(t, protocol) for t in range(2, 10)] == [0, 0, 0, 1, 1, 1, 2, 2]
@@ -116,12 +116,19 @@ def test_frame_skipping_gives_the_last_finished_result():
     assert ev.first_scored(protocol, warm_up=1) == 5
 
 
-def test_the_rate_of_frame_skipping_follows_from_the_stages():
+def test_frame_subsampling_was_called_skipping():
+    with pytest.warns(FutureWarning, match="called frame_subsampling now"):
+        assert pvnet.evaluate.skipping is frame_subsampling
+    with pytest.raises(AttributeError, match="no attribute 'skippin'"):
+        pvnet.evaluate.skippin  # noqa: B018
+
+
+def test_the_rate_of_frame_subsampling_follows_from_the_stages():
     graph = par_densenet(size=SIZE, width=0.125, stages=1).graph
-    assert skipping(graph) == Protocol()
+    assert frame_subsampling(graph) == Protocol()
     cut = graph.wire("predictive", 4)
     costs = [s.cost for s in cut.stages]
-    protocol = skipping(cut)
+    protocol = frame_subsampling(cut)
     assert protocol.every == int(np.ceil(sum(costs) / max(costs) - 1e-9)) > 1
     assert protocol.late == protocol.every - 1
 

@@ -1,12 +1,13 @@
-"""Prose: sentences of the README and of docs/ are short, and what measures them finds long ones."""
+"""Prose: sentences of pages, docstrings and headers are short; what measures finds long ones."""
 
 from __future__ import annotations
 
 from statistics import median
 
 import pytest
+from docstrings import as_page, docstrings
 from pages import ROOT, files
-from sentences import sentences
+from sentences import Sentence, sentences
 
 MEDIAN = 16
 MOST = 32
@@ -15,6 +16,8 @@ MEASURED = [
 ]
 # A changelog has entries, not sentences.
 PAGES = [p.relative_to(ROOT).as_posix() for p in files(".md") if p.name != "CHANGELOG.md"]
+HEADERS = [p.relative_to(ROOT).as_posix() for p in files(".hpp", ".h", ".inl")]
+MODULES = [p.relative_to(ROOT).as_posix() for p in sorted((ROOT / "pvnet").rglob("*.py"))]
 
 
 def words(count: int) -> str:
@@ -39,6 +42,88 @@ def test_no_sentence_is_long(page):
 def test_most_sentences_of_a_page_are_short(page):
     lengths = [s.words for s in sentences((ROOT / page).read_text())]
     assert median(lengths) <= MEDIAN
+
+
+def documented(source: str) -> list[Sentence]:
+    """The sentences of every public docstring of a Python file, by their lines in the file."""
+    return [
+        Sentence(line + s.line - 1, s.text, s.words)
+        for line, text in docstrings(source)
+        for s in sentences(as_page(text))
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_sentences_of_docstrings_are_short(module):
+    found = documented((ROOT / module).read_text())
+    long = [f"{module}:{s.line}: {s.words} words: {s.text}" for s in found if s.words > MOST]
+    assert not long, "\n".join(long)
+    assert not found or median(s.words for s in found) <= MEDIAN
+
+
+def head_of(source: str) -> str:
+    """The comment on top of a C++ file as a page, with as many lines."""
+    lines = source.splitlines()
+    end = next((i for i, line in enumerate(lines) if not line.startswith("//")), len(lines))
+    comment = [line.removeprefix("//").removeprefix(" ") for line in lines[:end]]
+    return "\n".join("" if line.startswith("SPDX") else line for line in comment)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_sentences_on_top_of_headers_are_short(header):
+    found = too_long(header, head_of((ROOT / header).read_text()))
+    assert not found, "\n".join(found)
+
+
+def test_a_long_sentence_on_top_of_a_header_is_found_with_its_line():
+    text = f"// SPDX-License-Identifier: a b c\n// Short one here. {words(20)}\n// {words(20)}.\n"
+    (found,) = too_long("a.hpp", head_of(f"{text}#pragma once\n// {words(40)}.\n"))
+    assert found.startswith("a.hpp:2: 40 words")
+
+
+def test_what_is_private_or_no_docstring_is_not_measured():
+    long = f'"""{words(40)}."""'
+    text = f"def _f():\n    {long}\n\nclass _C:\n    def f(self):\n        {long}\n\nx = {long}\n"
+    assert documented(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""{}."""\n',
+        'class C:\n    """One.\n\n    {}.\n    """\n',
+        'class C:\n    def f(self):\n        """{}."""\n',
+        'class C:\n    def __len__(self):\n        """{}."""\n',
+        'async def f():\n    """{}."""\n',
+        'def f():\n    """One.\n\n    Args:\n        a: {}.\n    """\n',
+        'def f():\n    """One.\n\n    Returns:\n        {}.\n    """\n',
+    ],
+    ids=["module", "class", "method", "dunder", "async", "argument", "result"],
+)
+def test_a_long_sentence_of_a_docstring_is_found_with_its_line(text):
+    (found,) = [s for s in documented(text.format(words(40))) if s.words > MOST]
+    assert found.words == 40
+    assert words(40) in text.format(words(40)).splitlines()[found.line - 1]
+
+
+def test_arguments_are_sentences_of_their_own_and_shapes_are_one_word():
+    text = f"""def f(a, b):
+    \"\"\"One thing here.
+
+    Args:
+        a: [b, c, t, h, w] {words(20)},
+            {words(4)}
+        b: {words(20)}
+
+    Returns:
+        {words(10)}
+        {words(10)}
+
+    Raises:
+        Error: {words(7)}
+    \"\"\"
+"""
+    assert [s.words for s in documented(text)] == [3, 25, 20, 20, 7]
 
 
 LONG = {

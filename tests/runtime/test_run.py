@@ -111,6 +111,25 @@ def test_ages_of_a_pipeline_and_of_a_fresh_skip() -> None:
     assert all(int(a[0]) == 1 for a in out.age_of("heatmaps").values())
 
 
+def test_ages_are_worked_out_once_a_tick_and_stay_those_of_the_tick(monkeypatch) -> None:
+    stream = pvnet.compile(small_model("pipelined", 2)).stream()
+    asked = []
+    ages_of = stream._ages
+
+    def counted(tick):
+        ages = ages_of(tick)
+        return lambda output: asked.append(output) or ages(output)
+
+    monkeypatch.setattr(stream, "_ages", counted)
+    first, second = (stream.tick(f) for f in frames(2))
+    assert asked == []
+    assert second.age is second.age
+    assert second.age_of("heatmaps") is second.age
+    assert first.age == {0: [-1], 1: [-1]}
+    assert second.age == {0: [1], 1: [1]}
+    assert asked == [0, 0]  # one for each tick
+
+
 def test_random_graphs_survive_their_file(tmp_path) -> None:
     for seed in range(5):
         graph = random_graph(seed).wire("predictive", stages=2)

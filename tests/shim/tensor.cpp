@@ -41,19 +41,19 @@ void for_fragment_b(int lane, F&& f) {
   }
 }
 
-// What is left of x beside its tf32; nothing of an infinite one.
-uint32_t rest(uint32_t x, uint32_t tf32) {
-  if (x == tf32) return 0;
+// A word as a tf32, what is left beside it, and the tf32 without infinities (kernels/pv.cuh).
+bool is_huge(uint32_t x) { return (x & 0x7f800000u) == 0x7f800000u; }
+uint32_t whole(uint32_t x) { return pv::round_tf32(x); }
+uint32_t rest(uint32_t x) {
+  const uint32_t tf32 = whole(x);
+  if (is_huge(tf32)) return 0;
   return pv::round_tf32(pv::bits_of(pv::float_of(x) - pv::float_of(tf32)));
 }
-enum Part { kWhole, kRest };
-uint32_t part(Part which, uint32_t word) {
-  const uint32_t whole = pv::round_tf32(word);
-  return which == kWhole ? whole : rest(word, whole);
-}
+uint32_t finite(uint32_t x) { return is_huge(whole(x)) ? 0 : whole(x); }
+uint32_t same(uint32_t x) { return x; }
 
-template <class FA, class FB>
-void gather(pv_dtype dtype, Multiply** lanes, FA&& of_a, FB&& of_b, Factors& f) {
+using Word = uint32_t (*)(uint32_t);
+void gather(pv_dtype dtype, Multiply** lanes, Word of_a, Word of_b, Factors& f) {
   const int each = dtype == PV_BF16 || dtype == PV_F16 ? 2 : 1;
   for (int l = 0; l < kLanes; ++l) {
     for_fragment_a(l, [&](int i, int r, int row, int word) {
@@ -109,17 +109,14 @@ void load_matrices(LoadMatrices** lanes) {
 void multiply(pv_dtype dtype, Multiply** lanes) {
   Sums d;
   Factors f;
-  const auto same = [](uint32_t word) { return word; };
-  const auto whole = [](uint32_t word) { return part(kWhole, word); };
-  const auto left = [](uint32_t word) { return part(kRest, word); };
   for_sums(lanes, [&](float x, int row, int column) { d[row][column] = x; });
   if (dtype == PV_BF16 || dtype == PV_F16) {
     gather(dtype, lanes, same, same, f), add_products<16>(f, d);
   } else if (dtype == PV_TF32) {
     gather(dtype, lanes, whole, same, f), add_products<8>(f, d);  // weights are packed rounded
   } else {
-    gather(dtype, lanes, left, whole, f), add_products<8>(f, d);
-    gather(dtype, lanes, whole, left, f), add_products<8>(f, d);
+    gather(dtype, lanes, rest, whole, f), add_products<8>(f, d);
+    gather(dtype, lanes, finite, rest, f), add_products<8>(f, d);
     gather(dtype, lanes, whole, whole, f), add_products<8>(f, d);
   }
   for_sums(lanes, [&](float& x, int row, int column) { x = d[row][column]; });

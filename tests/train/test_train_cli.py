@@ -16,7 +16,7 @@ from small_runs import SIZE, figures, source_of
 from pvnet import data
 from pvnet.cli.__main__ import main
 
-SKIPPED = {"total": 3, "counts": {"missing": 2, "short": 1}, "listed": ["missing: a", "..."]}
+LEFT_OUT = {"total": 3, "counts": {"missing": 2, "short": 1}, "listed": ["missing: a", "..."]}
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "accuracy"
 SMALL = [
     "model.options={size = [32, 32], width = 0.125}",
@@ -38,7 +38,7 @@ def data_in_memory(monkeypatch):
         assert options["size"] == SIZE
         made = figures(3, options["frames"] or 20)
         if spec == "skips":
-            about = {**made.describe(), "name": made.name, "skipped": SKIPPED}
+            about = {**made.describe(), "name": made.name, "left_out": LEFT_OUT}
             monkeypatch.setattr(type(made), "describe", lambda _: about)
         return made
 
@@ -102,15 +102,15 @@ def test_people_are_told_what_was_left_out_and_that_a_run_goes_on(tmp_path, data
     assert code == 0
     assert err.startswith("3 videos of figures in memory left out (2 missing, 1 short); ")
     assert "data.json lists them" in err
-    listed = json.loads((tmp_path / "run" / "data.json").read_text())["skipped"]["listed"]
-    assert listed == SKIPPED["listed"]
+    listed = json.loads((tmp_path / "run" / "data.json").read_text())["left_out"]["listed"]
+    assert listed == LEFT_OUT["listed"]
     assert pvnet(*words)[2].endswith("going on at step 2\n")
     assert pvnet(*words, "--quiet")[2] == ""
     words = ("eval", "--data", "skips", "--model", document["model"])
     code, document, err = pvnet(*words)
     assert code == 0
     assert err.startswith("3 videos of figures in memory left out")
-    assert document["skipped"] == SKIPPED
+    assert document["left_out"] == LEFT_OUT
     assert document["problems"] == []
 
 
@@ -370,7 +370,7 @@ def test_techniques_differ_in_nothing_but_the_technique(monkeypatch):
     assert (skipping.start, skipping.role) == (matrix.Training(), "skipping")
     # Both cuts of Par-Inception skip at the rate of the settings.
     from pvnet import models
-    from pvnet.evaluate.emission import skipping as protocol
+    from pvnet.evaluate.emission import frame_subsampling as protocol
 
     for k in matrix.STAGES["actions"]:
         graph = models.build("par_inception", stages=k, wiring="sequential", width=0.25, size=64)

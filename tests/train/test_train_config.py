@@ -29,6 +29,16 @@ def test_file_and_overrides(tmp_path):
     assert Config.from_dict(config.to_dict()) == config
 
 
+def test_nodes_from_scratch_were_called_fresh():
+    expected = load_config(None, ['model.from_scratch=["logits"]'])
+    assert expected.model.from_scratch == ("logits",)
+    with pytest.warns(FutureWarning, match=r"model\.fresh is called model\.from_scratch now"):
+        assert load_config(None, ['model.fresh=["logits"]']) == expected
+    with pytest.raises(InvalidArgumentError, match=MESSAGE) as error:
+        load_config(None, ["model.fresh=[]", 'model.from_scratch=["logits"]'])
+    assert "model.fresh" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

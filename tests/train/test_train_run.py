@@ -32,7 +32,7 @@ def test_what_the_data_left_out_and_could_not_read_is_told(tmp_path):
         for k, batch in enumerate(plain.batches(start, rank, world)):
             yield {**batch, "problems": ["b.mp4: damaged"] if k % 2 else []}
 
-    about = {"name": "x", "skipped": {"total": 2, "counts": {"short": 2}, "listed": ["a", "b"]}}
+    about = {"name": "x", "left_out": {"total": 2, "counts": {"short": 2}, "listed": ["a", "b"]}}
     told = []
     config = small(run_steps=6, run_log_every=3)
     source = replace(plain, batches=batches, about=about)
@@ -72,6 +72,18 @@ def test_a_key_that_an_older_version_did_not_write_has_its_default(tmp_path):
     checkpoint.check_same_run(then, now, tmp_path)
     now["data"]["video_frames"] = 3
     with pytest.raises(StateError, match=r"got data.video_frames = 3, expected 0 as"):
+        checkpoint.check_same_run(then, now, tmp_path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_checkpoint_may_have_old_names_of_settings(tmp_path):
+    now = small(model_from_scratch=["logits"]).to_dict()
+    names = {"from_scratch": "fresh"}
+    then = {s: {names.get(k, k): v for k, v in keys.items()} for s, keys in now.items()}
+    assert "fresh" in then["model"]
+    checkpoint.check_same_run(then, now, tmp_path)
+    now["model"]["from_scratch"] = []
+    with pytest.raises(StateError, match=r"got model.from_scratch = \[\], expected \['logits'\]"):
         checkpoint.check_same_run(then, now, tmp_path)
 
 

@@ -68,13 +68,13 @@ def test_grown_densenet_computes_what_the_small_one_does(
     torch.manual_seed(0)
     plain = trained(par_densenet(**SMALL, **had))
     grown = trained(par_densenet(**SMALL, stages=7, **more), seed=1)
-    fresh = grown.export_weights()
+    drawn = grown.export_weights()
     changed = warm_start(grown, model_of(plain))
     assert "head/conv" in changed or "skips" not in more
     assert "block1/layer1/reduce" in changed or "feedback" in had or "feedback" not in more
     for name in changed:
         if name.startswith("skip"):
-            assert (grown.export_weights()[f"{name}.weight"] == fresh[f"{name}.weight"]).all()
+            assert (grown.export_weights()[f"{name}.weight"] == drawn[f"{name}.weight"]).all()
     clip = torch.randn(2, 3, 4, 32, 32, dtype=torch.float64)
     assert_same_outputs(grown, plain, clip)
 
@@ -199,7 +199,7 @@ def for_other_classes(start: str, options: dict[str, Any]) -> Network:
         small(
             model_name="par_inception",
             model_start=start,
-            model_fresh=("logits",),
+            model_from_scratch=("logits",),
             model_options=options,
         )
     )
@@ -221,7 +221,7 @@ def test_a_network_for_other_classes_keeps_its_own_last_layer(tmp_path: Path) ->
     own = other.export_weights()["logits.weight"]
     assert "logits" in start_from(other, model_of(five), ("logits",))
     assert (other.export_weights()["logits.weight"] == own).all()
-    with pytest.raises(InvalidArgumentError, match=r"no fresh weights for 'logitz'"):
+    with pytest.raises(InvalidArgumentError, match=r"no new weights for 'logitz'"):
         start_from(other, model_of(five), ("logitz",))
     with pytest.raises(InvalidArgumentError, match=r"'logits' .*sizes"):
         start_from(par_inception(size=32, width=0.125, classes=3), model_of(five))

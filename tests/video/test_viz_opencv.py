@@ -22,6 +22,7 @@ DRAWN = {
     "point": lambda i: draw_line(i, (50, 50), (50, 50), color=WHITE, width=5),
     "cut line": lambda i: draw_line(i, (-40, -20), (500, 400), color=WHITE, width=9),
     "disc": lambda i: draw_disc(i, (40.3, 30.7), 12.5, color=(10, 200, 30), opacity=0.8),
+    "small disc": lambda i: draw_disc(i, (140.4, 30.9), 3.2, color=WHITE, opacity=0.9),
     "cut disc": lambda i: draw_disc(i, (-3.3, 120), 25, color=WHITE),
     "rectangle": lambda i: draw_rectangle(i, 9.5, 9.5, 99.5, 49.5, color=WHITE, opacity=0.7),
     "round": lambda i: draw_rectangle(i, 9, 9, 99.3, 49.6, color=(9, 9, 250), corner=6),
@@ -77,6 +78,39 @@ def test_both_draw_the_same_up_to_edges(name, ground):
 def test_areas_are_the_same(draw, area):
     for image in both(draw, np.zeros((240, 320, 3), np.uint8)):
         assert image[..., 0].sum(dtype=float) / 255 == pytest.approx(area, rel=0.08)
+
+
+@pytest.mark.parametrize("size", [(240, 320), (270, 480), (241, 331), (32, 24), (20, 20)])
+def test_a_heatmap_tints_only_around_its_heat(size):
+    image = np.resize(FRAME.image, (*size, 3))
+    heat = np.zeros((13, 32, 24), np.float32)
+    heat[1, 9, 20] = 1
+    first, second = both(lambda i: viz.draw_heatmaps(i, heat), image)
+    assert (first != image).any()
+    assert np.abs(first.astype(int) - second).max() <= 3
+    far = np.ones(size, bool)
+    h, w = size
+    far[8 * h // 32 : 11 * h // 32 + 1, 19 * w // 24 : 22 * w // 24 + 1] = False
+    assert (first[far] == image[far]).all()
+
+
+def test_a_heatmap_without_heat_changes_nothing():
+    image = FRAME.image.copy()
+    viz.draw_heatmaps(image, np.zeros((13, 8, 6), np.float32))
+    assert (image == FRAME.image).all()
+
+
+def test_a_rectangle_that_was_drawn_before_is_drawn_where_it_is_now():
+    for x, y in ((10, 20), (200, 150), (200.5, 150), (-8, 230)):
+        for color in (WHITE, (200, 10, 30)):
+            first, second = both(
+                lambda i, x=x, y=y, c=color: draw_rectangle(
+                    i, x, y, x + 40, y + 20, color=c, opacity=0.6, corner=5
+                ),
+                FRAME.image,
+            )
+            assert np.abs(first.astype(int) - second).max() <= 3
+            assert (first != FRAME.image).any()
 
 
 def test_text_and_inside_of_shapes_are_the_same_bits_up_to_rounding():

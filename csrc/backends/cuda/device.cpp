@@ -4,6 +4,7 @@
 #include <string>
 
 #include "backends/cuda/error.hpp"
+#include "backends/registry.hpp"
 
 namespace pvnet::cuda {
 namespace {
@@ -75,3 +76,9 @@ Status DeviceScope::status(const char* where) const {
 }
 
 }  // namespace pvnet::cuda
+
+namespace pvnet {
+
+Status cuda_machine(std::string_view isa) { return cuda::find_device(isa).status(); }
+
+}  // namespace pvnet

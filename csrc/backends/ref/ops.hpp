@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations of the reference backend, one file each. Every kernel is a plain nest of loops
-// over f32 values whose order of additions is written at its top and depends on nothing but the
-// shapes: the oracle of the other backends, and the reason why "pipelined equals sequential" can be
-// demanded bit for bit.
+// over f32 values. Its order of additions is written at its top and depends on nothing but the
+// shapes. They are the oracle of the other backends, and the reason why "pipelined equals
+// sequential" can be demanded bit for bit.
 #pragma once
 
 #include <cmath>

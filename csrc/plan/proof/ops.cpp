@@ -63,7 +63,7 @@ class Ops {
 
   const Node& node_of(size_t op) const { return p_.nodes[static_cast<size_t>(plan_.ops[op].node)]; }
 
-  // As many ops as nodes that compute, and no value written twice: each has its own.
+  // As many ops as values that no frame writes, and none written twice: each has its own.
   Status target(size_t i) {
     const PlanOp& op = plan_.ops[i];
     if (op.node < 0 || op.node >= static_cast<int>(p_.nodes.size())) {
@@ -73,14 +73,21 @@ class Ops {
     if (value < 0 || node_of(i).op == Op::input) {
       return wrong("op of " + p_.op_name(i), "one", "none, it computes nothing");
     }
-    if (op.out_value != value) {
+    const bool right = op.converts ? is_further(op.out_value, op.node) : op.out_value == value;
+    if (!right) {
       return wrong("value written by " + p_.op_name(i), std::to_string(op.out_value),
-                   std::to_string(value));
+                   op.converts ? "a further one of the node" : std::to_string(value));
     }
-    int& writer = p_.writer_of[static_cast<size_t>(value)];
-    if (writer != -1) return wrong("writers of value " + p_.name(value), "two", "one");
+    int& writer = p_.writer_of[static_cast<size_t>(op.out_value)];
+    if (writer != -1) return wrong("writers of value " + p_.name(op.out_value), "two", "one");
     writer = static_cast<int>(i);
     return {};
+  }
+
+  bool is_further(int value, int node) const {
+    if (value < 0 || value >= static_cast<int>(plan_.values.size())) return false;
+    const Value& v = plan_.values[static_cast<size_t>(value)];
+    return v.node == node && p_.others.contains({node, v.form()});
   }
 
   Status timing(size_t i) const {
@@ -91,8 +98,8 @@ class Ops {
       return wrong("stage of " + p_.op_name(i), std::to_string(op.stage),
                    std::to_string(node.stage));
     }
-    const int taps = temporal_taps(node);
-    const int dilation = node.op == Op::conv3d ? node.attrs.dilation[0] : 1;
+    const int taps = op.converts ? 1 : temporal_taps(node);
+    const int dilation = node.op == Op::conv3d && !op.converts ? node.attrs.dilation[0] : 1;
     if (op.taps == taps && op.dilation == dilation) return {};
     return wrong("taps and dilation of " + p_.op_name(i),
                  std::to_string(op.taps) + ", " + std::to_string(op.dilation),
@@ -104,6 +111,10 @@ class Ops {
     const PlanOp& op = plan_.ops[i];
     const Node& node = node_of(i);
     if (op.params == nullptr) return wrong("parameters of " + p_.op_name(i), "none", "some");
+    if (op.converts) {
+      if (op.params->op == Op::act && op.params->attrs == Attrs{}) return {};
+      return wrong("parameters of the conversion of " + p_.op_name(i), "others", "those of a copy");
+    }
     if (op.params->op != node.op || op.params->attrs != node.attrs) {
       return wrong("attributes of " + p_.op_name(i), "others", "the node's");
     }
@@ -118,8 +129,9 @@ class Ops {
 
   Status tiles(size_t i) const {
     const Node& node = node_of(i);
-    const ConvShape conv = is_conv(node.op) ? conv_shape_of(p_.nodes, node) : ConvShape{};
-    const int expected = plan_.backend->tiles(node.op, conv, node.shape);
+    const Op work = plan_.ops[i].converts ? Op::act : node.op;
+    const ConvShape conv = is_conv(work) ? conv_shape_of(p_.nodes, node) : ConvShape{};
+    const int expected = plan_.backend->tiles(work, conv, node.shape);
     if (plan_.ops[i].tiles == expected) return {};
     return wrong("tiles of " + p_.op_name(i), std::to_string(plan_.ops[i].tiles),
                  std::to_string(expected));

@@ -90,7 +90,7 @@ Status prove_packed(const Plan& plan, const Weights* weights) {
   for (size_t i = 0; i < plan.ops.size(); ++i) {
     const int64_t lo = plan.ops[i].packed_offset;
     const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[i].node)];
-    if (!is_conv(node.op)) {
+    if (!is_conv(node.op) || plan.ops[i].converts) {
       if (lo != -1) return wrong("packed weights of " + quoted(node.name), "some", "none");
       continue;
     }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of validate(). Each proves one noun of the plan from the graph, in the order below, and
-// may rely on what the parts before it have proved: that is why damage anywhere gives a refusal and
+// may rely on what the parts before it have proved. That is why damage anywhere gives a refusal and
 // never a crash. No part shares code with lower, layout, schedule or resolve, which they judge.
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/kernel_api.hpp"
@@ -30,8 +32,9 @@ struct Proof {
 
   const Plan& plan;
   const std::vector<Node>& nodes;
-  std::vector<int> value_of;      // [node]; -1: it holds no memory
-  std::vector<int> writer_of;     // [value]; the op that writes it, -1: frames do
+  std::vector<int> value_of;  // [node]; the one it computes, or a frame; -1: holds no memory
+  std::map<std::pair<int, Form>, int> others;  // further values, by node and form
+  std::vector<int> writer_of;                  // [value]; the op that writes it, -1: frames do
   std::vector<Read> reads;        // of all ops, then of all outputs, as the plan lists them
   std::vector<size_t> reads_end;  // [op]; its reads begin where those of the op before end
 
@@ -49,12 +52,14 @@ Status wrong(const std::string& what, const std::string& got, const std::string&
 
 // Options, backend, hyper-period, the number of things.
 Status prove_frame(const Plan& plan);
-// Every node with memory has one value of its shape and clock, inside its arena; rings are
-// disjoint.
+// Every node with memory has one value of its shape and clock of the first form, and of other forms
+// at most one each, inside their arena; rings are disjoint.
 Status prove_values(Proof& proof);
-// Every node that computes has one op of its clock, parameters, taps and tiles; inputs.
+// Every node that computes has one op of its clock, parameters, taps and tiles, and every further
+// value one that converts; inputs.
 Status prove_ops(Proof& proof);
-// Every operand and output reads what the edges of the graph say, in their order; halos suffice.
+// Every operand and output reads what the edges of the graph say, in their order, in the form that
+// the reader needs; every further value is read; halos suffice.
 Status prove_reads(Proof& proof);
 // Rings are deep enough for every read, and what is read in later ticks persists.
 Status prove_rings(Proof& proof);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "backends/backend.hpp"
 #include "plan/op_params.hpp"
 #include "plan/proof/proof.hpp"
 #include "plan/proof/ways.hpp"
@@ -17,6 +18,7 @@ class Reads {
   explicit Reads(Proof& proof) : p_(proof), plan_(proof.plan) {}
 
   Status run() {
+    was_read_.assign(plan_.values.size(), false);
     for (size_t i = 0; i < plan_.ops.size(); ++i) {
       PVNET_TRY(operands(i));
       p_.reads_end.push_back(p_.reads.size());
@@ -31,6 +33,10 @@ class Reads {
       reader_ = -1 - static_cast<int>(i);
       PVNET_TRY(follow(edge, plan_.outputs[i].source, 0));
     }
+    for (const auto& [form, value] : p_.others) {
+      if (was_read_[static_cast<size_t>(value)]) continue;
+      return wrong("further value of " + p_.name(value), "one that nobody reads", "none");
+    }
     return {};
   }
 
@@ -38,7 +44,8 @@ class Reads {
   Proof& p_;
   const Plan& plan_;
   int most_segments_ = 1;
-  int reader_ = 0;  // an op, or -1 - output
+  int reader_ = 0;              // an op, or -1 - output
+  std::vector<bool> was_read_;  // [value]
 
   struct Step {  // a node that holds no memory, on the way
     int node = -1;
@@ -54,22 +61,38 @@ class Reads {
   }
   const Node& node_at(int n) const { return p_.nodes[static_cast<size_t>(n)]; }
 
+  // The value of the node in the form that the reader needs; -1: there is none. Results are taken,
+  // and conversions made, from what was computed.
+  int value_read(int source) const {
+    const int first = p_.value_of[static_cast<size_t>(source)];
+    const auto form_read = plan_.backend->layout.form_read;
+    if (form_read == nullptr || reader_ < 0 || node_at(source).op == Op::input) return first;
+    const PlanOp& op = plan_.ops[static_cast<size_t>(reader_)];
+    if (op.converts) return first;
+    const Form form = form_read(node_at(op.node), node_at(source));
+    if (form == plan_.values[static_cast<size_t>(first)].form()) return first;
+    const auto it = p_.others.find({source, form});
+    return it == p_.others.end() ? -1 : it->second;
+  }
+
   Status operands(size_t i) {
     const PlanOp& op = plan_.ops[i];
     const Node& node = node_at(op.node);
     reader_ = static_cast<int>(i);
-    if (op.operands.size() != node.inputs.size() ||
+    std::vector<Edge> own;
+    if (op.converts) own.push_back({op.node, 0, false});
+    const std::vector<Edge>& inputs = op.converts ? own : node.inputs;
+    if (op.operands.size() != inputs.size() ||
         op.operands.size() > static_cast<size_t>(kMaxOperands)) {
-      return wrong(
-          "operands of " + who(), std::to_string(op.operands.size()),
-          std::to_string(node.inputs.size()) + ", at most " + std::to_string(kMaxOperands));
+      return wrong("operands of " + who(), std::to_string(op.operands.size()),
+                   std::to_string(inputs.size()) + ", at most " + std::to_string(kMaxOperands));
     }
     const int64_t oldest = int64_t{op.taps - 1} * op.dilation;
     for (size_t k = 0; k < op.operands.size(); ++k) {
-      PVNET_TRY(follow(node.inputs[k], op.operands[k], oldest));
+      PVNET_TRY(follow(inputs[k], op.operands[k], oldest));
       most_segments_ = std::max(most_segments_, static_cast<int>(op.operands[k].size()));
     }
-    if (!is_conv(node.op)) return {};
+    if (!is_conv(node.op) || op.converts) return {};
     PVNET_TRY(told_segments(i));
     return halos(i);
   }
@@ -110,12 +133,13 @@ class Reads {
       return wrong("segments read by " + who(), std::to_string(found), "more");
     }
     const Segment& s = segments[found++];
-    const int value = p_.value_of[static_cast<size_t>(edge.src)];
-    if (s.value != value || s.c != src.shape.c) {
+    const int value = value_read(edge.src);
+    if (value < 0 || s.value != value || s.c != src.shape.c) {
       return wrong("segment " + std::to_string(found - 1) + " read by " + who(),
                    std::to_string(s.c) + " channels of value " + std::to_string(s.value),
                    std::to_string(src.shape.c) + " of " + std::to_string(value));
     }
+    was_read_[static_cast<size_t>(value)] = true;
     Way told;
     for (const Hop& hop : s.hops) {
       const Clock& c = hop.clock;

@@ -33,6 +33,10 @@ class Values {
       PVNET_TRY(geometry(v));
       PVNET_TRY(memory(v));
     }
+    for (size_t n = 0; n < p_.nodes.size(); ++n) {
+      if (p_.value_of[n] >= 0 || !holds_memory(p_.nodes[n].op)) continue;
+      return wrong("values of " + quoted(p_.nodes[n].name), "none that it computes", "one");
+    }
     PVNET_TRY(arena("state", state_end_, plan_.state_bytes));
     PVNET_TRY(arena("scratch", scratch_end_, plan_.scratch_bytes));
     return rings_are_disjoint();
@@ -54,19 +58,28 @@ class Values {
     if (!holds_memory(node.op)) {
       return wrong("value of " + quoted(node.name), "one", "none, it holds no memory");
     }
-    int& of = p_.value_of[static_cast<size_t>(value.node)];
-    if (of >= 0) return wrong("values of " + quoted(node.name), "two", "one");
-    of = static_cast<int>(v);
+    PVNET_TRY(form(v, node));
     if (!(value.shape == node.shape)) {
       return wrong("shape of " + quoted(node.name), text_of(value.shape), text_of(node.shape));
-    }
-    if (to_string(value.dtype) != plan_.options.dtype || value.domain != Domain::spatial) {
-      return wrong("elements of the value of " + quoted(node.name), "others",
-                   "pixels of " + plan_.options.dtype);
     }
     if (value.clock != node.clock) {
       return wrong("clock of the value of " + quoted(node.name), "another", "the node's");
     }
+    return {};
+  }
+
+  Status form(size_t v, const Node& node) {
+    const Value& value = plan_.values[v];
+    const bool first =
+        to_string(value.dtype) == plan_.options.dtype && value.domain == Domain::spatial;
+    if (!first && (layout_.form_read == nullptr || node.op == Op::input)) {
+      return wrong("elements of the value of " + quoted(node.name), "others",
+                   "pixels of " + plan_.options.dtype);
+    }
+    int& of = first ? p_.value_of[static_cast<size_t>(value.node)]
+                    : p_.others.try_emplace({value.node, value.form()}, -1).first->second;
+    if (of >= 0) return wrong("values of " + quoted(node.name) + " in one form", "two", "one");
+    of = static_cast<int>(v);
     return {};
   }
 
@@ -79,7 +92,10 @@ class Values {
       return wrong("halo of " + name, "one", "none on this backend");
     }
     const int64_t element = element_bytes(a.dtype);
-    const int64_t stored = layout_.pixel_elements(a.shape.c).value();
+    // Who reads a narrow map proves that it can (plan/device/).
+    const bool narrow = layout_.reads_narrow != nullptr && a.shape.c <= kNarrowChannels;
+    const int64_t stored =
+        narrow ? kNarrowChannels : layout_.pixel_elements(a.shape.c, a.dtype).value();
     if (a.pixel_stride < stored) {
       return wrong("pixel stride of " + name, std::to_string(a.pixel_stride),
                    "at least " + std::to_string(stored));

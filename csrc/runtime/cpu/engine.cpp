@@ -16,7 +16,8 @@ namespace pvnet {
 CpuEngine::CpuEngine(std::shared_ptr<const Plan> plan)
     : plan_(std::move(plan)),
       policy_(plan_->options.lanes, plan_->hyper_period, plan_->options.fixed_lanes),
-      trace_(plan_->options.lanes) {
+      trace_(plan_->options.lanes),
+      names_(*plan_) {
   const auto batch = static_cast<size_t>(plan_->options.batch);
   rows_.resize(batch);
   for (RowMemory& row : rows_) {
@@ -103,18 +104,24 @@ void CpuEngine::run_active() {
 // The lists of one superstep need nothing of each other, so one thread may do them one by one.
 void CpuEngine::run_alone() {
   for (const Superstep& superstep : schedule_->supersteps) {
-    for (const auto& list : superstep.lanes) {
-      for (const TileRange& range : list) run_range(range, 0);
-    }
+    for (const auto& list : superstep.lanes) run_list(list, 0);
   }
 }
 
 void CpuEngine::run_lane(int lane) {
   const auto& supersteps = schedule_->supersteps;
   for (size_t k = 0; k < supersteps.size(); ++k) {
-    for (const TileRange& range : supersteps[k].lanes[lane]) run_range(range, lane);
+    run_list(supersteps[k].lanes[lane], lane);
     // The end of run() is the barrier after the last superstep.
     if (k + 1 < supersteps.size()) lanes_->barrier(lane);
+  }
+}
+
+void CpuEngine::run_list(const std::vector<TileRange>& list, int lane) {
+  PlanRanges ranges(*plan_, names_, ticks_[active_begin_->row]);
+  for (const TileRange& range : list) {
+    const nvtx::Range shown = ranges.op(range.op);
+    run_range(range, lane);
   }
 }
 

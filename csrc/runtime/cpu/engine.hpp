@@ -12,6 +12,7 @@
 #include "runtime/cpu/lanes.hpp"
 #include "runtime/cpu/row_memory.hpp"
 #include "runtime/engine.hpp"
+#include "runtime/plan_ranges.hpp"
 
 namespace pvnet {
 
@@ -51,6 +52,7 @@ class CpuEngine final : public Engine {
   void run_active();
   void run_alone();
   void run_lane(int lane);
+  void run_list(const std::vector<TileRange>& list, int lane);
   void run_range(const TileRange& range, int lane);
 
   std::shared_ptr<const Plan> plan_;
@@ -59,6 +61,7 @@ class CpuEngine final : public Engine {
   std::unique_ptr<Lanes> lanes_;
   LanePolicy policy_;
   TraceRecorder trace_;
+  const PlanNames names_;
   bool always_alone_ = false;
   int lanes_used_ = 0;  // of the last tick
 

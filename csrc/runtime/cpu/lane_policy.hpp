@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the lanes share the next tick or the caller makes it alone. Lanes that share a tick wait
-// for each other at every barrier, and where other programs keep the CPUs busy the others are late:
-// a tick shared by two can then take several times as long as on one. The result is the same.
+// for each other at every barrier, and where other programs keep the CPUs busy the others are late.
+// A tick shared by two can then take several times as long as on one. The result is the same.
 #pragma once
 
 #include <cstdint>

@@ -105,7 +105,7 @@ def left_out(about: Mapping[str, Any], where: str) -> None:
         about: its `describe()`.
         where: which ones are listed.
     """
-    skipped = about.get("skipped", {})
-    if skipped.get("total"):
-        reasons = ", ".join(f"{n} {why}" for why, n in skipped["counts"].items())
-        note(f"{skipped['total']} videos of {about.get('name')} left out ({reasons}); {where}")
+    videos = about.get("left_out", {})
+    if videos.get("total"):
+        reasons = ", ".join(f"{n} {why}" for why, n in videos["counts"].items())
+        note(f"{videos['total']} videos of {about.get('name')} left out ({reasons}); {where}")

@@ -30,7 +30,7 @@ def write_video(
     *,
     quiet: bool,
 ) -> Path:
-    """Write demo.mp4; without PyAV a few stills of it below each other (.ppm)."""
+    """Write demo.mp4. Without PyAV: a few stills of it below each other (.ppm)."""
     captions = [_caption(run) for run in runs]
 
     def picture(t: int) -> NDArray[np.uint8]:
@@ -43,7 +43,7 @@ def write_video(
 def write_pictures(
     path: Path, fps: float, picture: Callable[[int], NDArray[np.uint8]], n: int, *, quiet: bool
 ) -> Path:
-    """Write `n` pictures as a video; without PyAV a few stills of it below each other (.ppm)."""
+    """Write `n` pictures as a video. Without PyAV: a few stills of it below each other (.ppm)."""
     try:
         with (
             VideoWriter(path, fps, size=picture(0).shape[:2]) as writer,

@@ -22,10 +22,14 @@ _ORDER, _CLIP = 0x0D, 0xC1  # what a random state is for, so that no two meet
 class Batch(TypedDict):
     """A batch of this process.
 
-    `frames` float32 [b, 3, t, h, w] (or uint8 with raw=True); `joints` float32 [b, t, 13, 2] pixel
-    x, y of the frames (0 where unknown); `visible` bool [b, t, 13]; `label` int64 [b], -1 where
-    unknown; `fps` float64 [b], frames per second of the clips; `index` int64 [b] of the clips;
-    `clip_id` names; `problems` lines about clips that could not be read and were replaced.
+    * `frames`: float32 [b, 3, t, h, w], or uint8 with raw=True.
+    * `joints`: float32 [b, t, 13, 2], pixel x, y of the frames; 0 where unknown.
+    * `visible`: bool [b, t, 13].
+    * `label`: int64 [b], -1 where unknown.
+    * `fps`: float64 [b], frames per second of the clips.
+    * `index`: int64 [b] of the clips.
+    * `clip_id`: names.
+    * `problems`: lines about clips that could not be read and were replaced.
     """
 
     frames: torch.Tensor
@@ -56,9 +60,9 @@ def loader(
 ) -> Iterator[Batch]:
     """Batches without end.
 
-    Clip number k of the run (over all processes) is the same whatever the number of workers, the
-    number of processes and the place where the run was resumed: its index comes from (seed, epoch)
-    and its random state from (seed, epoch, index). Batch n of process r has the clips
+    Clip number k of the run (over all processes) is always the same. It depends neither on the
+    number of workers or processes nor on where the run was resumed. Its index comes from (seed,
+    epoch) and its random state from (seed, epoch, index). Batch n of process r has the clips
     n * batch * world + r * batch + (0 .. batch - 1).
 
     Args:
@@ -127,15 +131,15 @@ def _augment(given: Augment | bool | str | None) -> Augment | None:
     return given
 
 
-class ClipPlaces:
-    """`place(number)` is (epoch, index) of clip `number` of a run over `n` clips."""
+class ClipOrder:
+    """`order(number)` is (epoch, index) of clip `number` of a run over `n` clips."""
 
     def __init__(self, n: int, seed: int, *, shuffle: bool = True) -> None:
         self._n, self._seed, self._shuffle = n, seed, shuffle
         self._order: tuple[int, Any] | None = None  # of the epoch asked for last
 
     def __call__(self, number: int) -> tuple[int, int]:
-        """The place of clip `number`."""
+        """(epoch, index) of clip `number`."""
         epoch, position = divmod(number, self._n)
         if not self._shuffle:
             return epoch, position
@@ -174,12 +178,12 @@ class _Batches(TorchDataset[Batch]):
         self._augment: Augment | None = settings["augment"]
         self._mean, self._std = settings["mean"], settings["std"]
         self._raw: bool = settings["raw"]
-        self._place = ClipPlaces(len(dataset), self._seed, shuffle=settings["shuffle"])
+        self._order = ClipOrder(len(dataset), self._seed, shuffle=settings["shuffle"])
 
     def __getitem__(self, number: int) -> Batch:
         first = (number * self._world + self._rank) * self._batch
-        places = [self._place(first + k) for k in range(self._batch)]
-        clips = [self._clip(epoch, index) for epoch, index in places]
+        chosen = [self._order(first + k) for k in range(self._batch)]
+        clips = [self._clip(epoch, index) for epoch, index in chosen]
         shapes = {c.frames.shape for c in clips}
         if len(shapes) > 1:
             raise InvalidArgumentError(
@@ -192,7 +196,7 @@ class _Batches(TorchDataset[Batch]):
             "visible": torch.from_numpy(np.stack([_visible(c) for c in clips])),
             "label": torch.tensor([c.label for c in clips], dtype=torch.int64),
             "fps": torch.tensor([c.fps for c in clips], dtype=torch.float64),
-            "index": torch.tensor([index for _, index in places], dtype=torch.int64),
+            "index": torch.tensor([index for _, index in chosen], dtype=torch.int64),
             "clip_id": [c.clip_id for c in clips],
             "problems": [p for c in clips for p in c.problems],
         }

@@ -2,7 +2,7 @@
 
 For networks so small that reading and changing pictures on the host would take longer than training
 on them. Clip number k of a run shows the same video, window and random changes as the one of
-`pvnet.data.loader` (same seeds); only the interpolation differs: bilinear, from pictures kept a
+`pvnet.data.loader` (same seeds). Only the interpolation differs: bilinear, from pictures kept a
 little larger than the clips.
 """
 
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from pvnet import __version__
 from pvnet.data.batches.augment import Augment, Change
-from pvnet.data.batches.loader import ClipPlaces, clip_state, loader
+from pvnet.data.batches.loader import ClipOrder, clip_state, loader
 from pvnet.data.clips import Dataset
 from pvnet.data.files.cache import default_folder
 from pvnet.data.files.locks import lock
@@ -302,14 +302,14 @@ def resident_batches(
     augment: Augment | None = None,
 ) -> Iterator[dict[str, Tensor]]:
     """Endless batches; the arguments are those of `pvnet.data.loader`."""
-    place = ClipPlaces(len(resident), seed)
+    order = ClipOrder(len(resident), seed)
     scale = (torch.tensor(list(mean)), torch.tensor(list(std)))
 
     def choose(number: int) -> Shown:
         first = (number * world + rank) * batch
-        places = [place(first + k) for k in range(batch)]
-        states = [clip_state(seed, epoch, index) for epoch, index in places]
-        return resident.choose([index for _, index in places], states, sampling, augment)
+        clips = [order(first + k) for k in range(batch)]
+        states = [clip_state(seed, epoch, index) for epoch, index in clips]
+        return resident.choose([index for _, index in clips], states, sampling, augment)
 
     # The next batch is worked out while the device is busy with this one.
     with ThreadPoolExecutor(1) as ahead:

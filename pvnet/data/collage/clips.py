@@ -1,9 +1,9 @@
 """Training clips in which the person is put elsewhere, as it is or in another pose.
 
 A small set of videos shows few people, each before one background: a network learns them by heart.
-A collage takes the person out of one video along its joints, inpaints the hole that is left in
-another one, and puts the person there (a cut-out), or puts a body with that person's parts there
-that moves as yet another one does (a puppet).
+A collage takes the person out of one video along its joints, and inpaints the hole that is left in
+another one. It puts the person there (a cut-out), or a body with that person's parts that moves as
+yet another one does (a puppet).
 """
 
 from __future__ import annotations

@@ -41,9 +41,13 @@ def normalise(label: str) -> str:
 def read_list(path: Path) -> list[Entry]:
     """The entries of a list file.
 
-    Formats: CSV with a header that has `youtube_id` (official Kinetics; label, time_start,
-    time_end and split where present) or `path` (label, start, end, split where present); lines
-    `PATH LABEL` or `PATH FRAMES LABEL` (mmaction2); one id or path per line.
+    Formats:
+
+    * CSV with a header that has `youtube_id` (official Kinetics), and label, time_start, time_end
+      and split where present.
+    * CSV with a header that has `path`, and label, start, end and split where present.
+    * Lines `PATH LABEL` or `PATH FRAMES LABEL` (mmaction2).
+    * One id or path per line.
 
     Raises:
         FileError: if it cannot be read or is empty.

@@ -172,8 +172,8 @@ class TrackedFigures(_Rendered):
         motion = self.tracks.motions[index % len(self.tracks.motions)]
         speed = float(np.exp(own.uniform(*np.log(SPEEDS)))) if self.train else 1.0
         start, mirror = own.random(2)
-        if self.sampling.place != "random":
-            start = 0.5 if self.sampling.place == "center" else 0.0
+        if self.sampling.window != "random":
+            start = 0.5 if self.sampling.window == "center" else 0.0
         mirrored = self.train and mirror < 0.5
         joints = cut_window(motion, self.frames, speed * OWN_FPS / self.fps, float(start))
         joints, known, height = fit(joints, motion.known, self.size, own, mirrored=mirrored)
@@ -223,8 +223,8 @@ def _describe(dataset: _Rendered, name: str, classes: tuple[str, ...]) -> dict[s
         "size": list(dataset.size),
         "frames": dataset.frames,
         "fps": dataset.fps,
-        "sampling": dataset.sampling.place,
+        "sampling": dataset.sampling.window,
         "part": "train" if dataset.train else "test",
         "seed": dataset.seed,
-        "skipped": {"total": 0, "counts": {}, "listed": []},
+        "left_out": {"total": 0, "counts": {}, "listed": []},
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pvnet.data.clips import Skipped
+from pvnet.data.clips import LeftOut
 from pvnet.data.files.decode import decode_all
 from pvnet.data.sets.keypoints import read_joints
 from pvnet.data.sets.kinetics import open_actions
@@ -52,7 +52,7 @@ def open_folder(
 
 def _folders_of_images(folder: Path, options: Options, tracks: dict[str, Track]) -> VideoDataset:
     """Videos that are folders of images; they have joints and no labels."""
-    names, skipped = sorted(tracks), Skipped()
+    names, left_out = sorted(tracks), LeftOut()
     first = next((_picture_size(folder / n) for n in names), None) or (240, 320)
     store = open_cached_store([folder / n for n in names], options, source=first)
     items = []
@@ -60,7 +60,7 @@ def _folders_of_images(folder: Path, options: Options, tracks: dict[str, Track])
         if len(store.cache.times_s(k)):
             items.append(Item(name, -1, k, tracks[name]))
         else:
-            skipped.add("corrupt", name, store.cache.problems[k])
+            left_out.add("corrupt", name, store.cache.problems[k])
     return VideoDataset(
         "folder",
         (),
@@ -69,7 +69,7 @@ def _folders_of_images(folder: Path, options: Options, tracks: dict[str, Track])
         options.sampling,
         options.size,
         options.crop,
-        skipped,
+        left_out,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.clips import Skipped, find_inside
+from pvnet.data.clips import LeftOut, find_inside
 from pvnet.data.sets.options import Options, open_cached_store
 from pvnet.data.sets.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError, InvalidArgumentError
@@ -114,16 +114,16 @@ def open_jhmdb(folder: Path, options: Options, *, joints: JointsFrom = "both") -
             f"{', '.join(get_args(JointsFrom))}. Supported values are these."
         )
     index = read_index(folder)
-    skipped = Skipped()
+    left_out = LeftOut()
     chosen: list[tuple[int, Track | None]] = []
     for k, row in enumerate(index.rows):
         if not index.in_part(k, int(split), train=options.train):
             continue
         track = _track(index, k, joints if options.train else "truth")
         if track is None and options.task == "joints":
-            skipped.add("no joints", row["clip_id"])
+            left_out.add("no joints", row["clip_id"])
         elif not (folder / row["path"]).exists():
-            skipped.add("missing", row["clip_id"])
+            left_out.add("missing", row["clip_id"])
         else:
             chosen.append((k, track))
     # The cache holds the whole data set, so that all splits, parts and tasks share it.
@@ -133,7 +133,7 @@ def open_jhmdb(folder: Path, options: Options, *, joints: JointsFrom = "both") -
     for k, track in chosen:
         row = index.rows[k]
         if not len(store.cache.times_s(k)):
-            skipped.add("corrupt", row["clip_id"], store.cache.problems[k])
+            left_out.add("corrupt", row["clip_id"], store.cache.problems[k])
             continue
         items.append(Item(row["clip_id"], index.classes.index(row["label"]), k, track))
     settings: dict[str, Any] = {
@@ -151,7 +151,7 @@ def open_jhmdb(folder: Path, options: Options, *, joints: JointsFrom = "both") -
         options.sampling,
         options.size,
         options.crop,
-        skipped,
+        left_out,
         settings=settings,
     )
 

@@ -79,10 +79,13 @@ def track_of(points: NDArray[np.float32], times_s: NDArray[np.float64] | None = 
 def read_joints(path: Path) -> dict[str, Track]:
     """Joints of videos by the videos' names.
 
-    Formats: the NPZ of `pvnet label`; an NPZ with one array [frames, joints, 2 or 3] per video,
-    named by its path; a JSON object {"video": [[[x, y, v], ...] per frame]}; COCO keypoints (one
-    image per frame, named VIDEO/FRAME.jpg, or VIDEO with frame_id; of several persons the
-    largest).
+    Formats:
+
+    * The NPZ of `pvnet label`.
+    * An NPZ with one array [frames, joints, 2 or 3] per video, named by its path.
+    * A JSON object {"video": [[[x, y, v], ...] per frame]}.
+    * COCO keypoints: one image per frame, named VIDEO/FRAME.jpg, or VIDEO with frame_id. Of several
+      persons the largest is taken.
 
     Raises:
         FileError: if it cannot be read or is none of these.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pvnet.data.clips import Skipped
+from pvnet.data.clips import LeftOut
 from pvnet.data.files.lists import Entry, normalise, read_classes, read_list
 from pvnet.data.files.probing import probe_all
 from pvnet.data.files.store import Store
@@ -16,7 +16,7 @@ from pvnet.data.sets.options import (
     Options,
     open_cached_store,
     open_file_store,
-    short_enough_to_skip,
+    too_short,
 )
 from pvnet.data.sets.videos import Item, Track, VideoDataset
 from pvnet.errors import FileError
@@ -54,36 +54,37 @@ def open_actions(
             "train" are for training and all others for evaluation, if the list has several.
         name: of the data set.
         csv: list file, see `lists.read_list`; None: every video of the tree.
-        labels: file of class names, one per line; None: the names that occur, sorted: in the whole
-            list, whatever split is asked for and whichever videos are there, so that a class has
-            one number in all of them. Lists with numbers need it, or keep the numbers as names.
+        labels: file of class names, one per line; None: the names that occur, sorted. They are
+            those of the whole list, whatever split is asked for and whichever videos are there.
+            So a class has one number in all of them. Lists with numbers need it, or keep the
+            numbers as names.
         tracks: joints by the path of the video relative to the folder, or by its stem.
 
     Raises:
         FileError: if the folder or the list is missing, or no video is usable.
     """
-    tree, skipped = Tree(folder), Skipped()
-    found, names = _read_listed(tree, csv, options, skipped) if csv else _all_of(tree)
+    tree, left_out = Tree(folder), LeftOut()
+    found, names = _read_listed(tree, csv, options, left_out) if csv else _all_of(tree)
     if options.task == "actions":
         for one in [f for f in found if f.label is None]:
-            skipped.add("no label", one.path.name)
+            left_out.add("no label", one.path.name)
         found = [f for f in found if f.label is not None]
     classes, numbers = _classes(names, labels)
     usable, known = [], []
     for one in found:
         label = -1 if one.label is None else numbers.get(normalise(one.label), -1)
         if one.label is not None and label < 0:
-            skipped.add("unknown label", one.path.name, one.label)
+            left_out.add("unknown label", one.path.name, one.label)
         else:
             usable.append(one)
             known.append(label)
-    store, kept = _store(usable, options, skipped)
+    store, kept = _store(usable, options, left_out)
     items = []
     for number, k in enumerate(kept):
         path = usable[k].path
         track = None if tracks is None else _track(tracks, path, folder)
         if track is None and options.task == "joints":
-            skipped.add("no joints", path.name)
+            left_out.add("no joints", path.name)
             continue
         items.append(Item(_relative(path, folder), known[k], number, track))
     settings = {"csv": None if csv is None else csv.name, "split": options.split}
@@ -95,7 +96,7 @@ def open_actions(
         options.sampling,
         options.size,
         options.crop,
-        skipped,
+        left_out,
         settings=settings,
     )
 
@@ -135,7 +136,7 @@ def _in_split(entries: Sequence[Entry], options: Options) -> list[Entry]:
 
 
 def _read_listed(
-    tree: Tree, csv: Path, options: Options, skipped: Skipped
+    tree: Tree, csv: Path, options: Options, left_out: LeftOut
 ) -> tuple[list[Found], set[str]]:
     """The videos of the split that are there, and the names of all classes of the list."""
     everything = read_list(csv)
@@ -151,9 +152,9 @@ def _read_listed(
     for entry in entries:
         path = tree.find(entry, times_listed)
         if path is None:
-            skipped.add("missing", entry.name)
+            left_out.add("missing", entry.name)
         elif path in taken:
-            skipped.add("listed twice", entry.name)
+            left_out.add("listed twice", entry.name)
         else:
             taken.add(path)
             found.append(Found(path, entry.label or tree.label_of(path)))
@@ -183,17 +184,15 @@ def _classes(names: set[str], labels: Path | None) -> tuple[tuple[str, ...], dic
     return classes, numbers
 
 
-def _store(found: Sequence[Found], options: Options, skipped: Skipped) -> tuple[Store, list[int]]:
+def _store(found: Sequence[Found], options: Options, left_out: LeftOut) -> tuple[Store, list[int]]:
     """The frames of the usable videos, and which of `found` they are."""
     paths = [f.path for f in found]
     facts = probe_all(paths, options.cache)
     kept, good = [], []
     for k, (path, fact) in enumerate(zip(paths, facts)):
         if isinstance(fact, str):
-            skipped.add("corrupt", path.name, fact)
-        elif not short_enough_to_skip(
-            fact, options.sampling, path.name, skipped, shortest=SHORTEST
-        ):
+            left_out.add("corrupt", path.name, fact)
+        elif not too_short(fact, options.sampling, path.name, left_out, shortest=SHORTEST):
             kept.append(k)
             good.append(fact)
     chosen = [paths[k] for k in kept]

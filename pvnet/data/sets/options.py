@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pvnet.data.clips import Skipped
+from pvnet.data.clips import LeftOut
 from pvnet.data.files.cache import Request, open_cache
 from pvnet.data.files.decode import VideoFacts
 from pvnet.data.files.store import CachedStore, FileStore, Store
-from pvnet.data.sampling import Place, Sampling
+from pvnet.data.sampling import Sampling, Window
 from pvnet.data.sets.videos import Crop
 
 Task = Literal["joints", "actions", "both"]
@@ -48,7 +48,7 @@ class Options:
         return min(1.0, _CROP_MARGIN * wanted)
 
 
-def place(sampling: str | None, train: bool) -> Place:
+def choose_window(sampling: str | None, train: bool) -> Window:
     """The way of sampling: as given, else random for training, centred for evaluation."""
     if sampling is None:
         return "random" if train else "center"
@@ -80,8 +80,8 @@ def open_file_store(paths: Sequence[Path], facts: Sequence[VideoFacts], options:
     )
 
 
-def short_enough_to_skip(
-    facts: VideoFacts, sampling: Sampling, name: str, skipped: Skipped, *, shortest: float
+def too_short(
+    facts: VideoFacts, sampling: Sampling, name: str, left_out: LeftOut, *, shortest: float
 ) -> bool:
     """Whether a video is too short for `shortest` of a clip; counted where it is."""
     if sampling.frames is None:
@@ -89,5 +89,5 @@ def short_enough_to_skip(
     need = shortest * sampling.frames / sampling.rate(facts.fps)
     if facts.duration_s + 0.5 / facts.fps >= need:
         return False
-    skipped.add("short", name, f"{facts.duration_s:.2f} s, a clip needs {need:.2f} s")
+    left_out.add("short", name, f"{facts.duration_s:.2f} s, a clip needs {need:.2f} s")
     return True

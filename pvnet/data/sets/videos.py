@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.data.clips import Clip, ClipError, Skipped, check_index, find_inside
+from pvnet.data.clips import Clip, ClipError, LeftOut, check_index, find_inside
 from pvnet.data.files.store import Shot, Store
 from pvnet.data.resample import Box, resample
 from pvnet.data.sampling import Sampling
@@ -83,7 +83,7 @@ class VideoDataset:
         size: (h, w) of the frames handed out.
         crop: "none" (the whole picture, stretched), "center" (the largest box of the size's
             shape) or "person" (a box of that shape around the joints; without joints: center).
-        skipped: videos left out when the index was made.
+        left_out: videos left out when the index was made.
         mirror_labels: label of each label's mirror image, empty if all stay.
         settings: more to tell in `describe`.
     """
@@ -95,7 +95,7 @@ class VideoDataset:
     sampling: Sampling
     size: tuple[int, int]
     crop: Crop = "none"
-    skipped: Skipped = field(default_factory=Skipped)
+    left_out: LeftOut = field(default_factory=LeftOut)
     mirror_labels: tuple[int, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -106,9 +106,9 @@ class VideoDataset:
                 "Supported values are these."
             )
         if not self.items:
-            reasons = ", ".join(f"{n} {why}" for why, n in self.skipped.counts.items())
+            reasons = ", ".join(f"{n} {why}" for why, n in self.left_out.counts.items())
             raise FileError(
-                f"[data] no usable clip in {self.name}: got 0 of {self.skipped.total} "
+                f"[data] no usable clip in {self.name}: got 0 of {self.left_out.total} "
                 f"({reasons or 'nothing listed'}), expected at least one. Check the folder, the "
                 "list and the split."
             )
@@ -176,7 +176,7 @@ class VideoDataset:
         aspect = self.size[1] / self.size[0]
         box_h = min(h, w / aspect)
         x, y = w / 2, h / 2
-        draw = rng.uniform(-1, 1, 3) if self.sampling.place == "random" else np.zeros(3)
+        draw = rng.uniform(-1, 1, 3) if self.sampling.window == "random" else np.zeros(3)
         if self.crop == "person" and joints is not None and visible is not None and visible.any():
             low, high = joints[visible].min(axis=0), joints[visible].max(axis=0)
             x, y = (float(v) for v in (low + high) / 2 + 0.5)
@@ -201,8 +201,8 @@ class VideoDataset:
             "size": list(self.size),
             "frames": self.sampling.frames,
             "fps": self.sampling.fps,
-            "sampling": self.sampling.place,
+            "sampling": self.sampling.window,
             "crop": self.crop,
-            "skipped": self.skipped.document(),
+            "left_out": self.left_out.document(),
             **self.settings,
         }

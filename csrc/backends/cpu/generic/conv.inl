@@ -2,9 +2,9 @@
 // Direct convolution around the register tile of conv_micro.inl.
 //
 // Loops: block of output channels / batch of pixel groups / chunk of the reduction / pair of
-// groups; the first two the other way round where the input is large: weights stream well, pixels
-// do not. A chunk is as many runs as have weights that stay in the L2 cache while the batch goes
-// over them; between chunks the sums wait in a scratch on the stack.
+// groups. The first two are the other way round where the input is large: weights stream well,
+// pixels do not. A chunk is as many runs as have weights that stay in the L2 cache while the batch
+// goes over them; between chunks the sums wait in a scratch on the stack.
 
 constexpr int kMaxRuns = 384;
 constexpr int kBatchGroups = 64;

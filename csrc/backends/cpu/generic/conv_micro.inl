@@ -4,12 +4,13 @@
 //   out[pixel][oc] += sum over runs, over ic: in[pixel][ic] * weight[run][ic][oc]
 //
 // A run is one spatial and temporal tap of one segment. The pixels of a group lie in one row, at
-// one constant distance, so that two base pointers and three multiples of the distance address all
-// of them: 14 pointers would not fit the registers. The groups of a tile may lie in different rows.
+// one constant distance. So two base pointers and three multiples of the distance address all of
+// them: 14 pointers would not fit the registers. The groups of a tile may lie in different rows.
 //
-// The order of the sum of an output element is that of the runs and channels: the same in every
-// variant, so that its bits do not depend on the tile it was computed in. Variants differ only in
-// which all-zero rows they omit, which could turn a -0 into a +0; adding 0 at the end removes that.
+// The order of the sum of an output element is that of the runs and channels. It is the same in
+// every variant, so that its bits do not depend on the tile it was computed in. Variants differ
+// only in which all-zero rows they omit, which could turn a -0 into a +0; adding 0 at the end
+// removes that.
 
 struct Run {
   const char* base;  // input of output pixel (0, 0)
