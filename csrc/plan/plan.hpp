@@ -18,7 +18,10 @@
 
 namespace pvnet {
 
-struct Backend;   // csrc/backends/backend.hpp
+struct Backend;  // csrc/backends/backend.hpp
+namespace device {
+struct Program;  // csrc/plan/device/program.hpp
+}
 struct OpParams;  // csrc/plan/op_params.hpp: what a kernel call needs besides pointers
 
 // 64-byte aligned bytes, zeroed.
@@ -150,6 +153,7 @@ class Plan {
   AlignedBytes packed;                 // packed weights of all ops
   int64_t state_bytes = 0;             // per batch row
   int64_t scratch_bytes = 0;           // per batch row
+  std::shared_ptr<const device::Program> device;  // of backends whose kernels run on a device
   uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op
 
