@@ -37,16 +37,23 @@ Words gather(Multiply** lanes) {
 }
 
 template <class T>
-float element(uint32_t word, int which) {
-  return pv::to_float(T{static_cast<uint16_t>(which == 0 ? word : word >> 16)});
+float low(uint32_t word) {
+  return pv::to_float(T{static_cast<uint16_t>(word)});
+}
+template <class T>
+float high(uint32_t word) {
+  return pv::to_float(T{static_cast<uint16_t>(word >> 16)});
 }
 template <class T>
 void unpack(const Words& words, Factors& f) {
   for (int i = 0; i < kSide; ++i) {
-    for (int k = 0; k < 16; ++k) {
-      f.a[i][k] = element<T>(words.a[i][k / 2], k % 2);
-      f.b[k][i] = element<T>(words.b[k / 2][i], k % 2);
+    for (int k = 0; k < 8; ++k) {
+      f.a[i][2 * k] = low<T>(words.a[i][k]), f.a[i][2 * k + 1] = high<T>(words.a[i][k]);
     }
+  }
+  for (int k = 0; k < 8; ++k) {
+    for (int i = 0; i < kSide; ++i) f.b[2 * k][i] = low<T>(words.b[k][i]);
+    for (int i = 0; i < kSide; ++i) f.b[2 * k + 1][i] = high<T>(words.b[k][i]);
   }
 }
 
@@ -86,14 +93,16 @@ void add_products(const Factors& f, Sums& d) {
   }
 }
 
+// f(a lane's two sums, where they are among all).
 template <class F>
-void for_sums(Multiply** lanes, F&& f) {
+void for_pairs(Multiply** lanes, Sums& d, F&& f) {
   for (int l = 0; l < kLanes; ++l) {
+    float* const first = &d[l / 4][l % 4 * 2];
     for (int i = 0; i < 2; ++i) {
       for (int j = 0; j < 4; ++j) {
-        for (int e = 0; e < 4; ++e) {
-          f(lanes[l]->d[i][j][e], i * 16 + l / 4 + e / 2 * 8, j * 8 + l % 4 * 2 + e % 2);
-        }
+        float* const sums = lanes[l]->d[i][j];
+        f(sums, first + i * 16 * kSide + j * 8);
+        f(sums + 2, first + (i * 16 + 8) * kSide + j * 8);
       }
     }
   }
@@ -114,7 +123,7 @@ void multiply(pv_dtype dtype, Multiply** lanes) {
   Sums d;
   Factors f;
   const Words words = gather(lanes);
-  for_sums(lanes, [&](float x, int row, int column) { d[row][column] = x; });
+  for_pairs(lanes, d, [](float* mine, float* all) { std::memcpy(all, mine, 8); });
   switch (dtype) {
     case PV_BF16:
       unpack<pv::bf16>(words, f), add_products<16>(f, d);
@@ -131,7 +140,7 @@ void multiply(pv_dtype dtype, Multiply** lanes) {
       convert<whole, whole>(words, f), add_products<8>(f, d);
       break;
   }
-  for_sums(lanes, [&](float& x, int row, int column) { x = d[row][column]; });
+  for_pairs(lanes, d, [](float* mine, float* all) { std::memcpy(mine, all, 8); });
 }
 
 }  // namespace shim
