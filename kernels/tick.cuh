@@ -3,6 +3,7 @@
 // parameters are (pv_program, pv_call), and blocks have PV_THREADS threads.
 #pragma once
 
+#include "conv/conv.cuh"
 #include "head/global_pool.cuh"
 #include "head/softmax.cuh"
 #include "io/begin.cuh"
@@ -60,9 +61,14 @@ PV_DEVICE void traced(const pv_program& p, const pv_tile& tile, int number, F&& 
 
 template <pv_dtype D>
 PV_GLOBAL void PV_BOUNDS(PV_THREADS, 4) tiles(pv_program p, pv_call call) {
+  PV_SMEM(shared);
   allow_next_launch();
   const int number = call.first_tile + static_cast<int>(blockIdx.x);
   const pv_tile tile = p.tiles[number];
+  const pv_op& op = p.ops[tile.op];
+  if (op.kind == PV_CONV && op.plain == 0) {
+    return conv_block<D>(p, tile, shared, [&](auto&& run) { traced(p, tile, number, run); });
+  }
   if (!wait_and_ask(p, tile)) return;
   traced(p, tile, number, [&] { run_tile(Tile<storage<D>>(p, tile)); });
 }
