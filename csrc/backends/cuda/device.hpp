@@ -20,9 +20,6 @@ struct Device {
 // PVNET_SHIM. The device is the one that the calling thread has chosen.
 Result<Device> find_device(std::string_view isa);
 
-// Whether every operation runs by the simple kernels.
-bool is_plain(std::string_view isa);
-
 // Builds choose who defines these: cudart.cpp or no_cudart.cpp, tests/shim or no_shim.cpp.
 // Null with the reason in *why where there is none.
 Machine* real_machine(const char** why);
