@@ -149,3 +149,26 @@ TEST(damaged_launch_lists_are_refused) {
   }
   CHECK(sum_up(tallies, "launch lists", kFreeOfList) >= 1000);
 }
+
+// None of them follows from the others, and each keeps two launches apart that meet in memory.
+TEST(every_edge_of_a_launch_list_is_needed) {
+  int edges = 0;
+  for (const Sample& sample : samples(1, 60)) {
+    const Plan& plan = *sample.plan;
+    for (const Gather how : device_plans::kGathers) {
+      for (int phase = -1; phase < std::min<int64_t>(plan.hyper_period, 4); ++phase) {
+        LaunchList list = device::gather(plan, *plan.device, how, phase);
+        for (device::Launch& launch : list.launches) {
+          for (size_t i = 0; i < launch.after.size(); ++i, ++edges) {
+            const std::vector<int> right = launch.after;
+            launch.after.erase(launch.after.begin() + static_cast<std::ptrdiff_t>(i));
+            CHECK(!device::check(plan, *plan.device, list).ok());
+            launch.after = right;
+          }
+        }
+      }
+    }
+  }
+  std::printf("  %d edges\n", edges);
+  CHECK(edges > 500);
+}
