@@ -10,6 +10,7 @@
 #include "graph/firing.hpp"
 #include "graph/limits.hpp"
 #include "graph/size.hpp"
+#include "plan/device/program.hpp"
 #include "plan/place.hpp"
 #include "plan/resolve.hpp"
 
@@ -29,7 +30,14 @@ Size stream_size(const Plan& plan) {
   }
   const Size lane = Size(plan.max_segments) * int64_t{sizeof(SegmentView)} +
                     Size(most_reads(plan)) * int64_t{sizeof(float*)};
-  return row * plan.options.batch + lane * plan.options.lanes;
+  Size all = row * plan.options.batch + lane * plan.options.lanes;
+  if (plan.device != nullptr) {  // and what its kernels need beside the maps
+    const auto reads = static_cast<int64_t>(plan.device->reads.size());
+    all += Size(reads) * plan.options.batch * int64_t{sizeof(int64_t)};
+    all += Size(plan.device->partial_floats) * kFloat;
+    all += Size(plan.device->counters) * int64_t{sizeof(int32_t)};
+  }
+  return all;
 }
 
 }  // namespace

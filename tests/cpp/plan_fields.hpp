@@ -89,9 +89,6 @@ PVNET_FIELDS(pvnet::Plan,
              "input_shift", "outputs", "hyper_period", "settle_ticks", "schedule", "packed",
              "state_bytes", "scratch_bytes", "device", "fingerprint", "max_segments");
 
-#undef PVNET_FIELDS
-#undef PVNET_UNPACK
-
 // A copy with nothing shared: parameters that may be changed, packed weights.
 inline void copy(const pvnet::Plan& from, pvnet::Plan& to) {
   const auto bytes = [](const pvnet::AlignedBytes& f) {

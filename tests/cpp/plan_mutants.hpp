@@ -38,6 +38,11 @@ class Damage {
       : plan_(plan), rng_(seed), one_in_(one_in), judge_(judge) {}
 
   void everywhere() { structure(plan_, ""); }
+  // In something else, which belongs to the plan.
+  template <class T>
+  void everywhere_in(T& t) {
+    structure(t, "");
+  }
 
  private:
   pvnet::Plan& plan_;
@@ -119,6 +124,10 @@ class Damage {
     }
   }
   template <class T, size_t N>
+  void special(T (&f)[N], const std::string& path) {
+    for (T& element : f) field(element, path + "[]");
+  }
+  template <class T, size_t N>
   void special(std::array<T, N>& f, const std::string& path) {
     for (size_t i = 0; i < N; ++i) {
       field(f[i], path + "[]");
@@ -167,13 +176,15 @@ class Damage {
     if (i == j) return;
     auto mine = fields::Fields<T>::tie(f[i]);
     auto theirs = fields::Fields<T>::tie(f[j]);
-    const auto one = [&](auto& a, auto& b, const char* name) {
-      if (known_equal(a, b)) return;
-      with(a, std::decay_t<decltype(a)>(b), path + "." + name, "another's");
-      if (!chosen()) return;
-      std::swap(a, b);
-      judge_(path + "." + name, "exchanged with another's");
-      std::swap(a, b);
+    const auto one = [&]<class U>(U& a, U& b, const char* name) {
+      if constexpr (!std::is_array_v<U>) {
+        if (known_equal(a, b)) return;
+        with(a, U(b), path + "." + name, "another's");
+        if (!chosen()) return;
+        std::swap(a, b);
+        judge_(path + "." + name, "exchanged with another's");
+        std::swap(a, b);
+      }
     };
     const auto each = [&]<size_t... I>(std::index_sequence<I...>) {
       (one(std::get<I>(mine), std::get<I>(theirs), fields::Fields<T>::names[I]), ...);

@@ -59,13 +59,15 @@ Kinds kinds_of(const Plan& plan) {
 }  // namespace
 
 TEST(tables_and_launches_of_random_networks_are_proved) {
+  const char* const graphs = std::getenv("PVNET_PLAN_GRAPHS");
+  const auto last = static_cast<uint32_t>(graphs == nullptr ? 300 : std::atoi(graphs));
   int ops = 0;
-  for (uint32_t seed = 1; seed <= 300; ++seed) {
+  for (uint32_t seed = 1; seed <= last; ++seed) {
     const auto plan = device_plans::random_plan(seed);
     prove_all(*plan, "seed " + std::to_string(seed));
     ops += static_cast<int>(plan->device->ops.size());
   }
-  std::printf("  300 networks, %d operations\n", ops);
+  std::printf("  %u networks, %d operations\n", last, ops);
 }
 
 TEST(every_kernel_has_an_operation) {
@@ -92,6 +94,28 @@ TEST(plain_programs_have_simple_kernels_alone) {
   prove_all(*plan, "plain");
   for (const pv_op& op : plan->device->ops) CHECK_EQ(op.plain, 1);
   CHECK_EQ(plan->device->partial_floats, 0);
+}
+
+TEST(what_has_no_room_on_tensor_cores_has_a_simple_kernel) {
+  const auto cores = [](const std::string& channels, const char* window, const char* pad) {
+    const Graph g = nets::make(
+        {
+            R"({"op":"input","name":"x","attrs":{"height":33,"width":33,"channels":)" + channels +
+                "}}",
+            R"({"op":"conv3d","name":"y","inputs":["x"],"attrs":{"out":3,"kernel":[1,)" +
+                std::string(window) + R"(],"padding":)" + pad + "}}",
+        },
+        "y");
+    const auto plan = device_plans::plan_of(g, nets::random_weights(g), "f32", "shim", 1);
+    prove_all(*plan, channels);
+    return kinds_of(*plan).cores;
+  };
+  CHECK_EQ(cores("4096", "1,1", "[0,0]"), 1);  // 256 patches
+  CHECK_EQ(cores("4097", "1,1", "[0,0]"), 0);
+  CHECK_EQ(cores("8", "15,15", "[7,7]"), 1);  // two patches of 15 x 15 pixels
+  CHECK_EQ(cores("8", "31,31", "[15,15]"), 0);
+  CHECK_EQ(cores("3", "29,29", "[14,14]"), 1);  // narrow pixels
+  CHECK_EQ(cores("3", "1024,1024", "[512,512]"), 0);
 }
 
 // The same bits whatever the batch: nothing but rows, cells and counters depends on it.

@@ -34,8 +34,8 @@ Status check_values(const Plan& plan, const Program& p) {
     const int64_t element = element_bytes(v.dtype);
     const int64_t arena = v.persistent ? 0 : plan.state_bytes;
     const bool right =
-        to_string(v.dtype) == plan.options.dtype && d.offset * element == arena + v.offset &&
-        d.slot_stride * element == v.slot_bytes && d.row_stride == v.row_stride &&
+        to_string(v.dtype) == plan.options.dtype && d.offset == (arena + v.offset) / element &&
+        d.slot_stride == v.slot_bytes / element && d.row_stride == v.row_stride &&
         d.pixel_stride == v.pixel_stride && d.clock.period == v.clock.period &&
         d.clock.origin == v.clock.origin && d.c == v.shape.c && d.h == v.shape.h &&
         d.w == v.shape.w && d.halo_h == 0 && d.halo_w == 0 && v.halo_h == 0 && v.halo_w == 0 &&
@@ -59,11 +59,11 @@ Status check_frame(const Plan& plan, const Program& p) {
     return wrong("dtype", p.dtype, 0);
   }
   const int64_t element = element_bytes(dtypes[p.dtype]);
-  if (p.state_elements * element != plan.state_bytes) {
+  if (p.state_elements != plan.state_bytes / element) {
     return wrong("elements of state", p.state_elements, plan.state_bytes / element);
   }
   const int64_t row = plan.state_bytes + plan.scratch_bytes;
-  if (p.row_elements * element != row)
+  if (p.row_elements != row / element)
     return wrong("elements of a row", p.row_elements, row / element);
   return {};
 }

@@ -23,16 +23,18 @@ bool same_segment(const pvnet_device_segment& d, const Segment& s) {
   return true;
 }
 
+template <class T>
+bool has(const std::vector<T>& table, int64_t row) {
+  return row >= 0 && row < static_cast<int64_t>(table.size());
+}
+
 }  // namespace
 
 ReadsCheck::ReadsCheck(const Plan& plan, const Program& program)
     : plan_(plan),
       program_(program),
       segments_(program.segments.size()),
-      reads_(program.reads.size()),
-      sources_(program.sources.size()),
-      pieces_(program.pieces.size()),
-      patches_(program.patches.size()) {}
+      reads_(program.reads.size()) {}
 
 Status ReadsCheck::own(int segment, int value) {
   const Value& v = plan_.values[static_cast<size_t>(value)];
@@ -68,23 +70,23 @@ Status ReadsCheck::read(int row, const Segment& segment, int64_t taps_back) {
 }
 
 Status ReadsCheck::source(int row, const Segment& segment, int64_t taps_back, int c0, int c_step) {
-  if (!sources_.has(row)) return wrong("source " + std::to_string(row), "none", "one");
+  if (row != sources_ || !has(program_.sources, row)) return wrong("next source", row, sources_);
   const pv_source& s = program_.sources[static_cast<size_t>(row)];
   if (s.value != segment.value || s.c0 != c0 || s.c_step != c_step) {
     return wrong("source " + std::to_string(row), "other channels", "the operand's");
   }
-  sources_.mark(row);
+  ++sources_;
   return read(s.read, segment, taps_back);
 }
 
 Status ReadsCheck::piece(int row, int c0, int channels, int n_sources, const pv_piece** found) {
-  if (!pieces_.has(row)) return wrong("piece " + std::to_string(row), "none", "one");
+  if (row != pieces_ || !has(program_.pieces, row)) return wrong("next piece", row, pieces_);
   const pv_piece& p = program_.pieces[static_cast<size_t>(row)];
   if (p.c0 != c0 || p.channels != channels || p.n_sources != n_sources || p.source0 < 0 ||
       p.source0 > std::numeric_limits<int32_t>::max() - n_sources) {
     return wrong("piece " + std::to_string(row), "other channels", "the operand's");
   }
-  pieces_.mark(row);
+  ++pieces_;
   *found = &p;
   return {};
 }
@@ -154,12 +156,14 @@ Status ReadsCheck::patches(const pv_op& op, const PlanOp& of, int lo, bool folde
     const int first = std::max(lo, at) - at, end = std::min(lo + op.in_c, at + s.c) - at;
     for (int back = of.taps - 1; back >= 0 && first < end; --back) {
       for (int c = first; c < end; c += most, ++row) {
-        if (!patches_.has(row)) return wrong("patch " + std::to_string(row), "none", "one");
+        if (row != patches_ || !has(program_.patches, row)) {
+          return wrong("next patch", row, patches_);
+        }
         const pv_patch& p = program_.patches[static_cast<size_t>(row)];
         if (p.value != s.value || p.c0 != c || p.channels != std::min(most, end - c)) {
           return wrong("patch " + std::to_string(row), "other channels", "the operand's");
         }
-        patches_.mark(row);
+        ++patches_;
         PVNET_TRY(read(p.read, s, int64_t{back} * of.dilation));
       }
     }
@@ -172,9 +176,10 @@ Status ReadsCheck::patches(const pv_op& op, const PlanOp& of, int lo, bool folde
 Status ReadsCheck::all_used() const {
   PVNET_TRY(segments_.all("segments"));
   PVNET_TRY(reads_.all("reads"));
-  PVNET_TRY(sources_.all("sources"));
-  PVNET_TRY(pieces_.all("pieces"));
-  return patches_.all("patches");
+  const bool all = sources_ == static_cast<int64_t>(program_.sources.size()) &&
+                   pieces_ == static_cast<int64_t>(program_.pieces.size()) &&
+                   patches_ == static_cast<int64_t>(program_.patches.size());
+  return all ? Status() : wrong("sources, pieces or patches", "some of no use", "none");
 }
 
 }  // namespace pvnet::device

@@ -27,7 +27,7 @@ class Used {
   std::vector<bool> rows_;
 };
 
-// Rows of tables against what of the plan they should say.
+// Rows of tables against what of the plan they should say, operation by operation.
 class ReadsCheck {
  public:
   ReadsCheck(const Plan& plan, const Program& program);
@@ -48,7 +48,8 @@ class ReadsCheck {
  private:
   const Plan& plan_;
   const Program& program_;
-  Used segments_, reads_, sources_, pieces_, patches_;
+  Used segments_, reads_;
+  int64_t sources_ = 0, pieces_ = 0, patches_ = 0;  // seen so far: they lie in the order of use
 
   Status piece(int row, int c0, int channels, int n_sources, const pv_piece** found);
   Status source(int row, const Segment& segment, int64_t taps_back, int c0, int c_step);

@@ -40,8 +40,9 @@ bool set_patch(pv_op& op, int h, int w, bool folded) {
 
 // What a tile costs: the products of all its pixels, used or not, and the copy of its patch.
 double waste(const pv_op& op) {
+  constexpr double kPixels = PV_TILE_M;
   const double patch = static_cast<double>(op.patch_h) * op.patch_w;
-  return static_cast<double>(rectangles(op)) * (PV_TILE_M + 0.25 * patch);
+  return static_cast<double>(rectangles(op)) * (kPixels + 0.25 * patch);
 }
 
 void set_splits(pv_op& op) {
@@ -61,6 +62,7 @@ bool cut_conv(pv_op& op, int narrow_bytes) {
   op.splits = 1;
   op.pixel_bytes = folded ? narrow_bytes : PV_K_BYTES;
   const int64_t per_row = folded ? ceil_div(int64_t{op.kw} * narrow_bytes, PV_K_BYTES) : op.kw;
+  if (op.kh * per_row > kSharedBytes) return false;  // a patch has at least as many pixels
   op.steps_per_row = static_cast<int>(per_row);
   op.steps_per_patch = static_cast<int>(op.kh * per_row);
   op.patch_buffers = 1 + (PV_WEIGHT_STAGES - 2 + op.steps_per_patch) / op.steps_per_patch;

@@ -233,6 +233,14 @@ Status OpTables::finish(int plan_op, pv_op op) {
     program_.partial_floats = (cells_ * (PV_TILE_M * PV_TILE_N)).value();
     program_.counters = counters_.value();
   }
+  for (const size_t n :
+       {program_.sources.size(), program_.pieces.size(), program_.patches.size()}) {
+    if (static_cast<int64_t>(n) <= kMaxEntries) continue;
+    return failed(Code::graph, "compile",
+                  "the operations up to node " + name + " read too many pieces for a device",
+                  std::to_string(n), "at most " + std::to_string(kMaxEntries),
+                  "Use fewer concats, taps or windows.");
+  }
   if (!Size(tiles_of(op)).at_most(kMaxTiles)) {
     return failed(Code::graph, "compile", "node " + name + " has too many tiles for a device",
                   std::to_string(tiles_of(op)), "at most " + std::to_string(kMaxTiles),

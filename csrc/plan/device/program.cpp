@@ -70,24 +70,18 @@ void add_outputs(const Plan& plan, Tables& tables, Program& program) {
 // What kernels count with 32 bits, and what a list of tiles may take.
 Status check_counts(const Plan& plan, const Program& program) {
   const int64_t rows = plan.options.batch;
-  Size tiles, cells, patches = Size(static_cast<int64_t>(program.patches.size()));
-  for (const pv_op& op : program.ops) {
-    tiles += Size(tiles_of(op)) * rows;
-  }
-  cells = program.partial_floats;
+  Size tiles;
+  for (const pv_op& op : program.ops) tiles += Size(tiles_of(op)) * rows;
   if (!tiles.at_most(kMaxTiles))
     return too_large("a tick has too many tiles", tiles.text(), kMaxTiles);
   const Size slots = Size(static_cast<int64_t>(program.reads.size())) * rows;
   if (!slots.at_most(kMaxSlots)) {
     return too_large("a tick looks up too many firings", slots.text(), kMaxSlots);
   }
-  for (const size_t n : {program.sources.size(), program.pieces.size(), program.patches.size()}) {
-    if (static_cast<int64_t>(n) <= kMaxEntries) continue;
-    return too_large("the operations read too many pieces", std::to_string(n), kMaxEntries);
-  }
-  if (!(cells * int64_t{sizeof(float)}).at_most(kMaxPartialBytes)) {
-    return too_large("sums of parts of convolutions take too many bytes",
-                     (cells * int64_t{sizeof(float)}).text(), kMaxPartialBytes);
+  const Size sums = Size(program.partial_floats) * int64_t{sizeof(float)};
+  if (!sums.at_most(kMaxPartialBytes)) {
+    return too_large("sums of parts of convolutions take too many bytes", sums.text(),
+                     kMaxPartialBytes);
   }
   return {};
 }
