@@ -146,6 +146,7 @@ class FakeCuda final : public Machine {
   size_t started_ = 0;
   int64_t host_ns_ = 0;  // a clock that every call moves on
   bool in_tick_ = false;
+  bool failed_in_tick_ = false;  // a call that was told to: what comes after it may be missing
   int part_ = 1, waits_ = 0, most_waits_[2] = {};
   std::pair<int, int> left_out_ = {-1, -1};
   CudaStream main_ = nullptr;
