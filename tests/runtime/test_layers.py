@@ -1,69 +1,16 @@
-"""The contract over every operation alone, between two convolutions, on every kernel, stride and
-dilation that matters."""
+"""The contract over every operation alone, on the reference and the CPU."""
 
 from __future__ import annotations
 
 import pytest
 from contract import Options, verify_stream_contract
-
-import pvnet
-
-CONVS = [
-    {"kernel": (1, 1, 1)},
-    {"kernel": (3, 3, 3)},
-    {"kernel": (2, 3, 5), "dilation": (2, 1, 2)},
-    {"kernel": (1, 1, 1), "stride": (2, 1, 1)},  # a stride without a temporal kernel
-    {"kernel": (3, 3, 3), "stride": (2, 2, 2)},
-    {"kernel": (5, 1, 1), "stride": (3, 1, 1), "dilation": (3, 1, 1)},
-    {"kernel": (2, 3, 3), "groups": 2},
-    {"kernel": (3, 3, 3), "groups": 6},  # depthwise
-    {"kernel": (1, 7, 7), "stride": (1, 2, 2), "padding": (3, 3)},
-    {"kernel": (1, 2, 2), "padding": (0, 0), "bias": False, "norm": True, "act": "silu"},
-]
-POOLS = [
-    {"kernel": (1, 3, 3), "stride": (1, 2, 2)},
-    {"kernel": (3, 3, 3)},
-    {"kernel": (2, 2, 2), "stride": (2, 2, 2), "padding": (0, 0)},
-    {"kernel": (1, 1, 1), "stride": (3, 1, 1)},
-]
-OTHERS = {
-    "global_pool": lambda g, x: g.global_pool(x, window=2),
-    "linear": lambda g, x: g.linear(x, 5, act="relu"),
-    "nearest": lambda g, x: g.upsample(x, scale=2),
-    "bilinear": lambda g, x: g.upsample(x, size=(11, 7), mode="bilinear"),
-    "normalize": lambda g, x: g.normalize(x, mean=(0.1,) * 6, std=(2.0,) * 6),
-    "delay": lambda g, x: g.concat([g.conv3d(x, 2, kernel=1), g.delay(x, 3)]),
-    "add": lambda g, x: g.add([x, g.delay(x, 1), x], act="relu"),
-    "mul": lambda g, x: g.mul([x, g.act(g.global_pool(x), "sigmoid")]),
-    "concat of clocks": lambda g, x: g.concat(
-        [x, g.conv3d(x, 3, kernel=1, stride=(2, 1, 1)), g.max_pool(x, kernel=1, stride=(4, 1, 1))]
-    ),
-    **{a: lambda g, x, a=a: g.act(x, a) for a in ("relu", "silu", "sigmoid", "softmax")},
-}
-LAYERS = {
-    **{f"conv3d {i}": lambda g, x, k=k: g.conv3d(x, 6, **k) for i, k in enumerate(CONVS)},
-    **{f"max_pool {i}": lambda g, x, k=k: g.max_pool(x, **k) for i, k in enumerate(POOLS)},
-    **{f"avg_pool {i}": lambda g, x, k=k: g.avg_pool(x, **k) for i, k in enumerate(POOLS)},
-    "avg_pool inside": lambda g, x: g.avg_pool(x, kernel=(2, 3, 3), count_include_pad=False),
-    **OTHERS,
-}
+from layer_graphs import LAYERS, feedback_graph, layer_graph
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_keeps_the_stream_contract(layer: str) -> None:
-    g = pvnet.Graph()
-    x = g.input("frame", channels=3, height=9, width=8)
-    x = g.conv3d(x, 6, kernel=(2, 3, 3), act="relu", name="before")
-    x = LAYERS[layer](g, x)
-    g.output(g.conv3d(x, 2, kernel=1, name="after"), name="y")
-    verify_stream_contract(g, [1, 2, 3], Options(lanes=(1, 2, 4)))
+    verify_stream_contract(layer_graph(layer), [1, 2, 3], Options(lanes=(1, 2, 4)))
 
 
 def test_feedback_keeps_the_stream_contract() -> None:
-    g = pvnet.Graph()
-    x = g.input("frame", channels=3, height=9, width=8)
-    back = g.feedback("after", like=(2, 9, 8), ticks=3)
-    x = g.conv3d(g.concat([x, back]), 6, kernel=(2, 3, 3), act="relu", name="before")
-    x = g.conv3d(x, 4, kernel=(1, 3, 3), act="sigmoid", name="middle")
-    g.output(g.conv3d(x, 2, kernel=1, act="sigmoid", name="after"), name="y")
-    verify_stream_contract(g, [1, 2, 3], Options(lanes=(1, 2, 4)))
+    verify_stream_contract(feedback_graph(), [1, 2, 3], Options(lanes=(1, 2, 4)))
