@@ -3,6 +3,7 @@
 // computed from them is the same code, so that the bits do not depend on where channels lie.
 #pragma once
 
+#include "activation.cuh"
 #include "tile.cuh"
 
 namespace pv {
@@ -43,6 +44,18 @@ PV_DEVICE void store_group(T* to, const Group& g, int n) {
 #pragma unroll
   for (int i = 0; i < kGroup; ++i) {
     if (i < n) store(to + i, g.v[i]);
+  }
+}
+
+// In a circle, so that there is one copy of the code and no register has an index.
+PV_DEVICE void activate_group(Group& g, int act) {
+  if (act == PV_NONE) return;
+#pragma unroll 1
+  for (int i = 0; i < kGroup; ++i) {
+    const float first = activate(g.v[0], act);
+#pragma unroll
+    for (int k = 0; k + 1 < kGroup; ++k) g.v[k] = g.v[k + 1];
+    g.v[kGroup - 1] = first;
   }
 }
 

@@ -94,35 +94,55 @@ PV_DEVICE uint32_t round_tf32(uint32_t x) {
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(__uint_as_float(x)));
   return r;
 }
-// What is left of x beside its tf32; nothing of an infinite one.
+PV_DEVICE bool is_huge(uint32_t x) { return (x & 0x7f800000u) == 0x7f800000u; }  // or NaN
+// What is left of x beside its tf32.
 PV_DEVICE uint32_t rest_tf32(uint32_t x, uint32_t tf32) {
   const float rest = __uint_as_float(x) - __uint_as_float(tf32);
-  return x == tf32 ? 0u : round_tf32(__float_as_uint(rest));
+  return is_huge(tf32) ? 0u : round_tf32(__float_as_uint(rest));
 }
 
-// d[i][j] += a[i] * b[j], 16 x 8 sums each; b[j] are two registers of b[j / 2]. PV_F32: a product
-// is three of tf32: rest * whole, whole * rest, whole * whole. PV_TF32: b is rounded already.
+// 16 x 32 sums: d[j] += a * b[j]; b[j] are two registers of b[j / 2].
+template <pv_dtype D>
+PV_DEVICE void multiply_row(float (&d)[4][4], const uint32_t (&a)[4], const uint32_t (&b)[2][4]) {
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    const uint32_t column[2] = {b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]};
+    multiply_one<D>(d[j], a, column);
+  }
+}
+
+// 32 x 32 sums. PV_TF32: b is rounded already. PV_F32: three products, rest * whole, whole * rest,
+// whole * whole; the rest of an infinity is 0, and an infinity times the rest of something is
+// nothing.
 template <pv_dtype D>
 PV_DEVICE void multiply(float (&d)[2][4][4], const uint32_t (&a)[2][4], const uint32_t (&b)[2][4]) {
+  uint32_t whole_b[2][4], rest_b[2][4];
+  if constexpr (D == PV_F32) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      whole_b[i / 4][i % 4] = round_tf32(b[i / 4][i % 4]);
+      rest_b[i / 4][i % 4] = rest_tf32(b[i / 4][i % 4], whole_b[i / 4][i % 4]);
+    }
+  }
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    uint32_t whole[4], rest[4];
+    uint32_t whole[4], other[4];
+    if constexpr (D == PV_F16 || D == PV_BF16) {
+      multiply_row<D>(d[i], a[i], b);
+    } else {
 #pragma unroll
-    for (int r = 0; r < 4; ++r) {
-      whole[r] = D == PV_F32 || D == PV_TF32 ? round_tf32(a[i][r]) : a[i][r];
-      rest[r] = D == PV_F32 ? rest_tf32(a[i][r], whole[r]) : 0u;
-    }
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      uint32_t column[2] = {b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]};
+      for (int r = 0; r < 4; ++r) whole[r] = round_tf32(a[i][r]);
       if constexpr (D == PV_F32) {
-        const uint32_t high[2] = {round_tf32(column[0]), round_tf32(column[1])};
-        const uint32_t low[2] = {rest_tf32(column[0], high[0]), rest_tf32(column[1], high[1])};
-        multiply_one<D>(d[i][j], rest, high);
-        multiply_one<D>(d[i][j], whole, low);
-        column[0] = high[0], column[1] = high[1];
+#pragma unroll
+        for (int r = 0; r < 4; ++r) other[r] = rest_tf32(a[i][r], whole[r]);
+        multiply_row<D>(d[i], other, whole_b);
+#pragma unroll
+        for (int r = 0; r < 4; ++r) other[r] = is_huge(whole[r]) ? 0u : whole[r];
+        multiply_row<D>(d[i], other, rest_b);
+        multiply_row<D>(d[i], whole, whole_b);
+      } else {
+        multiply_row<D>(d[i], whole, b);
       }
-      multiply_one<D>(d[i][j], whole, column);
     }
   }
 }
@@ -134,6 +154,18 @@ PV_DEVICE int atomic_max(int* p, int x) { return atomicMax(p, x); }
 // Sums that blocks hand to each other: between store and load a fence, an atomic, a fence.
 PV_DEVICE void store_shared_sum(float* p, float x) { __stcg(p, x); }
 PV_DEVICE float load_shared_sum(const float* p) { return __ldcg(p); }
+
+// Sums in shared memory; 8 are 16-byte aligned, 2 are 8-byte aligned.
+PV_DEVICE void load8_shared(float (&x)[8], const float* p) {
+#pragma unroll
+  for (int i = 0; i < 8; i += 4) {
+    const float4 four = *reinterpret_cast<const float4*>(p + i);
+    x[i] = four.x, x[i + 1] = four.y, x[i + 2] = four.z, x[i + 3] = four.w;
+  }
+}
+PV_DEVICE void store2_shared(float* p, float a, float b) {
+  *reinterpret_cast<float2*>(p) = make_float2(a, b);
+}
 
 // Nanoseconds of the device's clock.
 PV_DEVICE int64_t global_time() {

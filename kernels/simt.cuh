@@ -24,18 +24,6 @@ PV_DEVICE Group simt_group(const Tile<T>& t, const pv_piece& piece, const Place&
   }
 }
 
-// In a circle, so that there is one copy of the code and no register has an index.
-PV_DEVICE void activate_group(Group& g, int act) {
-  if (act == PV_NONE) return;
-#pragma unroll 1
-  for (int i = 0; i < kGroup; ++i) {
-    const float first = activate(g.v[0], act);
-#pragma unroll
-    for (int k = 0; k + 1 < kGroup; ++k) g.v[k] = g.v[k + 1];
-    g.v[kGroup - 1] = first;
-  }
-}
-
 // Channels [lo, hi) of a piece, at every pixel of the tile.
 template <class T>
 PV_DEVICE void simt_piece(const Tile<T>& t, const pv_piece& piece, int lo, int hi) {

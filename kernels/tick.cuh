@@ -3,6 +3,7 @@
 // parameters are (pv_program, pv_call), and blocks have PV_THREADS threads.
 #pragma once
 
+#include "conv/conv.cuh"
 #include "head/global_pool.cuh"
 #include "head/softmax.cuh"
 #include "io/begin.cuh"
@@ -50,21 +51,32 @@ PV_DEVICE bool wait_and_ask(const pv_program& p, const pv_tile& tile) {
   return p.slots[static_cast<int64_t>(tile.row) * p.n_reads + p.ops[tile.op].write] >= 0;
 }
 
-// Calls make(tile), and notes in a trace where and when.
-template <class F>
-PV_DEVICE void traced(const pv_program& p, const pv_tile& tile, int number, F&& make) {
-  const int64_t start = p.records == nullptr ? 0 : global_time();
-  make();
-  if (p.records != nullptr) record_tile(p, tile, number, start);
-}
+// Calls what makes the tile, and notes in a trace where and when. No lambda: NVRTC takes one that
+// has a template for a function of the host.
+struct Traced {
+  const pv_program& p;
+  const pv_tile& tile;
+  int number;
+  template <class F>
+  PV_DEVICE void operator()(F&& make) const {
+    const int64_t start = p.records == nullptr ? 0 : global_time();
+    make();
+    if (p.records != nullptr) record_tile(p, tile, number, start);
+  }
+};
 
 template <pv_dtype D>
 PV_GLOBAL void PV_BOUNDS(PV_THREADS, 4) tiles(pv_program p, pv_call call) {
+  PV_SMEM(shared);
   allow_next_launch();
   const int number = call.first_tile + static_cast<int>(blockIdx.x);
   const pv_tile tile = p.tiles[number];
+  const pv_op& op = p.ops[tile.op];
+  if (op.kind == PV_CONV && op.plain == 0) {
+    return conv_block<D>(p, tile, shared, Traced{p, tile, number});
+  }
   if (!wait_and_ask(p, tile)) return;
-  traced(p, tile, number, [&] { run_tile(Tile<storage<D>>(p, tile)); });
+  Traced{p, tile, number}([&] { run_tile(Tile<storage<D>>(p, tile)); });
 }
 
 // All operations by the simple kernels, whatever pv_op.plain says.
@@ -74,7 +86,7 @@ PV_GLOBAL void PV_BOUNDS(PV_THREADS, 4) plain_tiles(pv_program p, pv_call call) 
   const int number = call.first_tile + static_cast<int>(blockIdx.x);
   const pv_tile tile = p.tiles[number];
   if (!wait_and_ask(p, tile)) return;
-  traced(p, tile, number, [&] { plain_tile(Tile<T>(p, tile)); });
+  Traced{p, tile, number}([&] { plain_tile(Tile<T>(p, tile)); });
 }
 
 template <class T>

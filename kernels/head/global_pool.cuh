@@ -46,7 +46,7 @@ PV_DEVICE void global_pool_piece(const Tile<T>& t, const pv_piece& piece, int lo
     const int mine = c + group * kGroup;
     Group g =
         add_pixels(t, piece, mine - piece.c0, lesser(hi - mine, kGroup), thread / kPoolGroups);
-#pragma unroll
+#pragma unroll 1
     for (int step = kPoolGroups; step < 32; step *= 2) {
 #pragma unroll
       for (int k = 0; k < kGroup; ++k) g.v[k] += shuffle_xor(g.v[k], step);

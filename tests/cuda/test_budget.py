@@ -71,7 +71,9 @@ def test_code_and_instructions(
     """Code fits the instruction caches, and the tensor cores do exactly what was planned."""
     for kernel in kernels:
         code = disassembly[kernel.architecture][kernel.symbol]
-        assert len(code) * BYTES <= BUDGET["code_bytes"], (kernel, len(code) * BYTES)
+        room = BUDGET["code_bytes"]
+        most = room.get(f"{kernel.name} {kernel.dtype}", room[kernel.name])
+        assert len(code) * BYTES <= most, (kernel, len(code) * BYTES)
         assert not [c for c in code if re.search(r"\b(LDL|STL)\b", c)], kernel
         tensor = sum("HMMA" in c for c in code)
         assert tensor == BUDGET["tensor_instructions"].get(kernel.dtype, 0), (kernel, tensor)
@@ -84,7 +86,8 @@ def test_launches_depend_on_each_other(
     for kernel in kernels:
         code = disassembly[kernel.architecture][kernel.symbol]
         new = kernel.architecture == "sm_90a"
-        assert sum("ACQBULK" in c for c in code) == new, kernel
+        paths = 2 if kernel.name == "tiles" else 1  # convolutions have loads of weights in front
+        assert sum("ACQBULK" in c for c in code) == new * paths, kernel
         assert sum("PREEXIT" in c for c in code) == new, kernel
 
 

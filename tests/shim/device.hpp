@@ -109,6 +109,17 @@ inline float load_shared_sum(const float* p) {
   return *p;
 }
 
+inline void load8_shared(float (&x)[8], const float* p) {
+  if (reinterpret_cast<uintptr_t>(p) % 16 != 0) shim::fail("a misaligned load from shared memory");
+  if (!shim::block->holds_shared(p, sizeof(x))) shim::fail("a load outside of shared memory");
+  std::memcpy(x, p, sizeof(x));
+}
+inline void store2_shared(float* p, float a, float b) {
+  if (reinterpret_cast<uintptr_t>(p) % 8 != 0) shim::fail("a misaligned store to shared memory");
+  if (!shim::block->holds_shared(p, 8)) shim::fail("a store outside of shared memory");
+  p[0] = a, p[1] = b;
+}
+
 inline int64_t global_time() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
