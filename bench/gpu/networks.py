@@ -52,10 +52,20 @@ def target(dry: bool) -> Target:
     if not dry:
         return Target("cuda", None, EXECUTORS, ("bf16", "f32"), real=True)
     small = {"real": False, "size": 32, "width": 0.125}
-    has_shim = any(b["isa"] == "shim" and b["available"] for b in pvnet.info()["backends"])
-    if has_shim:
+    if has_shim():
         return Target("cuda", "shim", EXECUTORS, ("bf16", "f32"), **small)
     return Target("cpu", None, (), ("f32",), **small)
+
+
+def has_shim() -> bool:
+    """Whether this build has the stand-in for a device: it is for tests, and not listed."""
+    graph = pvnet.Graph()
+    graph.output(graph.input("frame", channels=1, height=1, width=1), name="same")
+    try:
+        pvnet.compile((graph, {}), backend="cuda", isa="shim")
+    except pvnet.PvnetError:
+        return False
+    return True
 
 
 def describe(where: Target) -> str:

@@ -17,7 +17,8 @@ from gpu.record import Record, message, program
 from gpu.timing import Ticker, alternate
 
 # The ones with a goal of their own first.
-CASES: tuple[tuple[str, int | str], ...] = (
+Case = tuple[str, int | str]
+CASES: tuple[Case, ...] = (
     ("par_inception", "layers"), ("par_inception", 10), ("par_densenet", "layers"),
     ("par_densenet", 14), ("par_inception", 1), ("par_densenet", 1),
 )  # fmt: skip
@@ -48,39 +49,49 @@ class Wanted:
         return self.known[name, dtype]
 
 
-def check(net: Net, name: str, dtype: str, executor: str | None, wanted: Wanted) -> dict[str, Any]:
-    """Bits against the sequential plan's, and how far that one is from float32 on the CPU."""
-    outputs, far = wanted.of(name, dtype)
-    plan = net.compile(wanted.where, dtype, executor)
-    got = networks.play(plan, wanted.frames, net.shift + MORE_TICKS)
-    same = all(np.array_equal(a, b) for a, b in zip(got[net.shift :], outputs))
-    return {"same_bits": same, "from_f32": far, "right": same and far <= NEAR[dtype]}
+def check(plan: Any, net: Net, wanted: list[np.ndarray], frames: np.ndarray) -> bool:
+    """Whether a plan gives the bits of the sequential one, `net.shift` ticks later."""
+    got = networks.play(plan, frames, net.shift + MORE_TICKS)
+    return all(np.array_equal(a, b) for a, b in zip(got[net.shift :], wanted))
 
 
-def measure(
-    record: Record, where: Target, name: str, stages: int | str, dtype: str, wanted: Wanted
-) -> None:
-    """A row an executor, timed in turns."""
+def measure(record: Record, where: Target, case: Case, dtype: str, wanted: Wanted) -> None:
+    """A row: every executor, timed in turns. One that fails leaves the others their turn."""
+    name, stages = case
     net = networks.net(name, stages, where)
+    outputs, far = wanted.of(name, dtype)
+    ticks, rounds = (TICKS, ROUNDS) if where.real else (DRY_TICKS, DRY_ROUNDS)
     tickers: dict[str, Ticker] = {}
-    rows: dict[str, dict[str, Any]] = {}
+    other_bits: list[str] = []
+    errors: list[str] = []
     for executor in where.executors or (None,):
         key = executor or where.backend
-        rows[key] = {"net": net.label, "dtype": dtype, "executor": key}
         try:
-            rows[key] |= check(net, name, dtype, executor, wanted)
-            stream = net.compile(where, dtype, executor).stream()
-            tickers[key] = Ticker(stream, wanted.frames, real=where.real)
-            tickers[key].us(WARM if where.real else 1)
-        except Exception as error:  # one executor that fails leaves the others their turn
-            rows[key] |= {"right": False, "error": message(error)}
-            tickers.pop(key, None)
-    ticks, rounds = (TICKS, ROUNDS) if where.real else (DRY_TICKS, DRY_ROUNDS)
+            plan = net.compile(where, dtype, executor)
+            if not check(plan, net, outputs, wanted.frames):
+                other_bits.append(key)
+            ticker = Ticker(plan.stream(), wanted.frames, real=where.real)
+            ticker.us(WARM if where.real else 1)
+            tickers[key] = ticker
+        except Exception as error:
+            errors.append(f"{key}: {message(error)}")
     times = alternate({k: lambda t=t: t.us(ticks) for k, t in tickers.items()}, rounds)
-    for key, row in rows.items():
-        if key in times:
-            row |= {**times[key], "frames": tickers[key].frames_on}
-        record.add(**row)
+    us = {f"{key}_us": found["us"] for key, found in times.items()}
+    best = min(times, key=lambda key: times[key]["us"], default=None)
+    streams = times.get("streams", {}).get("us")
+    record.add(
+        net=net.label,
+        dtype=dtype,
+        **us,
+        best=best,
+        streams_over_best=streams / times[best]["us"] if best and streams else None,
+        other_bits=" ".join(other_bits) or None,
+        from_f32=far,
+        frames=" ".join(sorted({t.frames_on for t in tickers.values()})),
+        times=times,
+        right=not other_bits and not errors and far <= NEAR[dtype],
+        error="; ".join(errors),
+    )
 
 
 def body(record: Record, dry: bool) -> None:
@@ -90,8 +101,8 @@ def body(record: Record, dry: bool) -> None:
     shift = max(networks.net(name, stages, where).shift for name, stages in cases)
     wanted = Wanted(where, shift + MORE_TICKS)
     for dtype in where.dtypes:
-        for name, stages in cases:
-            measure(record, where, name, stages, dtype, wanted)
+        for case in cases:
+            measure(record, where, case, dtype, wanted)
 
 
 if __name__ == "__main__":

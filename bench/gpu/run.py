@@ -59,7 +59,9 @@ class Run:
     def env(self) -> dict[str, str]:
         """torch keeps what it compiles beside the records, so that a second call finds it."""
         cache = str((self.folder / "inductor").resolve())
-        return {"TORCHINDUCTOR_CACHE_DIR": cache, "TRITON_CACHE_DIR": cache + "/triton"}
+        found = {"TORCHINDUCTOR_CACHE_DIR": cache, "TRITON_CACHE_DIR": cache + "/triton"}
+        # Threads that wait for each other take long where others keep the CPUs busy.
+        return {**found, "OMP_NUM_THREADS": "1"} if self.dry else found
 
     def do(self, step: Step) -> None:
         """One step, and its record with the facts of this machine."""
@@ -97,13 +99,16 @@ class Run:
             print(f"warm: {ended.words}, {ended.seconds:.1f} s", file=sys.stderr)
             self.warm = None
 
-    def do_all(self, steps: list[Step]) -> None:
-        """The first steps alone; then what measures no time, while the peers are compiled."""
+    def do_all(self, steps: list[Step], *, warm: bool = True) -> None:
+        """The first steps alone; then what measures no time, while the peers are compiled.
+
+        Without `warm` the peers are those that an earlier call has compiled.
+        """
         first = [s for s in steps if s in FIRST]
         rest = [s for s in steps if s not in FIRST]
         for step in first:
             self.do(step)
-        if any(s.name == "peers" for s in rest):
+        if warm and any(s.name == "peers" for s in rest):
             self.begin_warm()
         while rest:
             quiet = [s for s in rest if not s.timed]
@@ -157,6 +162,12 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """0 when every step is right."""
     args = parse()
+    if not args.dry and not machine.smi():
+        print(
+            "[gpu.sh] there is no NVIDIA card: nvidia-smi does not answer. Use --dry",
+            file=sys.stderr,
+        )
+        return 2
     card = "dry" if args.dry else machine.folder(machine.smi().get("name"))
     folder = args.records or Path("build/gpu") / card
     folder.mkdir(parents=True, exist_ok=True)
@@ -172,8 +183,8 @@ def main() -> int:
     steps = chosen(folder, again=args.again, only=args.only)
     if not steps:
         print("nothing failed: nothing to repeat", file=sys.stderr)
-    run.do_all(steps)
-    text = summary.text(folder, [s.name for s in EVERY])
+    run.do_all(steps, warm=not args.again)
+    text = summary.text(folder, [s.name for s in (*EVERY, WARM)])
     to = os.environ.get("OUT") or (folder / "out" if args.dry else Path("bench/results") / card)
     bundle.pack(folder, Path(to), text)
     print(text)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpu import deadline, record
+from gpu import deadline, figures, record
 
 LIMIT = 11_500
 _ERROR_LINES = 8
@@ -16,7 +16,8 @@ _HIDDEN = ("right", "error")  # columns that the sign in front of a row stands f
 def text(folder: Path, names: Sequence[str]) -> str:
     """The steps one after the other; long ones are cut so that none pushes another out."""
     found = {name: record.read(folder / f"{name}.json") for name in names}
-    head = _head([data for data in found.values() if data is not None])
+    known = [data for data in found.values() if data is not None]
+    head = "\n".join([_head(known), *figures.table(found)])
     parts = [_section(name, data, folder / f"{name}.log") for name, data in found.items()]
     room = LIMIT - len(head) - len(names)
     return "\n".join([head, *_fit(parts, room)])

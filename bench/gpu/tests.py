@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 from gpu.record import Record, program
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("tests/cuda", "tests/workshop")
+PROCESSES = "4"
 SHOWN = 10  # failures by name
 
 
@@ -19,6 +21,10 @@ def body(record: Record, dry: bool) -> None:
     report = record.path.with_suffix(".xml").resolve()
     report.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *FOLDERS]
+    # What other versions of packages warn of is no fault of the device.
+    argv += ["-W", "default"]
+    if importlib.util.find_spec("xdist"):
+        argv += ["-n", "0" if dry else PROCESSES]
     argv += ["--collect-only"] if dry else [f"--junitxml={report}", "--timeout=60"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=dry, text=True, check=False)
     if dry:

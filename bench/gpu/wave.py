@@ -49,11 +49,13 @@ def body(record: Record, dry: bool) -> None:
         str(COUNT),
     ]
     argv += [word for section in SECTIONS for word in ("--section", section)]
-    done = subprocess.run(
-        [*argv, "--metrics", TENSOR, *ticks], capture_output=True, text=True, check=False
-    )
-    print(done.stdout, done.stderr)
-    rows = parse(done.stdout)
+    rows: list[dict[str, str]] = []
+    for more in (["--metrics", TENSOR], []):  # without it where this card has no such counter
+        done = subprocess.run([*argv, *more, *ticks], capture_output=True, text=True, check=False)
+        print(done.stdout, done.stderr)
+        rows = rows or parse(done.stdout)
+        if rows:
+            break
     for row in rows:
         record.add(**row)
     if not rows:
