@@ -46,7 +46,7 @@ def body(record: Record, dry: bool) -> None:
             "bf16_tflops": rate,
             "copy_tb_per_s": copied,
             "sms": facts.multi_processor_count,
-            "l2_mb": facts.L2_cache_size / 2**20,
+            "l2_mb": getattr(facts, "L2_cache_size", 0) / 2**20,
             "memory_gb": facts.total_memory / 2**30,
             "capability": f"{facts.major}.{facts.minor}",
             "torch": torch.__version__,

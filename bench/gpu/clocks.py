@@ -7,7 +7,7 @@ import numpy as np
 from gpu import networks
 from gpu.networks import Target
 from gpu.record import Record, program
-from gpu.timing import Ticker, Watch
+from gpu.timing import Watch, ticker
 
 KINDS = ("single", "i3d", "halving")
 ROUNDS = 30
@@ -16,16 +16,16 @@ ROUNDS = 30
 def measure(record: Record, where: Target, kind: str, stages: int | str) -> None:
     net = networks.net("par_inception", stages, where, wiring="predictive", clocks=kind)
     plan = net.compile(where, where.dtypes[0])
-    ticker = Ticker(plan.stream(), networks.frames_of(where), real=where.real)
+    way = ticker(plan, networks.frames_of(where), real=where.real)
     rounds = ROUNDS if where.real else 1
-    ticker.us(plan.hyper_period * (8 if where.real else 1))
+    way.us(plan.hyper_period * (8 if where.real else 1))
     phases = np.zeros((rounds, plan.hyper_period))
     for turn in range(rounds):
         for phase in range(plan.hyper_period):
             watch = Watch(real=where.real)
-            ticker.tick()
+            way.tick()
             phases[turn, phase] = watch.stop_us()
-    back_to_back = ticker.us(plan.hyper_period * rounds)
+    back_to_back = way.us(plan.hyper_period * rounds)
     alone = np.median(phases, axis=0)
     record.add(
         net=net.label, clocks=kind, hyper_period=plan.hyper_period, gmac=net.gmac,

@@ -14,7 +14,7 @@ import pvnet
 from gpu import networks
 from gpu.networks import Net, Target
 from gpu.record import Record, program
-from gpu.timing import Ticker, alternate
+from gpu.timing import alternate, ticker
 from pvnet.models.random_weights import random_weights
 
 DEPTHS, DRY_DEPTHS = (10, 30, 100, 300, 1000), (3, 6)
@@ -58,17 +58,17 @@ def measure(record: Record, where: Target, depth: int, channels: int, side: int)
     want = list(play(plans[0], frames, MORE_TICKS))
     got = list(play(plans[1], frames, shift + MORE_TICKS))[shift:]
     same = all(np.array_equal(a, b) for a, b in zip(got, want)) and bool(np.abs(want[-1]).max() > 0)
-    tickers = [Ticker(plan.stream(), frames, real=where.real) for plan in plans]
+    tickers = [ticker(plan, frames, real=where.real) for plan in plans]
     ticks, rounds = (TICKS, ROUNDS) if where.real else (1, 1)
-    for ticker in tickers:
-        ticker.us(ticks)
+    for way in tickers:
+        way.us(ticks)
     ways = {net.label: lambda t=t: t.us(ticks) for net, t in zip(nets, tickers)}
     times = alternate(ways, rounds)
     record.add(
         depth=depth, channels=channels, side=side, mmac=nets[0].gmac * 1e3,
         sequential_us=times["sequential"]["us"], layers_us=times["layers"]["us"],
         speed_up=times["sequential"]["us"] / times["layers"]["us"],
-        later_ticks=shift, same_bits=same, right=same,
+        way=tickers[1].way, later_ticks=shift, same_bits=same, right=same,
     )  # fmt: skip
 
 

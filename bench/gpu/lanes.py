@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pvnet
 from gpu import networks
 from gpu.networks import Net, Target
 from gpu.record import Record, program
-from gpu.timing import alternate
+from gpu.timing import Ticker, alternate
 from pvnet.runtime.machine import cpus_allowed, peak_gflops
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -34,11 +35,9 @@ def nets(name: str, stages: int, where: Target) -> dict[str, Net]:
     }
 
 
-def way(stream: Any, frames: np.ndarray, ticks: int):
+def way(stream: Any, frames: np.ndarray, ticks: int) -> Callable[[], float]:
     """Microseconds of a tick of one Stream, when called."""
-    from gpu.timing import Ticker
-
-    ticker = Ticker(stream, frames, real=False)
+    ticker = Ticker(stream, list(frames), real=False)
     ticker.us(1)
     return lambda: ticker.us(ticks)
 

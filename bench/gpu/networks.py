@@ -71,7 +71,7 @@ def has_shim() -> bool:
 def describe(where: Target) -> str:
     """A note for the record of a dry run."""
     if where.real:
-        return "times between events of the device, single ticks back to back"
+        return "times between events of the device, ticks back to back"
     return f"dry: {where.width} wide, {where.size} pixels, on {where.backend} {where.isa or ''}"
 
 

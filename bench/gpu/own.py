@@ -14,7 +14,7 @@ import numpy as np
 from gpu import networks
 from gpu.networks import NEAR, Net, Target
 from gpu.record import Record, message, program
-from gpu.timing import Ticker, alternate
+from gpu.timing import Ticker, alternate, ticker, traced_us
 
 # The ones with a goal of their own first.
 Case = tuple[str, int | str]
@@ -62,6 +62,7 @@ def measure(record: Record, where: Target, case: Case, dtype: str, wanted: Wante
     outputs, far = wanted.of(name, dtype)
     ticks, rounds = (TICKS, ROUNDS) if where.real else (DRY_TICKS, DRY_ROUNDS)
     tickers: dict[str, Ticker] = {}
+    plans: dict[str, Any] = {}
     other_bits: list[str] = []
     errors: list[str] = []
     for executor in where.executors or (None,):
@@ -70,9 +71,9 @@ def measure(record: Record, where: Target, case: Case, dtype: str, wanted: Wante
             plan = net.compile(where, dtype, executor)
             if not check(plan, net, outputs, wanted.frames):
                 other_bits.append(key)
-            ticker = Ticker(plan.stream(), wanted.frames, real=where.real)
-            ticker.us(WARM if where.real else 1)
-            tickers[key] = ticker
+            way = ticker(plan, wanted.frames, real=where.real)
+            way.us(WARM if where.real else 1)
+            tickers[key], plans[key] = way, plan
         except Exception as error:
             errors.append(f"{key}: {message(error)}")
     times = alternate({k: lambda t=t: t.us(ticks) for k, t in tickers.items()}, rounds)
@@ -84,10 +85,11 @@ def measure(record: Record, where: Target, case: Case, dtype: str, wanted: Wante
         dtype=dtype,
         **us,
         best=best,
+        best_traced_us=best and traced_us(plans[best], wanted.frames, net.shift + 1),
         streams_over_best=streams / times[best]["us"] if best and streams else None,
         other_bits=" ".join(other_bits) or None,
         from_f32=far,
-        frames=" ".join(sorted({t.frames_on for t in tickers.values()})),
+        way=" ".join(sorted({t.way for t in tickers.values()})),
         times=times,
         right=not other_bits and not errors and far <= NEAR[dtype],
         error="; ".join(errors),
@@ -99,7 +101,7 @@ def body(record: Record, dry: bool) -> None:
     record.note(networks.describe(where))
     cases = DRY_CASES if dry else CASES
     shift = max(networks.net(name, stages, where).shift for name, stages in cases)
-    wanted = Wanted(where, shift + MORE_TICKS)
+    wanted = Wanted(where, max(shift + MORE_TICKS, networks.FRAMES))
     for dtype in where.dtypes:
         for case in cases:
             measure(record, where, case, dtype, wanted)

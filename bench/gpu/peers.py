@@ -18,7 +18,7 @@ from gpu import networks, peer_ways
 from gpu.networks import NEAR, Net, Target
 from gpu.peer_net import Layer, PeerNet
 from gpu.record import Record, message, program
-from gpu.timing import Ticker, Watch, alternate
+from gpu.timing import Watch, alternate, ticker
 
 CASES = (("par_inception", 10), ("par_densenet", 14))
 CHECK_TICKS = 4
@@ -131,8 +131,9 @@ def own_times(net: Net, want: list[np.ndarray], where: Target):
     frames, dtype = networks.frames_of(where), where.dtypes[0]
     plan = net.compile(where, dtype)
     got = networks.play(plan, frames, net.shift + CHECK_TICKS)[net.shift :]
-    ticker = Ticker(plan.stream(), frames, real=where.real)
-    return max(networks.far(a, b) for a, b in zip(got, want)), ticker.us
+    return max(networks.far(a, b) for a, b in zip(got, want)), ticker(
+        plan, frames, real=where.real
+    ).us
 
 
 def small_net(where: Target, stages: int | str) -> Net:

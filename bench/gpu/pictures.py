@@ -10,7 +10,7 @@ import numpy as np
 from gpu import networks
 from gpu.networks import Target
 from gpu.record import Record, program
-from gpu.timing import Ticker
+from gpu.timing import SM, ticker
 
 STAGES: dict[str, tuple[int | str, ...]] = {
     "par_inception": (1, 2, 3, 5, 10, "layers"),
@@ -29,13 +29,10 @@ def stage_times(record: Record, where: Target, wanted: dict) -> dict[str, dict[s
     for name, cuts in wanted.items():
         for cut in cuts:
             net = networks.net(name, cut, where)
-            ticker = Ticker(
-                net.compile(where, where.dtypes[0]).stream(),
-                networks.frames_of(where),
-                real=where.real,
-            )
-            ticker.us(WARM if where.real else 1)
-            us = ticker.us(TICKS if where.real else 1)
+            plan = net.compile(where, where.dtypes[0])
+            way = ticker(plan, networks.frames_of(where), real=where.real)
+            way.us(WARM if where.real else 1)
+            us = way.us(TICKS if where.real else 1)
             label = str(len(net.graph.stages)) if cut != "layers" else "layers"
             found.setdefault(name, {})[label] = us
             record.add(net=net.label, us=us, speed_up=found[name]["1"] / us)
@@ -53,7 +50,7 @@ def trace(where: Target, cut: int | str) -> np.ndarray:
     for t in range(TRACED):
         stream.tick(frames[t])
     events = stream.trace_stop()
-    return events[events["place"] == 2] if (events["place"] == 2).any() else events
+    return events[events["place"] == SM] if (events["place"] == SM).any() else events
 
 
 def busy(events: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -125,7 +122,7 @@ def body(record: Record, dry: bool) -> None:
     curves = {label: busy(events) for label, events in traces.items()}
     for label, (us, _, share) in curves.items():
         record.add(trace=label, events=len(traces[label]), tick_us=float(us[-1]), busy_share=share)
-    on_sms = all((events["place"] == 2).all() for events in traces.values())
+    on_sms = all((events["place"] == SM).all() for events in traces.values())
     draw_busy(record.path.with_name("busy_sms.png"), curves, "SMs" if on_sms else "lanes")
     curve = {k: {"us": us.tolist(), "busy": count.tolist()} for k, (us, count, _) in curves.items()}
     record.path.with_name("busy_curves.txt").write_text(json.dumps(curve))

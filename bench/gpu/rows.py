@@ -10,7 +10,7 @@ import numpy as np
 from gpu import networks
 from gpu.networks import Net, Target
 from gpu.record import Record, program
-from gpu.timing import Ticker, Watch, alternate
+from gpu.timing import Watch, alternate, ticker
 
 CASES = (("par_inception", 10), ("par_densenet", 14), ("par_inception", 1), ("par_densenet", 1))
 DRY_CASES = (("par_inception", 2),)
@@ -46,11 +46,11 @@ def same_rows(net: Net, where: Target, rows: int) -> bool:
 
 
 def measure(record: Record, where: Target, net: Net, rows: int, rate: float | None) -> None:
-    stream = net.compile(where, where.dtypes[0], batch=rows).stream()
-    ticker = Ticker(stream, networks.frames_of(where, rows), real=where.real)
+    plan = net.compile(where, where.dtypes[0], batch=rows)
+    way = ticker(plan, networks.frames_of(where, rows), real=where.real)
     ticks, rounds = (TICKS, ROUNDS) if where.real else (1, 1)
-    ticker.us(ticks)
-    us = alternate({"rows": lambda: ticker.us(ticks)}, rounds)["rows"]["us"]
+    way.us(ticks)
+    us = alternate({"rows": lambda: way.us(ticks)}, rounds)["rows"]["us"]
     tflops = tera_flops(net, rows, us)
     same = same_rows(net, where, rows)
     record.add(
@@ -63,7 +63,7 @@ def measure_two(record: Record, where: Target, net: Net, rate: float | None) -> 
     """Two Streams, a thread each, on cuda_streams of their own."""
     plan = net.compile(where, where.dtypes[0])
     frames = networks.frames_of(where)
-    tickers = [Ticker(plan.stream(), frames, real=where.real) for _ in range(2)]
+    tickers = [ticker(plan, frames, real=where.real) for _ in range(2)]
     ticks = 4 * TICKS if where.real else 1
     last: list[np.ndarray | None] = [None, None]
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+SM = 2  # of the field `place` of a trace
+
 
 class Watch:
     """Runs from its making: on a device between two events of the current cuda_stream."""
@@ -36,32 +38,21 @@ class Watch:
 
 
 class Ticker:
-    """Ticks of a Stream one behind the other, on frames that lie where the work is.
+    """Ticks of a Stream one behind the other, asked for by the host.
 
     Attributes:
-        frames_on: "device" or "host": the second is there where the first is refused.
+        way: "host" or "device": where the frames lie.
     """
 
-    def __init__(self, stream: Any, frames: np.ndarray, *, real: bool) -> None:
-        self.stream, self.real, self.count = stream, real, 0
-        self.frames: Sequence[Any] = list(frames)
-        self.frames_on = "host"
-        if real:
-            self._take_to_device()
-
-    def _take_to_device(self) -> None:
-        import torch
-
-        on_device = [torch.from_numpy(np.ascontiguousarray(f)).cuda() for f in self.frames]
-        try:
-            self.stream.tick(on_device[0])
-        except Exception:  # what is refused is measured the other way, and the row says so
-            return
-        self.frames, self.frames_on = on_device, "device"
+    def __init__(
+        self, stream: Any, frames: Sequence[Any], *, real: bool, way: str = "host"
+    ) -> None:
+        self.stream, self.frames, self.real, self.way = stream, frames, real, way
+        self.count = 0
 
     def tick(self) -> Any:
         self.count += 1
-        return self.stream.tick(self.frames[self.count % len(self.frames)])
+        return self.stream.tick(self.frames[(self.count - 1) % len(self.frames)])
 
     def us(self, ticks: int) -> float:
         """Microseconds of a tick, over many."""
@@ -69,6 +60,41 @@ class Ticker:
         for _ in range(ticks):
             self.tick()
         return watch.stop_us() / ticks
+
+
+def ticker(plan: Any, frames: np.ndarray, *, real: bool) -> Ticker:
+    """The way with the least share of the host that this build takes; each on a fresh Stream."""
+    if real:
+        import torch
+
+        on_device = [torch.from_numpy(np.ascontiguousarray(f)).cuda() for f in frames]
+        try:
+            found = Ticker(plan.stream(), on_device, real=True, way="device")
+            found.us(1)
+            return found
+        except Exception as error:  # the other way is taken, and the row says so
+            print(f"no frames on the device: {error}")
+    return Ticker(plan.stream(), list(frames), real=real)
+
+
+def traced_us(plan: Any, frames: np.ndarray, warm: int, ticks: int = 5) -> float | None:
+    """Microseconds from the first tile of a tick to the end of its last: nothing of the host.
+
+    The median of some ticks by the clock of the device; None where a trace has no SMs.
+    """
+    stream = plan.stream()
+    for t in range(warm):
+        stream.tick(frames[t % len(frames)])
+    stream.trace_start(200_000)
+    for t in range(ticks):
+        stream.tick(frames[t % len(frames)])
+    events = stream.trace_stop()
+    events = events[events["place"] == SM]
+    spans = []
+    for tick in np.unique(events["tick"]):
+        mine = events[events["tick"] == tick]
+        spans.append(int(mine["end_ns"].max() - mine["begin_ns"].min()) / 1e3)
+    return statistics.median(spans) if spans else None
 
 
 def alternate(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, dict[str, float]]:
