@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A machine for tests: the calls of machine.hpp over work that runs late and in a seeded random
-// order, kernels on the fibers of the shim. What a program may not do is refused and written down:
-// in a tick allocating, waiting and forks without a join, and anywhere the default cuda_stream,
-// copies beyond an allocation, and host memory touched before its time.
+// order. It refuses and writes down what a program may not do. In a tick that is allocating,
+// waiting and forks without a join. Anywhere it is the default cuda_stream, copies beyond an
+// allocation, and host memory touched before its time.
 #pragma once
 
 #include <map>
