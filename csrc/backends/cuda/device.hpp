@@ -3,7 +3,10 @@
 // that an import needs no driver and makes no context.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "backends/cuda/machine.hpp"
 #include "graph/status.hpp"
@@ -26,6 +29,8 @@ Machine* real_machine(const char** why);
 Machine* shim_machine();
 // The order in which the shim's machine runs what may run in any order.
 void seed_shim(uint64_t seed);
+// What it refused since the last call of this.
+std::vector<std::string> shim_refusals();
 
 // Chooses a device for the calling thread, and gives the thread back the one it had.
 class DeviceScope {
