@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
 import contract
 import numpy as np
 import pytest
 from contract import Options, verify_stream_contract
-from devices import EXECUTORS, real
+from devices import EXECUTORS, has_shim, real, shim
 from random_graphs import random_graph
 
 import pvnet
 from pvnet.errors import PvnetError
 
 SEEDS = range(4)
+on_shim = pytest.param(
+    "shim",
+    marks=[
+        pytest.mark.slow,
+        pytest.mark.skipif(not has_shim(), reason="no stand-in in this build"),
+    ],
+)
 
 
 def cuts_of(graph: pvnet.Graph, wanted: list[int]) -> list[int]:
@@ -30,29 +34,18 @@ def cuts_of(graph: pvnet.Graph, wanted: list[int]) -> list[int]:
     return out
 
 
-@pytest.fixture
-def by_executor(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the contract compile every plan for one executor."""
-    compile_plan = pvnet.compile
-
-    def choose(executor: str) -> None:
-        chosen = functools.partial(compile_plan, executor=executor)
-        monkeypatch.setattr(contract.pvnet, "compile", chosen)
-
-    return choose
-
-
-@pytest.mark.gpu
+@pytest.mark.parametrize("isa", [pytest.param("sm80", marks=pytest.mark.gpu), on_shim])
 @pytest.mark.parametrize("executor", [*EXECUTORS, "auto"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random_graphs_keep_the_contract(by_executor, executor: str, seed: int) -> None:
-    by_executor(executor)
+def test_random_graphs_keep_the_contract(isa: str, executor: str, seed: int) -> None:
     graph = random_graph(seed)
-    options = Options(backends=("cuda",), lanes=(1, 2), seed=seed)
+    options = Options(
+        backends=("cuda",), device_isas=(isa,), executor=executor, lanes=(1, 2), seed=seed
+    )
     verify_stream_contract(graph, cuts_of(graph, [1, 3]), options)
 
 
-@pytest.mark.parametrize("options", [real])
+@pytest.mark.parametrize("options", [real, shim])
 @pytest.mark.parametrize("dtype", ["bf16", "f16", "tf32"])
 def test_executors_and_cuts_give_the_same_bits(options: dict, dtype: str) -> None:
     for seed in range(10, 16):
