@@ -25,9 +25,7 @@ SIZE = (96, 128)
 CASES: dict[str, tuple[Callable[[], Any], int, int]] = {
     "par_densenet": (lambda: par_densenet(size=SIZE, width=0.25), 32, 24),
     "par_densenet, predictive 14, skips": (
-        lambda: par_densenet(
-            size=SIZE, width=0.25, stages=14, wiring="predictive", skips="head"
-        ),
+        lambda: par_densenet(size=SIZE, width=0.25, stages=14, wiring="predictive", skips="head"),
         32,
         24,
     ),
