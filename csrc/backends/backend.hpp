@@ -9,10 +9,10 @@ namespace pvnet {
 struct HostKernels;
 
 struct Backend {
-  const char* name = "";  // "ref", "cpu"
+  const char* name = "";  // "ref", "cpu", "cuda"
   const char* isa = "";
   Layout layout;
-  const HostKernels* kernels = nullptr;  // of backends whose kernels the host calls
+  const HostKernels* kernels = nullptr;  // nullptr: they run on a device (plan/device/)
 
   int tiles(Op op, const ConvShape& conv, const Shape& out) const {
     return layout.tiles(kernels, op, conv, out);

@@ -16,8 +16,13 @@ namespace pvnet {
 struct ConvShape;
 struct HostKernels;
 
-// Of the elements of a map.
-enum class Dtype : uint8_t { f32 };
+// Of the elements of a map, and how convolutions multiply them. Sums are f32 everywhere.
+enum class Dtype : uint8_t {
+  f32,
+  tf32,  // f32, rounded where tensor cores multiply
+  f16,
+  bf16
+};
 // As what the elements of a map stand for.
 enum class Domain : uint8_t {
   spatial,  // its pixels
@@ -31,11 +36,16 @@ struct Form {
   auto operator<=>(const Form&) const = default;
 };
 
-constexpr int64_t element_bytes(Dtype) { return 4; }
-constexpr std::string_view to_string(Dtype d) { return d == Dtype::f32 ? "f32" : "unknown"; }
+constexpr int64_t element_bytes(Dtype d) { return d == Dtype::f16 || d == Dtype::bf16 ? 2 : 4; }
+constexpr std::string_view to_string(Dtype d) {
+  constexpr std::string_view kNames[] = {"f32", "tf32", "f16", "bf16"};
+  return d <= Dtype::bf16 ? kNames[static_cast<int>(d)] : "unknown";
+}
 constexpr std::string_view to_string(Domain d) {
   return d == Domain::spatial ? "spatial" : d == Domain::twin ? "twin" : "unknown";
 }
+
+constexpr int kNarrowChannels = 4;
 
 struct Layout {
   bool halo = true;  // a map carries the zeros around it that its readers' windows reach
@@ -43,9 +53,12 @@ struct Layout {
   // masks; narrower ones (an RGB frame) stay dense, or the first layer would read many times the
   // memory.
   int wide_channels = 1;
-  int64_t pixel_granule = 1;      // elements
-  int64_t slot_granule = 1;       // elements, also of packed weights
-  std::span<const Dtype> dtypes;  // best first
+  int64_t pixel_granule = 1;      // bytes
+  int64_t slot_granule = 1;       // bytes, also of packed weights
+  std::span<const Dtype> dtypes;  // the one without rounding first
+  // Whether a convolution reads maps of at most kNarrowChannels channels with so many elements a
+  // pixel. Maps that nobody else reads lie that way. nullptr: there are none.
+  bool (*reads_narrow)(const ConvShape& conv, Dtype dtype) = nullptr;
 
   // Into how many tiles the op is cut, whose shape of output is `out`; conv: of conv3d and linear.
   // kernels: those of the backend's entry.
@@ -61,8 +74,9 @@ struct Layout {
   Form (*form_read)(const Node& reader, const Node& source) = nullptr;
 
   // From pixel to pixel; a kernel may store as many elements.
-  Size pixel_elements(int64_t channels) const {
-    return channels < wide_channels ? Size(channels) : Size(channels).rounded_up(pixel_granule);
+  Size pixel_elements(int64_t channels, Dtype dtype) const {
+    if (channels < wide_channels) return Size(channels);
+    return Size(channels).rounded_up(pixel_granule / element_bytes(dtype));
   }
 };
 

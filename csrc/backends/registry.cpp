@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backends/device_layout.hpp"
 #include "backends/kernel_api.hpp"
 #include "host/cpus.hpp"
 
@@ -11,6 +12,8 @@ namespace pvnet {
 namespace {
 
 constexpr std::array<const char*, 4> kIsas = {"avx512", "avx2", "neon", "scalar"};
+// plain: every operation by the simple kernels; shim: on the machine of the tests.
+constexpr std::array<const char*, 4> kCudaIsas = {"sm80", "plain", "shim", "shim-plain"};
 
 // The messages are our own text: only quotes and backslashes need escaping.
 std::string quoted(std::string_view text) {
@@ -40,8 +43,8 @@ constexpr std::array<Dtype, 1> kHostDtypes = {Dtype::f32};
 constexpr Layout kHostLayout{
     .halo = true,
     .wide_channels = 8,
-    .pixel_granule = 16,
-    .slot_granule = 16,
+    .pixel_granule = 64,
+    .slot_granule = 64,
     .dtypes = kHostDtypes,
     .tiles = host_tiles,
     .cost = [](const Node& node) { return node.cost; },
@@ -68,6 +71,22 @@ const Backend* entry_of(const HostKernels& kernels) {
   return &*it;
 }
 
+Result<const Backend*> cuda_backend(std::string_view isa) {
+  if (isa.empty()) isa = kCudaIsas[0];
+  static const auto entries = [] {
+    std::array<Backend, kCudaIsas.size()> all{};
+    for (size_t i = 0; i < all.size(); ++i) all[i] = {"cuda", kCudaIsas[i], kDeviceLayout, nullptr};
+    return all;
+  }();
+  PVNET_TRY(cuda_machine(isa));
+  const auto it =
+      std::find_if(entries.begin(), entries.end(), [&](const Backend& b) { return b.isa == isa; });
+  if (it != entries.end()) return &*it;
+  return Status(Code::unsupported,
+                "[find_backend] the CUDA backend has no such kernels: got isa=\"" +
+                    std::string(isa) + "\", expected \"sm80\" or \"plain\". Leave isa empty.");
+}
+
 const Backend* test_backend = nullptr;
 
 }  // namespace
@@ -88,7 +107,7 @@ Result<const Backend*> find_backend(std::string_view name, std::string_view isa)
                       std::string(isa) + "\", expected \"\" or \"" + ref_kernels().isa +
                       "\". Leave isa empty.");
   }
-  if (name == "cuda") return cuda_backend();
+  if (name == "cuda") return cuda_backend(isa);
   if (name == "test" && isa.empty() && test_backend != nullptr) return test_backend;
   return Status(Code::invalid_argument, "[find_backend] unknown backend: got \"" +
                                             std::string(name) +
@@ -104,8 +123,7 @@ std::string describe_backends() {
     out += entry("cpu", isa, available ? "" : why) + ", ";
   }
   out += entry("ref", ref_kernels().isa, "") + ", ";
-  const Result<const Backend*> cuda = cuda_backend();
-  return out + entry("cuda", "", cuda.status().message()) + "]";
+  return out + entry("cuda", kCudaIsas[0], cuda_machine(kCudaIsas[0]).message()) + "]";
 }
 
 }  // namespace pvnet

@@ -12,7 +12,8 @@
 namespace pvnet {
 
 // name: "auto" (= "cpu"), "ref", "cpu", "cuda". isa: an instruction set of the cpu backend; "" =
-// the best this machine has, or PVNET_CPU_ISA. ref has one set, "scalar", and cuda none.
+// the best this machine has, or PVNET_CPU_ISA. ref has one set, "scalar"; cuda has "sm80" and, with
+// simple kernels only, "plain".
 Result<const Backend*> find_backend(std::string_view name, std::string_view isa);
 
 // JSON list of everything that can be asked for:
@@ -24,7 +25,7 @@ std::string describe_backends();
 // thread may look meanwhile.
 void set_test_backend(const Backend* entry);
 
-// Present in builds with CUDA kernels; this one has the refusal of no_cuda/stubs.cpp.
-Result<const Backend*> cuda_backend();
+// Whether kernels of a device run here (cuda/device.cpp).
+Status cuda_machine(std::string_view isa);
 
 }  // namespace pvnet

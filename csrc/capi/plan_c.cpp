@@ -37,6 +37,7 @@ static Status to_compile_options(const pvnet_options* given, pvnet::CompileOptio
   to->batch = o.batch == 0 ? 1 : o.batch;
   to->pin = o.pin != 0;
   to->fixed_lanes = o.fixed_lanes != 0;
+  if (o.executor != nullptr) to->executor = o.executor;
   return {};
 }
 

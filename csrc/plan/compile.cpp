@@ -5,6 +5,7 @@
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
 #include "graph/errors.hpp"
+#include "plan/executor.hpp"
 #include "plan/fingerprint.hpp"
 #include "plan/layout.hpp"
 #include "plan/lower.hpp"
@@ -33,7 +34,23 @@ Status check_options(const CompileOptions& o) {
   return {};
 }
 
-Status check_dtype(const Backend& backend, const std::string& dtype) {
+Status check_executor(const Backend& backend, const std::string& executor) {
+  if (!executor_of(executor).has_value()) {
+    std::string known;
+    for (const std::string_view name : kExecutorNames) {
+      known.append(known.empty() ? "\"" : ", \"").append(name).append("\"");
+    }
+    return failed(Code::invalid_argument, "compile", "there is no such executor",
+                  "\"" + executor + "\"", known, "Take \"auto\" for the quickest.");
+  }
+  if (executor == kExecutorNames[0] || backend.name == std::string_view("cuda")) return {};
+  return failed(Code::invalid_argument, "compile",
+                "backend \"" + std::string(backend.name) + "\" has no executors",
+                "\"" + executor + "\"", "\"auto\"", "Leave executor out.");
+}
+
+Status check_dtype(const Backend& backend, std::string& dtype) {
+  if (dtype == "fp16") dtype = to_string(Dtype::f16);
   std::string known;
   for (const Dtype d : backend.layout.dtypes) {
     if (to_string(d) == dtype) return {};
@@ -66,6 +83,7 @@ Status build(Plan& plan, const Weights& weights) {
   if (!backend.ok()) return backend.status();
   plan.backend = backend.value();
   PVNET_TRY(check_dtype(*plan.backend, plan.options.dtype));
+  PVNET_TRY(check_executor(*plan.backend, plan.options.executor));
   plan.options.backend = plan.backend->name;
   plan.options.isa = plan.backend->isa;
 

@@ -14,10 +14,28 @@
 namespace pvnet {
 namespace {
 
-Status set_geometry(const Graph& graph, const Layout& layout, Value& v) {
+// Maps of few channels that only convolutions read which can have them so.
+std::vector<bool> narrow_values(const Plan& plan) {
+  const auto reads_narrow = plan.backend->layout.reads_narrow;
+  std::vector<bool> narrow(plan.values.size(), false), other(plan.values.size(), false);
+  if (reads_narrow == nullptr) return narrow;
+  for (const PlanOp& op : plan.ops) {
+    bool fits = op.params->op == Op::conv3d || op.params->op == Op::linear;
+    for (const int c : op.params->seg_c) fits = fits && c <= kNarrowChannels;
+    fits = fits && reads_narrow(op.params->conv, plan.values[op.out_value].dtype);
+    for (const auto& operand : op.operands) {
+      for (const Segment& s : operand) (fits ? narrow : other)[s.value] = true;
+    }
+  }
+  for (size_t v = 0; v < narrow.size(); ++v) narrow[v] = narrow[v] && !other[v];
+  return narrow;
+}
+
+Status set_geometry(const Graph& graph, const Layout& layout, bool narrow, Value& v) {
   const Size rows = v.shape.h + 2 * Size(v.halo_h), columns = v.shape.w + 2 * Size(v.halo_w);
-  const Size pixel = layout.pixel_elements(v.shape.c), row = columns * pixel;
-  const Size slot = (rows * row).rounded_up(layout.slot_granule) * element_bytes(v.dtype);
+  const Size pixel = narrow ? Size(kNarrowChannels) : layout.pixel_elements(v.shape.c, v.dtype);
+  const Size row = columns * pixel;
+  const Size slot = (rows * row * element_bytes(v.dtype)).rounded_up(layout.slot_granule);
   const Size elements = rows * columns * v.shape.c;
   if (!elements.at_most(kMaxElements) || !slot.at_most(kMaxBytes)) {
     return failed(Code::graph, "compile",
@@ -209,6 +227,9 @@ Status lower(Plan& plan) {
   const Graph& graph = plan.graph;
   const Layout& layout = plan.backend->layout;
   const auto& nodes = graph.nodes();
+  const Dtype dtype = *std::find_if(layout.dtypes.begin(), layout.dtypes.end(), [&](Dtype d) {
+    return to_string(d) == plan.options.dtype;
+  });  // compile() has looked
   std::vector<int> value_of(nodes.size(), -1);
   const std::vector<int> order = graph.topological_order();
   for (const int n : order) {
@@ -218,7 +239,7 @@ Status lower(Plan& plan) {
     v.node = n;
     v.shape = node.shape;
     v.clock = node.clock;
-    v.dtype = layout.dtypes.front();
+    v.dtype = dtype;
     value_of[n] = static_cast<int>(plan.values.size());
     plan.values.push_back(v);
   }
@@ -293,7 +314,10 @@ Status lower(Plan& plan) {
     plan.ops.push_back(std::move(op));
   }
   forms.append_ops(order);
-  for (Value& v : plan.values) PVNET_TRY(set_geometry(graph, layout, v));
+  const std::vector<bool> narrow = narrow_values(plan);
+  for (size_t v = 0; v < plan.values.size(); ++v) {
+    PVNET_TRY(set_geometry(graph, layout, narrow[v], plan.values[v]));
+  }
   for (PlanOp& op : plan.ops) {
     op.tiles = plan.backend->tiles(op.params->op, op.params->conv, plan.values[op.out_value].shape);
   }

@@ -56,9 +56,8 @@ Status pack_weights(Plan& plan, const Weights& weights) {
   for (PlanOp& op : plan.ops) {
     if (op.params->op != Op::conv3d && op.params->op != Op::linear) continue;
     op.packed_offset = all.value();
-    all += Size(static_cast<int64_t>(kernels.conv_packed_floats(op.params->conv)))
-               .rounded_up(plan.backend->layout.slot_granule) *
-           int64_t{sizeof(float)};
+    const auto floats = static_cast<int64_t>(kernels.conv_packed_floats(op.params->conv));
+    all += (Size(floats) * int64_t{sizeof(float)}).rounded_up(plan.backend->layout.slot_granule);
   }
   PVNET_TRY(need_memory("compile", "the packed weights do not fit into memory", all,
                         "Use a narrower network or a machine with more memory."));

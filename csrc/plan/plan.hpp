@@ -18,7 +18,10 @@
 
 namespace pvnet {
 
-struct Backend;   // csrc/backends/backend.hpp
+struct Backend;  // csrc/backends/backend.hpp
+namespace device {
+struct Program;  // csrc/plan/device/program.hpp
+}
 struct OpParams;  // csrc/plan/op_params.hpp: what a kernel call needs besides pointers
 
 // 64-byte aligned bytes, zeroed.
@@ -43,8 +46,8 @@ class AlignedBytes {
 
 struct CompileOptions {
   std::string backend = "auto";  // auto, ref, cpu, cuda
-  std::string isa;               // cpu only: "" = best of this machine (or PVNET_CPU_ISA)
-  std::string dtype = "f32";
+  std::string isa;               // "" = best of this machine (or PVNET_CPU_ISA)
+  std::string dtype = "f32";     // cuda, too: tf32, f16, bf16
   int lanes = 0;    // 0 = number of CPUs this process may use, at most the useful number
   int batch = 1;    // batch rows: independent videos
   bool pin = true;  // pin worker lanes to CPUs
@@ -53,6 +56,7 @@ struct CompileOptions {
   bool fixed_lanes = false;
   std::map<std::string, double>
       costs;  // measured microseconds per firing by node; else the model's
+  std::string executor = "auto";  // cuda only: plan/executor.hpp has the names
 };
 
 // Where a value lives inside the memory of one batch row. A node with memory has one whose form its
@@ -150,6 +154,7 @@ class Plan {
   AlignedBytes packed;                 // packed weights of all ops
   int64_t state_bytes = 0;             // per batch row
   int64_t scratch_bytes = 0;           // per batch row
+  std::shared_ptr<const device::Program> device;  // of backends whose kernels run on a device
   uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op
 

@@ -104,6 +104,7 @@ std::string Plan::to_json() const {
   v.set("backend", json::Value::string(options.backend));
   v.set("isa", json::Value::string(options.isa));
   v.set("dtype", json::Value::string(options.dtype));
+  v.set("executor", json::Value::string(options.executor));
   v.set("lanes", json::Value::integer(options.lanes));
   v.set("batch", json::Value::integer(options.batch));
   v.set("hyper_period_ticks", json::Value::integer(hyper_period));

@@ -114,13 +114,14 @@ void register_plan(py::module_& m) {
           "compile",
           [](const Graph& graph, const py::dict& weights, const std::string& backend,
              const std::string& isa, const std::string& dtype, int lanes, int batch, bool pin,
-             bool fixed_lanes, const std::map<std::string, double>& costs) {
+             bool fixed_lanes, const std::map<std::string, double>& costs,
+             const std::string& executor) {
             return compile(graph, weights,
-                           {backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs});
+                           {backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor});
           },
           py::arg("graph"), py::arg("weights"), py::kw_only(), py::arg("backend"), py::arg("isa"),
           py::arg("dtype"), py::arg("lanes"), py::arg("batch"), py::arg("pin"),
-          py::arg("fixed_lanes"), py::arg("costs"))
+          py::arg("fixed_lanes"), py::arg("costs"), py::arg("executor") = "auto")
       .def("to_json", &Plan::to_json)
       .def("ops", &ops_of)
       .def("inputs", &inputs_of)
@@ -129,6 +130,7 @@ void register_plan(py::module_& m) {
       .def_property_readonly("backend", [](const Plan& p) { return p.options.backend; })
       .def_property_readonly("isa", [](const Plan& p) { return p.options.isa; })
       .def_property_readonly("dtype", [](const Plan& p) { return p.options.dtype; })
+      .def_property_readonly("executor", [](const Plan& p) { return p.options.executor; })
       .def_property_readonly("lanes", [](const Plan& p) { return p.options.lanes; })
       .def_property_readonly("batch", [](const Plan& p) { return p.options.batch; })
       .def_readonly("hyper_period", &Plan::hyper_period)

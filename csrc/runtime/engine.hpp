@@ -48,7 +48,11 @@ class Engine {
 
   // Lanes that shared the last tick; 0 before the first.
   virtual int lanes_used() const = 0;
-  virtual TraceRecorder& trace() = 0;
+  // Records what was done, at most `capacity` events of every lane, until trace_stop(), which gives
+  // the same events until trace_clear().
+  virtual Status trace_start(size_t capacity) = 0;
+  virtual std::vector<TraceEvent> trace_stop() = 0;
+  virtual void trace_clear() = 0;
   // Tests only: NaN wherever no live firing lies.
   virtual void poison(int row, int64_t ticks) = 0;
 };

@@ -138,19 +138,18 @@ Status StreamCore::trace_start(size_t capacity) {
                                         std::to_string(capacity) + " events, expected at most " +
                                         std::to_string(kMaxEvents) + ". Trace fewer ticks."};
   }
-  engine_->trace().start(capacity);
-  return {};
+  return engine_->trace_start(capacity);
 }
 
 std::vector<TraceEvent> StreamCore::trace_stop() {
   const CallMark::Turn guard(call_);
   if (!guard.status("Stream.trace_stop").ok()) return {};
-  return engine_->trace().stop();
+  return engine_->trace_stop();
 }
 
 void StreamCore::trace_clear() {
   const CallMark::Turn guard(call_);
-  if (guard.status("Stream.trace_clear").ok()) engine_->trace().clear();
+  if (guard.status("Stream.trace_clear").ok()) engine_->trace_clear();
 }
 
 const Plan& StreamCore::plan() const { return *plan_; }

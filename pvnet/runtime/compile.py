@@ -22,6 +22,7 @@ def compile(
     pin: bool = True,
     fixed_lanes: bool = False,
     costs: dict[str, float] | None = None,
+    executor: str = "auto",
 ) -> Plan:
     """Compiles a model into an immutable Plan that any number of Streams share.
 
@@ -43,6 +44,9 @@ def compile(
             that lanes wait for each other longer than sharing a tick saves.
         costs: measured microseconds per firing by node (see `measure_costs`), used to level the
             lanes; None = the cost model.
+        executor: backend "cuda" only, how the launches of a tick reach the device: "serial",
+            "streams", "graph", "group", "wave" or "packed" (docs/cuda.md); "auto" measures them
+            where the first Stream is made. The result does not depend on it, bit for bit.
 
     Raises:
         GraphError: the graph cannot run. InvalidArgumentError: weights or options do not fit.
@@ -67,5 +71,6 @@ def compile(
         pin=pin,
         fixed_lanes=fixed_lanes,
         costs=costs or {},
+        executor=executor,
     )
     return Plan(core, model.graph, model.metadata)

@@ -119,6 +119,8 @@ typedef struct pvnet_options {
   int32_t pin;         /* 1 = pin worker lanes to CPUs */
   int32_t fixed_lanes; /* 0 = the caller makes ticks alone while other programs keep the CPUs so
                           busy that sharing them takes longer; 1 = always share */
+  const char* executor; /* cuda only: how a tick reaches the device, "serial", "streams", "graph",
+                           "group", "wave" or "packed"; NULL = "auto", the quickest of them */
 } pvnet_options;
 
 static inline pvnet_options pvnet_options_default(void) {
@@ -131,6 +133,7 @@ static inline pvnet_options pvnet_options_default(void) {
   options.batch = 1;
   options.pin = 1;
   options.fixed_lanes = 0;
+  options.executor = NULL;
   return options;
 }
 

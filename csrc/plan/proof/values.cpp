@@ -92,7 +92,10 @@ class Values {
       return wrong("halo of " + name, "one", "none on this backend");
     }
     const int64_t element = element_bytes(a.dtype);
-    const int64_t stored = layout_.pixel_elements(a.shape.c).value();
+    // Who reads a narrow map proves that it can (plan/device/).
+    const bool narrow = layout_.reads_narrow != nullptr && a.shape.c <= kNarrowChannels;
+    const int64_t stored =
+        narrow ? kNarrowChannels : layout_.pixel_elements(a.shape.c, a.dtype).value();
     if (a.pixel_stride < stored) {
       return wrong("pixel stride of " + name, std::to_string(a.pixel_stride),
                    "at least " + std::to_string(stored));

@@ -136,8 +136,4 @@ void CpuEngine::run_range(const TileRange& range, int lane) {
   trace_.record({tick, lane, range.op, range.lo, range.hi, begin, now_ns()});
 }
 
-Result<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Plan> plan) {
-  return CpuEngine::create(std::move(plan));
-}
-
 }  // namespace pvnet

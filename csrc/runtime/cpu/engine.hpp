@@ -28,7 +28,12 @@ class CpuEngine final : public Engine {
   Status load(int row, int64_t ticks, const void* src) override;
   const Value* not_finite(int64_t ticks, const void* saved) const override;
   int lanes_used() const override { return lanes_used_; }
-  TraceRecorder& trace() override { return trace_; }
+  Status trace_start(size_t capacity) override {
+    trace_.start(capacity);
+    return {};
+  }
+  std::vector<TraceEvent> trace_stop() override { return trace_.stop(); }
+  void trace_clear() override { trace_.clear(); }
   void poison(int row, int64_t ticks) override;
 
   // Tests only: the caller makes every tick, as where other programs keep the CPUs busy.

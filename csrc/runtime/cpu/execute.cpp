@@ -14,7 +14,7 @@ namespace {
 // Scratch is shared by values of different shapes, so a halo must be made zero each time.
 void zero_halo(const Value& v, const MapView& out) {
   if (v.halo_h == 0 && v.halo_w == 0) return;
-  float* const origin = out.data - RowMemory::interior(v);
+  float* const origin = out.data - interior(v);
   const size_t row_bytes = static_cast<size_t>(v.row_stride) * sizeof(float);
   const size_t side_bytes = static_cast<size_t>(v.halo_w * v.pixel_stride) * sizeof(float);
   for (int y = 0; y < v.shape.h + 2 * v.halo_h; ++y) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plan/plan.hpp"
+#include "runtime/live_runs.hpp"
 
 namespace pvnet {
 
@@ -17,10 +18,6 @@ struct RowMemory {
   }
   const float* at(const Value& v, int64_t firing) const {
     return const_cast<RowMemory*>(this)->at(v, firing);
-  }
-  // Elements from the start of a slot.
-  static int64_t interior(const Value& v) {
-    return v.halo_h * v.row_stride + v.halo_w * v.pixel_stride;
   }
 };
 

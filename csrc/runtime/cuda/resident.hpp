@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Plan has on a device: its tables, weights and launch lists, in one allocation that all of
+// its Streams share.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "backends/cuda/arena.hpp"
+#include "plan/device/program.hpp"
+#include "plan/executor.hpp"
+
+namespace pvnet::cuda {
+
+constexpr int kByTurn = -1;          // a tick reads the request of its turn
+constexpr int kCapturedRequest = 2;  // or that of a captured graph
+
+// A launch list and where its tiles begin among those of the program.
+struct ResidentList {
+  device::LaunchList list;
+  int first_tile = 0;
+};
+
+class Resident {
+ public:
+  // The one of this Plan and device, made where no Stream has it.
+  static Result<std::shared_ptr<const Resident>> of(const std::shared_ptr<const Plan>& plan,
+                                                    const Device& device);
+
+  const Plan& plan() const { return *plan_; }
+  const device::Program& host() const { return *plan_->device; }
+  // Tables and counts; what belongs to a Stream is null.
+  const pv_program& program() const { return program_; }
+  // For ticks at `phase` of the hyper-period, -1 for rows at several of them. Falls back to -1.
+  const ResidentList& list(device::Gather how, int phase) const;
+  // Ticks of the hyper-period that have lists of their own: all of them or none.
+  int phases() const { return phases_; }
+
+  // The quickest executor, once a Stream has measured them all.
+  ExecutorKind best() const { return best_; }
+  void keep_best(ExecutorKind kind) const { best_ = kind; }
+
+ private:
+  Resident(std::shared_ptr<const Plan> plan, const Device& device);
+  static Result<std::shared_ptr<const Resident>> make(const std::shared_ptr<const Plan>& plan,
+                                                      const Device& device);
+  void gather();
+  void reserve();
+  Status upload(Machine& machine);
+
+  std::shared_ptr<const Plan> plan_;
+  Arena arena_;
+  int phases_ = 0;
+  std::map<std::pair<device::Gather, int>, ResidentList> lists_;
+  std::vector<pv_tile> tiles_;
+  // Of one table: where it lies on the host, how long it is, and where its address goes.
+  struct Table {
+    const void* from;
+    size_t bytes;
+    void* to;  // a pointer of program_
+    size_t part;
+  };
+  std::vector<Table> tables_;
+  pv_program program_ = {};
+  mutable std::atomic<ExecutorKind> best_ = ExecutorKind::automatic;
+};
+
+}  // namespace pvnet::cuda

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine of device kernels on the machine for tests: every executor gives the bits of `ref` in
+// every order that its events allow, and does nothing inside a tick that a tick may not do.
+#include "check.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "cuda_streams.hpp"
+
+#include "graph/firing.hpp"
+#include "runtime/cuda/engine.hpp"
+#include "runtime/test_hooks.hpp"
+
+using namespace pvnet;
+using namespace pvnet::test;
+
+namespace {
+
+constexpr int kSeeds = 50;
+using Results = std::vector<std::vector<float>>;
+
+bool same_results(const Results& a, const Results& b) {
+  bool equal = a.size() == b.size();
+  for (size_t i = 0; equal && i < a.size(); ++i) equal = same(a[i], b[i]);
+  return equal;
+}
+
+template <class F>
+class Finally {
+ public:
+  explicit Finally(F f) : f_(std::move(f)) {}
+  ~Finally() { f_(); }
+
+ private:
+  F f_;
+};
+
+// Whether a Stream that meets a failure says so, and whether what it then still does is right.
+bool fails_well(const std::shared_ptr<const Plan>& plan, const Results& want, bool for_ever) {
+  auto made = StreamCore::create(plan);
+  if (!made.ok()) return !made.status().message().empty();
+  const std::unique_ptr<StreamCore> owner = std::move(made).value();
+  // A device that works lets go of the Stream; one that does not is asked in vain.
+  const Finally end([&] {
+    if (!for_ever) machine().fail_never();
+  });
+  StreamCore& stream = *owner;
+  Video video(*plan);
+  std::vector<float> got(want[0].size());
+  for (int64_t t = 0; t < 4; ++t) {
+    const auto frames = video.frames(t);
+    Status status;
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      status = stream.tick(frames.data(), mask_of(t).data());
+      if (status.ok()) break;
+    }
+    if (!status.ok()) return !stream.tick(frames.data(), mask_of(t).data()).ok();
+    const size_t size = got.size() / kBatch;
+    for (int r = 0; r < kBatch; ++r) {
+      float* const to = got.data() + static_cast<size_t>(r) * size;
+      status = stream.read_output(0, r, to);
+      if (!status.ok() && !for_ever) status = stream.read_output(0, r, to);
+      if (!status.ok()) return for_ever;
+    }
+    if (!same(got, want[static_cast<size_t>(t)])) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST(every_executor_gives_the_bits_of_ref_for_50_seeds) {
+  for (const Net net : {kPredictive, kSlow, kSequential}) {
+    const Results want_1 = run(ref_plan(net), 1), want_3 = run(ref_plan(net), 3);
+    for (const char* executor : kExecutors) {
+      const auto plan = device_plan(executor, net);
+      for (int seed = net; seed < kSeeds; seed += kNets) {
+        machine().seed(static_cast<uint64_t>(seed));
+        const bool often = seed / kNets % 2 == 0;
+        const bool equal = same_results(run(plan, often ? 1 : 3), often ? want_1 : want_3);
+        if (!equal) std::fprintf(stderr, "%s, net %d, seed %d\n", executor, net, seed);
+        CHECK(equal);
+        CHECK(nothing_refused());
+      }
+    }
+  }
+  CHECK(machine().leaks().empty());
+}
+
+// Every event of a tick, left out one by one.
+TEST(a_missing_event_is_found_within_50_seeds) {
+  const Results want = run(ref_plan(kSequential), 4);
+  for (const char* executor : {"streams", "wave"}) {
+    const auto plan = device_plan(executor, kSequential);
+    for (int part = 0; part < 2; ++part) (void)machine().most_waits(part);
+    CHECK(same_results(run(plan, 4), want));
+    for (int part = 0; part < 2; ++part) {
+      const int waits = machine().most_waits(part);
+      CHECK(waits > 0);
+      for (int wait = 0; wait < waits; ++wait) {
+        bool found = false;
+        machine().leave_out(part, wait);
+        for (int seed = 0; seed < kSeeds && !found; ++seed) {
+          machine().seed(static_cast<uint64_t>(seed));
+          found = !same_results(run(plan, 4), want);
+          found = !machine().refused().empty() || found;
+        }
+        if (!found) std::fprintf(stderr, "%s: wait %d of part %d\n", executor, wait, part);
+        CHECK(found);
+      }
+    }
+    machine().leave_out(-1, -1);
+  }
+}
+
+// Where a call fails, the tick or the whole Stream says so; what goes on has the bits of `ref`.
+TEST(a_failure_at_each_call_leaks_nothing) {
+  const Results want = run(ref_plan(kSequential), 1);
+  for (const char* executor : {"streams", "graph"}) {
+    const auto plan = device_plan(executor, kSequential);
+    machine().fail_never();
+    CHECK(same_results(run(plan, 1), want));
+    const int64_t calls = machine().calls();
+    CHECK(calls > 100);
+    for (const bool from_then_on : {false, true}) {
+      for (int64_t call = 0; call < calls; ++call) {
+        machine().fail(call, from_then_on ? 719 : cuda::kOutOfMemory, from_then_on);
+        CHECK(fails_well(plan, want, from_then_on));
+        CHECK(machine().leaks().empty());
+        machine().fail_never();
+        CHECK(nothing_refused());
+      }
+    }
+  }
+}
+
+TEST(a_failed_device_is_named_and_ends_the_stream) {
+  auto stream = nets::must(StreamCore::create(device_plan("graph", kPredictive)));
+  Video video(stream->plan());
+  must(stream->tick(video.frames(0).data()));
+  machine().fail(0, 719, true);
+  for (int i = 0; i < 2; ++i) {
+    const Status status = stream->tick(video.frames(1).data());
+    CHECK(status.message().find("the device failed") != std::string::npos);
+    CHECK(status.message().find("Make a new Stream in a new process.") != std::string::npos);
+    machine().fail_never();
+  }
+}
+
+TEST(snapshots_hold_what_is_alive_and_nothing_else) {
+  const auto want = run(ref_plan(kSlow), 1);
+  const auto plan = device_plan("packed", kSlow);
+  auto stream = nets::must(StreamCore::create(plan));
+  Video video(*plan);
+  for (int64_t t = 0; t < 4; ++t) {
+    StreamHooks::poison_unwritten(*stream);
+    must(stream->tick(video.frames(t).data(), mask_of(t).data()));
+    CHECK(same(outputs(*stream), want[static_cast<size_t>(t)]));
+  }
+  std::vector<char> snapshot(stream->snapshot_bytes());
+  must(stream->snapshot(snapshot.data(), snapshot.size()));
+  auto other = nets::must(StreamCore::create(plan));
+  must(other->tick(video.frames(9).data()));
+  must(other->restore(snapshot.data(), snapshot.size()));
+  CHECK(same(outputs(*other), want[3]));  // at once, before another tick
+  std::vector<char> again(snapshot.size());
+  must(other->snapshot(again.data(), again.size()));
+  CHECK(again == snapshot);
+  for (int64_t t = 4; t < 6; ++t) {
+    must(other->tick(video.frames(t).data(), mask_of(t).data()));
+    CHECK(same(outputs(*other), want[static_cast<size_t>(t)]));
+  }
+  CHECK(nothing_refused());
+}
+
+TEST(a_trace_has_every_operation_where_it_is_due) {
+  const auto plan = device_plan("wave", kSlow, 1);
+  auto stream = nets::must(StreamCore::create(plan));
+  Video video(*plan);
+  must(stream->trace_start(10000));
+  for (int64_t t = 0; t < kTicks; ++t) must(stream->tick(video.frames(t).data()));
+  const std::vector<TraceEvent> events = stream->trace_stop();
+  CHECK(stream->trace_stop().size() == events.size());
+  stream->trace_clear();
+  CHECK(stream->trace_stop().empty());
+  for (size_t op = 0; op < plan->ops.size(); ++op) {
+    for (int64_t t = 0; t < kTicks; ++t) {
+      const bool ran = std::any_of(events.begin(), events.end(), [&](const TraceEvent& e) {
+        return e.op == static_cast<int>(op) && e.tick == t && e.end_ns >= e.begin_ns;
+      });
+      CHECK_EQ(ran, is_due(plan->ops[op].clock, t));
+    }
+  }
+  must(stream->tick(video.frames(kTicks).data()));
+  CHECK(nothing_refused());
+}
+
+TEST(the_quickest_executor_is_kept_for_the_plan) {
+  machine().facts.clock = true;
+  const auto want = run(ref_plan(kSequential), 1);
+  const auto plan = device_plan("auto", kSequential);
+  machine().seed(1);
+  auto first = nets::must(cuda::CudaEngine::create(plan));
+  const auto& engine = static_cast<const cuda::CudaEngine&>(*first);
+  // By this machine's clock one launch of a graph costs less than launches one by one.
+  CHECK(engine.executor() != ExecutorKind::serial && engine.executor() != ExecutorKind::streams);
+  const size_t started = machine().started();
+  auto second = nets::must(cuda::CudaEngine::create(plan));
+  CHECK_EQ(machine().started(), started);
+  CHECK(static_cast<const cuda::CudaEngine&>(*second).executor() == engine.executor());
+  CHECK(same_results(run(plan, 1), want));
+  machine().facts.clock = false;
+  CHECK(nothing_refused());
+}
+
+TEST(streams_of_a_plan_share_its_tables) {
+  const auto plan = device_plan("serial", kPredictive);
+  auto first = nets::must(StreamCore::create(plan));
+  const size_t one = machine().leaks().size();
+  auto second = nets::must(StreamCore::create(plan));
+  // Memory of the device and pinned memory, three cuda_streams, nine events.
+  CHECK_EQ(machine().leaks().size() - one, size_t{14});
+}
