@@ -32,4 +32,7 @@ inline constexpr Layout kDeviceLayout{
     .most_lanes = [] { return 1; },
 };
 
+// Kernels of one thread an output alone: the oracle of the others.
+constexpr bool is_plain_isa(std::string_view isa) { return isa == "plain" || isa == "shim-plain"; }
+
 }  // namespace pvnet

@@ -6,6 +6,7 @@
 
 #include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
+#include "plan/device/program.hpp"
 #include "plan/hash.hpp"
 #include "plan/op_params.hpp"
 
@@ -42,6 +43,10 @@ uint64_t fingerprint_of(const Plan& plan) {
     if (!v.persistent) continue;
     h = hash_text(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
                          std::to_string(v.slot_bytes) + ";");
+  }
+  if (plan.device != nullptr) {
+    h = hash_floats(h, plan.packed.floats(), plan.packed.size() / sizeof(float));
+    return hash_floats(h, plan.device->floats.data(), plan.device->floats.size());
   }
   for (const PlanOp& op : plan.ops) {
     if (op.packed_offset < 0) continue;

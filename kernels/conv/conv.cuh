@@ -16,7 +16,7 @@
 
 namespace pv {
 
-enum { kStepBytes = PV_TILE_N * PV_K_BYTES };  // weights of a k-step
+constexpr int kStepBytes = PV_TILE_N * PV_K_BYTES;  // weights of a k-step
 
 // Where 16-byte piece `piece` of 64-byte row `row` lies: pieces of eight rows are in different
 // banks.
@@ -70,7 +70,7 @@ class Conv {
   }
 
  private:
-  enum { kBytes = static_cast<int>(sizeof(storage<D>)) };
+  static constexpr int kBytes = static_cast<int>(sizeof(storage<D>));
 
   const pv_program& p;
   const pv_tile& tile;

@@ -18,7 +18,8 @@ PVNET_HOST_DEVICE static inline int32_t pv_conv_share(const pv_op* op) {
   return (op->n_patches + op->splits - 1) / op->splits;
 }
 
-/* Weights under way, later the tile's sums; then patches under way; then places of the patches. */
+/* Weights under way, later the tile's sums; then patches under way; then places of the patches. At
+ * most 47 KiB: with what kernels declare themselves, a device gives 48 unasked. */
 PVNET_HOST_DEVICE static inline int32_t pv_conv_shared_bytes(const pv_op* op) {
   return PV_WEIGHT_STAGES * PV_TILE_N * PV_K_BYTES + op->patch_buffers * op->patch_bytes +
          pv_conv_share(op) * (int32_t)sizeof(pv_patch_place);

@@ -85,7 +85,7 @@ PV_DEVICE void store_sums(const pv_program& p, const pv_op& op, const pv_tile& t
   const int64_t slot = p.slots[static_cast<int64_t>(tile.row) * p.n_reads + op.write];
   T* const map = static_cast<T*>(p.memory) + tile.row * p.row_elements + slot + op.out_c0;
   const float* const bias = p.floats + op.floats;
-  const int groups = PV_TILE_N / kGroup;
+  constexpr int groups = PV_TILE_N / static_cast<int>(kGroup);
 #pragma unroll 1
   for (int i = threadIdx.x; i < op.tile_h * op.tile_w * groups; i += PV_THREADS) {
     const int m = i / groups, group = i % groups, down = m / op.tile_w;

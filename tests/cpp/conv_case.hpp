@@ -89,7 +89,7 @@ class CaseMaker {
     set_patch<D>(c, tile_h, tile_w, op);
     op.n_patches = PV_MAX_PATCHES, op.splits = 1;
     const int bytes = pv_conv_shared_bytes(&op);
-    return tile_h * tile_w <= PV_TILE_M && bytes <= 48 * 1024 ? bytes : 0;
+    return tile_h * tile_w <= PV_TILE_M && bytes <= 47 * 1024 ? bytes : 0;
   }
 
   // What of an op depends on its tile.

@@ -82,11 +82,11 @@ PVNET_FIELDS(pvnet::OutputFacts,
 
 PVNET_FIELDS(pvnet::Plan,
              (graph, options, backend, values, ops, input_values, input_scale, input_shift, outputs,
-              hyper_period, settle_ticks, schedule, packed, state_bytes, scratch_bytes, fingerprint,
-              max_segments),
+              hyper_period, settle_ticks, schedule, packed, state_bytes, scratch_bytes, device,
+              fingerprint, max_segments),
              "graph", "options", "backend", "values", "ops", "input_values", "input_scale",
              "input_shift", "outputs", "hyper_period", "settle_ticks", "schedule", "packed",
-             "state_bytes", "scratch_bytes", "fingerprint", "max_segments");
+             "state_bytes", "scratch_bytes", "device", "fingerprint", "max_segments");
 
 #undef PVNET_FIELDS
 #undef PVNET_UNPACK

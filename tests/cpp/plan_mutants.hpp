@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/registry.hpp"
+#include "plan/device/program.hpp"
 #include "plan_fields.hpp"
 
 namespace mutants {
@@ -197,6 +198,9 @@ class Damage {
   void special(std::shared_ptr<const pvnet::OpParams>& f, const std::string& path) {
     with(f, std::shared_ptr<const pvnet::OpParams>(), path, "null");
     structure(const_cast<pvnet::OpParams&>(*f), path);
+  }
+  void special(std::shared_ptr<const pvnet::device::Program>& f, const std::string& path) {
+    with(f, std::make_shared<const pvnet::device::Program>(), path, "empty tables");
   }
   void special(std::map<std::string, double>& f, const std::string& path) {
     auto more = f;

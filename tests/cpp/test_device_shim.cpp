@@ -156,7 +156,7 @@ TEST(only_ranges_of_the_device_are_read_and_written) {
 TEST(launches_that_a_device_refuses) {
   CHECK(says(complaint(launch(0, 32, 0, [] {})), "without blocks"));
   CHECK(says(complaint(launch(1, 33, 0, [] {})), "33 threads"));
-  CHECK(says(complaint(launch(1, 32, 49153, [] {})), "49153 bytes of shared memory"));
+  CHECK(says(complaint(launch(1, 32, 48129, [] {})), "48129 bytes of shared memory"));
 }
 
 TEST(an_early_start_runs_up_to_the_wait) {

@@ -10,7 +10,7 @@
 namespace shim {
 namespace {
 
-constexpr size_t kStaticBytes = 8192;  // room for arrays that kernels declare
+constexpr size_t kStaticBytes = 1024;
 constexpr uintptr_t kAlign = 128;
 constexpr int kSms = 4;
 

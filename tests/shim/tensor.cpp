@@ -10,34 +10,50 @@ namespace {
 
 constexpr int kLanes = 32, kSide = 32;
 
-// A warp's factor as floats: a by rows, b by columns, k last. `each` 32-bit registers of k hold
-// 1 or 2 elements.
+// A warp's factors as 32-bit words, and as floats: k last in a, first in b, so that the inner loop
+// runs over columns.
+struct Words {
+  uint32_t a[kSide][8];
+  uint32_t b[8][kSide];
+};
 struct Factors {
   float a[kSide][16];
-  float b[16][kSide];  // k first: the inner loop runs over columns
+  float b[16][kSide];
 };
 
-struct Halves {
-  float at[2];
-};
-Halves elements(pv_dtype dtype, uint32_t word) {
-  const uint16_t lo = static_cast<uint16_t>(word), hi = static_cast<uint16_t>(word >> 16);
-  if (dtype == PV_BF16) return {{pv::to_float(pv::bf16{lo}), pv::to_float(pv::bf16{hi})}};
-  if (dtype == PV_F16) return {{pv::to_float(pv::f16{lo}), pv::to_float(pv::f16{hi})}};
-  return {{pv::float_of(word & 0xffffe000u), 0}};  // the unit ignores the low bits of a tf32
-}
-
-// f(register, row or column, k word): where the fragments of PTX put lane's registers.
-template <class F>
-void for_fragment_a(int lane, F&& f) {
-  for (int i = 0; i < 2; ++i) {
-    for (int r = 0; r < 4; ++r) f(i, r, i * 16 + lane / 4 + r % 2 * 8, lane % 4 + r / 2 * 4);
+// From the registers where PTX has fragments.
+Words gather(Multiply** lanes) {
+  Words words;
+  for (int l = 0; l < kLanes; ++l) {
+    const int group = l / 4, in_group = l % 4;
+    for (int i = 0; i < 2; ++i) {
+      for (int r = 0; r < 4; ++r) {
+        words.a[i * 16 + r % 2 * 8 + group][r / 2 * 4 + in_group] = lanes[l]->a[i][r];
+        words.b[r % 2 * 4 + in_group][i * 16 + r / 2 * 8 + group] = lanes[l]->b[i][r];
+      }
+    }
   }
+  return words;
 }
-template <class F>
-void for_fragment_b(int lane, F&& f) {
-  for (int j = 0; j < 2; ++j) {
-    for (int r = 0; r < 4; ++r) f(j, r, j * 16 + r / 2 * 8 + lane / 4, lane % 4 + r % 2 * 4);
+
+template <class T>
+float low(uint32_t word) {
+  return pv::to_float(T{static_cast<uint16_t>(word)});
+}
+template <class T>
+float high(uint32_t word) {
+  return pv::to_float(T{static_cast<uint16_t>(word >> 16)});
+}
+template <class T>
+void unpack(const Words& words, Factors& f) {
+  for (int i = 0; i < kSide; ++i) {
+    for (int k = 0; k < 8; ++k) {
+      f.a[i][2 * k] = low<T>(words.a[i][k]), f.a[i][2 * k + 1] = high<T>(words.a[i][k]);
+    }
+  }
+  for (int k = 0; k < 8; ++k) {
+    for (int i = 0; i < kSide; ++i) f.b[2 * k][i] = low<T>(words.b[k][i]);
+    for (int i = 0; i < kSide; ++i) f.b[2 * k + 1][i] = high<T>(words.b[k][i]);
   }
 }
 
@@ -53,17 +69,12 @@ uint32_t finite(uint32_t x) { return is_huge(whole(x)) ? 0 : whole(x); }
 uint32_t same(uint32_t x) { return x; }
 
 using Word = uint32_t (*)(uint32_t);
-void gather(pv_dtype dtype, Multiply** lanes, Word of_a, Word of_b, Factors& f) {
-  const int each = dtype == PV_BF16 || dtype == PV_F16 ? 2 : 1;
-  for (int l = 0; l < kLanes; ++l) {
-    for_fragment_a(l, [&](int i, int r, int row, int word) {
-      const Halves e = elements(dtype, of_a(lanes[l]->a[i][r]));
-      for (int k = 0; k < each; ++k) f.a[row][word * each + k] = e.at[k];
-    });
-    for_fragment_b(l, [&](int j, int r, int column, int word) {
-      const Halves e = elements(dtype, of_b(lanes[l]->b[j][r]));
-      for (int k = 0; k < each; ++k) f.b[word * each + k][column] = e.at[k];
-    });
+template <Word OfA, Word OfB>
+void convert(const Words& words, Factors& f) {
+  const auto tf32 = [](uint32_t x) { return pv::float_of(x & 0xffffe000u); };  // no more is read
+  for (int k = 0; k < 8; ++k) {
+    for (int i = 0; i < kSide; ++i) f.a[i][k] = tf32(OfA(words.a[i][k]));
+    for (int i = 0; i < kSide; ++i) f.b[k][i] = tf32(OfB(words.b[k][i]));
   }
 }
 
@@ -82,14 +93,16 @@ void add_products(const Factors& f, Sums& d) {
   }
 }
 
+// f(a lane's two sums, where they are among all).
 template <class F>
-void for_sums(Multiply** lanes, F&& f) {
+void for_pairs(Multiply** lanes, Sums& d, F&& f) {
   for (int l = 0; l < kLanes; ++l) {
+    float* const first = &d[l / 4][l % 4 * 2];
     for (int i = 0; i < 2; ++i) {
       for (int j = 0; j < 4; ++j) {
-        for (int e = 0; e < 4; ++e) {
-          f(lanes[l]->d[i][j][e], i * 16 + l / 4 + e / 2 * 8, j * 8 + l % 4 * 2 + e % 2);
-        }
+        float* const sums = lanes[l]->d[i][j];
+        f(sums, first + i * 16 * kSide + j * 8);
+        f(sums + 2, first + (i * 16 + 8) * kSide + j * 8);
       }
     }
   }
@@ -109,17 +122,25 @@ void load_matrices(LoadMatrices** lanes) {
 void multiply(pv_dtype dtype, Multiply** lanes) {
   Sums d;
   Factors f;
-  for_sums(lanes, [&](float x, int row, int column) { d[row][column] = x; });
-  if (dtype == PV_BF16 || dtype == PV_F16) {
-    gather(dtype, lanes, same, same, f), add_products<16>(f, d);
-  } else if (dtype == PV_TF32) {
-    gather(dtype, lanes, whole, same, f), add_products<8>(f, d);  // weights are packed rounded
-  } else {
-    gather(dtype, lanes, rest, whole, f), add_products<8>(f, d);
-    gather(dtype, lanes, finite, rest, f), add_products<8>(f, d);
-    gather(dtype, lanes, whole, whole, f), add_products<8>(f, d);
+  const Words words = gather(lanes);
+  for_pairs(lanes, d, [](float* mine, float* all) { std::memcpy(all, mine, 8); });
+  switch (dtype) {
+    case PV_BF16:
+      unpack<pv::bf16>(words, f), add_products<16>(f, d);
+      break;
+    case PV_F16:
+      unpack<pv::f16>(words, f), add_products<16>(f, d);
+      break;
+    case PV_TF32:
+      convert<whole, same>(words, f), add_products<8>(f, d);  // weights are packed rounded
+      break;
+    case PV_F32:
+      convert<rest, whole>(words, f), add_products<8>(f, d);
+      convert<finite, rest>(words, f), add_products<8>(f, d);
+      convert<whole, whole>(words, f), add_products<8>(f, d);
+      break;
   }
-  for_sums(lanes, [&](float& x, int row, int column) { x = d[row][column]; });
+  for_pairs(lanes, d, [](float* mine, float* all) { std::memcpy(mine, all, 8); });
 }
 
 }  // namespace shim

@@ -32,6 +32,7 @@ struct Program {
   int64_t row_floats = 0;  // results of a row
   int64_t partial_floats = 0;
   int64_t counters = 0;
+  int64_t weight_bytes = 0;  // of Plan::packed
 
   int64_t result_bytes(int rows) const {
     return static_cast<int64_t>(sizeof(pv_result)) + rows * row_floats * int64_t{sizeof(float)};
@@ -72,7 +73,7 @@ struct ProgramOptions {
   bool plain = false;  // every operation by the simple kernels
 };
 
-// Tables of `plan`; its packed weights are made by pack() from the folded weights.
+// Tables of `plan`, all but the biases, which pack() writes beside the packed weights.
 Result<Program> build(const Plan& plan, const ProgramOptions& options = {});
 LaunchList gather(const Plan& plan, const Program& program, Gather how, int phase);
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "backends/backend.hpp"
+#include "plan/device/checks.hpp"
 #include "plan/proof/proof.hpp"
 
 namespace pvnet::proof {
@@ -83,9 +84,28 @@ Status content(const Plan& plan, const std::vector<Extent>& extents, const Weigh
   return {};
 }
 
+// Nothing but a convolution has packed weights.
+Status packed_nodes(const Plan& plan) {
+  for (const PlanOp& op : plan.ops) {
+    const Node& node = plan.graph.nodes()[static_cast<size_t>(op.node)];
+    if ((is_conv(node.op) && !op.converts) || op.packed_offset == -1) continue;
+    return wrong("packed weights of " + quoted(node.name), "some", "none");
+  }
+  return {};
+}
+
 }  // namespace
 
 Status prove_packed(const Plan& plan, const Weights* weights) {
+  const bool on_device = plan.backend->kernels == nullptr;
+  if (on_device != (plan.device != nullptr)) {
+    return wrong("tables for a device", on_device ? "none" : "some", on_device ? "some" : "none");
+  }
+  if (on_device) {
+    PVNET_TRY(packed_nodes(plan));
+    PVNET_TRY(device::check(plan, *plan.device));
+    return weights == nullptr ? Status{} : device::check_weights(plan, *plan.device, *weights);
+  }
   std::vector<Extent> extents;
   for (size_t i = 0; i < plan.ops.size(); ++i) {
     const int64_t lo = plan.ops[i].packed_offset;

@@ -94,7 +94,7 @@ class Reads {
     }
     if (!is_conv(node.op) || op.converts) return {};
     PVNET_TRY(told_segments(i));
-    return halos(i);
+    return plan_.backend->layout.halo ? halos(i) : Status{};
   }
 
   // Every value the edge leads to, in order, against the segments of the plan.
