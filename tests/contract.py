@@ -26,6 +26,9 @@ class Options:
     rtol: float = 2e-4  # f32 rounding through a few layers, relative to the largest output
     seed: int = 0
     isas: tuple[str | None, ...] = field(default=(None,))
+    # Of backend "cuda", which runs here on the machine for tests.
+    device_isas: tuple[str, ...] = ("shim",)
+    executor: str = "auto"
 
 
 def random_network(graph: pvnet.Graph, seed: int) -> pvnet.nn.Network:
@@ -94,15 +97,17 @@ def verify_stream_contract(
     net = random_network(graph, o.seed)
     clip = random_clip(graph, 1, o.ticks, o.seed + 1)
     for backend in o.backends:
-        for isa in o.isas if backend == "cpu" else (None,):
-            base = compile_wired(net, "sequential", 1, backend, isa=isa)
+        executor = o.executor if backend == "cuda" else "auto"
+        isas = {"cpu": o.isas, "cuda": o.device_isas}.get(backend, (None,))
+        for isa in isas:
+            base = compile_wired(net, "sequential", 1, backend, isa=isa, executor=executor)
             sequential = run(base, clip)
             net.rewire("sequential", stages=1)
             assert_close(sequential, twin(net, clip), o.rtol, f"{backend}: runtime = twin")
             for k in cuts:
                 where = f"{backend}/{isa} K={k}"
                 try:
-                    plan = compile_wired(net, "pipelined", k, backend, isa=isa)
+                    plan = compile_wired(net, "pipelined", k, backend, isa=isa, executor=executor)
                 except GraphError:
                     assert has_feedback(graph)  # a loop shorter than the pipeline: refused
                 else:
@@ -113,24 +118,31 @@ def verify_stream_contract(
                             {n: y[k - 1 :] for n, y in piped.items()}, shifted, where + " pipelined"
                         )
                 net.rewire("predictive", stages=k)
-                plan = compile_wired(net, "predictive", k, backend, isa=isa)
+                plan = compile_wired(net, "predictive", k, backend, isa=isa, executor=executor)
                 predictive = run(plan, clip)
                 assert_close(predictive, twin(net, clip), o.rtol, where + " predictive = twin")
                 check_lanes(net, k, backend, isa, clip, predictive, o)
                 check_state(plan, clip, predictive)
-                check_rows(net, k, backend, isa, o)
+                check_rows(net, k, backend, isa, o, executor)
                 check_clocks(plan, clip)
                 check_causality(plan, clip, predictive)
 
 
 def compile_wired(
-    net, wiring: str, k: int, backend: str, *, isa=None, lanes=1, batch=1
+    net, wiring: str, k: int, backend: str, *, isa=None, lanes=1, batch=1, executor="auto"
 ) -> pvnet.Plan:
     net.rewire(wiring, stages=k)
     # Costs so high that the scheduler shares even these small nodes between lanes.
     costs = {n.name: 1000.0 for n in net.graph.nodes}
     return pvnet.compile(
-        net, backend=backend, isa=isa, lanes=lanes, batch=batch, pin=False, costs=costs
+        net,
+        backend=backend,
+        isa=isa,
+        lanes=lanes,
+        batch=batch,
+        pin=False,
+        costs=costs,
+        executor=executor,
     )
 
 
@@ -171,13 +183,15 @@ def check_state(plan: pvnet.Plan, clip, want) -> None:
     assert_same({n: np.stack([x[n] for x in outs]) for n in want}, want, "reset and garbage")
 
 
-def check_rows(net, k, backend, isa, o: Options) -> None:
+def check_rows(net, k, backend, isa, o: Options, executor: str) -> None:
     """Several videos as rows = each alone; freezing or resetting one leaves the others alone."""
     batch = 3
     clip = random_clip(net.graph, batch, o.ticks, o.seed + 2)
-    single = compile_wired(net, "predictive", k, backend, isa=isa)
+    single = compile_wired(net, "predictive", k, backend, isa=isa, executor=executor)
     alone = [run(single, {n: v[r : r + 1] for n, v in clip.items()}) for r in range(batch)]
-    plan = compile_wired(net, "predictive", k, backend, isa=isa, lanes=2, batch=batch)
+    plan = compile_wired(
+        net, "predictive", k, backend, isa=isa, lanes=2, batch=batch, executor=executor
+    )
     stream = plan.stream()
     made = [0] * batch
     for t in range(o.ticks):

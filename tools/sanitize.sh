@@ -18,7 +18,7 @@ configure() { # name, sanitizers, options of cmake
   # A build folder keeps its generator and its compiler.
   if [ ! -f "$build/CMakeCache.txt" ] && command -v ninja >/dev/null; then set -- -G Ninja "$@"; fi
   # -O1: half the time of compiling, and the kernels are not what is looked for.
-  cmake -S . -B "$build" -DPVNET_TESTS=ON -DPVNET_PYTHON=OFF -DPVNET_SHARED=ON \
+  cmake -S . -B "$build" -DPVNET_TESTS=ON -DPVNET_PYTHON=OFF -DPVNET_SHARED=ON -DPVNET_CUDA=OFF \
     -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" \
     -DPVNET_SANITIZE="$sanitizers" "$@" >/dev/null
 }

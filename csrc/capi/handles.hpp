@@ -95,7 +95,8 @@ struct MemberEnds<pvnet_options> {
       PVNET_MEMBER_END(pvnet_options, struct_size), PVNET_MEMBER_END(pvnet_options, backend),
       PVNET_MEMBER_END(pvnet_options, isa),         PVNET_MEMBER_END(pvnet_options, dtype),
       PVNET_MEMBER_END(pvnet_options, lanes),       PVNET_MEMBER_END(pvnet_options, batch),
-      PVNET_MEMBER_END(pvnet_options, pin),         PVNET_MEMBER_END(pvnet_options, fixed_lanes)};
+      PVNET_MEMBER_END(pvnet_options, pin),         PVNET_MEMBER_END(pvnet_options, fixed_lanes),
+      PVNET_MEMBER_END(pvnet_options, executor)};
 };
 template <>
 struct MemberEnds<pvnet_plan_info> {

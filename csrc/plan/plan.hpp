@@ -55,7 +55,7 @@ struct CompileOptions {
   // sharing a tick saves, the caller makes ticks alone. The results are the same.
   bool fixed_lanes = false;
   std::map<std::string, double>
-      costs;  // measured microseconds per firing by node; else the model's
+      costs;                      // measured microseconds per firing by node; else the model's
   std::string executor = "auto";  // cuda only: plan/executor.hpp has the names
 };
 

@@ -8,6 +8,7 @@
 #include "plan/plan.hpp"
 
 #include "backends/backend.hpp"
+#include "backends/cuda/device.hpp"
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "host/cpu_quota.hpp"
@@ -147,6 +148,10 @@ void register_plan(py::module_& m) {
         "CPUs worth using: those of the process, at most its container's quota rounded down.");
   m.def("cpu_quota", &cpu_quota, py::arg("root") = "",
         "CPUs' worth of time that control groups allow, 0 = no limit; root is put before /proc.");
+  m.def("seed_shim", &cuda::seed_shim, py::arg("seed"),
+        "Tests only: the order in which isa \"shim\" runs what may run in any order.");
+  m.def("shim_refusals", &cuda::shim_refusals,
+        "Tests only: what isa \"shim\" refused since the last call of this.");
   m.def("describe_backends", &describe_backends, "JSON list of the backends of this build.");
 }
 

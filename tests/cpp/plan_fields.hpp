@@ -43,8 +43,9 @@ PVNET_FIELDS(pvnet::TileRange, (op, lo, hi), "op", "lo", "hi");
 PVNET_FIELDS(pvnet::Superstep, (lanes), "lanes");
 PVNET_FIELDS(pvnet::TickSchedule, (supersteps, solo), "supersteps", "solo");
 
-PVNET_FIELDS(pvnet::CompileOptions, (backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs),
-             "backend", "isa", "dtype", "lanes", "batch", "pin", "fixed_lanes", "costs");
+PVNET_FIELDS(pvnet::CompileOptions,
+             (backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor), "backend",
+             "isa", "dtype", "lanes", "batch", "pin", "fixed_lanes", "costs", "executor");
 
 PVNET_FIELDS(pvnet::Value,
              (node, shape, halo_h, halo_w, pixel_stride, row_stride, slot_bytes, depth, persistent,

@@ -223,3 +223,98 @@ TEST(streams_of_a_plan_share_its_tables) {
   // Memory of the device and pinned memory, three cuda_streams, nine events.
   CHECK_EQ(machine().leaks().size() - one, size_t{14});
 }
+
+namespace {
+
+// Frames in the device's memory, as a caller has them who decodes there.
+class DeviceVideo {
+ public:
+  explicit DeviceVideo(const Plan& plan) : host_(plan), plan_(plan) {
+    const Shape& s = plan.values[static_cast<size_t>(plan.input_values[0])].shape;
+    size_ = static_cast<size_t>(s.c) * s.h * s.w;
+    CHECK_EQ(machine().allocate(&memory_, size_ * sizeof(float)), cuda::kSuccess);
+    CHECK_EQ(machine().create_stream(&stream), cuda::kSuccess);
+    frame = {memory_, {int64_t{s.h} * s.w, s.w, 1}, 0, 1};
+  }
+  ~DeviceVideo() {
+    (void)machine().synchronise(stream);
+    (void)machine().release(memory_);
+    (void)machine().destroy_stream(stream);
+  }
+  // The frame of tick t, for what is enqueued on `stream` from now on.
+  void show(int64_t t) {
+    const std::vector<FrameView> frames = host_.frames(t);
+    CHECK_EQ(machine().copy(memory_, frames[0].data, size_ * sizeof(float), stream),
+             cuda::kSuccess);
+  }
+  std::vector<float> results(const cuda::CudaEngine& engine) {
+    std::vector<float> all(size_);
+    CHECK_EQ(machine().copy(all.data(), engine.device_results(), size_ * sizeof(float), stream),
+             cuda::kSuccess);
+    return all;
+  }
+
+  cuda::CudaStream stream = nullptr;
+  pv_frame frame = {};
+
+ private:
+  Video host_;
+  const Plan& plan_;
+  size_t size_ = 0;
+  void* memory_ = nullptr;
+};
+
+}  // namespace
+
+TEST(ticks_run_on_the_cuda_stream_of_the_caller) {
+  const Results want = run(ref_plan(kSlow, 1), 1);
+  const auto plan = device_plan("streams", kSlow, 1);
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    machine().seed(seed);
+    auto owner = nets::must(cuda::CudaEngine::create(plan));
+    auto& engine = static_cast<cuda::CudaEngine&>(*owner);
+    DeviceVideo video(*plan);
+    Video host(*plan);
+    for (int64_t t = 0; t < kTicks; ++t) {
+      const Rows rows{&t, nullptr};
+      if (t % 3 == 2) {  // the engine's own cuda_stream in between
+        must(engine.begin(host.frames(t).data(), rows));
+        must(engine.tick(rows));
+      } else {
+        video.show(t);
+        must(engine.enqueue(video.stream, &video.frame, rows));
+      }
+      std::vector<float> got(want[0].size());
+      must(engine.read(0, 0, t + 1, got.data()));
+      CHECK(same(got, want[static_cast<size_t>(t)]));
+    }
+  }
+  CHECK(nothing_refused());
+}
+
+TEST(a_captured_tick_is_replayed_with_the_frame_of_the_moment) {
+  const Results want = run(ref_plan(kSlow, 1), 1);
+  for (const char* executor : kExecutors) {
+    const auto plan = device_plan(executor, kSlow, 1);
+    auto owner = nets::must(cuda::CudaEngine::create(plan));
+    auto& engine = static_cast<cuda::CudaEngine&>(*owner);
+    DeviceVideo video(*plan);
+    const int64_t none = 0;
+    cuda::Graph graph = nullptr;
+    cuda::GraphExec exec = nullptr;
+    CHECK_EQ(machine().begin_capture(video.stream), cuda::kSuccess);
+    must(engine.enqueue(video.stream, &video.frame, {&none, nullptr}));
+    CHECK_EQ(machine().end_capture(video.stream, &graph), cuda::kSuccess);
+    CHECK_EQ(machine().instantiate(graph, &exec), cuda::kSuccess);
+    for (int64_t t = 0; t < kTicks; ++t) {
+      video.show(t);
+      CHECK_EQ(machine().launch(exec, video.stream), cuda::kSuccess);
+      CHECK(same(video.results(engine), want[static_cast<size_t>(t)]));
+    }
+    const Status status = engine.enqueue(video.stream, &video.frame, {&none, nullptr});
+    CHECK(status.message().find("belong to a captured graph") != std::string::npos);
+    CHECK_EQ(machine().destroy_exec(exec) + machine().destroy_graph(graph), cuda::kSuccess);
+    CHECK(nothing_refused());
+  }
+  CHECK(machine().leaks().empty());
+}

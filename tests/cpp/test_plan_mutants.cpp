@@ -45,6 +45,7 @@ using pvnet::Plan;
 const std::map<std::string, const char*>& idle_fields() {
   static const std::map<std::string, const char*> fields = {
       {"options.pin", "where the threads of lanes run"},
+      {"options.executor", "how launches reach a device: the result is the same"},
       {"options.fixed_lanes", "whether the caller may make a tick alone: the result is the same"},
       {"options.costs", "has been used by the schedule, which is proved itself"},
       {"options.batch", "how many rows a caller wants; the memory of a row does not depend on it"},

@@ -72,6 +72,7 @@ ErrorCode FakeCuda::enter(Rule rule, const char* what) {
   if (rule == Rule::gives_back) return kSuccess;
   const int64_t call = calls_++;
   const bool fails = fail_at_ >= 0 && (fail_from_then_on_ ? call >= fail_at_ : call == fail_at_);
+  failed_in_tick_ = failed_in_tick_ || fails;
   return fails ? fail_code_ : kSuccess;
 }
 

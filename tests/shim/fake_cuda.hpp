@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A machine for tests: the calls of machine.hpp over work that runs late and in a seeded random
-// order, kernels on the fibers of the shim. What a program may not do is refused and written down:
-// in a tick allocating, waiting and forks without a join, and anywhere the default cuda_stream,
-// copies beyond an allocation, and host memory touched before its time.
+// order. It refuses and writes down what a program may not do. In a tick that is allocating,
+// waiting and forks without a join. Anywhere it is the default cuda_stream, copies beyond an
+// allocation, and host memory touched before its time.
 #pragma once
 
 #include <map>
@@ -146,6 +146,7 @@ class FakeCuda final : public Machine {
   size_t started_ = 0;
   int64_t host_ns_ = 0;  // a clock that every call moves on
   bool in_tick_ = false;
+  bool failed_in_tick_ = false;  // a call that was told to: what comes after it may be missing
   int part_ = 1, waits_ = 0, most_waits_[2] = {};
   std::pair<int, int> left_out_ = {-1, -1};
   CudaStream main_ = nullptr;

@@ -189,6 +189,7 @@ int FakeCuda::most_waits(int part) {
 void FakeCuda::enter_tick(CudaStream main) {
   const Lock lock(mutex_);
   in_tick_ = true;
+  failed_in_tick_ = false;
   part_ = 1 - part_;
   waits_ = 0;
   main_ = main;
@@ -200,7 +201,7 @@ void FakeCuda::leave_tick() {
   const Lock lock(mutex_);
   in_tick_ = false;
   const Stream* main = find(streams_, main_, "the cuda_stream");
-  if (main == nullptr || main->capture != nullptr) return;
+  if (main == nullptr || main->capture != nullptr || failed_in_tick_) return;
   for (const PiecePtr& kernel : of_tick_) {
     if (!fake::is_before(kernel, main->last)) {
       (void)refuse("a fork inside a tick is not joined");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a machine for tests has to do: pieces of work that run when the host asks for a result and
-// no sooner, one by one, in any order that their dependencies allow, chosen by a seed.
+// What a machine for tests has to do: pieces of work. They run when the host asks for a result and
+// no sooner, in any order that their dependencies allow, chosen by a seed.
 #pragma once
 
 #include <cstdint>

@@ -49,5 +49,6 @@ fake::FakeCuda& the_shim() {
 
 Machine* shim_machine() { return &the_shim(); }
 void seed_shim(uint64_t seed) { the_shim().seed(seed); }
+std::vector<std::string> shim_refusals() { return the_shim().refused(); }
 
 }  // namespace pvnet::cuda

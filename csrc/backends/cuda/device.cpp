@@ -52,8 +52,6 @@ Result<Device> device_of(Machine& machine) {
 
 }  // namespace
 
-bool is_plain(std::string_view isa) { return isa == "plain" || isa == "shim-plain"; }
-
 Result<Device> find_device(std::string_view isa) {
   if (isa == "shim" || isa == "shim-plain") {
     Machine* shim = shim_machine();

@@ -3,7 +3,10 @@
 // that an import needs no driver and makes no context.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "backends/cuda/machine.hpp"
 #include "graph/status.hpp"
@@ -20,15 +23,14 @@ struct Device {
 // PVNET_SHIM. The device is the one that the calling thread has chosen.
 Result<Device> find_device(std::string_view isa);
 
-// Whether every operation runs by the simple kernels.
-bool is_plain(std::string_view isa);
-
 // Builds choose who defines these: cudart.cpp or no_cudart.cpp, tests/shim or no_shim.cpp.
 // Null with the reason in *why where there is none.
 Machine* real_machine(const char** why);
 Machine* shim_machine();
 // The order in which the shim's machine runs what may run in any order.
 void seed_shim(uint64_t seed);
+// What it refused since the last call of this.
+std::vector<std::string> shim_refusals();
 
 // Chooses a device for the calling thread, and gives the thread back the one it had.
 class DeviceScope {

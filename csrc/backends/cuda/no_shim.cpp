@@ -6,5 +6,6 @@ namespace pvnet::cuda {
 
 Machine* shim_machine() { return nullptr; }
 void seed_shim(uint64_t) {}
+std::vector<std::string> shim_refusals() { return {}; }
 
 }  // namespace pvnet::cuda

@@ -64,6 +64,7 @@ Status CudaEngine::prepare() {
   }
   last_ = compute_.get();
   PVNET_TRY(memory_.allocate(compute_.get()));
+  PVNET_TRY(wait());  // uploads do not run behind what clears the memory
   PVNET_TRY(choose_executor());
   return wait();
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backends/cuda/error.hpp"
+#include "backends/device_layout.hpp"
 
 namespace pvnet::cuda {
 namespace {
@@ -26,7 +27,7 @@ Launcher::Launcher(const Device& device, std::shared_ptr<const Resident> residen
     : device_(device),
       resident_(std::move(resident)),
       program_(program),
-      plain_(is_plain(resident_->plan().options.isa)),
+      plain_(is_plain_isa(resident_->plan().options.isa)),
       begin_threads_(begin_threads_of(resident_->plan(), program)),
       end_threads_(program.n_rows * program.row_floats) {}
 

@@ -55,7 +55,8 @@ Status CudaEngine::collect_trace() {
   for (const pv_record& r : records) {
     t.events.push_back({t.ticks[static_cast<size_t>(r.row)], r.sm,
                         resident_->host().plan_op[static_cast<size_t>(r.op)], r.tile, r.tile + 1,
-                        r.begin_ns + t.host_minus_device_ns, r.end_ns + t.host_minus_device_ns});
+                        r.begin_ns + t.host_minus_device_ns, r.end_ns + t.host_minus_device_ns,
+                        TracePlace::sm});
   }
   t.collected = made;
   t.ticks.clear();
