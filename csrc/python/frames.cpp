@@ -16,6 +16,14 @@ Status wrong_rank(const BorrowedArray& a, int batch) {
               "batch is 1). Reshape the frame."};
 }
 
+Status not_packed(const BorrowedArray& a) {
+  return array_error(Code::invalid_argument, kFrameWhere,
+                     "the pixels of a uint8 frame on a device are not packed",
+                     "shape " + a.shape_string() + " with gaps or another order of axes",
+                     "[height, width, channels] with width and channels side by side",
+                     "Make a copy there, e.g. tensor.contiguous()");
+}
+
 const uint8_t* pack(const uint8_t* src, const int64_t* dims, const int64_t* strides,
                     std::vector<std::vector<uint8_t>>& copies) {
   auto& copy = copies.emplace_back(static_cast<size_t>(dims[0] * dims[1] * dims[2]));
@@ -60,6 +68,7 @@ Status add_views(Frames& frames, int batch) {
       const int64_t row_bytes = int64_t{f.w} * f.c;
       const bool apart = f.h == 1 || strides[0] >= row_bytes || strides[0] <= -row_bytes;
       const bool packed = apart && (f.c == 1 || strides[2] == 1) && (f.w == 1 || strides[1] == f.c);
+      if (!packed && a.on_device()) return not_packed(a);
       f.data = packed ? src : pack(src, dims, strides, frames.copies);
       f.strides[0] = packed ? strides[0] : dims[1] * dims[2];
       f.strides[1] = f.c, f.strides[2] = 1;

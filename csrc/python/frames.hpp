@@ -20,7 +20,8 @@ struct Frames {
   std::vector<FrameView> views;  // [input * batch + row]
 };
 
-// Views of every row of the array that was borrowed last.
+// Views of every row of the array that was borrowed last. On a device there are no copies: uint8
+// pixels must be packed.
 Status add_views(Frames& frames, int batch);
 
 }  // namespace pvnet::python

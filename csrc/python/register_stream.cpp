@@ -3,12 +3,15 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "runtime/stream.hpp"
 #include "runtime/test_hooks.hpp"
 
 #include "python/array.hpp"
+#include "python/device_results.hpp"
 #include "python/frames.hpp"
 #include "python/gil.hpp"
 #include "python/register.hpp"
@@ -71,7 +74,7 @@ struct ResultArrays {
   py::tuple to_python() const {
     py::list list;
     for (const auto& o : outputs) list.append(o);
-    return py::make_tuple(list, tick, valid);
+    return py::make_tuple(list, tick, valid, py::none());
   }
 
   std::vector<py::array_t<float>> outputs;
@@ -87,8 +90,76 @@ py::tuple read(const StreamCore& stream) {
   return arrays.to_python();
 }
 
-py::tuple tick(StreamCore& stream, const py::list& inputs, const py::object& rows) {
+// The outputs stay on the device: (arrays, tick[b] int64, valid[b] bool, DeviceTick).
+py::tuple device_results(const std::shared_ptr<StreamCore>& stream, const DeviceTick& made) {
+  const Plan& plan = stream->plan();
+  py::list outputs;
+  for (int i = 0; i < static_cast<int>(plan.outputs.size()); ++i) {
+    outputs.append(DeviceArray(stream, made.results, i));
+  }
+  py::array_t<int64_t> tick(plan.options.batch);
+  py::array_t<bool> valid(plan.options.batch);
+  stream->count(tick.mutable_data(), valid.mutable_data());
+  return py::make_tuple(outputs, tick, valid, made);
+}
+
+py::tuple tick_on_device(const std::shared_ptr<StreamCore>& stream, const Frames& frames,
+                         const uint8_t* mask, std::optional<StreamNumber> asked, StreamNumber own) {
+  TickOrder order{asked, {}};
+  for (const BorrowedArray& a : frames.arrays) {
+    if (!order.stream && a.work_stream) order.stream = a.work_stream;
+  }
+  DeviceTick made{stream, {}, py::list()};
+  for (const BorrowedArray& a : frames.arrays) {
+    if (a.work_stream && a.work_stream == order.stream) continue;
+    // Without a stream of its own, a producer has put its work in front of what was asked for.
+    const StreamNumber ready = a.work_stream.value_or(asked.value_or(own));
+    if (order.stream && ready != *order.stream) order.after.push_back(ready);
+    // Its producer may use the memory for something else as soon as it is given back.
+    made.held.append(a.owner);
+  }
+  const Status status = [&] {
+    const GilReleased release;
+    return stream->tick_on_device(frames.views.data(), mask, order, &made.results);
+  }();
+  raise_if_failed(status);
+  return device_results(stream, made);
+}
+
+// Whether all frames lie on the device; some of them are refused.
+bool all_on_device(const Frames& frames) {
+  const auto there = std::count_if(frames.arrays.begin(), frames.arrays.end(),
+                                   [](const BorrowedArray& a) { return a.on_device(); });
+  if (there != 0 && there != static_cast<std::ptrdiff_t>(frames.arrays.size())) {
+    raise_if_failed({Code::invalid_argument,
+                     std::string("[") + kFrameWhere + "] the frames lie in different places: got " +
+                         std::to_string(there) + " of " + std::to_string(frames.arrays.size()) +
+                         " on the device, expected all or none. Move the others there, too."});
+  }
+  return there != 0;
+}
+
+void refuse_stream_of_host_frames() {
+  raise_if_failed({Code::invalid_argument,
+                   "[Stream.tick] cuda_stream orders frames on a device: got frames on the host, "
+                   "expected frames on the plan's device. Leave cuda_stream out."});
+}
+
+py::tuple tick(const std::shared_ptr<StreamCore>& owner, const py::list& inputs,
+               const py::object& rows, std::optional<StreamNumber> cuda_stream) {
+  StreamCore& stream = *owner;
+  if (cuda_stream == StreamNumber{0}) cuda_stream = kLegacyStream;  // CUDA's other name of it
   const int batch = stream.plan().options.batch;
+  BorrowFrom from;
+  from.cure = "Move the frame to the CPU, e.g. tensor.cpu(), or compile with backend=\"cuda\"";
+  StreamNumber own = 0;
+  if (stream.on_device()) {
+    raise_if_failed(stream.with_device("Stream.tick", [&](DeviceTicks& device) -> Status {
+      own = device.own_stream();
+      from.cuda = CudaDevice{device.device(), cuda_stream.value_or(own)};
+      return {};
+    }));
+  }
   Frames frames;
   if (inputs.size() != stream.plan().input_values.size()) {
     raise_if_failed({Code::invalid_argument, std::string("[") + kFrameWhere +
@@ -98,10 +169,14 @@ py::tuple tick(StreamCore& stream, const py::list& inputs, const py::object& row
                                                  ". Pass one frame per input node."});
   }
   for (const py::handle& input : inputs) {
-    frames.arrays.push_back(unwrap(borrow(input, kFrameWhere)));
+    frames.arrays.push_back(unwrap(borrow(input, kFrameWhere, from)));
     raise_if_failed(add_views(frames, batch));
   }
   const std::vector<uint8_t> mask = row_mask(rows, batch, "Stream.tick");
+  if (all_on_device(frames)) {
+    return tick_on_device(owner, frames, mask.empty() ? nullptr : mask.data(), cuda_stream, own);
+  }
+  if (cuda_stream) refuse_stream_of_host_frames();
   const ResultArrays arrays(stream.plan());
   const Status status = [&] {
     const GilReleased release;
@@ -144,10 +219,13 @@ py::array_t<int64_t> trace_stop(StreamCore& stream) {
 }  // namespace
 
 void register_stream(py::module_& m) {
-  py::class_<StreamCore>(m, "Stream")
-      .def(py::init(
-          [](const std::shared_ptr<Plan>& plan) { return unwrap(StreamCore::create(plan)); }))
-      .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none())
+  // Shared with the arrays that lie in its memory.
+  py::class_<StreamCore, std::shared_ptr<StreamCore>>(m, "Stream")
+      .def(py::init([](const std::shared_ptr<Plan>& plan) {
+        return std::shared_ptr<StreamCore>(unwrap(StreamCore::create(plan)));
+      }))
+      .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none(),
+           py::arg("cuda_stream") = py::none())
       .def("outputs", &read)
       .def_property_readonly("ticks",
                              [](const StreamCore& s) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from pvnet import _core
 from pvnet.errors import InvalidArgumentError
+from pvnet.runtime.cuda_stream import current_of, number_of
+from pvnet.runtime.device_array import DeviceArray
 from pvnet.runtime.tick import Tick
 
 if TYPE_CHECKING:
@@ -50,18 +53,31 @@ class Stream:
         self._core = _core.Stream(plan.core)
         self._inputs = list(plan.inputs)
         self._outputs = list(plan.outputs)
+        self._on_device = plan.core.backend == "cuda"
+        # Frames of the ticks that may still run: a tick begins when the fourth before it has ended.
+        self._held: deque[list[Any]] = deque(maxlen=4)
         self._age_tables: dict[int, list[list[int]]] = {}  # by output, of the plan: [tick][stage]
 
-    def tick(self, frame: Any, rows: Sequence[bool] | None = None) -> Tick:
+    def tick(
+        self, frame: Any, rows: Sequence[bool] | None = None, *, cuda_stream: Any = None
+    ) -> Tick:
         """One tick: takes the newest frame, lets every due stage run once.
+
+        With backend "cuda", frames may lie on the plan's device: torch, CuPy, or anything with
+        DLPack or `__cuda_array_interface__`. Nothing is copied and nobody waits. The tick runs in
+        the order of a cuda_stream, and its outputs are `DeviceArray`s (docs/cuda.md).
 
         Args:
             frame: uint8 [h, w, c] or [b, h, w, c], or float32 [c, h, w] or [b, c, h, w] (rank 3
                 when batch is 1); numpy, torch (CPU) or anything with DLPack, any strides. uint8 is
                 turned into (x / 255 - mean) / std of the input node, float32 is taken as it is.
-                A dict by input name when the graph has several inputs.
+                A dict by input name when the graph has several inputs. On a device the pixels of
+                uint8 are packed, and all frames lie there.
             rows: bool [b], which batch rows advance; the others are frozen. None = all. A mask, not
                 indices: numbers are refused.
+            cuda_stream: of frames on a device, behind what the tick comes, and in front of what:
+                an int, a torch.cuda.Stream or a cupy Stream. None: the current one of the frame's
+                library, or where that does not tell, one of the Stream's own.
 
         Returns:
             The outputs (held values included), tick indices, validity and ages.
@@ -75,7 +91,9 @@ class Stream:
         begin = time.perf_counter()
         before = self._core.ticks_sum
         try:
-            result = self._core.tick(self._frames(frame), rows)
+            frames = self._frames(frame)
+            number = self._stream_of(frames, cuda_stream)
+            result = self._core.tick(frames, rows, number)
             return self._tick(result, (time.perf_counter() - begin) * 1e3)
         except BaseException as error:
             if self._core.ticks_sum != before:
@@ -92,14 +110,23 @@ class Stream:
             return [frame[name] for name in self._inputs]
         return [frame]
 
-    def _tick(self, result: tuple[list[Any], Any, Any], latency_ms: float) -> Tick:
-        outputs, tick, valid = result
+    def _stream_of(self, frames: list[Any], cuda_stream: Any) -> int | None:
+        if cuda_stream is not None:
+            return number_of(cuda_stream)
+        return current_of(frames[0]) if self._on_device and frames else None
+
+    def _tick(self, result: tuple[list[Any], Any, Any, Any], latency_ms: float) -> Tick:
+        outputs, tick, valid, device = result
+        if device is not None:
+            self._held.append(device.take_held())
+            outputs = [DeviceArray(output) for output in outputs]
         return Tick(
             outputs=dict(zip(self._outputs, outputs, strict=True)),
             tick=tick,
             valid=valid,
             latency_ms=latency_ms,
             _age=self._ages(tick),
+            _finite=None if device is None else device.finite,
         )
 
     def _ages(self, tick: NDArray[np.int64]) -> Any:
