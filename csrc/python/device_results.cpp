@@ -156,6 +156,7 @@ void register_device_results(py::module_& m) {
       .def_property_readonly("shape", &DeviceArray::shape);
   py::class_<DeviceTick>(m, "DeviceTick")
       .def("finite", &DeviceTick::finite)
+      .def_readonly("of_host", &DeviceTick::of_host)
       .def("take_held", [](DeviceTick& t) { return std::exchange(t.held, py::list()); });
 }
 

@@ -42,6 +42,7 @@ struct DeviceTick {
   DeviceResults results;
   // Memory of frames that nobody else keeps until the tick has run.
   pybind11::list held;
+  bool of_host = false;  // the frames lay on the host
 
   bool finite() const;  // waits
 };

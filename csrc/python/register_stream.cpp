@@ -109,7 +109,7 @@ py::tuple tick_on_device(const std::shared_ptr<StreamCore>& stream, const Frames
   for (const BorrowedArray& a : frames.arrays) {
     if (!order.stream && a.work_stream) order.stream = a.work_stream;
   }
-  DeviceTick made{stream, {}, py::list()};
+  DeviceTick made{stream, {}, py::list(), false};
   for (const BorrowedArray& a : frames.arrays) {
     if (a.work_stream && a.work_stream == order.stream) continue;
     // Without a stream of its own, a producer has put its work in front of what was asked for.
@@ -121,6 +121,21 @@ py::tuple tick_on_device(const std::shared_ptr<StreamCore>& stream, const Frames
   const Status status = [&] {
     const GilReleased release;
     return stream->tick_on_device(frames.views.data(), mask, order, &made.results);
+  }();
+  raise_if_failed(status);
+  return device_results(stream, made);
+}
+
+py::tuple tick_without_waiting(const std::shared_ptr<StreamCore>& stream, const Frames& frames,
+                               const uint8_t* mask) {
+  DeviceTick made{stream, {}, py::list(), true};
+  const Status status = [&]() -> Status {
+    const GilReleased release;
+    PVNET_TRY(stream->tick(frames.views.data(), mask));
+    return stream->with_device("Stream.tick", [&](DeviceTicks& device) -> Status {
+      made.results = device.last_results();
+      return {};
+    });
   }();
   raise_if_failed(status);
   return device_results(stream, made);
@@ -145,8 +160,9 @@ void refuse_stream_of_host_frames() {
                    "expected frames on the plan's device. Leave cuda_stream out."});
 }
 
+// wait: false leaves the outputs on a device, as those of frames that lie there.
 py::tuple tick(const std::shared_ptr<StreamCore>& owner, const py::list& inputs,
-               const py::object& rows, std::optional<StreamNumber> cuda_stream) {
+               const py::object& rows, std::optional<StreamNumber> cuda_stream, bool wait) {
   StreamCore& stream = *owner;
   if (cuda_stream == StreamNumber{0}) cuda_stream = kLegacyStream;  // CUDA's other name of it
   const int batch = stream.plan().options.batch;
@@ -177,6 +193,9 @@ py::tuple tick(const std::shared_ptr<StreamCore>& owner, const py::list& inputs,
     return tick_on_device(owner, frames, mask.empty() ? nullptr : mask.data(), cuda_stream, own);
   }
   if (cuda_stream) refuse_stream_of_host_frames();
+  if (!wait && stream.on_device()) {
+    return tick_without_waiting(owner, frames, mask.empty() ? nullptr : mask.data());
+  }
   const ResultArrays arrays(stream.plan());
   const Status status = [&] {
     const GilReleased release;
@@ -225,7 +244,7 @@ void register_stream(py::module_& m) {
         return std::shared_ptr<StreamCore>(unwrap(StreamCore::create(plan)));
       }))
       .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none(),
-           py::arg("cuda_stream") = py::none())
+           py::arg("cuda_stream") = py::none(), py::arg("wait") = true)
       .def("outputs", &read)
       .def_property_readonly("ticks",
                              [](const StreamCore& s) {

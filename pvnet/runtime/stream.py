@@ -88,12 +88,15 @@ class Stream:
             UnsupportedError: the system refuses the threads that a forked process needs.
 
         """
+        return self._make(frame, rows, cuda_stream, wait=True)
+
+    def _make(self, frame: Any, rows: Any, cuda_stream: Any, wait: bool) -> Tick:
         begin = time.perf_counter()
         before = self._core.ticks_sum
         try:
             frames = self._frames(frame)
             number = self._stream_of(frames, cuda_stream)
-            result = self._core.tick(frames, rows, number)
+            result = self._core.tick(frames, rows, number, wait)
             return self._tick(result, (time.perf_counter() - begin) * 1e3)
         except BaseException as error:
             if self._core.ticks_sum != before:
@@ -126,7 +129,8 @@ class Stream:
             valid=valid,
             latency_ms=latency_ms,
             _age=self._ages(tick),
-            _finite=None if device is None else device.finite,
+            _finite=None if device is None or device.of_host else device.finite,
+            _of_host=device is None or device.of_host,
         )
 
     def _ages(self, tick: NDArray[np.int64]) -> Any:
@@ -174,7 +178,8 @@ class Stream:
             One Tick per frame taken, with `.frame` set. A frame that has to wait is copied, unless
             its source never changes what it gave away (`pvnet.video` sources). With "block" and
             without realtime none waits: `.frame` is then the object that the source gave, and
-            changes with it.
+            changes with it. On a device the next frame is read and uploaded beside a tick then,
+            where the source never changes what it gave away: `ticks` is one ahead of the Tick.
 
         Raises:
             InvalidArgumentError: an unknown policy or on_gap, or a frame that cannot be copied.
@@ -182,6 +187,7 @@ class Stream:
 
         """
         from pvnet.video.feed import Feed, default_policy
+        from pvnet.video.owned import owns_frames
         from pvnet.video.source import Source
 
         if on_gap not in ("keep", "reset"):
@@ -191,6 +197,9 @@ class Stream:
             )
         policy = default_policy(source) if policy is None else policy
         if policy == "block" and not realtime:
+            if self._on_device and owns_frames(source):
+                yield from self._run_ahead(source, on_gap)
+                return
             for frame in source:
                 yield self._run_one(frame, on_gap)
             return
@@ -199,12 +208,30 @@ class Stream:
             for frame in feed:
                 yield self._run_one(frame, on_gap)
 
-    def _run_one(self, frame: Any, on_gap: OnGap) -> Tick:
+    def _run_one(self, frame: Any, on_gap: OnGap, *, wait: bool = True) -> Tick:
         if on_gap == "reset" and getattr(frame, "gap", None) is not None:
             self.reset()
-        out = self.tick(getattr(frame, "image", frame))
+        out = self._make(getattr(frame, "image", frame), None, None, wait)
         out.frame = frame
         return out
+
+    def _run_ahead(self, source: Iterable[Any], on_gap: OnGap) -> Iterator[Tick]:
+        """Two ticks under way: one begins before the results of the one before are awaited."""
+        last: Tick | None = None
+        try:
+            for frame in source:
+                if last is not None and getattr(frame, "gap", None) is not None:
+                    done, last = last, None
+                    yield _arrived(done)
+                before, last = last, self._run_one(frame, on_gap, wait=False)
+                if before is not None:
+                    yield _arrived(before)
+        except Exception:  # of the source, or of a frame: what was begun before comes first
+            if last is not None:
+                yield _arrived(last)
+            raise
+        if last is not None:
+            yield _arrived(last)
 
     def outputs(self) -> Tick:
         """The held outputs, without a tick; zeros before the first one."""
@@ -267,6 +294,15 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"Stream(ticks={self.ticks.tolist()}, of={self.plan!r})"
+
+
+def _arrived(tick: Tick) -> Tick:
+    """With the outputs of a host frame on the host, and the time until they came."""
+    begin = time.perf_counter()
+    if tick._of_host:
+        tick.outputs = {name: output.numpy() for name, output in tick.outputs.items()}
+        tick.latency_ms += (time.perf_counter() - begin) * 1e3
+    return tick
 
 
 class _Frames:

@@ -41,7 +41,9 @@ class Tick:
     latency_ms: float
     _age: Callable[[int], dict[int, NDArray[np.int64]]]
     frame: Any = None
-    _finite: Callable[[], bool] | None = None
+    _finite: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+    # Whether the frames lay on the host.
+    _of_host: bool = field(default=True, repr=False, compare=False)
     _ages: dict[int, dict[int, NDArray[np.int64]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
