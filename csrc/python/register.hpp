@@ -8,6 +8,7 @@
 
 namespace pvnet::python {
 
+void register_device_op(pybind11::module_& m);       // DeviceOp
 void register_device_results(pybind11::module_& m);  // DeviceArray, DeviceTick
 void register_files(pybind11::module_& m);           // WholeFile
 void register_graph(pybind11::module_& m);           // Graph, load_model, save_model
