@@ -31,6 +31,7 @@ struct pvnet_plan {
 struct pvnet_stream {
   std::unique_ptr<pvnet::StreamCore> stream;
   std::vector<pvnet::FrameView> views;  // [inputs * batch], so that a tick allocates nothing
+  pvnet::DeviceResults device_results;  // of the last tick on a device
   std::string trace;                    // JSON of the last recording
   mutable pvnet::CallMark call;
 };

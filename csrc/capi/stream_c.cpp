@@ -68,7 +68,14 @@ Status check_f32(const pvnet_frame& f, size_t i) {
 }
 
 // frames[i] -> views[i]; the shape is the Stream's to check.
-Status read_frames(pvnet_stream* stream, const pvnet_frame* frames, const uint8_t* rows) {
+Status read_frames(pvnet_stream* stream, const pvnet_frame* frames, size_t n_frames,
+                   const uint8_t* rows) {
+  PVNET_TRY(need("pvnet_stream_tick", "frames", frames));
+  if (n_frames != stream->views.size()) {
+    return refuse("pvnet_stream_tick", "number of frames", std::to_string(n_frames),
+                  std::to_string(stream->views.size()) + " (inputs * batch)",
+                  "Pass one frame per input and batch row, frozen ones included");
+  }
   const size_t batch = static_cast<size_t>(stream->stream->plan().options.batch);
   for (size_t i = 0; i < stream->views.size(); ++i) {
     pvnet::FrameView& view = stream->views[i];
@@ -117,14 +124,47 @@ void pvnet_stream_destroy(pvnet_stream* stream) { delete stream; }
 int pvnet_stream_tick(pvnet_stream* stream, const pvnet_frame* frames, size_t n_frames,
                       const uint8_t* rows) {
   return with_stream(__func__, stream, [&]() -> Status {
-    PVNET_TRY(need("pvnet_stream_tick", "frames", frames));
-    if (n_frames != stream->views.size()) {
-      return refuse("pvnet_stream_tick", "number of frames", std::to_string(n_frames),
-                    std::to_string(stream->views.size()) + " (inputs * batch)",
-                    "Pass one frame per input and batch row, frozen ones included");
-    }
-    PVNET_TRY(read_frames(stream, frames, rows));
+    PVNET_TRY(read_frames(stream, frames, n_frames, rows));
     return stream->stream->tick(stream->views.data(), rows);
+  });
+}
+
+int pvnet_stream_tick_device(pvnet_stream* stream, const pvnet_frame* frames, size_t n_frames,
+                             const uint8_t* rows, void* cuda_stream) {
+  return with_stream(__func__, stream, [&]() -> Status {
+    PVNET_TRY(read_frames(stream, frames, n_frames, rows));
+    const auto number = reinterpret_cast<pvnet::StreamNumber>(cuda_stream);
+    const pvnet::TickOrder order{number == 0 ? pvnet::kLegacyStream : number, {}};
+    return stream->stream->tick_on_device(stream->views.data(), rows, order,
+                                          &stream->device_results);
+  });
+}
+
+int pvnet_stream_device_output(const pvnet_stream* stream, int output, int row,
+                               const float** data) {
+  constexpr const char* kWhere = "pvnet_stream_device_output";
+  return with_stream(kWhere, stream, [&]() -> Status {
+    PVNET_TRY(need(kWhere, "data", data));
+    PVNET_TRY(need_output_and_row(kWhere, stream, output, row));
+    return stream->stream->with_device(kWhere, [&](pvnet::DeviceTicks& device) -> Status {
+      auto rows = device.data(stream->device_results, output);
+      if (!rows.ok()) return rows.status();
+      *data = rows.value() + row * device.row_floats();
+      return {};
+    });
+  });
+}
+
+int pvnet_stream_device_finite(const pvnet_stream* stream, int* finite) {
+  constexpr const char* kWhere = "pvnet_stream_device_finite";
+  return with_stream(kWhere, stream, [&]() -> Status {
+    PVNET_TRY(need(kWhere, "finite", finite));
+    return stream->stream->with_device(kWhere, [&](pvnet::DeviceTicks& device) -> Status {
+      int frame = 0;
+      PVNET_TRY(device.not_finite(stream->device_results, &frame));
+      *finite = frame == 0 ? 1 : 0;
+      return {};
+    });
   });
 }
 

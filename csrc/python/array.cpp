@@ -3,6 +3,7 @@
 // buffer protocol (numpy, read-only arrays included), `__dlpack__` capsules (everything else).
 #include "python/array.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 #include <utility>
@@ -10,17 +11,10 @@
 #include "python/dlpack.hpp"
 
 namespace pvnet::python {
-namespace {
 
 namespace py = pybind11;
 
-Status fail(Code code, std::string_view where, std::string_view what, std::string_view got,
-            std::string_view expected, std::string_view cure) {
-  std::string m = "[";
-  m.append(where).append("] ").append(what).append(": got ").append(got).append(", expected ");
-  m.append(expected).append(". ").append(cure).append(".");
-  return {code, std::move(m)};
-}
+namespace {
 
 std::string list_string(std::span<const int64_t> sizes) {
   std::string s = "[";
@@ -31,33 +25,37 @@ std::string list_string(std::span<const int64_t> sizes) {
   return s + "]";
 }
 
-// The first line of the pending Python exception, which is cleared.
-std::string take_python_error() {
-  const py::error_already_set error;
-  const std::string text = py::str(error.value());
-  return text.empty() ? "an exception without text" : text.substr(0, text.find('\n'));
-}
-
 std::string type_name(py::handle obj) {
   return std::string("an object of type ") + Py_TYPE(obj.ptr())->tp_name;
 }
 
 Status not_exportable(std::string_view where, py::handle obj) {
-  return fail(Code::invalid_argument, where, "this array cannot be read",
-              type_name(obj) + " that says \"" + take_python_error() + "\"",
-              "a dense array with memory on the CPU",
-              "Pass a plain tensor or array, e.g. tensor.detach().cpu()");
-}
-
-Status wrong_device(std::string_view where, const std::string& got) {
-  return fail(Code::unsupported, where, "wrong device", got, "device cpu",
-              "Move the array to the CPU, e.g. tensor.cpu()");
+  return array_error(Code::invalid_argument, where, "this array cannot be read",
+                     type_name(obj) + " that says \"" + take_python_error() + "\"",
+                     "a dense array with memory on the CPU",
+                     "Pass a plain tensor or array, e.g. tensor.detach().cpu()");
 }
 
 std::string device_string(int32_t type, int32_t id) {
   const std::string name =
       type == dlpack::kCuda ? "cuda:" : "DLPack device type " + std::to_string(type) + ", id ";
   return "device " + name + std::to_string(id);
+}
+
+Status wrong_device(std::string_view where, const std::string& got, const BorrowFrom& from) {
+  if (!from.cuda) {
+    return array_error(Code::unsupported, where, "wrong device", got, "device cpu", from.cure);
+  }
+  const std::string own = device_string(dlpack::kCuda, from.cuda->id);
+  return array_error(Code::unsupported, where, "wrong device", got, own + " or cpu",
+                     "Move the array to " + own +
+                         ", e.g. tensor.to(\"cuda:" + std::to_string(from.cuda->id) + "\")");
+}
+
+Status check_device(dlpack::Device device, std::string_view where, const BorrowFrom& from) {
+  if (device.type == dlpack::kCpu || device.type == dlpack::kCudaHost) return {};
+  if (from.cuda && device.type == dlpack::kCuda && device.id == from.cuda->id) return {};
+  return wrong_device(where, device_string(device.type, device.id), from);
 }
 
 DType dtype_of(dlpack::DataType t) {
@@ -101,30 +99,13 @@ DType dtype_of(const char* format, Py_ssize_t itemsize) {
 
 Status check_rank_limit(int rank, std::string_view where) {
   if (rank >= 0 && rank <= kMaxRank) return {};
-  return fail(Code::invalid_argument, where, "too many axes", "rank " + std::to_string(rank),
-              "a rank of at most " + std::to_string(kMaxRank), "Reshape the array");
-}
-
-Status check_pointer(const BorrowedArray& a, size_t element_bytes, std::string_view where) {
-  if (a.data == nullptr && a.numel() != 0) {
-    return fail(Code::invalid_argument, where, "the array has no memory",
-                "a NULL pointer for shape " + a.shape_string(), "readable memory",
-                "Fake and meta tensors hold no data: pass a real tensor, or use torch.ops.pvnet");
-  }
-  if (element_bytes != 0 && reinterpret_cast<uintptr_t>(a.data) % element_bytes != 0 &&
-      a.dtype != DType::other) {
-    return fail(Code::invalid_argument, where, "misaligned memory",
-                "an address that is no multiple of the element size",
-                "a multiple of " + std::to_string(element_bytes), "Make a copy, e.g. array.copy()");
-  }
-  return {};
+  return array_error(Code::invalid_argument, where, "too many axes", "rank " + std::to_string(rank),
+                     "a rank of at most " + std::to_string(kMaxRank), "Reshape the array");
 }
 
 Result<BorrowedArray> from_dlpack(const dlpack::Tensor& t, bool readonly, py::object owner,
-                                  std::string_view where) {
-  if (t.device.type != dlpack::kCpu && t.device.type != dlpack::kCudaHost) {
-    return wrong_device(where, device_string(t.device.type, t.device.id));
-  }
+                                  std::string_view where, const BorrowFrom& from) {
+  PVNET_TRY(check_device(t.device, where, from));
   PVNET_TRY(check_rank_limit(t.ndim, where));
   BorrowedArray a;
   a.data = t.data == nullptr ? nullptr : static_cast<char*>(t.data) + t.byte_offset;
@@ -157,10 +138,10 @@ Result<BorrowedArray> from_buffer(py::handle obj, std::string_view where) {
   a.owner = std::move(view);
   for (int i = 0; i < a.rank; ++i) {
     if (b.itemsize == 0 || b.strides[i] % b.itemsize != 0 || b.suboffsets != nullptr) {
-      return fail(Code::invalid_argument, where, "elements do not lie on an even grid",
-                  "a stride of " + std::to_string(b.strides[i]) + " bytes",
-                  "a multiple of the element size " + std::to_string(b.itemsize),
-                  "Make a copy, e.g. numpy.ascontiguousarray(array)");
+      return array_error(Code::invalid_argument, where, "elements do not lie on an even grid",
+                         "a stride of " + std::to_string(b.strides[i]) + " bytes",
+                         "a multiple of the element size " + std::to_string(b.itemsize),
+                         "Make a copy, e.g. numpy.ascontiguousarray(array)");
     }
     a.shape[i] = b.shape[i];
     a.strides[i] = b.strides[i] / b.itemsize;
@@ -169,30 +150,36 @@ Result<BorrowedArray> from_buffer(py::handle obj, std::string_view where) {
   return a;
 }
 
-// What lies outside the CPU is refused before its exporter may copy or synchronise anything.
-Status check_dlpack_device(py::handle obj, std::string_view where) {
+// What lies elsewhere is refused before its exporter may copy or synchronise anything.
+Result<dlpack::Device> dlpack_device(py::handle obj, std::string_view where,
+                                     const BorrowFrom& from) {
   try {
-    const auto device = obj.attr("__dlpack_device__")().cast<std::pair<int32_t, int32_t>>();
-    if (device.first == dlpack::kCpu || device.first == dlpack::kCudaHost) return {};
-    return wrong_device(where, device_string(device.first, device.second));
+    const auto pair = obj.attr("__dlpack_device__")().cast<std::pair<int32_t, int32_t>>();
+    const dlpack::Device device{pair.first, pair.second};
+    PVNET_TRY(check_device(device, where, from));
+    return device;
   } catch (py::error_already_set& error) {
     error.restore();
     return not_exportable(where, obj);
   } catch (const py::cast_error&) {
-    return wrong_device(where, "a __dlpack_device__ that is no pair of integers");
+    return wrong_device(where, "a __dlpack_device__ that is no pair of integers", from);
   }
 }
 
-Result<BorrowedArray> from_capsule(py::handle obj, std::string_view where) {
-  PVNET_TRY(check_dlpack_device(obj, where));
+Result<BorrowedArray> from_capsule(py::handle obj, std::string_view where, const BorrowFrom& from) {
+  auto device = dlpack_device(obj, where, from);
+  if (!device.ok()) return device.status();
   py::object capsule;
   try {
     const py::object method = obj.attr("__dlpack__");
+    // Of a device: the exporter puts its work in front of ours, in this cuda_stream.
+    py::dict order;
+    if (device.value().type == dlpack::kCuda) order["stream"] = from.cuda->stream;
     try {
-      capsule = method(py::arg("max_version") = py::make_tuple(1, 0));
+      capsule = method(**order, py::arg("max_version") = py::make_tuple(1, 0));
     } catch (py::error_already_set& error) {  // an exporter older than DLPack 1.0
       if (!error.matches(PyExc_TypeError)) throw;
-      capsule = method();
+      capsule = method(**order);
     }
   } catch (py::error_already_set& error) {
     error.restore();
@@ -203,15 +190,15 @@ Result<BorrowedArray> from_capsule(py::handle obj, std::string_view where) {
     const auto* m = static_cast<const dlpack::ManagedVersioned*>(
         PyCapsule_GetPointer(capsule.ptr(), "dltensor_versioned"));
     if (m->version.major == dlpack::kMajorVersion) {
-      return from_dlpack(m->tensor, (m->flags & dlpack::kFlagReadOnly) != 0, capsule, where);
+      return from_dlpack(m->tensor, (m->flags & dlpack::kFlagReadOnly) != 0, capsule, where, from);
     }
   } else if (PyCapsule_IsValid(capsule.ptr(), "dltensor") != 0) {
     const auto* m =
         static_cast<const dlpack::Managed*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"));
-    return from_dlpack(m->tensor, false, capsule, where);
+    return from_dlpack(m->tensor, false, capsule, where, from);
   }
-  return fail(Code::unsupported, where, "unknown kind of DLPack capsule", type_name(obj),
-              "an exporter of DLPack 0.x or 1.x", "Pass a numpy array instead");
+  return array_error(Code::unsupported, where, "unknown kind of DLPack capsule", type_name(obj),
+                     "an exporter of DLPack 0.x or 1.x", "Pass a numpy array instead");
 }
 
 // torch keeps some views as a mark on the tensor (z.conj(), z.conj().imag): what lies in memory is
@@ -236,8 +223,8 @@ Status check_no_lazy_view(py::handle obj, std::string_view where) {
       return {};
     }
     if (PyObject_IsTrue(yes.ptr()) == 1) {
-      return fail(Code::invalid_argument, where, "the memory is not what the tensor says",
-                  mark.what, "a tensor whose values lie in memory", mark.cure);
+      return array_error(Code::invalid_argument, where, "the memory is not what the tensor says",
+                         mark.what, "a tensor whose values lie in memory", mark.cure);
     }
     PyErr_Clear();
   }
@@ -262,7 +249,51 @@ const dlpack::ExchangeApi* exchange_api(py::handle obj) {
   return usable ? api : nullptr;
 }
 
+// The table says nothing of order: what the producer has enqueued so far is in its current stream.
+Result<BorrowedArray> with_work_stream(const dlpack::ExchangeApi& api, py::handle obj,
+                                       std::string_view where, Result<BorrowedArray>& array) {
+  void* stream = nullptr;
+  BorrowedArray a = std::move(array).value();
+  if (api.current_work_stream == nullptr ||
+      api.current_work_stream(a.device_type, a.device_id, &stream) != 0) {
+    return not_exportable(where, obj);
+  }
+  a.work_stream = std::max<uintptr_t>(reinterpret_cast<uintptr_t>(stream), 1);  // 0: the default
+  return a;
+}
+
 }  // namespace
+
+Status array_error(Code code, std::string_view where, std::string_view what, std::string_view got,
+                   std::string_view expected, std::string_view cure) {
+  std::string m = "[";
+  m.append(where).append("] ").append(what).append(": got ").append(got).append(", expected ");
+  m.append(expected).append(". ").append(cure).append(".");
+  return {code, std::move(m)};
+}
+
+std::string take_python_error() {
+  const py::error_already_set error;
+  const std::string text = py::str(error.value());
+  return text.empty() ? "an exception without text" : text.substr(0, text.find('\n'));
+}
+
+Status check_pointer(const BorrowedArray& a, size_t element_bytes, std::string_view where) {
+  if (a.data == nullptr && a.numel() != 0) {
+    return array_error(
+        Code::invalid_argument, where, "the array has no memory",
+        "a NULL pointer for shape " + a.shape_string(), "readable memory",
+        "Fake and meta tensors hold no data: pass a real tensor, or use torch.ops.pvnet");
+  }
+  if (element_bytes != 0 && reinterpret_cast<uintptr_t>(a.data) % element_bytes != 0 &&
+      a.dtype != DType::other) {
+    return array_error(Code::invalid_argument, where, "misaligned memory",
+                       "an address that is no multiple of the element size",
+                       "a multiple of " + std::to_string(element_bytes),
+                       "Make a copy, e.g. array.copy()");
+  }
+  return {};
+}
 
 const char* to_string(DType dtype) {
   static constexpr const char* kNames[] = {"uint8",   "int32",    "int64",
@@ -270,6 +301,8 @@ const char* to_string(DType dtype) {
                                            "float64", "bool",     "another dtype"};
   return kNames[static_cast<int>(dtype)];
 }
+
+bool BorrowedArray::on_device() const { return device_type == dlpack::kCuda; }
 
 int64_t BorrowedArray::numel() const {
   int64_t n = 1;
@@ -290,35 +323,41 @@ std::string BorrowedArray::shape_string() const {
   return list_string({shape, static_cast<size_t>(rank)});
 }
 
-Result<BorrowedArray> borrow(py::handle obj, std::string_view where) {
+Result<BorrowedArray> borrow(py::handle obj, std::string_view where, const BorrowFrom& from) {
   if (const dlpack::ExchangeApi* api = exchange_api(obj)) {
     PVNET_TRY(check_no_lazy_view(obj, where));
     dlpack::Tensor t{};
     if (api->borrow_from_object(obj.ptr(), &t) != 0) return not_exportable(where, obj);
-    return from_dlpack(t, false, py::reinterpret_borrow<py::object>(obj), where);
+    auto array = from_dlpack(t, false, py::reinterpret_borrow<py::object>(obj), where, from);
+    if (array.ok() && array.value().on_device()) return with_work_stream(*api, obj, where, array);
+    return array;
   }
   if (PyObject_CheckBuffer(obj.ptr()) != 0) return from_buffer(obj, where);
   if (py::hasattr(obj, "__dlpack__")) {
     PVNET_TRY(check_no_lazy_view(obj, where));
-    return from_capsule(obj, where);
+    return from_capsule(obj, where, from);
   }
-  if (py::hasattr(obj, "__cuda_array_interface__")) return wrong_device(where, "a CUDA array");
-  return fail(Code::invalid_argument, where, "not an array", type_name(obj),
-              "a numpy array, a torch tensor or another DLPack tensor",
-              "Convert it, e.g. with numpy.asarray(value)");
+  if (py::hasattr(obj, "__cuda_array_interface__")) {
+    if (!from.cuda) return wrong_device(where, "a CUDA array", from);
+    return borrow_cuda_interface(obj, where, *from.cuda);
+  }
+  return array_error(Code::invalid_argument, where, "not an array", type_name(obj),
+                     "a numpy array, a torch tensor or another DLPack tensor",
+                     "Convert it, e.g. with numpy.asarray(value)");
 }
 
 Status expect_dtype(const BorrowedArray& a, DType dtype, std::string_view where) {
   if (a.dtype == dtype) return {};
-  return fail(Code::invalid_argument, where, "wrong dtype", to_string(a.dtype), to_string(dtype),
-              std::string("Convert the array to ") + to_string(dtype) + " first");
+  return array_error(Code::invalid_argument, where, "wrong dtype", to_string(a.dtype),
+                     to_string(dtype),
+                     std::string("Convert the array to ") + to_string(dtype) + " first");
 }
 
 Status expect_rank(const BorrowedArray& a, int rank, std::string_view where) {
   if (a.rank == rank) return {};
-  return fail(Code::invalid_argument, where, "wrong number of axes",
-              "shape " + a.shape_string() + " of rank " + std::to_string(a.rank),
-              "rank " + std::to_string(rank), "Add or remove axes, e.g. with array[None]");
+  return array_error(Code::invalid_argument, where, "wrong number of axes",
+                     "shape " + a.shape_string() + " of rank " + std::to_string(a.rank),
+                     "rank " + std::to_string(rank), "Add or remove axes, e.g. with array[None]");
 }
 
 Status expect_shape(const BorrowedArray& a, std::initializer_list<int64_t> shape,
@@ -330,15 +369,15 @@ Status expect_shape(const BorrowedArray& a, std::initializer_list<int64_t> shape
     fits = fits && a.shape[i] > 0 && (want < 0 || a.shape[i] == want);
   }
   if (fits) return {};
-  return fail(Code::invalid_argument, where, "wrong shape", "shape " + a.shape_string(),
-              "shape " + list_string({shape.begin(), shape.size()}) + " with no empty axis",
-              "Reshape, resize or crop the array");
+  return array_error(Code::invalid_argument, where, "wrong shape", "shape " + a.shape_string(),
+                     "shape " + list_string({shape.begin(), shape.size()}) + " with no empty axis",
+                     "Reshape, resize or crop the array");
 }
 
 Status expect_writable(const BorrowedArray& a, std::string_view where) {
   if (!a.readonly) return {};
-  return fail(Code::invalid_argument, where, "the array is written to", "a read-only array",
-              "a writable array", "Pass a copy");
+  return array_error(Code::invalid_argument, where, "the array is written to", "a read-only array",
+                     "a writable array", "Pass a copy");
 }
 
 }  // namespace pvnet::python

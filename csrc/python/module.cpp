@@ -29,5 +29,8 @@ PYBIND11_MODULE(_core, m) {
   pvnet::python::register_ops(m);
   pvnet::python::register_plan(m);
   pvnet::python::register_profile(m);
+  pvnet::python::register_device_op(m);
+  pvnet::python::register_device_results(m);
+  pvnet::python::register_shim(m);
   pvnet::python::register_stream(m);
 }

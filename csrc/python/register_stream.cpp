@@ -3,12 +3,16 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "runtime/stream.hpp"
 #include "runtime/test_hooks.hpp"
 
 #include "python/array.hpp"
+#include "python/device_results.hpp"
+#include "python/frames.hpp"
 #include "python/gil.hpp"
 #include "python/register.hpp"
 
@@ -17,83 +21,6 @@ namespace pvnet::python {
 namespace py = pybind11;
 
 namespace {
-
-constexpr const char* kWhere = "Stream.tick: frame";
-
-// The frames of one tick: views of the caller's arrays, and copies where those are not packed.
-struct Frames {
-  std::vector<BorrowedArray> arrays;
-  std::vector<std::vector<uint8_t>> copies;
-  std::vector<FrameView> views;  // [input * batch + row]
-};
-
-Status wrong_rank(const BorrowedArray& a, int batch) {
-  const std::string b = std::to_string(batch);
-  return {Code::invalid_argument,
-          std::string("[") + kWhere + "] the array has the wrong shape: got " + a.shape_string() +
-              " " + to_string(a.dtype) + ", expected uint8 [" + b +
-              ", height, width, channels] or "
-              "float32 [" +
-              b +
-              ", channels, height, width] (the first axis may be left out when "
-              "batch is 1). Reshape the frame."};
-}
-
-const uint8_t* pack(const uint8_t* src, const int64_t* dims, const int64_t* strides,
-                    std::vector<std::vector<uint8_t>>& copies) {
-  auto& copy = copies.emplace_back(static_cast<size_t>(dims[0] * dims[1] * dims[2]));
-  uint8_t* to = copy.data();
-  for (int64_t y = 0; y < dims[0]; ++y) {
-    for (int64_t x = 0; x < dims[1]; ++x) {
-      for (int64_t c = 0; c < dims[2]; ++c) {
-        *to++ = src[y * strides[0] + x * strides[1] + c * strides[2]];
-      }
-    }
-  }
-  return copy.data();
-}
-
-Status add_views(Frames& frames, int batch) {
-  const BorrowedArray& a = frames.arrays.back();
-  if (a.dtype != DType::u8 && a.dtype != DType::f32) {
-    return {Code::invalid_argument,
-            std::string("[") + kWhere + "] the array has the wrong dtype: got " +
-                to_string(a.dtype) + ", expected uint8 or float32. Convert the frame."};
-  }
-  const bool batched = a.rank == 4;
-  if (!(batched && a.shape[0] == batch) && !(a.rank == 3 && batch == 1)) {
-    return wrong_rank(a, batch);
-  }
-  const int64_t* dims = a.shape + (batched ? 1 : 0);
-  const int64_t* strides = a.strides + (batched ? 1 : 0);
-  for (int64_t i = 0; i < a.rank; ++i) {
-    if (a.shape[i] < 1 || a.shape[i] > INT32_MAX) return wrong_rank(a, batch);
-  }
-  for (int r = 0; r < batch; ++r) {
-    FrameView f;
-    const int64_t row = batched ? r * a.strides[0] : 0;
-    if (a.dtype == DType::u8) {
-      f.type = FrameType::u8_hwc;
-      f.h = static_cast<int>(dims[0]), f.w = static_cast<int>(dims[1]),
-      f.c = static_cast<int>(dims[2]);
-      const uint8_t* src = static_cast<const uint8_t*>(a.data) + row;
-      // Rows that overlap are a broadcast (numpy.broadcast_to): read as such, into a copy.
-      const int64_t row_bytes = int64_t{f.w} * f.c;
-      const bool apart = f.h == 1 || strides[0] >= row_bytes || strides[0] <= -row_bytes;
-      const bool packed = apart && (f.c == 1 || strides[2] == 1) && (f.w == 1 || strides[1] == f.c);
-      f.data = packed ? src : pack(src, dims, strides, frames.copies);
-      f.strides[0] = packed ? strides[0] : dims[1] * dims[2];
-      f.strides[1] = f.c, f.strides[2] = 1;
-    } else {
-      f.c = static_cast<int>(dims[0]), f.h = static_cast<int>(dims[1]),
-      f.w = static_cast<int>(dims[2]);
-      f.data = static_cast<const float*>(a.data) + row;
-      for (int i = 0; i < 3; ++i) f.strides[i] = strides[i];
-    }
-    frames.views.push_back(f);
-  }
-  return {};
-}
 
 bool is_mask_dtype(py::handle rows) {
   if (!py::hasattr(rows, "dtype")) return false;
@@ -147,7 +74,7 @@ struct ResultArrays {
   py::tuple to_python() const {
     py::list list;
     for (const auto& o : outputs) list.append(o);
-    return py::make_tuple(list, tick, valid);
+    return py::make_tuple(list, tick, valid, py::none());
   }
 
   std::vector<py::array_t<float>> outputs;
@@ -163,21 +90,112 @@ py::tuple read(const StreamCore& stream) {
   return arrays.to_python();
 }
 
-py::tuple tick(StreamCore& stream, const py::list& inputs, const py::object& rows) {
+// The outputs stay on the device: (arrays, tick[b] int64, valid[b] bool, DeviceTick).
+py::tuple device_results(const std::shared_ptr<StreamCore>& stream, const DeviceTick& made) {
+  const Plan& plan = stream->plan();
+  py::list outputs;
+  for (int i = 0; i < static_cast<int>(plan.outputs.size()); ++i) {
+    outputs.append(DeviceArray(stream, made.results, i));
+  }
+  py::array_t<int64_t> tick(plan.options.batch);
+  py::array_t<bool> valid(plan.options.batch);
+  stream->count(tick.mutable_data(), valid.mutable_data());
+  return py::make_tuple(outputs, tick, valid, made);
+}
+
+py::tuple tick_on_device(const std::shared_ptr<StreamCore>& stream, const Frames& frames,
+                         const uint8_t* mask, std::optional<StreamNumber> asked, StreamNumber own) {
+  TickOrder order{asked, {}};
+  for (const BorrowedArray& a : frames.arrays) {
+    if (!order.stream && a.work_stream) order.stream = a.work_stream;
+  }
+  DeviceTick made{stream, {}, py::list(), false};
+  for (const BorrowedArray& a : frames.arrays) {
+    if (a.work_stream && a.work_stream == order.stream) continue;
+    // Without a stream of its own, a producer has put its work in front of what was asked for.
+    const StreamNumber ready = a.work_stream.value_or(asked.value_or(own));
+    if (order.stream && ready != *order.stream) order.after.push_back(ready);
+    // Its producer may use the memory for something else as soon as it is given back.
+    made.held.append(a.owner);
+  }
+  const Status status = [&] {
+    const GilReleased release;
+    return stream->tick_on_device(frames.views.data(), mask, order, &made.results);
+  }();
+  raise_if_failed(status);
+  return device_results(stream, made);
+}
+
+py::tuple tick_without_waiting(const std::shared_ptr<StreamCore>& stream, const Frames& frames,
+                               const uint8_t* mask) {
+  DeviceTick made{stream, {}, py::list(), true};
+  const Status status = [&]() -> Status {
+    const GilReleased release;
+    PVNET_TRY(stream->tick(frames.views.data(), mask));
+    return stream->with_device("Stream.tick", [&](DeviceTicks& device) -> Status {
+      made.results = device.last_results();
+      return {};
+    });
+  }();
+  raise_if_failed(status);
+  return device_results(stream, made);
+}
+
+// Whether all frames lie on the device; some of them are refused.
+bool all_on_device(const Frames& frames) {
+  const auto there = std::count_if(frames.arrays.begin(), frames.arrays.end(),
+                                   [](const BorrowedArray& a) { return a.on_device(); });
+  if (there != 0 && there != static_cast<std::ptrdiff_t>(frames.arrays.size())) {
+    raise_if_failed({Code::invalid_argument,
+                     std::string("[") + kFrameWhere + "] the frames lie in different places: got " +
+                         std::to_string(there) + " of " + std::to_string(frames.arrays.size()) +
+                         " on the device, expected all or none. Move the others there, too."});
+  }
+  return there != 0;
+}
+
+void refuse_stream_of_host_frames() {
+  raise_if_failed({Code::invalid_argument,
+                   "[Stream.tick] cuda_stream orders frames on a device: got frames on the host, "
+                   "expected frames on the plan's device. Leave cuda_stream out."});
+}
+
+// wait: false leaves the outputs on a device, as those of frames that lie there.
+py::tuple tick(const std::shared_ptr<StreamCore>& owner, const py::list& inputs,
+               const py::object& rows, std::optional<StreamNumber> cuda_stream, bool wait) {
+  StreamCore& stream = *owner;
+  if (cuda_stream == StreamNumber{0}) cuda_stream = kLegacyStream;  // CUDA's other name of it
   const int batch = stream.plan().options.batch;
+  BorrowFrom from;
+  from.cure = "Move the frame to the CPU, e.g. tensor.cpu(), or compile with backend=\"cuda\"";
+  StreamNumber own = 0;
+  if (stream.on_device()) {
+    raise_if_failed(stream.with_device("Stream.tick", [&](DeviceTicks& device) -> Status {
+      own = device.own_stream();
+      from.cuda = CudaDevice{device.device(), cuda_stream.value_or(own)};
+      return {};
+    }));
+  }
   Frames frames;
   if (inputs.size() != stream.plan().input_values.size()) {
-    raise_if_failed({Code::invalid_argument, std::string("[") + kWhere +
+    raise_if_failed({Code::invalid_argument, std::string("[") + kFrameWhere +
                                                  "] the number of inputs is wrong: got " +
                                                  std::to_string(inputs.size()) + ", expected " +
                                                  std::to_string(stream.plan().input_values.size()) +
                                                  ". Pass one frame per input node."});
   }
   for (const py::handle& input : inputs) {
-    frames.arrays.push_back(unwrap(borrow(input, kWhere)));
+    frames.arrays.push_back(unwrap(borrow(input, kFrameWhere, from)));
     raise_if_failed(add_views(frames, batch));
   }
   const std::vector<uint8_t> mask = row_mask(rows, batch, "Stream.tick");
+  if (all_on_device(frames)) {
+    return tick_on_device(owner, frames, mask.empty() ? nullptr : mask.data(), cuda_stream, own);
+  }
+  if (cuda_stream) refuse_stream_of_host_frames();
+  if (!wait && stream.on_device()) {
+    return tick_without_waiting(owner, frames, mask.empty() ? nullptr : mask.data());
+  }
   const ResultArrays arrays(stream.plan());
   const Status status = [&] {
     const GilReleased release;
@@ -220,10 +238,13 @@ py::array_t<int64_t> trace_stop(StreamCore& stream) {
 }  // namespace
 
 void register_stream(py::module_& m) {
-  py::class_<StreamCore>(m, "Stream")
-      .def(py::init(
-          [](const std::shared_ptr<Plan>& plan) { return unwrap(StreamCore::create(plan)); }))
-      .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none())
+  // Shared with the arrays that lie in its memory.
+  py::class_<StreamCore, std::shared_ptr<StreamCore>>(m, "Stream")
+      .def(py::init([](const std::shared_ptr<Plan>& plan) {
+        return std::shared_ptr<StreamCore>(unwrap(StreamCore::create(plan)));
+      }))
+      .def("tick", &tick, py::arg("frames"), py::arg("rows") = py::none(),
+           py::arg("cuda_stream") = py::none(), py::arg("wait") = true)
       .def("outputs", &read)
       .def_property_readonly("ticks",
                              [](const StreamCore& s) {

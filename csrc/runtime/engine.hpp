@@ -22,6 +22,8 @@ struct Rows {
   bool runs(int row) const { return mask == nullptr || mask[row] != 0; }
 };
 
+class DeviceTicks;  // runtime/device_ticks.hpp
+
 class Engine {
  public:
   Engine() = default;
@@ -53,6 +55,8 @@ class Engine {
   virtual Status trace_start(size_t capacity) = 0;
   virtual std::vector<TraceEvent> trace_stop() = 0;
   virtual void trace_clear() = 0;
+  // What only an engine on a device can do; nullptr: this one is on the host.
+  virtual DeviceTicks* device_ticks() { return nullptr; }
   // Tests only: NaN wherever no live firing lies.
   virtual void poison(int row, int64_t ticks) = 0;
 };

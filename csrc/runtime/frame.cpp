@@ -28,7 +28,7 @@ bool all_finite(const FrameView& f) {
   return true;
 }
 
-Status check_frame(const FrameView& f, const Value& v, const Node& node, int row) {
+Status check_frame(const FrameView& f, const Value& v, const Node& node, int row, FramesAt at) {
   if (f.data == nullptr) {
     return {Code::invalid_argument, "[Stream.tick] a frame is missing: got null for input '" +
                                         node.name + "' row " + std::to_string(row) +
@@ -58,7 +58,7 @@ Status check_frame(const FrameView& f, const Value& v, const Node& node, int row
                                         " bytes, expected at least " + std::to_string(row_bytes) +
                                         ". Pass the bytes from one row of the image to the next."};
   }
-  if (f.type == FrameType::f32_chw && !all_finite(f)) {
+  if (at == FramesAt::host && f.type == FrameType::f32_chw && !all_finite(f)) {
     return {Code::invalid_argument,
             "[Stream.tick] the frame holds values that are not numbers: got NaN or Inf in input "
             "'" +
@@ -71,14 +71,14 @@ Status check_frame(const FrameView& f, const Value& v, const Node& node, int row
 
 }  // namespace
 
-Status check_frames(const Plan& plan, const FrameView* frames, const uint8_t* mask) {
+Status check_frames(const Plan& plan, const FrameView* frames, const uint8_t* mask, FramesAt at) {
   const int batch = plan.options.batch;
   for (size_t i = 0; i < plan.input_values.size(); ++i) {
     const Value& v = plan.values[plan.input_values[i]];
     const Node& node = plan.graph.nodes()[v.node];
     for (int r = 0; r < batch; ++r) {
       if (mask != nullptr && mask[r] == 0) continue;
-      PVNET_TRY(check_frame(frames[i * batch + r], v, node, r));
+      PVNET_TRY(check_frame(frames[i * batch + r], v, node, r, at));
     }
   }
   return {};

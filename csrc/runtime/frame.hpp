@@ -20,7 +20,11 @@ struct FrameView {
   int h = 0, w = 0, c = 0;
 };
 
-// frames: [n_inputs * batch]; those of rows with mask[r] == 0 are not looked at.
-Status check_frames(const Plan& plan, const FrameView* frames, const uint8_t* mask);
+enum class FramesAt : uint8_t { host, device };
+
+// frames: [n_inputs * batch]; those of rows with mask[r] == 0 are not looked at. Whether pixels on
+// a device are finite is seen there.
+Status check_frames(const Plan& plan, const FrameView* frames, const uint8_t* mask,
+                    FramesAt at = FramesAt::host);
 
 }  // namespace pvnet

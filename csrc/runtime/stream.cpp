@@ -54,6 +54,28 @@ Status StreamCore::tick(const FrameView* frames, const uint8_t* mask, const Tick
   return store(*results);
 }
 
+Status StreamCore::tick_on_device(const FrameView* frames, const uint8_t* mask,
+                                  const TickOrder& order, DeviceResults* results) {
+  return with_device("Stream.tick", [&](DeviceTicks& device) -> Status {
+    const nvtx::Range range(nvtx::Category::tick, names_.tick, shown_tick(mask));
+    PVNET_TRY(check_frames(*plan_, frames, mask, FramesAt::device));
+    PVNET_TRY(device.enqueue(order, frames, rows(mask)));
+    *results = device.last_results();
+    if (results->turn == DeviceResults::kCaptured) return {};
+    for (size_t r = 0; r < ticks_.size(); ++r) ticks_[r] += rows(mask).runs(static_cast<int>(r));
+    return {};
+  });
+}
+
+Status StreamCore::no_device(const char* where) const {
+  return {Code::unsupported, std::string("[") + where +
+                                 "] the plan's kernels run on the host: got memory of a device for "
+                                 "backend \"" +
+                                 plan_->options.backend +
+                                 "\", expected memory of the host. Copy it to the host, or compile "
+                                 "with backend=\"cuda\"."};
+}
+
 int64_t StreamCore::shown_tick(const uint8_t* mask) const {
   for (size_t r = 0; r < ticks_.size(); ++r) {
     if (rows(mask).runs(static_cast<int>(r))) return ticks_[r];
@@ -64,17 +86,24 @@ int64_t StreamCore::shown_tick(const uint8_t* mask) const {
 Status StreamCore::store(const TickResults& results) const {
   const auto& outputs = plan_->outputs;
   for (int r = 0; r < plan_->options.batch; ++r) {
-    bool valid = true;
     for (size_t i = 0; i < outputs.size(); ++i) {
       const Shape& s = outputs[i].shape;
       const int64_t size = static_cast<int64_t>(s.c) * s.h * s.w;
       PVNET_TRY(engine_->read(static_cast<int>(i), r, ticks_[r], results.outputs[i] + r * size));
-      valid = valid && ticks_[r] > outputs[i].warm_up_ticks;
     }
-    results.ticks[r] = ticks_[r] - 1;
-    results.valid[r] = valid;
   }
+  count(results.ticks, results.valid);
   return {};
+}
+
+void StreamCore::count(int64_t* ticks, bool* valid) const {
+  for (size_t r = 0; r < ticks_.size(); ++r) {
+    ticks[r] = ticks_[r] - 1;
+    valid[r] = true;
+    for (const OutputFacts& output : plan_->outputs) {
+      valid[r] = valid[r] && ticks_[r] > output.warm_up_ticks;
+    }
+  }
 }
 
 Status StreamCore::read(const TickResults& results) const {

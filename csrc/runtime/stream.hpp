@@ -13,6 +13,7 @@
 #include "host/nvtx.hpp"
 #include "plan/plan.hpp"
 #include "runtime/call_mark.hpp"
+#include "runtime/device_ticks.hpp"
 #include "runtime/engine.hpp"
 
 namespace pvnet {
@@ -36,6 +37,17 @@ class StreamCore {
   // refused before anything changes.
   Status tick(const FrameView* frames, const uint8_t* rows = nullptr,
               const TickResults* results = nullptr);
+  // As tick(), on frames in the memory of the plan's device, without waiting: results stay there.
+  // Non-finite float frames are found by the tick itself (DeviceTicks::not_finite). Where it is
+  // captured into a graph, replays make the ticks, and nobody counts them here.
+  Status tick_on_device(const FrameView* frames, const uint8_t* rows, const TickOrder& order,
+                        DeviceResults* results);
+  bool on_device() const { return engine_->device_ticks() != nullptr; }
+  // Calls f(DeviceTicks&) in this thread's turn; refused where the kernels run on the host.
+  template <class F>
+  Status with_device(const char* where, F&& f) const;
+  // ticks and valid of TickResults, without the outputs.
+  void count(int64_t* ticks, bool* valid) const;
   // The held results, without a tick.
   Status read(const TickResults& results) const;
 
@@ -71,6 +83,7 @@ class StreamCore {
   friend struct StreamHooks;  // runtime/test_hooks.hpp
   StreamCore(std::shared_ptr<const Plan> plan, std::unique_ptr<Engine> engine);
   Status store(const TickResults& results) const;
+  Status no_device(const char* where) const;
   // What profilers show as the index of a tick: that of the first row that runs; -1: none does.
   int64_t shown_tick(const uint8_t* mask) const;
   Rows rows(const uint8_t* mask) const { return {ticks_.data(), mask}; }
@@ -83,5 +96,13 @@ class StreamCore {
   std::vector<int64_t> ticks_;  // made by each row
   mutable CallMark call_;
 };
+
+template <class F>
+Status StreamCore::with_device(const char* where, F&& f) const {
+  const CallMark::Turn guard(call_);
+  PVNET_TRY(guard.status(where));
+  DeviceTicks* const device = engine_->device_ticks();
+  return device == nullptr ? no_device(where) : f(*device);
+}
 
 }  // namespace pvnet

@@ -1,8 +1,9 @@
 """The schemas of torch.ops.pvnet.* and how their kernels are registered.
 
 `Library.define` + `impl` from Python: no compiled torch library is needed, and a call costs a few
-microseconds. Dispatch: CPU kernels call `pvnet._core`; every other device runs plain torch
-(pvnet.ops.reference); fake kernels compute shapes only.
+microseconds. Dispatch: CPU kernels call `pvnet._core`. CUDA kernels do where tensors are channels
+last (pvnet.ops.device_op), else they run plain torch (pvnet.ops.reference), as every other device
+does. Fake kernels compute shapes only.
 """
 
 from __future__ import annotations
@@ -38,10 +39,16 @@ for _name, _schema in SCHEMAS.items():
 
 
 def register(
-    name: str, *, cpu: Callable[..., Any], other: Callable[..., Any], fake: Callable[..., Any]
+    name: str,
+    *,
+    cpu: Callable[..., Any],
+    cuda: Callable[..., Any],
+    other: Callable[..., Any],
+    fake: Callable[..., Any],
 ) -> None:
-    """Register the kernels of op `name`; `other` runs on every device but the CPU."""
+    """Register the kernels of op `name`; `other` runs on every device but the CPU and CUDA."""
     LIBRARY.impl(name, cpu, "CPU")  # type: ignore[no-untyped-call]
+    LIBRARY.impl(name, cuda, "CUDA")  # type: ignore[no-untyped-call]
     LIBRARY.impl(name, other, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"pvnet::{name}", fake, lib=LIBRARY)
 

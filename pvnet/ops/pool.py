@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pvnet import _core
-from pvnet.ops import checks, reference
+from pvnet.ops import checks, device_op, reference
 from pvnet.ops.checks import Sizes
 from pvnet.ops.library import register, register_no_grad
 
@@ -192,18 +192,8 @@ class _Pool:
     ) -> list[int]:
         checks.floating(where, "the input", x)
         _window_arguments(where, kernel, stride, padding)
-        return [
-            checks.extent(
-                where,
-                ("height", "width")[i],
-                x.shape[i - 2],
-                kernel[1 + i],
-                stride[1 + i],
-                padding[i],
-                1,
-            )
-            for i in range(2)
-        ]
+        axes = zip(("height", "width"), x.shape[-2:], kernel[1:], stride[1:], padding)
+        return [checks.extent(where, *axis, 1) for axis in axes]
 
     def check(
         self,
@@ -217,7 +207,7 @@ class _Pool:
         checks.tensor(self.name, "clip", clip, 5)
         hw = self._spatial(self.name, clip, kernel, stride, padding)
         t = (clip.shape[2] + stride[0] - 1) // stride[0]
-        return clip.new_empty([clip.shape[0], clip.shape[1], t, *hw])
+        return device_op.new_like(clip, [clip.shape[0], clip.shape[1], t, *hw])
 
     def check_step(
         self,
@@ -234,7 +224,7 @@ class _Pool:
         checks.ring_and_frame(where, ring, tick, frame)
         hw = self._spatial(where, frame, kernel, stride, padding)
         checks.ring_depth(where, ring, kernel[0], 1)
-        y = frame.new_empty([frame.shape[0], frame.shape[1], *hw])
+        y = device_op.new_like(frame, [frame.shape[0], frame.shape[1], *hw])
         return y, frame.new_empty([frame.shape[0]], dtype=torch.bool)
 
     def clip_other(
@@ -249,8 +239,37 @@ class _Pool:
         self.check(clip, kernel, stride, padding)
         ref = getattr(reference, self.name + "_ref")
         options = self._options(count_include_pad)
-        y: Tensor = ref(clip, kernel, stride=stride, padding=padding, **options).contiguous()
-        return y
+        y: Tensor = ref(clip, kernel, stride=stride, padding=padding, **options)
+        return y.contiguous(memory_format=device_op.memory_format(clip))
+
+    def _spec(
+        self,
+        x: Tensor,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        count_include_pad: bool,
+    ) -> device_op.Spec:
+        shape = (x.shape[1], x.shape[-2], x.shape[-1])
+        op = "max_pool" if self.is_max else "avg_pool"
+        window = (tuple(kernel), tuple(stride), tuple(padding))
+        return device_op.Spec(op, shape, x.shape[1], *window, count_include_pad=count_include_pad)
+
+    def clip_cuda(
+        self,
+        clip: Tensor,
+        kernel: Sequence[int],
+        stride: Sequence[int] = (1, 1, 1),
+        padding: Sequence[int] = (0, 0),
+        count_include_pad: bool = True,
+    ) -> Tensor:
+        """The clip in the core's kernels on a device where it is channels last."""
+        y = self.check(clip, kernel, stride, padding)
+        if device_op.run_clip(
+            self._spec(clip, kernel, stride, padding, count_include_pad), clip, y
+        ):
+            return y
+        return self.clip_other(clip, kernel, stride, padding, count_include_pad)
 
     def clip_cpu(
         self,
@@ -285,7 +304,26 @@ class _Pool:
         ref = getattr(reference, self.name + "_step_ref")
         options = self._options(count_include_pad)
         y, valid = ref(frame, ring, tick, kernel, stride=stride, padding=padding, **options)
-        return y.contiguous(), valid
+        return y.contiguous(memory_format=device_op.memory_format(frame)), valid
+
+    def step_cuda(
+        self,
+        frame: Tensor,
+        ring: Tensor,
+        tick: int,
+        kernel: Sequence[int],
+        stride: Sequence[int] = (1, 1, 1),
+        padding: Sequence[int] = (0, 0),
+        count_include_pad: bool = True,
+    ) -> tuple[Tensor, Tensor]:
+        """The step in the core's kernels on a device where frame and ring are channels last."""
+        y, valid = self.check_step(frame, ring, tick, kernel, stride, padding)
+        spec = self._spec(frame, kernel, stride, padding, count_include_pad)
+        if tick % stride[0] == 0 and device_op.takes(ring.transpose(1, 2), y):
+            ring[tick % ring.shape[0]].copy_(frame)
+            if device_op.run_step(spec, ring, tick, y):
+                return y, valid.fill_(True)
+        return self.step_other(frame, ring, tick, kernel, stride, padding, count_include_pad)
 
     def step_cpu(
         self,
@@ -332,9 +370,19 @@ class _Pool:
 
 
 for _pool in (_Pool(is_max=True), _Pool(is_max=False)):
-    register(_pool.name, cpu=_pool.clip_cpu, other=_pool.clip_other, fake=_pool.check)
     register(
-        _pool.name + "_step", cpu=_pool.step_cpu, other=_pool.step_other, fake=_pool.check_step
+        _pool.name,
+        cpu=_pool.clip_cpu,
+        cuda=_pool.clip_cuda,
+        other=_pool.clip_other,
+        fake=_pool.check,
+    )
+    register(
+        _pool.name + "_step",
+        cpu=_pool.step_cpu,
+        cuda=_pool.step_cuda,
+        other=_pool.step_other,
+        fake=_pool.check_step,
     )
     torch.library.register_autograd(
         "pvnet::" + _pool.name, _pool.backward, setup_context=_pool.setup_context

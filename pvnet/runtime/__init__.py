@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pvnet.runtime.compile import compile
+from pvnet.runtime.device_array import DeviceArray
 from pvnet.runtime.installation import info
 from pvnet.runtime.measure import measure_costs
 from pvnet.runtime.model import Model, load, save
@@ -10,4 +11,15 @@ from pvnet.runtime.plan import Plan
 from pvnet.runtime.stream import Stream
 from pvnet.runtime.tick import Tick
 
-__all__ = ["Model", "Plan", "Stream", "Tick", "compile", "info", "load", "measure_costs", "save"]
+__all__ = [
+    "DeviceArray",
+    "Model",
+    "Plan",
+    "Stream",
+    "Tick",
+    "compile",
+    "info",
+    "load",
+    "measure_costs",
+    "save",
+]

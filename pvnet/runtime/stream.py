@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from pvnet import _core
 from pvnet.errors import InvalidArgumentError
+from pvnet.runtime.cuda_stream import current_of, number_of
+from pvnet.runtime.device_array import DeviceArray
 from pvnet.runtime.tick import Tick
 
 if TYPE_CHECKING:
@@ -50,18 +53,31 @@ class Stream:
         self._core = _core.Stream(plan.core)
         self._inputs = list(plan.inputs)
         self._outputs = list(plan.outputs)
+        self._on_device = plan.core.backend == "cuda"
+        # Frames of the ticks that may still run: a tick begins when the fourth before it has ended.
+        self._held: deque[list[Any]] = deque(maxlen=4)
         self._age_tables: dict[int, list[list[int]]] = {}  # by output, of the plan: [tick][stage]
 
-    def tick(self, frame: Any, rows: Sequence[bool] | None = None) -> Tick:
+    def tick(
+        self, frame: Any, rows: Sequence[bool] | None = None, *, cuda_stream: Any = None
+    ) -> Tick:
         """One tick: takes the newest frame, lets every due stage run once.
+
+        With backend "cuda", frames may lie on the plan's device: torch, CuPy, or anything with
+        DLPack or `__cuda_array_interface__`. Nothing is copied and nobody waits. The tick runs in
+        the order of a cuda_stream, and its outputs are `DeviceArray`s (docs/cuda.md).
 
         Args:
             frame: uint8 [h, w, c] or [b, h, w, c], or float32 [c, h, w] or [b, c, h, w] (rank 3
                 when batch is 1); numpy, torch (CPU) or anything with DLPack, any strides. uint8 is
                 turned into (x / 255 - mean) / std of the input node, float32 is taken as it is.
-                A dict by input name when the graph has several inputs.
+                A dict by input name when the graph has several inputs. On a device the pixels of
+                uint8 are packed, and all frames lie there.
             rows: bool [b], which batch rows advance; the others are frozen. None = all. A mask, not
                 indices: numbers are refused.
+            cuda_stream: of frames on a device, behind what the tick comes, and in front of what:
+                an int, a torch.cuda.Stream or a cupy Stream. None: the current one of the frame's
+                library, or where that does not tell, one of the Stream's own.
 
         Returns:
             The outputs (held values included), tick indices, validity and ages.
@@ -72,10 +88,15 @@ class Stream:
             UnsupportedError: the system refuses the threads that a forked process needs.
 
         """
+        return self._make(frame, rows, cuda_stream, wait=True)
+
+    def _make(self, frame: Any, rows: Any, cuda_stream: Any, wait: bool) -> Tick:
         begin = time.perf_counter()
         before = self._core.ticks_sum
         try:
-            result = self._core.tick(self._frames(frame), rows)
+            frames = self._frames(frame)
+            number = self._stream_of(frames, cuda_stream)
+            result = self._core.tick(frames, rows, number, wait)
             return self._tick(result, (time.perf_counter() - begin) * 1e3)
         except BaseException as error:
             if self._core.ticks_sum != before:
@@ -92,14 +113,24 @@ class Stream:
             return [frame[name] for name in self._inputs]
         return [frame]
 
-    def _tick(self, result: tuple[list[Any], Any, Any], latency_ms: float) -> Tick:
-        outputs, tick, valid = result
+    def _stream_of(self, frames: list[Any], cuda_stream: Any) -> int | None:
+        if cuda_stream is not None:
+            return number_of(cuda_stream)
+        return current_of(frames[0]) if self._on_device and frames else None
+
+    def _tick(self, result: tuple[list[Any], Any, Any, Any], latency_ms: float) -> Tick:
+        outputs, tick, valid, device = result
+        if device is not None:
+            self._held.append(device.take_held())
+            outputs = [DeviceArray(output) for output in outputs]
         return Tick(
             outputs=dict(zip(self._outputs, outputs, strict=True)),
             tick=tick,
             valid=valid,
             latency_ms=latency_ms,
             _age=self._ages(tick),
+            _finite=None if device is None or device.of_host else device.finite,
+            _of_host=device is None or device.of_host,
         )
 
     def _ages(self, tick: NDArray[np.int64]) -> Any:
@@ -147,7 +178,8 @@ class Stream:
             One Tick per frame taken, with `.frame` set. A frame that has to wait is copied, unless
             its source never changes what it gave away (`pvnet.video` sources). With "block" and
             without realtime none waits: `.frame` is then the object that the source gave, and
-            changes with it.
+            changes with it. On a device the next frame is read and uploaded beside a tick then,
+            where the source never changes what it gave away: `ticks` is one ahead of the Tick.
 
         Raises:
             InvalidArgumentError: an unknown policy or on_gap, or a frame that cannot be copied.
@@ -155,6 +187,7 @@ class Stream:
 
         """
         from pvnet.video.feed import Feed, default_policy
+        from pvnet.video.owned import owns_frames
         from pvnet.video.source import Source
 
         if on_gap not in ("keep", "reset"):
@@ -164,6 +197,9 @@ class Stream:
             )
         policy = default_policy(source) if policy is None else policy
         if policy == "block" and not realtime:
+            if self._on_device and owns_frames(source):
+                yield from self._run_ahead(source, on_gap)
+                return
             for frame in source:
                 yield self._run_one(frame, on_gap)
             return
@@ -172,12 +208,30 @@ class Stream:
             for frame in feed:
                 yield self._run_one(frame, on_gap)
 
-    def _run_one(self, frame: Any, on_gap: OnGap) -> Tick:
+    def _run_one(self, frame: Any, on_gap: OnGap, *, wait: bool = True) -> Tick:
         if on_gap == "reset" and getattr(frame, "gap", None) is not None:
             self.reset()
-        out = self.tick(getattr(frame, "image", frame))
+        out = self._make(getattr(frame, "image", frame), None, None, wait)
         out.frame = frame
         return out
+
+    def _run_ahead(self, source: Iterable[Any], on_gap: OnGap) -> Iterator[Tick]:
+        """Two ticks under way: one begins before the results of the one before are awaited."""
+        last: Tick | None = None
+        try:
+            for frame in source:
+                if last is not None and getattr(frame, "gap", None) is not None:
+                    done, last = last, None
+                    yield _arrived(done)
+                before, last = last, self._run_one(frame, on_gap, wait=False)
+                if before is not None:
+                    yield _arrived(before)
+        except Exception:  # of the source, or of a frame: what was begun before comes first
+            if last is not None:
+                yield _arrived(last)
+            raise
+        if last is not None:
+            yield _arrived(last)
 
     def outputs(self) -> Tick:
         """The held outputs, without a tick; zeros before the first one."""
@@ -240,6 +294,15 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"Stream(ticks={self.ticks.tolist()}, of={self.plan!r})"
+
+
+def _arrived(tick: Tick) -> Tick:
+    """With the outputs of a host frame on the host, and the time until they came."""
+    begin = time.perf_counter()
+    if tick._of_host:
+        tick.outputs = {name: output.numpy() for name, output in tick.outputs.items()}
+        tick.latency_ms += (time.perf_counter() - begin) * 1e3
+    return tick
 
 
 class _Frames:

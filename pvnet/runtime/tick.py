@@ -24,25 +24,31 @@ class Tick:
 
     Attributes:
         outputs: float32 arrays [b, c, h, w], or [b, c] where h = w = 1, by name; own memory, never
-            written again.
+            written again. `DeviceArray`s of the same shapes where the frames lay on a device: they
+            are there until the second next tick.
         tick: int64 [b], index of the row's last tick; -1 before its first.
         valid: bool [b], whether the row's outputs depend on real frames along every path.
         latency_ms: computational latency of this tick: from handing the frame over to having the
-            outputs.
+            outputs; on a device, to having enqueued the tick.
         frame: the source's frame, when the tick came from `Stream.run`; a copy of it where it had
             to wait, else the very object that the source gave.
 
     """
 
-    outputs: dict[str, NDArray[np.float32]]
+    outputs: dict[str, Any]
     tick: NDArray[np.int64]
     valid: NDArray[np.bool_]
     latency_ms: float
     _age: Callable[[int], dict[int, NDArray[np.int64]]]
     frame: Any = None
+    _finite: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+    # Whether the frames lay on the host.
+    _of_host: bool = field(default=True, repr=False, compare=False)
     _ages: dict[int, dict[int, NDArray[np.int64]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    _finite_seen: bool = field(default=True, init=False, repr=False, compare=False)
 
     @property
     def gap(self) -> Gap | None:
@@ -52,6 +58,23 @@ class Tick:
         """
         gap: Gap | None = getattr(self.frame, "gap", None)
         return gap
+
+    @property
+    def finite(self) -> bool:
+        """Whether all float frames of this tick were finite.
+
+        Frames on the host that are not are refused, so it is True. Frames on a device are looked at
+        by the tick itself: this waits for it. Where it is False, NaN or infinity has entered the
+        state of a row: reset it.
+
+        Raises:
+            StateError: the second next tick has been made.
+
+        """
+        if callable(self._finite):
+            self._finite_seen = self._finite()
+            self._finite = None
+        return self._finite_seen
 
     @property
     def age(self) -> dict[int, NDArray[np.int64]]:
@@ -72,7 +95,7 @@ class Tick:
             self._ages[output] = self._age(output)
         return self._ages[output]
 
-    def __getitem__(self, name: str) -> NDArray[np.float32]:
+    def __getitem__(self, name: str) -> Any:
         """The output of that name.
 
         Raises:
@@ -103,10 +126,10 @@ class Tick:
         """The names of the outputs."""
         return self.outputs.keys()
 
-    def values(self) -> ValuesView[NDArray[np.float32]]:
+    def values(self) -> ValuesView[Any]:
         """The arrays of the outputs."""
         return self.outputs.values()
 
-    def items(self) -> ItemsView[str, NDArray[np.float32]]:
+    def items(self) -> ItemsView[str, Any]:
         """Name and array of every output."""
         return self.outputs.items()

@@ -15,7 +15,10 @@ constexpr int64_t kBlockNs = 20;
 }  // namespace
 
 FakeCuda::FakeCuda(Kernels& kernels)
-    : kernels_(kernels), pool_(kernels, [this](const std::string& what) { (void)refuse(what); }) {}
+    : kernels_(kernels), pool_(kernels, [this](const std::string& what) { (void)refuse(what); }) {
+  for (size_t i = 1; i <= kDefaultStreams; ++i) streams_[i] = {};
+  handles_ = kDefaultStreams;
+}
 
 FakeCuda::~FakeCuda() = default;
 
@@ -43,7 +46,9 @@ std::vector<std::string> FakeCuda::leaks() const {
   for (const auto& [at, m] : memory_) {
     all.push_back(std::to_string(m.size) + (m.pinned ? " bytes pinned" : " bytes of the device"));
   }
-  for (const auto& [n, s] : streams_) all.push_back("cuda_stream " + std::to_string(n));
+  for (const auto& [n, s] : streams_) {
+    if (n > kDefaultStreams) all.push_back("cuda_stream " + std::to_string(n));
+  }
   for (const auto& [n, e] : events_) all.push_back("event " + std::to_string(n));
   for (const auto& [n, g] : graphs_) all.push_back("graph " + std::to_string(n));
   for (const auto& [n, g] : execs_) all.push_back("graph exec " + std::to_string(n));
@@ -280,6 +285,9 @@ ErrorCode FakeCuda::check_program(const pv_program& p) {
 ErrorCode FakeCuda::launch(const KernelLaunch& launch, CudaStream stream) {
   FAKE_CALL(Rule::any, "launch");
   if (launch.blocks < 1) return kInvalidValue;
+  if (stream != nullptr && number_of(stream) <= kDefaultStreams) {
+    return refuse("a kernel in a default cuda_stream, of which a process has one");
+  }
   const ErrorCode code = check_program(launch.program);
   if (code != kSuccess) return code;
   return enqueue(stream, {.kind = Work::Kind::kernel, .launch = launch});

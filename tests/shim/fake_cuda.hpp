@@ -23,6 +23,9 @@ constexpr ErrorCode kCaptureUnsupported = 900;  // what a capture forbids
 constexpr ErrorCode kCaptureUnjoined = 904;
 constexpr ErrorCode kCaptureIsolation = 905;  // work in front of the capture
 
+// The default ones, legacy and of the thread: a caller may have them, a tick never.
+constexpr size_t kDefaultStreams = 2;
+
 template <class Handle>
 size_t number_of(Handle handle) {
   return reinterpret_cast<size_t>(handle);

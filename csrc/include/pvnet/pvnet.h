@@ -231,6 +231,24 @@ PVNET_API void pvnet_stream_destroy(pvnet_stream* stream);
 PVNET_API int pvnet_stream_tick(pvnet_stream* stream, const pvnet_frame* frames, size_t n_frames,
                                 const uint8_t* rows);
 
+/* As pvnet_stream_tick, for backend "cuda" with frames in the memory of the plan's device. It does
+ * not wait, and copies no frame. The tick comes behind what cuda_stream (a cudaStream_t; NULL: the
+ * legacy default one) has been given, and in front of what it is given next. The frames stay as
+ * they are until it has run. A cuda_stream that is being captured gets the tick into its graph:
+ * replays make ticks from then on, which pvnet_stream_ticks does not count, and other ticks are
+ * PVNET_STATE.
+ */
+PVNET_API int pvnet_stream_tick_device(pvnet_stream* stream, const pvnet_frame* frames,
+                                       size_t n_frames, const uint8_t* rows, void* cuda_stream);
+/* Where the last pvnet_stream_tick_device leaves an output: contiguous [channels][height][width] in
+ * the memory of the device, in the order of its cuda_stream. The second next tick writes over it.
+ */
+PVNET_API int pvnet_stream_device_output(const pvnet_stream* stream, int output, int row,
+                                         const float** data);
+/* 1 unless a float frame of that tick held a NaN or an infinity, which are in the state then: reset
+ * the row. Waits for the tick. */
+PVNET_API int pvnet_stream_device_finite(const pvnet_stream* stream, int* finite);
+
 /* The output as it stands: contiguous [channels][height][width], dst_floats of them exactly. */
 PVNET_API int pvnet_stream_read_output(const pvnet_stream* stream, int output, int row, float* dst,
                                        size_t dst_floats);

@@ -145,6 +145,21 @@ class Stream {
   void tick(std::initializer_list<pvnet_frame> frames, const uint8_t* rows = nullptr) {
     tick(frames.begin(), frames.size(), rows);
   }
+  // Frames and outputs in the memory of the plan's device; cuda_stream: a cudaStream_t.
+  void tick_device(const pvnet_frame* frames, size_t n_frames, void* cuda_stream,
+                   const uint8_t* rows = nullptr) {
+    check(pvnet_stream_tick_device(get(), frames, n_frames, rows, cuda_stream));
+  }
+  const float* device_output(int output, int row) const {
+    const float* data = nullptr;
+    check(pvnet_stream_device_output(get(), output, row, &data));
+    return data;
+  }
+  bool device_finite() const {
+    int finite = 0;
+    check(pvnet_stream_device_finite(get(), &finite));
+    return finite != 0;
+  }
   void read(int output, int row, float* dst, size_t dst_floats) const {
     check(pvnet_stream_read_output(get(), output, row, dst, dst_floats));
   }

@@ -62,7 +62,11 @@ Status CudaEngine::prepare() {
       *to = std::move(made).value();
     }
   }
-  last_ = compute_.get();
+  auto arrived = make_event(machine(), kWhere);
+  if (!arrived.ok()) return arrived.status();
+  arrived_ = std::move(arrived).value();
+  device_frames_.resize(plan_->input_values.size() * static_cast<size_t>(plan_->options.batch));
+  last_ = shown_ = compute_.get();
   PVNET_TRY(memory_.allocate(compute_.get()));
   PVNET_TRY(wait());  // uploads do not run behind what clears the memory
   PVNET_TRY(choose_executor());

@@ -114,41 +114,48 @@ Status CudaEngine::run_tick(CudaStream stream, const Rows& rows, bool downloads)
     failure_ = status;
     return status;
   }
-  last_ = stream;
+  last_ = shown_ = stream;
   result_ = number;
-  fetched_ = false;
+  fetched_[number] = false;
   ++turn_;
   if (trace_ != nullptr) trace_->note(rows, plan_->options.batch);
   // The tick is made, so that a download that fails is no failure of it: read() tries again.
-  if (downloads && !download().ok()) fetched_ = false;
+  if (downloads && !download(number).ok()) fetched_[number] = false;
   return {};
 }
 
-Status CudaEngine::download() const {
+Status CudaEngine::download(int number) const {
   const CudaStream down = down_.get();
-  const Turn& turn = turns_[result_];
+  const Turn& turn = turns_[number];
   PVNET_CUDA_TRY(machine(), wait(down, turn.done.get()), kRead, "the download of results");
   PVNET_CUDA_TRY(machine(),
-                 copy(memory_.pinned_result(result_), memory_.result(result_),
+                 copy(memory_.pinned_result(number), memory_.result(number),
                       static_cast<size_t>(memory_.program().result_bytes), down),
                  kRead, "the download of results");
   PVNET_CUDA_TRY(machine(), record(turn.downloaded.get(), down), kRead, "the download of results");
-  fetched_ = result_ != kCapturedRequest;  // of which replays make new ones
+  fetched_[number] = number != kCapturedRequest;  // of which replays make new ones
+  return {};
+}
+
+Status CudaEngine::fetch(int number) const {
+  if (!fetched_[number]) PVNET_TRY(download(number));
+  PVNET_CUDA_TRY(machine(), synchronise(turns_[number].downloaded.get()), kRead,
+                 "waiting for results");
+  return {};
+}
+
+Status CudaEngine::read_number(int number, int index, int row, float* dst) const {
+  PVNET_TRY(fetch(number));
+  const pv_output& output = resident_->host().outputs[static_cast<size_t>(index)];
+  const auto* results =
+      reinterpret_cast<const float*>(memory_.pinned_result(number) + sizeof(pv_result));
+  std::memcpy(dst, results + row * memory_.program().row_floats + output.offset,
+              static_cast<size_t>(int64_t{output.c} * output.h * output.w) * sizeof(float));
   return {};
 }
 
 Status CudaEngine::read(int index, int row, int64_t /*ticks*/, float* dst) const {
-  return guarded(kRead, [&]() -> Status {
-    if (!fetched_) PVNET_TRY(download());
-    PVNET_CUDA_TRY(machine(), synchronise(turns_[result_].downloaded.get()), kRead,
-                   "waiting for results");
-    const pv_output& output = resident_->host().outputs[static_cast<size_t>(index)];
-    const auto* results =
-        reinterpret_cast<const float*>(memory_.pinned_result(result_) + sizeof(pv_result));
-    std::memcpy(dst, results + row * memory_.program().row_floats + output.offset,
-                static_cast<size_t>(int64_t{output.c} * output.h * output.w) * sizeof(float));
-    return {};
-  });
+  return guarded(kRead, [&] { return read_number(result_, index, row, dst); });
 }
 
 Status CudaEngine::enqueue(CudaStream stream, const pv_frame* frames, const Rows& rows) {
@@ -178,6 +185,7 @@ Status CudaEngine::capture(CudaStream stream, const pv_frame* frames, const Rows
                  kTick, "the upload of frames");
   PVNET_TRY(executor_->run_captured(stream));
   result_ = kCapturedRequest;
+  fetched_[result_] = false;
   return {};
 }
 

@@ -9,11 +9,12 @@
 
 #include "runtime/cuda/executor.hpp"
 #include "runtime/cuda/stream_memory.hpp"
+#include "runtime/device_ticks.hpp"
 #include "runtime/engine.hpp"
 
 namespace pvnet::cuda {
 
-class CudaEngine final : public Engine {
+class CudaEngine final : public Engine, public DeviceTicks {
  public:
   static Result<std::unique_ptr<Engine>> create(std::shared_ptr<const Plan> plan);
   ~CudaEngine() override;
@@ -30,6 +31,18 @@ class CudaEngine final : public Engine {
   std::vector<TraceEvent> trace_stop() override;
   void trace_clear() override;
   void poison(int row, int64_t ticks) override;
+  DeviceTicks* device_ticks() override { return this; }
+
+  // device_ticks.cpp
+  int device() const override;
+  StreamNumber own_stream() const override;
+  Status enqueue(const TickOrder& order, const FrameView* frames, const Rows& rows) override;
+  DeviceResults last_results() const override;
+  Result<const float*> data(const DeviceResults& results, int index) const override;
+  int64_t row_floats() const override;
+  Status make_wait(StreamNumber stream, const DeviceResults& results) const override;
+  Status read(const DeviceResults& results, int index, int row, float* dst) const override;
+  Status not_finite(const DeviceResults& results, int* frame) const override;
 
   // A tick on the caller's cuda_stream, in its order and without waiting; frames [input][row] point
   // to memory of the device that stays as it is until the tick has run. Where the cuda_stream is
@@ -66,7 +79,10 @@ class CudaEngine final : public Engine {
   Status upload_in_tick(int number, int64_t bytes, CudaStream stream);
   Status run_tick(CudaStream stream, const Rows& rows, bool downloads);
   Status capture(CudaStream stream, const pv_frame* frames, const Rows& rows);
-  Status download() const;     // enqueues that of the last tick's results
+  Result<int> number_of_results(const DeviceResults& results) const;
+  Status download(int number) const;  // enqueues that of a result
+  Status fetch(int number) const;     // waits for it
+  Status read_number(int number, int index, int row, float* dst) const;
   Status show_again(int row);  // outputs of the row's last tick to the results
   Status wait() const;         // for all that was enqueued
   Status collect_trace();
@@ -78,10 +94,13 @@ class CudaEngine final : public Engine {
   OwnedStream compute_, up_, down_;
   Turn turns_[kRequests];
   std::unique_ptr<Executor> executor_;
-  int64_t turn_ = 0;             // ticks enqueued; that of the device once they have run
-  int result_ = 0;               // number of the last tick's
-  mutable bool fetched_ = true;  // its copy is under way, or there
-  CudaStream last_ = nullptr;    // where the last tick was enqueued
+  int64_t turn_ = 0;  // ticks enqueued; that of the device once they have run
+  int result_ = 0;    // number of the last tick's
+  mutable bool fetched_[kRequests] = {true, true, true};  // a result's copy is under way, or there
+  CudaStream last_ = nullptr;                             // where the last tick was enqueued
+  CudaStream shown_ = nullptr;                            // in whose order its results are
+  OwnedEvent arrived_;  // from a cuda_stream of the caller to one of ours, and back
+  std::vector<pv_frame> device_frames_;  // [input * batch]
   bool captured_ = false;
   mutable Status failure_;  // of the device, or of a tick that was half enqueued
 

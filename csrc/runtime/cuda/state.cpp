@@ -28,7 +28,7 @@ Status CudaEngine::show_again(int row) {
   const Launcher launcher(device_, resident_, memory_.program());
   PVNET_TRY(launcher.launch(launcher.begin_again(row), compute_.get()));
   PVNET_TRY(launcher.launch(launcher.end_again(row), compute_.get()));
-  fetched_ = false;
+  fetched_[result_] = false;
   return wait();
 }
 
@@ -47,6 +47,11 @@ Status CudaEngine::reset(int row) {
 
 Status CudaEngine::save(int row, int64_t ticks, void* dst) const {
   constexpr const char* kWhere = "Stream.snapshot";
+  if (captured_) {
+    return {Code::state,
+            "[Stream.snapshot] the ticks of this Stream belong to a captured graph: got replays "
+            "that nobody counts, expected ticks of its own. Take a snapshot before the capture."};
+  }
   return guarded(kWhere, [&]() -> Status {
     PVNET_TRY(wait());
     std::vector<char> state(static_cast<size_t>(plan_->state_bytes));
