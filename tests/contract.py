@@ -183,7 +183,7 @@ def check_state(plan: pvnet.Plan, clip, want) -> None:
     assert_same({n: np.stack([x[n] for x in outs]) for n in want}, want, "reset and garbage")
 
 
-def check_rows(net, k, backend, isa, o: Options, executor: str) -> None:
+def check_rows(net, k, backend, isa, o: Options, executor: str = "auto") -> None:
     """Several videos as rows = each alone; freezing or resetting one leaves the others alone."""
     batch = 3
     clip = random_clip(net.graph, batch, o.ticks, o.seed + 2)
