@@ -122,7 +122,7 @@ def test_ctypes_can_use_it(installed: Installed) -> None:
         "lib = ctypes.CDLL(sys.argv[1])\n"
         "lib.pvnet_last_error.restype = ctypes.c_char_p\n"
         "m = ctypes.c_void_p()\n"
-        "assert lib.pvnet_api_version() == 1\n"
+        "assert lib.pvnet_api_version() == 2\n"
         "assert lib.pvnet_model_load(b'/nowhere', ctypes.byref(m)) == 3\n"
         "assert lib.pvnet_last_error().startswith(b'[load_model]')\n"
         "assert lib.pvnet_model_load(sys.argv[2].encode(), ctypes.byref(m)) == 0\n"

@@ -61,7 +61,7 @@ extern "C" {
 #endif
 
 /* Grows when functions or trailing struct members are added; what is there stays as it is. */
-#define PVNET_API_VERSION 1
+#define PVNET_API_VERSION 2
 
 typedef enum pvnet_status {
   PVNET_OK = 0,
