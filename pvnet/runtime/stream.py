@@ -211,7 +211,8 @@ class Stream:
     def _run_one(self, frame: Any, on_gap: OnGap, *, wait: bool = True) -> Tick:
         if on_gap == "reset" and getattr(frame, "gap", None) is not None:
             self.reset()
-        out = self._make(getattr(frame, "image", frame), None, None, wait)
+        image = getattr(frame, "image", frame)
+        out = self.tick(image) if wait else self._make(image, None, None, wait)
         out.frame = frame
         return out
 
