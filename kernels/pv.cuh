@@ -91,7 +91,8 @@ PV_DEVICE void multiply_one(float (&d)[4], const uint32_t (&a)[4], const uint32_
 
 PV_DEVICE uint32_t round_tf32(uint32_t x) {
   uint32_t r;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(__uint_as_float(x)));
+  // Volatile, or the compiler makes all of them ahead and runs out of registers.
+  asm volatile("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(__uint_as_float(x)));
   return r;
 }
 PV_DEVICE bool is_huge(uint32_t x) { return (x & 0x7f800000u) == 0x7f800000u; }  // or NaN
@@ -111,38 +112,62 @@ PV_DEVICE void multiply_row(float (&d)[4][4], const uint32_t (&a)[4], const uint
   }
 }
 
-// 32 x 32 sums. PV_TF32: b is rounded already. PV_F32: three products, rest * whole, whole * rest,
-// whole * whole; the rest of an infinity is 0, and an infinity times the rest of something is
-// nothing.
-template <pv_dtype D>
-PV_DEVICE void multiply(float (&d)[2][4][4], const uint32_t (&a)[2][4], const uint32_t (&b)[2][4]) {
-  uint32_t whole_b[2][4], rest_b[2][4];
-  if constexpr (D == PV_F32) {
+// As multiply_one, of f32: three products, rest * whole, whole * rest, whole * whole, the small
+// ones first. They are added up by themselves and then to d, once and rounded: added one by one,
+// each would be rounded at the size of d, and tensor cores cut off where they add. The rest of an
+// infinity is 0, and an infinity times the rest of something is nothing.
+PV_DEVICE void multiply_f32(float (&d)[4], const uint32_t (&whole)[4], const uint32_t (&rest)[4],
+                            const uint32_t (&column)[2], const uint32_t (&column_rest)[2]) {
+  float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  multiply_one<PV_F32>(sum, rest, column);
+  uint32_t finite[4];
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      whole_b[i / 4][i % 4] = round_tf32(b[i / 4][i % 4]);
-      rest_b[i / 4][i % 4] = rest_tf32(b[i / 4][i % 4], whole_b[i / 4][i % 4]);
+  for (int r = 0; r < 4; ++r) finite[r] = is_huge(whole[r]) ? 0u : whole[r];
+  multiply_one<PV_F32>(sum, finite, column_rest);
+  multiply_one<PV_F32>(sum, whole, column);
+#pragma unroll
+  for (int e = 0; e < 4; ++e) d[e] += sum[e];
+}
+
+PV_DEVICE void multiply_all_f32(float (&d)[2][4][4], const uint32_t (&a)[2][4],
+                                const uint32_t (&b)[2][4]) {
+#pragma unroll
+  for (int k = 0; k < 2; ++k) {
+    uint32_t column[2][2], column_rest[2][2];
+#pragma unroll
+    for (int r = 0; r < 4; ++r) {
+      column[r / 2][r % 2] = round_tf32(b[k][r]);
+      column_rest[r / 2][r % 2] = rest_tf32(b[k][r], column[r / 2][r % 2]);
+    }
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      uint32_t whole[4], rest[4];
+#pragma unroll
+      for (int r = 0; r < 4; ++r) {
+        whole[r] = round_tf32(a[i][r]);
+        rest[r] = rest_tf32(a[i][r], whole[r]);
+      }
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        multiply_f32(d[i][k * 2 + j], whole, rest, column[j], column_rest[j]);
+      }
     }
   }
+}
+
+// 32 x 32 sums. PV_TF32: b is rounded already.
+template <pv_dtype D>
+PV_DEVICE void multiply(float (&d)[2][4][4], const uint32_t (&a)[2][4], const uint32_t (&b)[2][4]) {
+  if constexpr (D == PV_F32) return multiply_all_f32(d, a, b);
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    uint32_t whole[4], other[4];
-    if constexpr (D == PV_F16 || D == PV_BF16) {
-      multiply_row<D>(d[i], a[i], b);
+    if constexpr (D == PV_TF32) {
+      uint32_t rounded[4];
+#pragma unroll
+      for (int r = 0; r < 4; ++r) rounded[r] = round_tf32(a[i][r]);
+      multiply_row<D>(d[i], rounded, b);
     } else {
-#pragma unroll
-      for (int r = 0; r < 4; ++r) whole[r] = round_tf32(a[i][r]);
-      if constexpr (D == PV_F32) {
-#pragma unroll
-        for (int r = 0; r < 4; ++r) other[r] = rest_tf32(a[i][r], whole[r]);
-        multiply_row<D>(d[i], other, whole_b);
-#pragma unroll
-        for (int r = 0; r < 4; ++r) other[r] = is_huge(whole[r]) ? 0u : whole[r];
-        multiply_row<D>(d[i], other, rest_b);
-        multiply_row<D>(d[i], whole, whole_b);
-      } else {
-        multiply_row<D>(d[i], whole, b);
-      }
+      multiply_row<D>(d[i], a[i], b);
     }
   }
 }

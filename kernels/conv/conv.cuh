@@ -200,7 +200,9 @@ class Conv {
       const char* const a = patches + patch % buffers * patch_bytes;
       const char* const b = weights + step % PV_WEIGHT_STAGES * kStepBytes;
       const int shift = ky * down + (folded ? 0 : kx * across);
-#pragma unroll
+// Products of f32 are three times as many: unrolled, they need more registers and code than there
+// is.
+#pragma unroll(D == PV_F32 ? 1 : 2)
       for (int half = 0; half < 2; ++half) {
         uint32_t fa[2][4], fb[2][4];
 #pragma unroll

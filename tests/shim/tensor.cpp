@@ -134,11 +134,14 @@ void multiply(pv_dtype dtype, Multiply** lanes) {
     case PV_TF32:
       convert<whole, same>(words, f), add_products<8>(f, d);  // weights are packed rounded
       break;
-    case PV_F32:
-      convert<rest, whole>(words, f), add_products<8>(f, d);
-      convert<finite, rest>(words, f), add_products<8>(f, d);
-      convert<whole, whole>(words, f), add_products<8>(f, d);
+    case PV_F32: {
+      Sums sum = {};  // of this call, added up by itself (kernels/pv.cuh)
+      convert<rest, whole>(words, f), add_products<8>(f, sum);
+      convert<finite, rest>(words, f), add_products<8>(f, sum);
+      convert<whole, whole>(words, f), add_products<8>(f, sum);
+      for (int i = 0; i < kSide * kSide; ++i) d[i / kSide][i % kSide] += sum[i / kSide][i % kSide];
       break;
+    }
   }
   for_pairs(lanes, d, [](float* mine, float* all) { std::memcpy(mine, all, 8); });
 }
