@@ -86,7 +86,6 @@ class FakeCuda final : public Machine {
   ErrorCode instantiate(Graph graph, GraphExec* exec) override;
   ErrorCode destroy_exec(GraphExec exec) override;
   ErrorCode launch(GraphExec exec, CudaStream stream) override;
-  ErrorCode last_error() override { return kSuccess; }
   const char* text(ErrorCode code) override;
   void enter_tick(CudaStream main) override;
   void leave_tick() override;

@@ -103,7 +103,6 @@ class Cudart final : public Machine {
     return cudaGraphLaunch(raw(exec), raw(stream));
   }
 
-  ErrorCode last_error() override { return cudaGetLastError(); }
   const char* text(ErrorCode code) override {
     return cudaGetErrorString(static_cast<cudaError_t>(code));
   }

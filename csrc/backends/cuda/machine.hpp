@@ -96,8 +96,6 @@ class Machine {
   virtual ErrorCode destroy_exec(GraphExec exec) = 0;
   virtual ErrorCode launch(GraphExec exec, CudaStream stream) = 0;
 
-  // What launches that have ended left behind; forgets it.
-  virtual ErrorCode last_error() = 0;
   virtual const char* text(ErrorCode code) = 0;
 
   // Between these marks a tick is enqueued. Of use to tests only.
