@@ -158,16 +158,15 @@ PV_DEVICE void multiply_all_f32(float (&d)[2][4][4], const uint32_t (&a)[2][4],
 // 32 x 32 sums. PV_TF32: b is rounded already.
 template <pv_dtype D>
 PV_DEVICE void multiply(float (&d)[2][4][4], const uint32_t (&a)[2][4], const uint32_t (&b)[2][4]) {
-  if constexpr (D == PV_F32) return multiply_all_f32(d, a, b);
+  if constexpr (D == PV_F32) {
+    multiply_all_f32(d, a, b);
+  } else {
 #pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    if constexpr (D == PV_TF32) {
-      uint32_t rounded[4];
+    for (int i = 0; i < 2; ++i) {
+      uint32_t factors[4];
 #pragma unroll
-      for (int r = 0; r < 4; ++r) rounded[r] = round_tf32(a[i][r]);
-      multiply_row<D>(d[i], rounded, b);
-    } else {
-      multiply_row<D>(d[i], a[i], b);
+      for (int r = 0; r < 4; ++r) factors[r] = D == PV_TF32 ? round_tf32(a[i][r]) : a[i][r];
+      multiply_row<D>(d[i], factors, b);
     }
   }
 }
