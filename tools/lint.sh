@@ -7,7 +7,7 @@ venv="${VENV:-.venv}"
 "$venv/bin/python" -m pip --disable-pip-version-check --quiet install \
   "ruff==0.17.6" "mypy==2.4.1" "clang-format==19.1.7" "numpy>=1.26"
 
-mapfile -t cpp < <(git ls-files '*.cpp' '*.hpp' '*.h' '*.inl' '*.c')
+mapfile -t cpp < <(git ls-files '*.cpp' '*.hpp' '*.h' '*.cuh' '*.cu' '*.inl' '*.c')
 if [ "${1:-}" = --fix ]; then
   "$venv/bin/clang-format" -i "${cpp[@]}"
   "$venv/bin/ruff" check --fix .

@@ -47,7 +47,8 @@ cudaGraphNode_t add(cudaGraph_t graph, int blocks, const Nodes& after, bool prog
 #if CUDART_VERSION >= 13000
   check(cudaGraphAddNode(&node, graph, after.data(), edges.data(), after.size(), &params), "node");
 #else
-  check(cudaGraphAddNode_v2(&node, graph, after.data(), edges.data(), after.size(), &params), "node");
+  check(cudaGraphAddNode_v2(&node, graph, after.data(), edges.data(), after.size(), &params),
+        "node");
 #endif
   return node;
 }

@@ -33,8 +33,8 @@ extern "C" __global__ void max_pool(const float* ring, int height, int width, in
     for (int dy = -1; dy <= 1; ++dy) {
       for (int dx = -1; dx <= 1; ++dx) {
         if (y + dy < 0 || y + dy >= height || x + dx < 0 || x + dx >= width) continue;
-        const float v = slot == nullptr ? 0.0f
-                                        : slot[here + dy * value.row_stride + dx * value.pixel_stride];
+        const float v =
+            slot == nullptr ? 0.0f : slot[here + dy * value.row_stride + dx * value.pixel_stride];
         if (v > best || v != v) best = v;
       }
     }
