@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
+EXECUTORS: tuple[str, ...]  # of backend "cuda", the one that chooses first
 
 # Graphs and model files (register_graph.cpp)
 

@@ -13,7 +13,10 @@ import numpy as np
 import torch
 
 import pvnet
-from pvnet.errors import GraphError
+from pvnet.errors import GraphError, PvnetError
+
+# Of backend "cuda", without the one that chooses among them.
+EXECUTORS = pvnet.runtime.EXECUTORS[1:]
 
 
 @dataclass
@@ -87,6 +90,18 @@ def assert_close(got: dict, want: dict, rtol: float, what: str) -> None:
 
 def has_feedback(graph: pvnet.Graph) -> bool:
     return any(n.op == "feedback" for n in graph.nodes)
+
+
+def cuts_of(graph: pvnet.Graph, wanted: list[int]) -> list[int]:
+    """Those of the wanted numbers of stages that the graph has nodes for."""
+    out = []
+    for k in wanted:
+        try:
+            graph.wire("predictive", stages=k)
+        except PvnetError:
+            continue
+        out.append(k)
+    return out
 
 
 def verify_stream_contract(

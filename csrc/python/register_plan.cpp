@@ -13,6 +13,7 @@
 #include "backends/registry.hpp"
 #include "host/cpu_quota.hpp"
 #include "host/cpus.hpp"
+#include "plan/executor.hpp"
 #include "plan/op_params.hpp"
 #include "python/gil.hpp"
 #include "python/register.hpp"
@@ -110,6 +111,7 @@ double fma_peak_gflops(const std::string& isa) {
 }  // namespace
 
 void register_plan(py::module_& m) {
+  m.attr("EXECUTORS") = py::tuple(py::cast(kExecutorNames));
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
       .def_static(
           "compile",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pvnet._core import EXECUTORS
 from pvnet.runtime.compile import compile
 from pvnet.runtime.device_array import DeviceArray
 from pvnet.runtime.installation import info
@@ -12,6 +13,7 @@ from pvnet.runtime.stream import Stream
 from pvnet.runtime.tick import Tick
 
 __all__ = [
+    "EXECUTORS",
     "DeviceArray",
     "Model",
     "Plan",

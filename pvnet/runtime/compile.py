@@ -45,8 +45,8 @@ def compile(
         costs: measured microseconds per firing by node (see `measure_costs`), used to level the
             lanes; None = the cost model.
         executor: backend "cuda" only, how the launches of a tick reach the device: "serial",
-            "streams", "graph", "group", "wave" or "packed" (docs/cuda.md); "auto" measures them
-            where the first Stream is made. The result does not depend on it, bit for bit.
+            "streams", "graph", "group", "wave" or "packed" (`EXECUTORS`, docs/cuda.md); "auto"
+            measures them where the first Stream is made. The bits of results do not depend on it.
 
     Raises:
         GraphError: the graph cannot run. InvalidArgumentError: weights or options do not fit.

@@ -5,37 +5,21 @@ from __future__ import annotations
 import contract
 import numpy as np
 import pytest
-from contract import Options, verify_stream_contract
-from devices import EXECUTORS, has_shim, real, shim
+from contract import EXECUTORS, Options, cuts_of, verify_stream_contract
+from devices import real, shim
 from random_graphs import random_graph
 
 import pvnet
-from pvnet.errors import PvnetError
 
 SEEDS = range(4)
 on_shim = pytest.param(
     "shim",
-    marks=[
-        pytest.mark.slow,
-        pytest.mark.skipif(not has_shim(), reason="no stand-in in this build"),
-    ],
+    marks=[pytest.mark.slow, *shim.marks],
 )
 
 
-def cuts_of(graph: pvnet.Graph, wanted: list[int]) -> list[int]:
-    """Those of the wanted numbers of stages that the graph has nodes for."""
-    out = []
-    for k in wanted:
-        try:
-            graph.wire("predictive", stages=k)
-        except PvnetError:
-            continue
-        out.append(k)
-    return out
-
-
 @pytest.mark.parametrize("isa", [pytest.param("sm80", marks=pytest.mark.gpu), on_shim])
-@pytest.mark.parametrize("executor", [*EXECUTORS, "auto"])
+@pytest.mark.parametrize("executor", ["auto", *EXECUTORS])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_graphs_keep_the_contract(isa: str, executor: str, seed: int) -> None:
     graph = random_graph(seed)

@@ -6,7 +6,8 @@ import exact_nets
 import numpy as np
 import pytest
 import record_shim
-from devices import EXECUTORS, real, shim
+from contract import EXECUTORS
+from devices import real, shim
 
 # In units of the finest bit: float32 holds all sums, in any order.
 LARGEST = 2**22

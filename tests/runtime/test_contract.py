@@ -7,6 +7,7 @@ import pytest
 from contract import (
     Options,
     compile_wired,
+    cuts_of,
     random_clip,
     random_network,
     run,
@@ -17,19 +18,6 @@ from hypothesis import strategies as st
 from random_graphs import random_graph
 
 import pvnet
-from pvnet.errors import PvnetError
-
-
-def cuts_of(graph: pvnet.Graph, wanted: list[int]) -> list[int]:
-    """Those of the wanted numbers of stages that the graph has nodes for."""
-    out = []
-    for k in wanted:
-        try:
-            graph.wire("predictive", stages=k)
-        except PvnetError:
-            continue
-        out.append(k)
-    return out
 
 
 @pytest.mark.parametrize("seed", range(12))

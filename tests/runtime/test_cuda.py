@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from contract import Options, random_clip, random_network, run, verify_stream_contract
+from contract import EXECUTORS, Options, random_clip, random_network, run, verify_stream_contract
 from random_graphs import random_graph, random_stages
 
 import pvnet
 from pvnet import _core
-
-EXECUTORS = ("serial", "streams", "graph", "group", "wave", "packed")
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

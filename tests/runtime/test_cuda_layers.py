@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from contract import Options, verify_stream_contract
+from contract import EXECUTORS, Options, verify_stream_contract
 from layer_graphs import LAYERS, feedback_graph, layer_graph
 
 from pvnet import _core
-
-EXECUTORS = ("serial", "streams", "graph", "group", "wave", "packed")
 
 
 def options(seed: int) -> Options:

@@ -89,7 +89,7 @@ Status Graphs::prepare() {
 }
 
 Status Graphs::run(CudaStream stream, int phase) {
-  const size_t number = phase < launcher_.resident().phases() ? static_cast<size_t>(phase + 1) : 0;
+  const size_t number = launcher_.resident().number_of(phase);
   PVNET_CUDA_TRY(machine(), launch(execs_[number].get(), stream), "Stream.tick",
                  "the launch of a graph");
   return {};

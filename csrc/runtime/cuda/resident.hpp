@@ -38,6 +38,8 @@ class Resident {
   const ResidentList& list(device::Gather how, int phase) const;
   // Ticks of the hyper-period that have lists of their own: all of them or none.
   int phases() const { return phases_; }
+  // Of the lists of a gather, that of `phase`: the first one is -1.
+  size_t number_of(int phase) const { return phase < phases_ ? static_cast<size_t>(phase + 1) : 0; }
 
   // The quickest executor, once a Stream has measured them all.
   ExecutorKind best() const { return best_; }

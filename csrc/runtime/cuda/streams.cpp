@@ -105,8 +105,7 @@ Status Streams::run_launch(const Plan& plan, size_t i, CudaStream callers) {
 }
 
 Status Streams::run(CudaStream stream, int phase, int request) {
-  const size_t number = phase < launcher_.resident().phases() ? static_cast<size_t>(phase + 1) : 0;
-  const Plan& plan = plans_[number];
+  const Plan& plan = plans_[launcher_.resident().number_of(phase)];
   PVNET_TRY(launcher_.launch(launcher_.begin(request), stream));
   PVNET_TRY(fork(stream, plan.assignment));
   for (size_t i = 0; i < plan.list->list.launches.size(); ++i) {
