@@ -13,21 +13,22 @@ threaded_tests='^(cpp_stream|cpp_capi|make_test_model|embed_c|embed_cpp)$'
 build() { # name, sanitizers, targets
   local build="build/sanitize_$1" sanitizers="$2"
   shift 2
+  # A build folder keeps its generator.
+  local generator=()
+  if [ ! -f "$build/CMakeCache.txt" ] && command -v ninja >/dev/null; then generator=(-G Ninja); fi
   # -O1: half the time of compiling, and the kernels are not what is looked for.
-  cmake -S . -B "$build" -DPVNET_TESTS=ON -DPVNET_PYTHON=OFF -DPVNET_SHARED=ON -DPVNET_CUDA=OFF -DPVNET_SHIM=OFF \
+  cmake -S . -B "$build" "${generator[@]}" -DPVNET_TESTS=ON -DPVNET_PYTHON=OFF -DPVNET_SHARED=ON \
+    -DPVNET_CUDA=OFF \
     -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" \
     -DPVNET_SANITIZE="$sanitizers" >/dev/null
   cmake --build "$build" -j "${JOBS:-$(nproc)}" ${1:+--target "$@"}
 }
 build_address() { build address address,undefined; }
 build_thread() { build thread thread "${threaded[@]}"; }
-# Programs whose threads have stacks of their own, which the sanitizers take for faults; NVTX's test
-# loads a library of its own.
-left_out='^cpp_(device_|nvtx)'
 run() { # name, ctest arguments
   local build="build/sanitize_$1"
   shift
-  ctest --test-dir "$build" --output-on-failure -E "$left_out" "$@"
+  ctest --test-dir "$build" --output-on-failure -j "${JOBS:-$(nproc)}" "$@"
 }
 
 export ASAN_OPTIONS="detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
