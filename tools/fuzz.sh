@@ -20,7 +20,7 @@ fi
 
 # -O1: the kernels are not what is searched, and they take most of the time to compile.
 cmake -S . -B build/fuzz -G Ninja -DPVNET_CUDA=OFF -DPVNET_FUZZ=ON -DPVNET_TESTS=OFF -DPVNET_PYTHON=OFF -DPVNET_SHARED=OFF \
-  -DCMAKE_CXX_COMPILER="$clang" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g" \
+  -DCMAKE_CXX_COMPILER="$clang" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1" \
   -DPVNET_SANITIZE=address,undefined >/dev/null
 cmake --build build/fuzz
 export ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"

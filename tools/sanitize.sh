@@ -19,7 +19,7 @@ build() { # name, sanitizers, targets
   # -O1: half the time of compiling, and the kernels are not what is looked for.
   cmake -S . -B "$build" "${generator[@]}" -DPVNET_TESTS=ON -DPVNET_PYTHON=OFF -DPVNET_SHARED=ON \
     -DPVNET_CUDA=OFF \
-    -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" \
+    -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1" \
     -DPVNET_SANITIZE="$sanitizers" >/dev/null
   cmake --build "$build" -j "${JOBS:-$(nproc)}" ${1:+--target "$@"}
 }
