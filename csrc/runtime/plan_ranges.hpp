@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a profiler sees of a plan's work: a range for a stage, and inside it one for every operation
-// that is due, on the thread of the lane that runs them. The payload is the tick.
+// that is due. The thread is that of the lane that runs them, or that hands them to a device. The
+// payload is the tick.
 #pragma once
 
 #include <string>
@@ -45,7 +46,11 @@ class PlanRanges {
     if (!nvtx::attached()) return {};
     const PlanOp& op = plan_.ops[static_cast<size_t>(index)];
     if (!is_due(op.clock, tick_)) return {};
-    enter(op.stage);
+    return launched(index);
+  }
+  // The same of an op that is handed over, due or not. A profiler is attached.
+  [[nodiscard]] nvtx::Range launched(int index) {
+    enter(plan_.ops[static_cast<size_t>(index)].stage);
     return {nvtx::Category::stage, names_.op(index), tick_};
   }
 

@@ -25,8 +25,10 @@ Result<std::unique_ptr<StreamCore>> StreamCore::create(std::shared_ptr<const Pla
   }
   nvtx::attach();
   try {
-    PVNET_TRY(need_memory("Stream.create", "the state does not fit into memory",
-                          plan->stream_bytes(), "Use a smaller batch, size or delay."));
+    if (plan->device == nullptr) {  // the engine of a device asks for the memory there
+      PVNET_TRY(need_memory("Stream.create", "the state does not fit into memory",
+                            plan->stream_bytes(), "Use a smaller batch, size or delay."));
+    }
     auto engine = make_engine(plan);
     if (!engine.ok()) return engine.status();
     return std::unique_ptr<StreamCore>(new StreamCore(std::move(plan), std::move(engine).value()));

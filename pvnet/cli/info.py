@@ -27,7 +27,14 @@ def run(args: argparse.Namespace) -> Report:
 
     document = machine_record() | {"trained": {o.name: _weights(o) for o in models.shipped()}}
     text = "\n".join(_lines(document, indent=0))
-    return Report(document, text + "\nbackends in brackets are not available here; --json says why")
+    text += "\nbackends in brackets are not available here; --json says why"
+    return Report(document, "\n".join([text, *_without_cuda(document["backends"])]))
+
+
+def _without_cuda(backends: list[dict[str, Any]]) -> list[str]:
+    """Why there is no device: of all backends the one that a user can do something about."""
+    missing = [b["why"] for b in backends if b["name"] == "cuda" and not b["available"]]
+    return [f"no cuda: {why}" for why in missing]
 
 
 def _weights(one: Pretrained) -> str:

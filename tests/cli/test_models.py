@@ -77,6 +77,20 @@ def test_info_lists_version_backends_and_trained_models(pvnet_cli):
     assert "cpu" in text
 
 
+def test_info_says_why_there_is_no_device(pvnet_cli):
+    """The words that compile(backend="cuda") has, in both forms."""
+    [cuda] = [b for b in pvnet_cli("info", "--json").document["backends"] if b["name"] == "cuda"]
+    text = pvnet_cli("info").out
+    if cuda["available"]:
+        assert "no cuda" not in text
+        return
+    assert f"no cuda: {cuda['why']}" in text.splitlines()
+    graph = models.build("par_densenet", width=0.125, size=32)
+    with pytest.raises(pvnet.errors.UnsupportedError) as caught:
+        pvnet.compile((graph, random_weights(graph, seed=1)), backend="cuda")
+    assert cuda["why"] in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["par_densenet", "par_inception"])
 def test_random_weights_fit_and_repeat(name):
     graph = models.build(name, width=0.125, size=32)

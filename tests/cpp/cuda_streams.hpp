@@ -120,6 +120,14 @@ inline std::vector<std::vector<float>> run(const std::shared_ptr<const Plan>& pl
   return all;
 }
 
+using Results = std::vector<std::vector<float>>;
+
+inline bool same_results(const Results& a, const Results& b) {
+  bool equal = a.size() == b.size();
+  for (size_t i = 0; equal && i < a.size(); ++i) equal = same(a[i], b[i]);
+  return equal;
+}
+
 inline bool nothing_refused() {
   const std::vector<std::string> refused = machine().refused();
   if (!refused.empty()) std::fprintf(stderr, "refused: %s\n", refused[0].c_str());

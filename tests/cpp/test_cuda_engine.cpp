@@ -19,55 +19,6 @@ using namespace pvnet::test;
 namespace {
 
 constexpr int kSeeds = 50;
-using Results = std::vector<std::vector<float>>;
-
-bool same_results(const Results& a, const Results& b) {
-  bool equal = a.size() == b.size();
-  for (size_t i = 0; equal && i < a.size(); ++i) equal = same(a[i], b[i]);
-  return equal;
-}
-
-template <class F>
-class Finally {
- public:
-  explicit Finally(F f) : f_(std::move(f)) {}
-  ~Finally() { f_(); }
-
- private:
-  F f_;
-};
-
-// Whether a Stream that meets a failure says so, and whether what it then still does is right.
-bool fails_well(const std::shared_ptr<const Plan>& plan, const Results& want, bool for_ever) {
-  auto made = StreamCore::create(plan);
-  if (!made.ok()) return !made.status().message().empty();
-  const std::unique_ptr<StreamCore> owner = std::move(made).value();
-  // A device that works lets go of the Stream; one that does not is asked in vain.
-  const Finally end([&] {
-    if (!for_ever) machine().fail_never();
-  });
-  StreamCore& stream = *owner;
-  Video video(*plan);
-  std::vector<float> got(want[0].size());
-  for (int64_t t = 0; t < 4; ++t) {
-    const auto frames = video.frames(t);
-    Status status;
-    for (int attempt = 0; attempt < 2; ++attempt) {
-      status = stream.tick(frames.data(), mask_of(t).data());
-      if (status.ok()) break;
-    }
-    if (!status.ok()) return !stream.tick(frames.data(), mask_of(t).data()).ok();
-    const size_t size = got.size() / kBatch;
-    for (int r = 0; r < kBatch; ++r) {
-      float* const to = got.data() + static_cast<size_t>(r) * size;
-      status = stream.read_output(0, r, to);
-      if (!status.ok() && !for_ever) status = stream.read_output(0, r, to);
-      if (!status.ok()) return for_ever;
-    }
-    if (!same(got, want[static_cast<size_t>(t)])) return false;
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -112,40 +63,6 @@ TEST(a_missing_event_is_found_within_50_seeds) {
       }
     }
     machine().leave_out(-1, -1);
-  }
-}
-
-// Where a call fails, the tick or the whole Stream says so; what goes on has the bits of `ref`.
-TEST(a_failure_at_each_call_leaks_nothing) {
-  const Results want = run(ref_plan(kSequential), 1);
-  for (const char* executor : {"streams", "graph"}) {
-    const auto plan = device_plan(executor, kSequential);
-    machine().fail_never();
-    CHECK(same_results(run(plan, 1), want));
-    const int64_t calls = machine().calls();
-    CHECK(calls > 100);
-    for (const bool from_then_on : {false, true}) {
-      for (int64_t call = 0; call < calls; ++call) {
-        machine().fail(call, from_then_on ? 719 : cuda::kOutOfMemory, from_then_on);
-        CHECK(fails_well(plan, want, from_then_on));
-        CHECK(machine().leaks().empty());
-        machine().fail_never();
-        CHECK(nothing_refused());
-      }
-    }
-  }
-}
-
-TEST(a_failed_device_is_named_and_ends_the_stream) {
-  auto stream = nets::must(StreamCore::create(device_plan("graph", kPredictive)));
-  Video video(stream->plan());
-  must(stream->tick(video.frames(0).data()));
-  machine().fail(0, 719, true);
-  for (int i = 0; i < 2; ++i) {
-    const Status status = stream->tick(video.frames(1).data());
-    CHECK(status.message().find("the device failed") != std::string::npos);
-    CHECK(status.message().find("Make a new Stream in a new process.") != std::string::npos);
-    machine().fail_never();
   }
 }
 
@@ -292,6 +209,17 @@ TEST(ticks_run_on_the_cuda_stream_of_the_caller) {
   CHECK(nothing_refused());
 }
 
+namespace {
+
+device::Gather gather_of(const std::string& executor) {
+  using device::Gather;
+  if (executor == "group") return Gather::group;
+  if (executor == "wave") return Gather::wave;
+  return executor == "packed" ? Gather::packed : Gather::op;
+}
+
+}  // namespace
+
 TEST(a_captured_tick_is_replayed_with_the_frame_of_the_moment) {
   const Results want = run(ref_plan(kSlow, 1), 1);
   for (const char* executor : kExecutors) {
@@ -303,7 +231,13 @@ TEST(a_captured_tick_is_replayed_with_the_frame_of_the_moment) {
     cuda::Graph graph = nullptr;
     cuda::GraphExec exec = nullptr;
     CHECK_EQ(machine().begin_capture(video.stream), cuda::kSuccess);
+    size_t kernels = 0;
+    machine().on_launch = [&](const cuda::KernelLaunch&, cuda::CudaStream) { ++kernels; };
     must(engine.enqueue(video.stream, &video.frame, {&none, nullptr}));
+    machine().on_launch = nullptr;
+    // Launches as the executor gathers them, between begin and end.
+    const auto list = device::gather(*plan, *plan->device, gather_of(executor), -1);
+    CHECK_EQ(kernels, list.launches.size() + 2);
     CHECK_EQ(machine().end_capture(video.stream, &graph), cuda::kSuccess);
     CHECK_EQ(machine().instantiate(graph, &exec), cuda::kSuccess);
     for (int64_t t = 0; t < kTicks; ++t) {

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
-from toolkit import KERNELS
+from toolkit import KERNELS, in_wheels, nvrtc_ptx
 
 SOURCE = b"""#include "tick.cuh"
 template __global__ void pv::begin<float>(pv_program, pv_call);
@@ -18,13 +15,6 @@ template __global__ void pv::tiles<PV_BF16>(pv_program, pv_call);
 template __global__ void pv::plain_tiles<float>(pv_program, pv_call);
 template __global__ void pv::end<float>(pv_program, pv_call);
 """
-
-
-def in_wheels(pattern: str) -> list[Path]:
-    """Files of NVIDIA's pip wheels."""
-    spec = importlib.util.find_spec("nvidia")
-    roots = (spec.submodule_search_locations or []) if spec else []
-    return [p for root in roots for p in sorted(Path(root).glob(pattern))]
 
 
 def test_tables_need_no_header_of_the_host() -> None:
@@ -43,14 +33,4 @@ def test_nvrtc_compiles_every_kernel() -> None:
     libraries, headers = in_wheels("*/lib/libnvrtc.so*"), in_wheels("*/include/cuda_bf16.h")
     if not libraries or not headers:
         pytest.skip("no NVRTC with headers among the pip wheels nvidia-cuda-nvrtc, -runtime")
-    nvrtc = ctypes.CDLL(str(libraries[0]))
-    program = ctypes.c_void_p()
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), SOURCE, b"t.cu", 0, None, None) == 0
-    options = [f"-I{KERNELS}", f"-I{headers[0].parent}", "-arch=sm_90a", "-std=c++17"]
-    given = (ctypes.c_char_p * len(options))(*[o.encode() for o in options])
-    failed = nvrtc.nvrtcCompileProgram(program, len(options), given)
-    size = ctypes.c_size_t()
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, log)
-    assert failed == 0, log.value.decode()
+    assert ".entry" in nvrtc_ptx(libraries[0], headers[0].parent, SOURCE, "sm_90a")

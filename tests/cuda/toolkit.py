@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import re
@@ -30,6 +31,33 @@ def find(program: str) -> str | None:
     for root in (spec.submodule_search_locations or []) if spec else []:
         folders += [str(p) for p in sorted(Path(root).glob("*/bin"))]
     return shutil.which(program, path=os.pathsep.join(folders))
+
+
+def in_wheels(pattern: str) -> list[Path]:
+    """Files of NVIDIA's pip wheels."""
+    spec = importlib.util.find_spec("nvidia")
+    roots = (spec.submodule_search_locations or []) if spec else []
+    return [p for root in roots for p in sorted(Path(root).glob(pattern))]
+
+
+def nvrtc_ptx(library: Path, headers: Path, source: bytes, architecture: str) -> str:
+    """PTX that NVRTC makes of a source, as CuPy compiles at run time."""
+    nvrtc = ctypes.CDLL(str(library))
+    program, size = ctypes.c_void_p(), ctypes.c_size_t()
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"t.cu", 0, None, None) == 0
+    options = [f"-I{KERNELS}", f"-I{headers}", f"-arch={architecture}", "-std=c++17"]
+    given = (ctypes.c_char_p * len(options))(*[o.encode() for o in options])
+    failed = nvrtc.nvrtcCompileProgram(program, len(options), given)
+    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    assert failed == 0, log.value.decode()
+    # Real architectures give a cubin too; the PTX is there for each.
+    nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size))
+    text = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetPTX(program, text)
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+    return text.value.decode()
 
 
 @dataclass

@@ -81,8 +81,14 @@ ErrorCode FakeCuda::enter(Rule rule, const char* what) {
   return fails ? fail_code_ : kSuccess;
 }
 
+ErrorCode FakeCuda::driver_version(int* version) {
+  FAKE_CALL(Rule::any, "driver_version");
+  *version = driver;
+  return kSuccess;
+}
 ErrorCode FakeCuda::device_count(int* count) {
   FAKE_CALL(Rule::any, "device_count");
+  if (driver < least_driver) return kInsufficientDriver;
   *count = devices;
   return devices == 0 ? kNoDevice : kSuccess;
 }
@@ -116,8 +122,16 @@ ErrorCode FakeCuda::allocate(void** memory, size_t bytes, bool pinned) {
   std::byte* at = m.bytes.get() + (256 - start % 256) % 256;
   std::memset(at, 0xFF, bytes);
   *memory = at;
-  if (!pinned) kernels_.memory_added(at, bytes);
+  if (!pinned) {
+    kernels_.memory_added(at, bytes);
+    allocated_bytes += static_cast<int64_t>(bytes);
+  }
   memory_[at] = std::move(m);
+  return kSuccess;
+}
+ErrorCode FakeCuda::free_memory(int64_t* bytes) {
+  FAKE_CALL(Rule::waits, "free_memory");
+  *bytes = facts.memory_bytes - allocated_bytes;
   return kSuccess;
 }
 ErrorCode FakeCuda::allocate(void** memory, size_t bytes) {
@@ -138,7 +152,10 @@ ErrorCode FakeCuda::give_back(void* memory, bool pinned) {
   const bool failed = fail_from_then_on_ && calls_ > fail_at_;
   pool_.run_all();  // as cudaFree waits
   if (pinned) pool_.forget(memory, it->second.size, !failed);
-  if (!pinned) kernels_.memory_removed(memory);
+  if (!pinned) {
+    kernels_.memory_removed(memory);
+    allocated_bytes -= static_cast<int64_t>(it->second.size);
+  }
   memory_.erase(it);
   return kSuccess;
 }
@@ -183,6 +200,11 @@ ErrorCode FakeCuda::is_capturing(CudaStream stream, bool* capturing) {
   return kSuccess;
 }
 
+int64_t FakeCuda::cost_ns(const Work& work, int64_t start_ns) const {
+  if (work.kind != Work::Kind::kernel) return start_ns;
+  return start_ns + (kernel_ns ? kernel_ns(work.launch) : kBlockNs * work.launch.blocks);
+}
+
 PiecePtr FakeCuda::start(const Work& work, std::vector<PiecePtr> after, size_t queue,
                          int64_t cost_ns) {
   const auto is_host = [&](const void* at) {
@@ -212,9 +234,7 @@ PiecePtr FakeCuda::start(const FakeGraph& graph, const PiecePtr& after, size_t q
       PiecePtr fork = start(Work{}, std::move(before), own, 0);
       pieces.push_back(start(*node.work.graph, fork, own));
     } else {
-      const bool kernel = node.work.kind == Work::Kind::kernel;
-      const int64_t cost = kNodeNs + (kernel ? kBlockNs * node.work.launch.blocks : 0);
-      pieces.push_back(start(node.work, std::move(before), own, cost));
+      pieces.push_back(start(node.work, std::move(before), own, cost_ns(node.work, kNodeNs)));
     }
   }
   if (after != nullptr) pieces.push_back(after);
@@ -235,9 +255,8 @@ ErrorCode FakeCuda::enqueue(CudaStream stream, const Work& work, std::vector<Pie
     return kSuccess;
   }
   if (s->last != nullptr) more.push_back(s->last);
-  const bool kernel = work.kind == Work::Kind::kernel;
-  s->last = start(work, std::move(more), number_of(stream),
-                  kernel ? kEnqueueNs + kBlockNs * work.launch.blocks : 0);
+  const int64_t cost = work.kind == Work::Kind::kernel ? cost_ns(work, kEnqueueNs) : 0;
+  s->last = start(work, std::move(more), number_of(stream), cost);
   return kSuccess;
 }
 
@@ -290,6 +309,7 @@ ErrorCode FakeCuda::launch(const KernelLaunch& launch, CudaStream stream) {
   }
   const ErrorCode code = check_program(launch.program);
   if (code != kSuccess) return code;
+  if (on_launch) on_launch(launch, stream);
   return enqueue(stream, {.kind = Work::Kind::kernel, .launch = launch});
 }
 

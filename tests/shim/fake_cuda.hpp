@@ -5,6 +5,7 @@
 // cuda_stream, copies beyond an allocation, and host memory touched before its time.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -49,6 +50,13 @@ class FakeCuda final : public Machine {
   int64_t calls() const { return calls_; }  // that may fail, since the last fail()
   DeviceFacts facts{"fake", 9, 0, 4, int64_t{1} << 30, true, true};
   int devices = 1;
+  int driver = 13000;           // as driver_version() says; 0: there is none
+  int least_driver = 12000;     // with an older one nothing starts
+  int64_t allocated_bytes = 0;  // of facts.memory_bytes
+  // Nanoseconds that a kernel takes; none: by its blocks.
+  std::function<int64_t(const KernelLaunch&)> kernel_ns;
+  // Told of every kernel that is enqueued by itself.
+  std::function<void(const KernelLaunch&, CudaStream)> on_launch;
   // What was refused, and what was never given back. refused() forgets.
   std::vector<std::string> refused();
   std::vector<std::string> leaks() const;
@@ -57,10 +65,12 @@ class FakeCuda final : public Machine {
   ErrorCode begin_capture(CudaStream stream);
   ErrorCode end_capture(CudaStream stream, Graph* graph);
 
+  ErrorCode driver_version(int* version) override;
   ErrorCode device_count(int* count) override;
   ErrorCode device_facts(int device, DeviceFacts* facts) override;
   ErrorCode current_device(int* device) override;
   ErrorCode use_device(int device) override;
+  ErrorCode free_memory(int64_t* bytes) override;
   ErrorCode allocate(void** memory, size_t bytes) override;
   ErrorCode release(void* memory) override;
   ErrorCode allocate_pinned(void** memory, size_t bytes) override;
@@ -128,6 +138,7 @@ class FakeCuda final : public Machine {
   ErrorCode give_back(void* memory, bool pinned);
   ErrorCode check_program(const pv_program& program);
   ErrorCode enqueue(CudaStream stream, const Work& work, std::vector<PiecePtr> more = {});
+  int64_t cost_ns(const Work& work, int64_t start_ns) const;
   PiecePtr start(const Work& work, std::vector<PiecePtr> after, size_t queue, int64_t cost_ns);
   PiecePtr start(const FakeGraph& graph, const PiecePtr& after, size_t queue);
   void wait_for(const PiecePtr& piece);

@@ -23,7 +23,8 @@ class Arena {
 
   // Number of the part.
   size_t reserve(int64_t bytes);
-  // `stream`: zeroes in its order.
+  // Refused where the device, or the host for pinned memory, has less. `stream`: zeroes in its
+  // order.
   Status allocate(CudaStream stream, const char* where);
   std::byte* at(size_t part) const { return base_ + parts_[part]; }
   template <class T>

@@ -44,11 +44,13 @@ ErrorCode add_early(cudaGraph_t graph, cudaGraphNode_t from, cudaGraphNode_t to)
 
 class Cudart final : public Machine {
  public:
+  ErrorCode driver_version(int* version) override { return cudaDriverGetVersion(version); }
   ErrorCode device_count(int* count) override { return cudaGetDeviceCount(count); }
   ErrorCode device_facts(int device, DeviceFacts* facts) override;
   ErrorCode current_device(int* device) override { return cudaGetDevice(device); }
   ErrorCode use_device(int device) override { return cudaSetDevice(device); }
 
+  ErrorCode free_memory(int64_t* bytes) override;
   ErrorCode allocate(void** memory, size_t bytes) override { return cudaMalloc(memory, bytes); }
   ErrorCode release(void* memory) override { return cudaFree(memory); }
   ErrorCode allocate_pinned(void** memory, size_t bytes) override {
@@ -119,6 +121,13 @@ ErrorCode Cudart::device_facts(int device, DeviceFacts* facts) {
   facts->memory_bytes = static_cast<int64_t>(properties.totalGlobalMem);
   facts->early_launch = properties.major >= 9;
   return kSuccess;
+}
+
+ErrorCode Cudart::free_memory(int64_t* bytes) {
+  size_t left = 0, all = 0;
+  const cudaError_t code = cudaMemGetInfo(&left, &all);
+  *bytes = static_cast<int64_t>(left);
+  return code;
 }
 
 ErrorCode Cudart::is_capturing(CudaStream stream, bool* capturing) {

@@ -17,14 +17,23 @@ Status refuse(const std::string& what, const std::string& got, const std::string
                                  ". " + cure + ", or use backend=\"cpu\"."};
 }
 
+// The runtime has one error for both: no driver, and one that is too old.
+Status no_driver(Machine& machine, const std::string& got) {
+  const std::string needed = "a driver that runs CUDA " + std::string(PVNET_CUDA_VERSION);
+  int version = 0;
+  if (machine.driver_version(&version) != kSuccess || version == 0) {
+    return refuse("there is no NVIDIA driver", got, needed, "Install the driver");
+  }
+  const std::string newest =
+      std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+  return refuse("the NVIDIA driver is too old for this build", "a driver up to CUDA " + newest,
+                needed, "Update the driver");
+}
+
 Status no_devices(Machine& machine, ErrorCode code) {
   const std::string got =
       std::string(machine.text(code)) + " (CUDA error " + std::to_string(code) + ")";
-  if (code == kInsufficientDriver) {
-    return refuse("there is no NVIDIA driver, or it is too old for this build", got,
-                  "a driver that runs CUDA " + std::string(PVNET_CUDA_VERSION),
-                  "Install or update the driver");
-  }
+  if (code == kInsufficientDriver) return no_driver(machine, got);
   if (code == kNoDevice) {
     return refuse("the driver has no device for this process", got, "at least one CUDA device",
                   "Look at nvidia-smi and CUDA_VISIBLE_DEVICES");

@@ -57,12 +57,15 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
+  // 1000 * major + 10 * minor of the newest CUDA that the driver runs; 0: there is no driver.
+  virtual ErrorCode driver_version(int* version) = 0;
   virtual ErrorCode device_count(int* count) = 0;
   virtual ErrorCode device_facts(int device, DeviceFacts* facts) = 0;
   // Of the calling thread.
   virtual ErrorCode current_device(int* device) = 0;
   virtual ErrorCode use_device(int device) = 0;
 
+  virtual ErrorCode free_memory(int64_t* bytes) = 0;  // of the device of the calling thread
   virtual ErrorCode allocate(void** memory, size_t bytes) = 0;
   virtual ErrorCode release(void* memory) = 0;
   virtual ErrorCode allocate_pinned(void** memory, size_t bytes) = 0;

@@ -11,10 +11,8 @@ namespace {
 
 constexpr size_t kMostStreams = 8;  // more launches than that do not run side by side
 
-// The dearest stage first, each to the cuda_stream with the least to do.
-void choose_streams(const std::vector<device::Launch>& launches, Assignment& a) {
-  std::map<int, double> costs;
-  for (const device::Launch& l : launches) costs[l.stage] += l.cost;
+void choose_streams(const std::vector<device::Launch>& launches, const StageCosts& costs,
+                    Assignment& a) {
   std::vector<std::pair<double, int>> stages;
   for (const auto& [stage, cost] : costs) stages.emplace_back(cost, stage);
   std::sort(stages.rbegin(), stages.rend());
@@ -72,9 +70,9 @@ void choose_waits(const std::vector<device::Launch>& launches, Assignment& a) {
 
 }  // namespace
 
-Assignment assign(const std::vector<device::Launch>& launches) {
+Assignment assign(const std::vector<device::Launch>& launches, const StageCosts& costs) {
   Assignment a;
-  choose_streams(launches, a);
+  choose_streams(launches, costs, a);
   choose_waits(launches, a);
   return a;
 }

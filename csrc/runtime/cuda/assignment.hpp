@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "plan/device/program.hpp"
+#include "runtime/cuda/stage_costs.hpp"
 
 namespace pvnet::cuda {
 
@@ -18,6 +19,8 @@ struct Assignment {
   std::vector<bool> forks, joins;          // a cuda_stream
 };
 
-Assignment assign(const std::vector<device::Launch>& launches);
+// costs: of every stage of the launches. The dearest stage goes first, to the cuda_stream with the
+// least to do.
+Assignment assign(const std::vector<device::Launch>& launches, const StageCosts& costs);
 
 }  // namespace pvnet::cuda

@@ -11,10 +11,6 @@ namespace pvnet::cuda {
 namespace {
 
 constexpr const char* kWhere = "Stream.create";
-constexpr ExecutorKind kCandidates[] = {ExecutorKind::packed,  ExecutorKind::wave,
-                                        ExecutorKind::group,   ExecutorKind::graph,
-                                        ExecutorKind::streams, ExecutorKind::serial};
-constexpr int kWarmTicks = 3, kTimedTicks = 10;
 
 }  // namespace
 
@@ -88,56 +84,22 @@ Status CudaEngine::use_executor(ExecutorKind kind) {
 
 Status CudaEngine::choose_executor() {
   const ExecutorKind asked = *executor_of(plan_->options.executor);
-  if (asked != ExecutorKind::automatic) return use_executor(asked);
-  if (resident_->best() != ExecutorKind::automatic) return use_executor(resident_->best());
-  if (!device_.facts.clock) return use_executor(kCandidates[0]);
-  ExecutorKind best = kCandidates[0];
-  double least = 0;
+  const bool is_streams = asked == ExecutorKind::streams;
+  if (!device_.facts.clock) {
+    return use_executor(asked == ExecutorKind::automatic ? ExecutorKind::packed : asked);
+  }
+  if (asked != ExecutorKind::automatic && !is_streams) return use_executor(asked);
   int64_t ticks = 0;
-  for (const ExecutorKind kind : kCandidates) {
-    PVNET_TRY(use_executor(kind));
-    const Result<double> ms = measure(*executor_, &ticks);
-    if (!ms.ok()) return ms.status();
-    if (kind != kCandidates[0] && ms.value() >= least) continue;
-    best = kind;
-    least = ms.value();
+  ExecutorKind best = is_streams ? asked : resident_->best();
+  if (best == ExecutorKind::automatic || is_streams) PVNET_TRY(measure_stages(&ticks));
+  if (best == ExecutorKind::automatic) {
+    auto quickest = measure_executors(&ticks);
+    if (!quickest.ok()) return quickest.status();
+    best = quickest.value();
+    resident_->keep_best(best);
   }
-  resident_->keep_best(best);
-  PVNET_TRY(memory_.clear(compute_.get()));
-  return executor_->kind() == best ? Status() : use_executor(best);
-}
-
-// Milliseconds of some ticks, on frames of zeros. *ticks: made until now.
-Result<double> CudaEngine::measure(Executor& executor, int64_t* ticks) {
-  auto begin = make_event(machine(), kWhere, true), end = make_event(machine(), kWhere, true);
-  if (!begin.ok()) return begin.status();
-  if (!end.ok()) return end.status();
-  const auto batch = static_cast<size_t>(plan_->options.batch);
-  std::vector<FrameView> frames;
-  for (const int v : plan_->input_values) {
-    const Shape& s = plan_->values[static_cast<size_t>(v)].shape;
-    static const float zero = 0;
-    frames.insert(frames.end(), batch, {FrameType::f32_chw, &zero, {0, 0, 0}, s.h, s.w, s.c});
-  }
-  const std::vector<int64_t> none(batch);
-  for (int number = 0; number < kTurns; ++number) {
-    PVNET_CUDA_TRY(machine(), synchronise(turns_[number].uploaded.get()), kWhere, "measuring");
-    PVNET_TRY(upload(number, memory_.write_request(number, frames.data(), {none.data(), nullptr})));
-    PVNET_CUDA_TRY(machine(), wait(compute_.get(), turns_[number].uploaded.get()), kWhere,
-                   "measuring");
-  }
-  for (int i = 0; i < kWarmTicks + kTimedTicks; ++i) {
-    if (i == kWarmTicks) {
-      PVNET_CUDA_TRY(machine(), record(begin.value().get(), compute_.get()), kWhere, "measuring");
-    }
-    PVNET_TRY(executor.run(compute_.get(), static_cast<int>((*ticks)++ % plan_->hyper_period)));
-  }
-  PVNET_CUDA_TRY(machine(), record(end.value().get(), compute_.get()), kWhere, "measuring");
-  PVNET_CUDA_TRY(machine(), synchronise(compute_.get()), kWhere, "measuring");
-  float ms = 0;
-  PVNET_CUDA_TRY(machine(), elapsed_ms(begin.value().get(), end.value().get(), &ms), kWhere,
-                 "measuring");
-  return static_cast<double>(ms);
+  if (ticks > 0) PVNET_TRY(memory_.clear(compute_.get()));
+  return use_executor(best);
 }
 
 }  // namespace pvnet::cuda

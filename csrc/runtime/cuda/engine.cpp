@@ -41,16 +41,18 @@ Status CudaEngine::find_failure(const Status& status, const char* where) const {
   return failure_;
 }
 
-// All rows that run stand at one tick of the hyper-period, or else it is -1.
-int CudaEngine::phase_of(const Rows& rows) const {
-  int64_t phase = -1;
+// phase -1: the rows that run stand at several ticks of the hyper-period.
+Moment CudaEngine::moment_of(const Rows& rows) const {
+  Moment moment;
+  bool first = true;
   for (int r = 0; r < plan_->options.batch; ++r) {
     if (!rows.runs(r)) continue;
-    const int64_t own = rows.ticks[r] % plan_->hyper_period;
-    if (phase >= 0 && own != phase) return -1;
-    phase = own;
+    const auto phase = static_cast<int>(rows.ticks[r] % plan_->hyper_period);
+    if (first) moment = {phase, rows.ticks[r]};
+    first = false;
+    if (phase != moment.phase) moment.phase = -1;
   }
-  return static_cast<int>(phase);
+  return moment;
 }
 
 // In front of the request lies the tick that read it last, two turns ago.
@@ -106,7 +108,7 @@ Status CudaEngine::run_tick(CudaStream stream, const Rows& rows, bool downloads)
   }
   // From here on the state changes.
   const Status status = [&]() -> Status {
-    PVNET_TRY(executor_->run(stream, phase_of(rows)));
+    PVNET_TRY(executor_->run(stream, moment_of(rows)));
     PVNET_CUDA_TRY(machine(), record(turn.done.get(), stream), kTick, "an event");
     return {};
   }();

@@ -67,14 +67,18 @@ class CudaEngine final : public Engine, public DeviceTicks {
   Status prepare();
   // create.cpp: with the executor that the plan asks for, or the quickest.
   Status choose_executor();
-  Result<double> measure(Executor& executor, int64_t* ticks);
   Status use_executor(ExecutorKind kind);
+  // measure.cpp: ticks of zeros, after which the memory is to be cleared. *ticks: made until now.
+  Result<ExecutorKind> measure_executors(int64_t* ticks);
+  Status measure_stages(int64_t* ticks);  // unless they are known
+  Result<double> measure(Executor& executor, int64_t* ticks);
+  Status upload_zeros();
 
   // Runs `work` with the device chosen, unless it has failed, and finds out whether it has now.
   template <class F>
   Status guarded(const char* where, F&& work) const;
   Status find_failure(const Status& status, const char* where) const;
-  int phase_of(const Rows& rows) const;
+  Moment moment_of(const Rows& rows) const;
   Status upload(int number, int64_t bytes);
   Status upload_in_tick(int number, int64_t bytes, CudaStream stream);
   Status run_tick(CudaStream stream, const Rows& rows, bool downloads);

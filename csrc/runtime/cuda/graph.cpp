@@ -17,7 +17,7 @@ class Graphs final : public Executor {
   Graphs(ExecutorKind kind, const Launcher& launcher) : Executor(launcher), kind_(kind) {}
   ExecutorKind kind() const override { return kind_; }
   Status prepare() override;
-  Status run(CudaStream stream, int phase) override;
+  Status run(CudaStream stream, const Moment& moment) override;
 
  protected:
   device::Gather gather() const override;
@@ -88,8 +88,8 @@ Status Graphs::prepare() {
   return {};
 }
 
-Status Graphs::run(CudaStream stream, int phase) {
-  const size_t number = launcher_.resident().number_of(phase);
+Status Graphs::run(CudaStream stream, const Moment& moment) {
+  const size_t number = launcher_.resident().number_of(moment.phase);
   PVNET_CUDA_TRY(machine(), launch(execs_[number].get(), stream), "Stream.tick",
                  "the launch of a graph");
   return {};

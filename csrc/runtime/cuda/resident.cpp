@@ -119,6 +119,23 @@ Status Resident::upload(Machine& machine) {
   return {};
 }
 
+int Resident::op_number_of(const ResidentList& list, const device::Launch& launch) const {
+  const int op = list.list.tiles[static_cast<size_t>(launch.first_tile)].op;
+  return host().plan_op[static_cast<size_t>(op)];
+}
+const PlanOp& Resident::op_of(const ResidentList& list, const device::Launch& launch) const {
+  return plan_->ops[static_cast<size_t>(op_number_of(list, launch))];
+}
+
+std::shared_ptr<const StageTimes> Resident::stage_times() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return stage_times_;
+}
+void Resident::keep_stage_times(StageTimes times) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (stage_times_ == nullptr) stage_times_ = std::make_shared<StageTimes>(std::move(times));
+}
+
 const ResidentList& Resident::list(device::Gather how, int phase) const {
   return lists_.at({how, phase < phases_ ? phase : -1});
 }

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct ResidentList {
   int first_tile = 0;
 };
 
+// Microseconds of each stage alone, [number of a list of Gather::op][stage].
+using StageTimes = std::vector<std::vector<double>>;
+
 class Resident {
  public:
   // The one of this Plan and device, made where no Stream has it.
@@ -41,6 +45,14 @@ class Resident {
   // Of the lists of a gather, that of `phase`: the first one is -1.
   size_t number_of(int phase) const { return phase < phases_ ? static_cast<size_t>(phase + 1) : 0; }
 
+  // That of a launch of a list of Gather::op.
+  int op_number_of(const ResidentList& list, const device::Launch& launch) const;
+  const PlanOp& op_of(const ResidentList& list, const device::Launch& launch) const;
+
+  // Once a Stream has measured them, else null. The first ones stay, so that all Streams pack
+  // alike.
+  std::shared_ptr<const StageTimes> stage_times() const;
+  void keep_stage_times(StageTimes times) const;
   // The quickest executor, once a Stream has measured them all.
   ExecutorKind best() const { return best_; }
   void keep_best(ExecutorKind kind) const { best_ = kind; }
@@ -67,6 +79,8 @@ class Resident {
   };
   std::vector<Table> tables_;
   pv_program program_ = {};
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const StageTimes> stage_times_;
   mutable std::atomic<ExecutorKind> best_ = ExecutorKind::automatic;
 };
 

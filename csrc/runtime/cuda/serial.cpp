@@ -9,7 +9,9 @@ class Serial final : public Executor {
  public:
   using Executor::Executor;
   ExecutorKind kind() const override { return ExecutorKind::serial; }
-  Status run(CudaStream stream, int phase) override { return run_in_order(stream, phase, false); }
+  Status run(CudaStream stream, const Moment& moment) override {
+    return run_in_order(stream, moment, false);
+  }
 
  protected:
   device::Gather gather() const override { return device::Gather::op; }
@@ -17,13 +19,23 @@ class Serial final : public Executor {
 
 }  // namespace
 
+nvtx::Range Executor::shown(PlanRanges& ranges, const ResidentList& list,
+                            const device::Launch& launch) const {
+  if (!nvtx::attached() || list.list.gather != device::Gather::op) return {};
+  return ranges.launched(launcher_.resident().op_number_of(list, launch));
+}
+
 // The order of a list is one that its edges allow.
-Status Executor::run_in_order(CudaStream stream, int phase, bool captured) {
+Status Executor::run_in_order(CudaStream stream, const Moment& moment, bool captured) {
   const int request = captured ? kCapturedRequest : kByTurn;
-  const ResidentList& list = launcher_.resident().list(gather(), phase);
+  const ResidentList& list = launcher_.resident().list(gather(), moment.phase);
   PVNET_TRY(launcher_.launch(launcher_.begin(request), stream));
-  for (const device::Launch& l : list.list.launches) {
-    PVNET_TRY(launcher_.launch(launcher_.tiles(list, l, captured), stream));
+  {
+    PlanRanges open = ranges(moment);
+    for (const device::Launch& l : list.list.launches) {
+      const nvtx::Range range = shown(open, list, l);
+      PVNET_TRY(launcher_.launch(launcher_.tiles(list, l, captured), stream));
+    }
   }
   return launcher_.launch(launcher_.end(request, captured), stream);
 }

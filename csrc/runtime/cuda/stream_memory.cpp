@@ -56,8 +56,8 @@ StreamMemory::StreamMemory(std::shared_ptr<const Resident> resident, const Devic
 }
 
 Status StreamMemory::allocate(CudaStream stream) {
-  PVNET_TRY(device_.allocate(stream, kWhere));
   PVNET_TRY(pinned_.allocate(stream, kWhere));
+  PVNET_TRY(device_.allocate(stream, kWhere));
   program_.memory = device_.at(memory_);
   program_.slots = device_.as<int64_t>(slots_);
   program_.ticks = device_.as<int64_t>(ticks_);

@@ -19,8 +19,10 @@ class Streams final : public Executor {
   using Executor::Executor;
   ExecutorKind kind() const override { return ExecutorKind::streams; }
   Status prepare() override;
-  Status run(CudaStream stream, int phase) override { return run(stream, phase, kByTurn); }
-  Status run_captured(CudaStream stream) override { return run(stream, -1, kCapturedRequest); }
+  Status run(CudaStream stream, const Moment& moment) override {
+    return run(stream, moment, kByTurn);
+  }
+  Status run_captured(CudaStream stream) override { return run(stream, {}, kCapturedRequest); }
 
  protected:
   device::Gather gather() const override { return device::Gather::op; }
@@ -30,7 +32,7 @@ class Streams final : public Executor {
     const ResidentList* list;
     Assignment assignment;
   };
-  Status run(CudaStream stream, int phase, int request);
+  Status run(CudaStream stream, const Moment& moment, int request);
   Status fork(CudaStream stream, const Assignment& a);
   Status join(CudaStream stream, const Assignment& a);
   Status run_launch(const Plan& plan, size_t i, CudaStream stream);
@@ -49,7 +51,8 @@ Status Streams::prepare() {
   size_t streams = 1, launches = 0;
   for (int phase = -1; phase < launcher_.resident().phases(); ++phase) {
     const ResidentList& list = launcher_.resident().list(gather(), phase);
-    plans_.push_back({&list, assign(list.list.launches)});
+    const StageCosts costs = stage_costs(launcher_.resident(), plans_.size());
+    plans_.push_back({&list, assign(list.list.launches, costs)});
     streams = std::max(streams, plans_.back().assignment.streams);
     launches = std::max(launches, list.list.launches.size());
   }
@@ -104,12 +107,16 @@ Status Streams::run_launch(const Plan& plan, size_t i, CudaStream callers) {
   return {};
 }
 
-Status Streams::run(CudaStream stream, int phase, int request) {
-  const Plan& plan = plans_[launcher_.resident().number_of(phase)];
+Status Streams::run(CudaStream stream, const Moment& moment, int request) {
+  const Plan& plan = plans_[launcher_.resident().number_of(moment.phase)];
   PVNET_TRY(launcher_.launch(launcher_.begin(request), stream));
   PVNET_TRY(fork(stream, plan.assignment));
-  for (size_t i = 0; i < plan.list->list.launches.size(); ++i) {
-    PVNET_TRY(run_launch(plan, i, stream));
+  {
+    PlanRanges open = ranges(moment);
+    for (size_t i = 0; i < plan.list->list.launches.size(); ++i) {
+      const nvtx::Range range = shown(open, *plan.list, plan.list->list.launches[i]);
+      PVNET_TRY(run_launch(plan, i, stream));
+    }
   }
   PVNET_TRY(join(stream, plan.assignment));
   return launcher_.launch(launcher_.end(request, false), stream);
