@@ -26,15 +26,22 @@ enum class Op : uint8_t {
   add,          // n inputs of one shape; act
   mul,          // n inputs of one shape; an input of [c, 1, 1] or [1, h, w] is broadcast
   act,          // act: relu, silu, sigmoid, softmax (softmax over channels)
-  upsample,     // size (h, w), mode nearest | bilinear (align_corners = false)
+  upsample,     // size (h, w), mode nearest | bilinear, align_corners
   linear,       // out, bias, act; reads the flattened (c, h, w) map -> [out, 1, 1]
   normalize,    // mean, std per channel: (x - mean) / std
   delay,        // ticks: the value `ticks` ticks ago
   feedback,     // ticks >= 1; the input is a node that may be added later; channels, height, width
+  pad,          // padding, padding_end (negative: crops), pad_mode, value
+  channel_select,  // index: output channel i is input channel index[i]
+  depth_to_space,  // block: [c b b, h, w] -> [c, h b, w b]
+  space_to_depth,  // block: [c, h b, w b] -> [c b b, h, w]
+  group_norm,      // groups, norm_eps, act; mean and variance of a group over (c / groups, h, w)
+  layer_norm,      // norm_eps, act; mean and variance of a pixel over its channels
 };
 
 enum class Act : uint8_t { none, relu, silu, sigmoid, softmax };
 enum class Interp : uint8_t { nearest, bilinear };
+enum class PadMode : uint8_t { zeros, reflect, replicate };
 enum class Wiring : uint8_t { sequential, pipelined, predictive };
 
 struct Shape {  // one frame of a value
@@ -62,13 +69,19 @@ struct Attrs {
   bool norm = false;  // batch norm, folded when a Plan is compiled
   double norm_eps = 1e-5;
   Act act = Act::none;
-  bool count_include_pad = true;  // avg_pool
-  int window = 1;                 // global_pool, in firings
-  std::array<int, 2> size{0, 0};  // upsample
-  Interp mode = Interp::nearest;  // upsample
-  int ticks = 0;                  // delay, feedback
-  int phase = 0;                  // extra ticks added to the origin (< period)
-  std::vector<float> mean, std;   // input, normalize
+  bool count_include_pad = true;         // avg_pool
+  int window = 1;                        // global_pool, in firings
+  std::array<int, 2> size{0, 0};         // upsample
+  Interp mode = Interp::nearest;         // upsample
+  int ticks = 0;                         // delay, feedback
+  int phase = 0;                         // extra ticks added to the origin (< period)
+  std::vector<float> mean, std;          // input, normalize
+  std::array<int, 2> padding_end{0, 0};  // pad: below and to the right; without it `padding`
+  PadMode pad_mode = PadMode::zeros;     // pad
+  double value = 0;                      // pad: of what lies outside
+  std::vector<int> index;                // channel_select
+  int block = 1;                         // depth_to_space, space_to_depth
+  bool align_corners = false;            // upsample, bilinear
   bool operator==(const Attrs&) const = default;
 };
 
@@ -155,7 +168,7 @@ class Graph {
   std::map<std::string, std::vector<int>, std::less<>> pending_;
   std::map<int, std::string> awaited_;  // the same the other way round: feedback node -> target
   std::set<std::string, std::less<>> output_names_;
-  std::array<size_t, 14> names_made_{};  // by op: how many of its numbered names are taken
+  std::array<size_t, 20> names_made_{};  // by op: how many of its numbered names are taken
   Wiring wiring_ = Wiring::sequential;
   int n_stages_ = 1;
 };
@@ -163,10 +176,12 @@ class Graph {
 const char* to_string(Op op);
 const char* to_string(Act act);
 const char* to_string(Interp mode);
+const char* to_string(PadMode mode);
 const char* to_string(Wiring wiring);
 Result<Op> op_from_string(std::string_view s);
 Result<Act> act_from_string(std::string_view s);
 Result<Interp> interp_from_string(std::string_view s);
+Result<PadMode> pad_mode_from_string(std::string_view s);
 Result<Wiring> wiring_from_string(std::string_view s);
 
 }  // namespace pvnet

@@ -18,6 +18,10 @@ using model::shape_text;
 std::vector<std::pair<std::string, std::vector<int64_t>>> expected_weights(const Graph& graph) {
   std::vector<std::pair<std::string, std::vector<int64_t>>> all;
   for (const Node& node : graph.nodes()) {
+    if (node.op == Op::group_norm || node.op == Op::layer_norm) {
+      all.push_back({node.name + ".weight", {node.shape.c}});
+      all.push_back({node.name + ".bias", {node.shape.c}});
+    }
     if (node.op != Op::conv3d && node.op != Op::linear) continue;
     if (node.inputs.empty() || node.inputs[0].src < 0) continue;
     const Attrs& a = node.attrs;

@@ -20,6 +20,8 @@ struct OpParams {
   OpParams& operator=(const OpParams&) = delete;
 };
 
+inline bool is_map_norm(Op op) { return op == Op::group_norm || op == Op::layer_norm; }
+
 inline bool is_virtual(Op op) {  // holds no memory: reads go through it
   return op == Op::concat || op == Op::delay || op == Op::feedback;
 }

@@ -48,9 +48,12 @@ Status pack_for_host(Plan& plan, const Weights& weights) {
   const HostKernels& kernels = *plan.backend->kernels;
   Size all;
   for (PlanOp& op : plan.ops) {
-    if (op.params->op != Op::conv3d && op.params->op != Op::linear) continue;
+    const bool norm = is_map_norm(op.params->op);
+    if (op.params->op != Op::conv3d && op.params->op != Op::linear && !norm) continue;
     op.packed_offset = all.value();
-    const auto floats = static_cast<int64_t>(kernels.conv_packed_floats(op.params->conv));
+    const int64_t channels = plan.values[static_cast<size_t>(op.out_value)].shape.c;
+    const auto floats =
+        norm ? 2 * channels : static_cast<int64_t>(kernels.conv_packed_floats(op.params->conv));
     all += (Size(floats) * int64_t{sizeof(float)}).rounded_up(plan.backend->layout.slot_granule);
   }
   PVNET_TRY(make_room(plan, all));
@@ -58,6 +61,12 @@ Status pack_for_host(Plan& plan, const Weights& weights) {
   for (const PlanOp& op : plan.ops) {
     if (op.packed_offset < 0) continue;
     PVNET_TRY(folded.fold(plan.graph.nodes()[op.node], weights));
+    if (is_map_norm(op.params->op)) {
+      auto* const to = reinterpret_cast<float*>(plan.packed.data() + op.packed_offset);
+      std::copy_n(folded.weight(), folded.weight_count(), to);
+      std::copy(folded.bias().begin(), folded.bias().end(), to + folded.weight_count());
+      continue;
+    }
     kernels.conv_pack(op.params->conv, folded.weight(), folded.bias().data(),
                       reinterpret_cast<float*>(plan.packed.data() + op.packed_offset));
   }

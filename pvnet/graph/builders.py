@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from pvnet.graph import arguments as arg
 from pvnet.graph.arguments import Pair, Triple
-from pvnet.graph.base import GraphBase, Node, Source
+from pvnet.graph.base import Node, Source
+from pvnet.graph.map_builders import MapBuilders
 
 Activation = Literal["none", "relu", "silu", "sigmoid"] | None
 Padding = Pair | Literal["same"]
 
 
-class Builders(GraphBase):
+class Builders(MapBuilders):
     """Methods that add nodes. Every one takes `name=` (made up if None) and returns the node.
 
     A source is a `Node` of this graph, or its name. One integer for `kernel`, `stride` or
@@ -227,12 +228,13 @@ class Builders(GraphBase):
         scale: Pair | None = None,
         like: Source | None = None,
         mode: Literal["nearest", "bilinear"] = "nearest",
+        align_corners: bool = False,
         phase: int = 0,
         name: str | None = None,
     ) -> Node:
         """Resizes maps to `size` (h, w), by `scale`, or to the size of `like`: exactly one of them.
 
-        "bilinear" is that of torch with align_corners=False.
+        "bilinear" is that of torch, with its `align_corners`.
         """
         where = "Graph.upsample"
         given = [k for k, v in (("size", size), ("scale", scale), ("like", like)) if v is not None]
@@ -252,6 +254,7 @@ class Builders(GraphBase):
         attrs = {
             "size": target,
             "mode": arg.word(where, "mode", mode),
+            "align_corners": arg.truth(where, "align_corners", align_corners),
             "phase": arg.integer(where, "phase", phase),
         }
         return self._add("upsample", name, [self._source(where, x)], attrs)

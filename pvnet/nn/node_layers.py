@@ -18,10 +18,10 @@ class Norm(nn.BatchNorm3d):
 
 
 class NodeLayer(nn.Module):
-    """Holds the parameters of a conv3d or linear node; what they compute is in `operations`.
+    """Holds the parameters of a node; what they compute is in `operations`.
 
     Attributes:
-        weight: [out, in / groups, kt, kh, kw] (conv3d) or [out, c * h * w] (linear).
+        weight: [out, in / groups, kt, kh, kw] (conv3d), [out, c * h * w] (linear) or [c] (norms).
         bias: [out] or None.
         norm: batch norm over [b, c, t, h, w] or [b * t, c, h, w], or None.
     """
@@ -58,8 +58,27 @@ class NodeLayer(nn.Module):
         return f"weight={list(self.weight.shape)}, bias={self.bias is not None}"
 
 
+class ChannelLayer(NodeLayer):
+    """Weight and bias [c] of a node that scales every channel by itself."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__((channels,), bias=True)
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0."""
+        nn.init.ones_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+# Nodes with parameters.
+WEIGHTED = ("conv3d", "linear", "group_norm", "layer_norm")
+
+
 def node_layer(op: str, attrs: Mapping[str, Any], in_shape: tuple[int, int, int]) -> NodeLayer:
-    """The layer of a conv3d or linear node that reads maps of shape in_shape = (c, h, w)."""
+    """The layer of a node of `WEIGHTED` that reads maps of shape in_shape = (c, h, w)."""
+    if op in ("group_norm", "layer_norm"):
+        return ChannelLayer(in_shape[0])
     rectified = attrs["act"] in ("relu", "silu")
     c, h, w = in_shape
     if op == "linear":

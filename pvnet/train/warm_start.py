@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Origin = tuple[str, int, tuple[str, ...]]
 
 _WEIGHTED = ("conv3d", "linear")
-_PASSING = ("max_pool", "avg_pool", "global_pool", "upsample", "act", "delay")
+_CHANNELWISE = ("group_norm", "layer_norm")  # weights [c]
+_PASSING = ("max_pool", "avg_pool", "global_pool", "upsample", "act", "delay", "pad")
 
 
 def origins(graph: Graph, name: str) -> list[Origin]:
@@ -77,10 +78,10 @@ def warm_start(net: Network, model: Model, from_scratch: Collection[str] = ()) -
     new, old = net.graph, model.graph
     ours = {n.name: n for n in new.nodes}
     for name in from_scratch:
-        if name not in ours or ours[name].op not in _WEIGHTED:
+        if name not in ours or ours[name].op not in _WEIGHTED + _CHANNELWISE:
             raise InvalidArgumentError(
-                f"[train.warm_start] no new weights for {name!r}: got no such convolution or "
-                f"linear node, expected one like {new.outputs[0].node!r}. Correct the name."
+                f"[train.warm_start] no new weights for {name!r}: got no such convolution, "
+                f"linear node or norm, expected one like {new.outputs[0].node!r}. Correct the name."
             )
     weights: dict[str, Tensor] = {k: torch.as_tensor(v) for k, v in net.export_weights().items()}
     widened = set()
@@ -98,6 +99,8 @@ def warm_start(net: Network, model: Model, from_scratch: Collection[str] = ()) -
         if theirs.op not in _WEIGHTED:
             if before != after:
                 raise _refusal(name, "other inputs", "those it has in the model")
+            if theirs.op in _CHANNELWISE:
+                weights.update(_weights_of(name, model.weights))
             continue
         given = _weights_of(name, model.weights)
         _check_sizes(name, given, _weights_of(name, weights))
@@ -112,7 +115,7 @@ def warm_start(net: Network, model: Model, from_scratch: Collection[str] = ()) -
         weights.update(given)
     net.load_weights(weights)
     changed = widened | set(from_scratch) | (ours.keys() - {n.name for n in old.nodes})
-    return [n.name for n in new.nodes if n.op in _WEIGHTED and n.name in changed]
+    return [n.name for n in new.nodes if n.op in _WEIGHTED + _CHANNELWISE and n.name in changed]
 
 
 def _passes(node: NodeInfo) -> bool:

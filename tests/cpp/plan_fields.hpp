@@ -55,10 +55,12 @@ PVNET_FIELDS(pvnet::Value,
 
 PVNET_FIELDS(pvnet::Attrs,
              (channels, height, width, out, kernel, stride, dilation, padding, groups, bias, norm,
-              norm_eps, act, count_include_pad, window, size, mode, ticks, phase, mean, std),
+              norm_eps, act, count_include_pad, window, size, mode, ticks, phase, mean, std,
+              padding_end, pad_mode, value, index, block, align_corners),
              "channels", "height", "width", "out", "kernel", "stride", "dilation", "padding",
              "groups", "bias", "norm", "norm_eps", "act", "count_include_pad", "window", "size",
-             "mode", "ticks", "phase", "mean", "std");
+             "mode", "ticks", "phase", "mean", "std", "padding_end", "pad_mode", "value", "index",
+             "block", "align_corners");
 
 PVNET_FIELDS(pvnet::ConvShape,
              (in_h, in_w, in_c, out_h, out_w, out_c, kt, kh, kw, sh, sw, ph, pw, dh, dw, groups,

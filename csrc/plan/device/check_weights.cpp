@@ -80,11 +80,32 @@ uint64_t expected_sum(const NodeWeights& node, const pv_op& op, pv_dtype dtype) 
 
 }  // namespace
 
+// Weight and bias of a norm, in order.
+Status check_norm(const Node& node, const pv_op& op, const Program& p, const Weights& weights) {
+  const float* found = p.floats.data() + op.floats;
+  for (const char* suffix : {".weight", ".bias"}) {
+    const auto it = weights.find(node.name + suffix);
+    const auto channels = static_cast<size_t>(op.out_c);
+    const bool same = it != weights.end() && it->second.data.size() == channels &&
+                      std::memcmp(it->second.data.data(), found, channels * sizeof(float)) == 0;
+    if (!same) {
+      return wrong(std::string(suffix).substr(1) + " of " + quoted(node.name), "another",
+                   "that of the node");
+    }
+    found += channels;
+  }
+  return {};
+}
+
 // check() has proved that operations lie one behind the other.
 Status check_weights(const Plan& plan, const Program& p, const Weights& weights) {
   int64_t end = static_cast<int64_t>(plan.packed.size());
   for (size_t i = p.ops.size(); i-- > 0;) {
     const pv_op& op = p.ops[i];
+    if (op.kind == PV_GROUP_NORM || op.kind == PV_LAYER_NORM) {
+      const auto of = static_cast<size_t>(plan.ops[static_cast<size_t>(p.plan_op[i])].node);
+      PVNET_TRY(check_norm(plan.graph.nodes()[of], op, p, weights));
+    }
     if (op.kind != PV_CONV && op.kind != PV_DEPTHWISE) continue;
     const int node = plan.ops[static_cast<size_t>(p.plan_op[i])].node;
     const NodeWeights of(plan.graph.nodes()[static_cast<size_t>(node)], weights);

@@ -132,10 +132,19 @@ Status pack(Plan& plan, const Weights& weights, Program& program) {
   int of_before = -1;
   for (size_t i = 0; i < program.ops.size(); ++i) {
     const pv_op& op = program.ops[i];
-    if (op.kind != PV_CONV && op.kind != PV_DEPTHWISE) continue;
+    const bool norm = op.kind == PV_GROUP_NORM || op.kind == PV_LAYER_NORM;
+    if (op.kind != PV_CONV && op.kind != PV_DEPTHWISE && !norm) continue;
     const int plan_op = program.plan_op[i];
     PlanOp& of = plan.ops[static_cast<size_t>(plan_op)];
     const Node& node = plan.graph.nodes()[static_cast<size_t>(of.node)];
+    if (norm) {
+      PVNET_TRY(folded.fold(node, weights));
+      const auto to = program.floats.begin() + static_cast<std::ptrdiff_t>(op.floats);
+      std::copy_n(folded.weight(), op.out_c, to);
+      std::copy_n(folded.bias().begin(), op.out_c, to + op.out_c);
+      of_before = plan_op;
+      continue;
+    }
     if (plan_op != of_before) {  // the operations of its groups come in a row
       PVNET_TRY(folded.fold(node, weights));
       of.packed_offset = op.weights * 16;

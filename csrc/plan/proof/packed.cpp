@@ -35,6 +35,18 @@ uint64_t scaled_sum(const float* floats, size_t count, double scale) {
   return total;
 }
 
+// Of weight and bias of a group or layer norm; false as below.
+bool channel_sum(const Node& node, const Weights& weights, uint64_t& total) {
+  total = 0;
+  for (const char* suffix : {".weight", ".bias"}) {
+    const auto it = weights.find(node.name + suffix);
+    const auto channels = static_cast<size_t>(node.shape.c);
+    if (it == weights.end() || it->second.data.size() != channels) return false;
+    total += sum(it->second.data.data(), channels);
+  }
+  return true;
+}
+
 // Of weight and bias of a node with the batch norm in them; false where a tensor is missing or
 // misshapen.
 bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, uint64_t& total) {
@@ -73,7 +85,10 @@ Status content(const Plan& plan, const std::vector<Extent>& extents, const Weigh
   for (const Extent& extent : extents) {
     const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[extent.op].node)];
     uint64_t expected = 0;
-    if (!folded_sum(node, conv_shape_of(plan.graph.nodes(), node), weights, expected)) {
+    const bool there = is_conv(node.op) ? folded_sum(node, conv_shape_of(plan.graph.nodes(), node),
+                                                     weights, expected)
+                                        : channel_sum(node, weights, expected);
+    if (!there) {
       return wrong("weights of " + quoted(node.name), "none, or others", "those of the node");
     }
     const auto* floats = reinterpret_cast<const float*>(plan.packed.data() + extent.lo);
@@ -84,7 +99,16 @@ Status content(const Plan& plan, const std::vector<Extent>& extents, const Weigh
   return {};
 }
 
-// Nothing but a convolution has packed weights.
+bool has_packed(const Node& node) {
+  return is_conv(node.op) || node.op == Op::group_norm || node.op == Op::layer_norm;
+}
+
+size_t packed_floats(const Plan& plan, const Node& node) {
+  if (!is_conv(node.op)) return 2 * static_cast<size_t>(node.shape.c);
+  return plan.backend->kernels->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node));
+}
+
+// Nothing but a convolution has packed weights on a device.
 Status packed_nodes(const Plan& plan) {
   for (const PlanOp& op : plan.ops) {
     const Node& node = plan.graph.nodes()[static_cast<size_t>(op.node)];
@@ -110,14 +134,12 @@ Status prove_packed(const Plan& plan, const Weights* weights) {
   for (size_t i = 0; i < plan.ops.size(); ++i) {
     const int64_t lo = plan.ops[i].packed_offset;
     const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[i].node)];
-    if (!is_conv(node.op) || plan.ops[i].converts) {
+    if (!has_packed(node) || plan.ops[i].converts) {
       if (lo != -1) return wrong("packed weights of " + quoted(node.name), "some", "none");
       continue;
     }
     const size_t room = plan.packed.size();
-    const size_t bytes =
-        plan.backend->kernels->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node)) *
-        sizeof(float);
+    const size_t bytes = packed_floats(plan, node) * sizeof(float);
     if (lo < 0 || bytes > room || static_cast<size_t>(lo) > room - bytes || lo % 4 != 0) {
       return wrong("offset of the packed weights of " + quoted(node.name), std::to_string(lo),
                    "room in " + std::to_string(room) + " bytes");
