@@ -161,7 +161,9 @@ class _Builder:
     def map_norm(self) -> None:
         x, rng = self.source(), self.rng
         op = rng.choice(["group_norm", "layer_norm"])
-        attrs: dict[str, Any] = {"norm_eps": rng.choice([1e-5, 1e-2])}
+        # A map of equal values has rounding errors for a deviation: a small eps would make them
+        # large, again in every round of a feedback.
+        attrs: dict[str, Any] = {"norm_eps": rng.choice([0.1, 1.0])}
         attrs["act"] = rng.choice(["none", "relu", "silu", "sigmoid"])
         if op == "group_norm":
             attrs["groups"] = rng.choice([g for g in (1, 2, x.c) if x.c % g == 0])

@@ -19,6 +19,7 @@ from pvnet.nn.map_frames import (
     channel_select,
     depth_to_space,
     group_norm,
+    laid,
     layer_norm,
     pad,
     space_to_depth,
@@ -195,7 +196,7 @@ def _upsample(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Te
 def _moved(move: Callable[[Attrs, Tensor], Tensor]) -> FrameOperation:
     def operation(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
         del layer
-        return move(attrs, xs[0])
+        return move(attrs, laid(xs[0]))
 
     return operation
 
@@ -203,7 +204,7 @@ def _moved(move: Callable[[Attrs, Tensor], Tensor]) -> FrameOperation:
 def _normed(norm: Callable[[Attrs, NodeLayer, Tensor], Tensor]) -> FrameOperation:
     def operation(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
         assert layer is not None
-        return activate(norm(attrs, layer, xs[0]), attrs["act"])
+        return activate(norm(attrs, layer, laid(xs[0])), attrs["act"])
 
     return operation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,29 @@ from pvnet.nn.node_layers import NodeLayer
 Attrs = Mapping[str, Any]
 
 _PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate"}
+
+
+class _Laid(torch.autograd.Function):
+    """x itself; its gradient lies in memory as x does.
+
+    The backward of batch norm in eval mode (torch 2.13 on CPU) silently reads a gradient that lies
+    otherwise as if it did not.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        layout = torch.channels_last if ctx.last else torch.contiguous_format
+        return grads[0].contiguous(memory_format=layout)
+
+
+def laid(x: Tensor) -> Tensor:
+    """X [n, c, h, w], with a gradient that lies in memory as x does."""
+    return cast("Tensor", _Laid.apply(x))  # type: ignore[no-untyped-call]
 
 
 def pad(attrs: Attrs, x: Tensor) -> Tensor:

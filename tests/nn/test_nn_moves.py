@@ -106,6 +106,20 @@ def test_a_network_is_its_definition(layer: str) -> None:
         torch.testing.assert_close(net(clip)["y"], want)
 
 
+@pytest.mark.parametrize("taps", [1, 2])
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_pass_a_batch_norm(case: str, taps: int) -> None:
+    build, _ = CASES[case]
+    net = network(lambda g, x: build(g, g.conv3d(x, 8, kernel=(taps, 1, 1), norm=True))).eval()
+    clip = torch.randn(CLIP, dtype=torch.float64, requires_grad=True)
+    want = Oracle(net.graph, dict(net.named_parameters()) | dict(net.named_buffers()), clip)
+    for got in (net(clip)["y"], net.ticks(clip)["y"]):
+        seed = torch.randn_like(got)
+        found = torch.autograd.grad(got, clip, seed)
+        expected = torch.autograd.grad(want.output("y"), clip, seed, retain_graph=True)
+        torch.testing.assert_close(found, expected)
+
+
 def test_norms_begin_as_ones_and_zeros() -> None:
     graph = layer_graph("group norm")
     state = Network(graph).state_dict()
