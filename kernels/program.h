@@ -29,7 +29,12 @@ typedef enum pv_kind {
   PV_GLOBAL_POOL = 5, /* mean over pixels and taps */
   PV_NORMALIZE = 6,   /* variant: pv_channels; with floats of each channel */
   PV_SOFTMAX = 7,     /* over the channels of a pixel */
-  PV_KINDS = 8
+  PV_KINDS = 13,
+  PV_PAD = 8,            /* variant: pv_pad; ph, pw: start, negative: crops */
+  PV_DEPTH_TO_SPACE = 9, /* sh = sw: the block */
+  PV_SPACE_TO_DEPTH = 10,
+  PV_GROUP_NORM = 11, /* groups; over the map and the channels of a group */
+  PV_LAYER_NORM = 12  /* over the channels of a pixel */
 } pv_kind;
 
 typedef enum pv_pool {
@@ -40,7 +45,12 @@ typedef enum pv_pool {
 typedef enum pv_eltwise { PV_COPY = 0, PV_ADD = 1, PV_MUL = 2, PV_SUB = 3, PV_DIV = 4 } pv_eltwise;
 /* x * scale + shift; x, below 0 times scale */
 typedef enum pv_channels { PV_SCALE = 0, PV_PRELU = 1 } pv_channels;
-typedef enum pv_interpolation { PV_NEAREST = 0, PV_BILINEAR = 1 } pv_interpolation;
+typedef enum pv_interpolation {
+  PV_NEAREST = 0,
+  PV_BILINEAR = 1,
+  PV_CORNERS = 2 /* bilinear, corner pixels on corner pixels */
+} pv_interpolation;
+typedef enum pv_pad { PV_PAD_ZEROS = 0, PV_PAD_REFLECT = 1, PV_PAD_REPLICATE = 2 } pv_pad;
 typedef enum pv_act {
   PV_NONE = 0,
   PV_RELU = 1,
@@ -104,7 +114,7 @@ typedef struct pv_op {
   int32_t out_c, out_h, out_w; /* that this op writes: channels [out_c0, out_c0 + out_c) */
   int32_t out_c0;
   int32_t kt, kh, kw, sh, sw, ph, pw, dh, dw;
-  int32_t groups; /* plain convolutions; else 1 (a PV_CONV a group) */
+  int32_t groups; /* plain convolutions, group norm; else 1 (a PV_CONV a group) */
   int32_t write;  /* read of the slot that it writes */
   int32_t out_value;
   int32_t piece0, n_pieces;
@@ -112,7 +122,7 @@ typedef struct pv_op {
    * storage type; depthwise: [kt][kh][kw][c rounded up to 8] f32. */
   int64_t weights;
   /* Conv, depthwise: bias [out_c], rounded up to 2 and 8-byte aligned; normalize: scale [c], then
-   * shift [c]. */
+   * shift [c]. Pad: what lies outside, 0. Norms: weight [c], bias [c], eps, 0. */
   int64_t floats;
   int32_t tile_h, tile_w, tile_c; /* outputs of a tile: a rectangle of pixels, a run of channels */
 

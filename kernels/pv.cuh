@@ -206,6 +206,7 @@ PV_DEVICE int sm_id() {
 // One rounding, or two: never as the compiler likes.
 PV_DEVICE float fma_f32(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 PV_DEVICE float mul_f32(float a, float b) { return __fmul_rn(a, b); }
+PV_DEVICE float sqrt_f32(float x) { return __fsqrt_rn(x); }
 PV_DEVICE uint32_t bits_of(float x) { return __float_as_uint(x); }
 PV_DEVICE float float_of(uint32_t x) { return __uint_as_float(x); }
 

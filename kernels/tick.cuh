@@ -5,6 +5,7 @@
 
 #include "conv/conv.cuh"
 #include "head/global_pool.cuh"
+#include "head/norm.cuh"
 #include "head/softmax.cuh"
 #include "io/begin.cuh"
 #include "io/end.cuh"
@@ -23,6 +24,14 @@ PV_DEVICE void run_tile(const Tile<T>& t) {
       return global_pool_tile(t);
     case PV_SOFTMAX:
       return softmax_tile(t);
+    case PV_PAD:
+    case PV_DEPTH_TO_SPACE:
+    case PV_SPACE_TO_DEPTH:
+      return move_tile(t);
+    case PV_GROUP_NORM:
+      return group_norm_tile(t);
+    case PV_LAYER_NORM:
+      return layer_norm_tile(t);
     default:
       return simt_tile(t);
   }

@@ -38,6 +38,10 @@ OTHERS = {
     "linear": lambda g, x: g.linear(x, 5, act="relu"),
     "nearest": lambda g, x: g.upsample(x, scale=2),
     "bilinear": lambda g, x: g.upsample(x, size=(11, 7), mode="bilinear"),
+    "corners": lambda g, x: g.upsample(x, size=(11, 7), mode="bilinear", align_corners=True),
+    "corners of a line": lambda g, x: g.upsample(
+        x, size=(1, 8), mode="bilinear", align_corners=True
+    ),
     "normalize": lambda g, x: g.normalize(x, mean=(0.1,) * 6, std=(2.0,) * 6),
     "delay": lambda g, x: g.concat([g.conv3d(x, 2, kernel=1), g.delay(x, 3)]),
     "add": lambda g, x: g.add([x, g.delay(x, 1), x], act="relu"),
@@ -53,6 +57,33 @@ OTHERS = {
     ),
     **{a: lambda g, x, a=a: g.act(x, a) for a in ACTS},
 }
+MOVES = {
+    "pad": lambda g, x: g.pad(x, (2, 1), padding_end=(0, 3), value=0.5),
+    "crop": lambda g, x: g.pad(x, (-1, 2), padding_end=(-3, -4)),
+    "pad reflect": lambda g, x: g.pad(x, (3, 0), padding_end=(8, 7), mode="reflect"),
+    "pad replicate": lambda g, x: g.pad(x, (0, 2), padding_end=(5, 1), mode="replicate"),
+    "pad of a concat": lambda g, x: g.pad(g.concat([x, g.delay(x, 2)]), 1, value=-1.0),
+    "flip": lambda g, x: g.channel_select(x, [5, 4, 3, 2, 1, 0]),
+    "slice": lambda g, x: g.channel_select(wide(g, x), range(3, 40)),
+    "shuffle": lambda g, x: g.channel_select(wide(g, x), [i // 2 + i % 2 * 21 for i in range(42)]),
+    "few of many": lambda g, x: g.channel_select(g.concat([x, g.delay(x, 2), x]), [7, 7, 8, 9, 0]),
+    "depth to space": lambda g, x: g.depth_to_space(g.conv3d(x, 8, kernel=1), 2),
+    "depth to space by 3": lambda g, x: g.depth_to_space(wide(g, x, 45), 3),
+    "space to depth": lambda g, x: g.space_to_depth(g.pad(x, (1, 0), padding_end=0), 2),
+    "space to depth of a concat": lambda g, x: g.space_to_depth(
+        g.pad(g.concat([x, g.delay(x, 2)]), 0, padding_end=(1, 0)), 2
+    ),
+}
+NORMS = {
+    "group norm": lambda g, x: g.group_norm(x, 2),
+    "group norm of all": lambda g, x: g.group_norm(x, 1, norm_eps=1e-3, act="relu"),
+    "instance norm": lambda g, x: g.group_norm(wide(g, x), 42, act="silu"),
+    "group norm of wide groups": lambda g, x: g.group_norm(wide(g, x), 2),
+    "group norm of a concat": lambda g, x: g.group_norm(g.concat([x, g.delay(x, 2), x]), 3),
+    "layer norm": lambda g, x: g.layer_norm(x, act="sigmoid"),
+    "layer norm of many": lambda g, x: g.layer_norm(wide(g, x), norm_eps=1e-3),
+    "layer norm of a concat": lambda g, x: g.layer_norm(g.concat([x, g.delay(x, 2), x])),
+}
 LAYERS = {
     **{f"conv3d {i}": lambda g, x, k=k: g.conv3d(x, 6, **k) for i, k in enumerate(CONVS)},
     **{f"max_pool {i}": lambda g, x, k=k: g.max_pool(x, **k) for i, k in enumerate(POOLS)},
@@ -62,7 +93,14 @@ LAYERS = {
     ),
     "avg_pool inside": lambda g, x: g.avg_pool(x, kernel=(2, 3, 3), count_include_pad=False),
     **OTHERS,
+    **MOVES,
+    **NORMS,
 }
+
+
+def wide(g: pvnet.Graph, x: pvnet.Node, channels: int = 42) -> pvnet.Node:
+    """More channels than a vector has floats, and no multiple of them."""
+    return g.conv3d(x, channels, kernel=1)
 
 
 def layer_graph(layer: str) -> pvnet.Graph:

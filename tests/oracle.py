@@ -77,7 +77,9 @@ class Oracle:
         if n.op == "act":
             return act(xs[0], a)
         if n.op == "upsample":
-            mode = dict(mode="nearest") if a["mode"] == "nearest" else dict(mode="bilinear")
+            mode = dict(mode=a["mode"])
+            if a["mode"] == "bilinear":
+                mode["align_corners"] = a["align_corners"]
             return F.interpolate(xs[0], size=tuple(a["size"]), **mode)
         if n.op == "linear":
             w, b = self.weights[f"{n.name}.weight"], self.weights.get(f"{n.name}.bias")
@@ -85,8 +87,26 @@ class Oracle:
         if n.op == "normalize":
             mean, std = (torch.tensor(a[k])[:, None, None].to(xs[0]) for k in ("mean", "std"))
             return (xs[0] - mean) / std
+        if n.op in MOVES:
+            return MOVES[n.op](a, xs[0])
+        if n.op in ("group_norm", "layer_norm"):
+            return act(self.norm(n, xs[0]), a["act"])
         assert n.op in ("delay", "feedback")
         return xs[0]
+
+    def norm(self, n, x):
+        """By its definition: x as [b, what is normalised apart, what is normalised together]."""
+        w, b = (self.weights[f"{n.name}.{k}"][:, None, None] for k in ("weight", "bias"))
+        if n.op == "layer_norm":
+            apart = x.permute(0, 2, 3, 1).flatten(1, 2)
+        else:
+            apart = x.reshape(x.shape[0], n.attrs["groups"], -1)
+        mean = apart.mean(2, keepdim=True)
+        variance = ((apart - mean) ** 2).mean(2, keepdim=True)
+        y = (apart - mean) / torch.sqrt(variance + n.attrs["norm_eps"])
+        if n.op == "layer_norm":
+            y = y.reshape(x.shape[0], *x.shape[2:], x.shape[1]).permute(0, 3, 1, 2)
+        return y.reshape(x.shape) * w + b
 
     def conv3d(self, n, tick):
         a, w = n.attrs, self.weights[f"{n.name}.weight"]
@@ -113,6 +133,48 @@ class Oracle:
             )
             y = (y - mean) / torch.sqrt(var + a["norm_eps"]) * g + b
         return act(y, a)
+
+
+def moved_pad(a, x):
+    """Pixel by pixel."""
+    (top, left), (bottom, right) = a["padding"], a["padding_end"]
+    rows = [source(a, i - top, x.shape[2]) for i in range(x.shape[2] + top + bottom)]
+    columns = [source(a, i - left, x.shape[3]) for i in range(x.shape[3] + left + right)]
+    y = x.new_full((*x.shape[:2], len(rows), len(columns)), a["value"])
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            if row is not None and column is not None:
+                y[:, :, i, j] = x[:, :, row, column]
+    return y
+
+
+def source(a, at, n):
+    """Where a padded coordinate lies along a side of n, or None."""
+    if 0 <= at < n:
+        return at
+    nearest = min(max(at, 0), n - 1)
+    return {"zeros": None, "replicate": nearest, "reflect": 2 * nearest - at}[a["pad_mode"]]
+
+
+def depth_to_space(a, x):
+    b = a["block"]
+    y = x.reshape(x.shape[0], x.shape[1] // (b * b), b, b, *x.shape[2:])
+    y = y.permute(0, 1, 4, 2, 5, 3)
+    return y.reshape(x.shape[0], y.shape[1], x.shape[2] * b, x.shape[3] * b)
+
+
+def space_to_depth(a, x):
+    b = a["block"]
+    y = [x[:, c : c + 1, i::b, j::b] for c in range(x.shape[1]) for i in range(b) for j in range(b)]
+    return torch.cat(y, 1)
+
+
+MOVES = {
+    "pad": moved_pad,
+    "channel_select": lambda a, x: torch.stack([x[:, i] for i in a["index"]], 1),
+    "depth_to_space": depth_to_space,
+    "space_to_depth": space_to_depth,
+}
 
 
 def pad(x, a, value):

@@ -140,7 +140,49 @@ class _Builder:
         else:
             h, w = min(8, x.h * 2), min(8, x.w + rng.randint(0, 2))
             attrs = {"size": [h, w], "mode": rng.choice(["nearest", "bilinear"])}
+            attrs["align_corners"] = attrs["mode"] == "bilinear" and rng.random() < 0.5
         self.add(op, [x.name], attrs, _Value(self.name(op), x.c, h, w, x.period))
+
+    def move(self) -> None:
+        x, rng = self.source(), self.rng
+        ops = ["pad", "channel_select"]
+        ops += ["depth_to_space"] if x.c % 4 == 0 else []
+        ops += ["space_to_depth"] if x.h % 2 == 0 and x.w % 2 == 0 and x.c <= 2 else []
+        op = rng.choice(ops)
+        if op == "pad":
+            attrs, c, h, w = self.padding(x), x.c, x.h, x.w
+            h += attrs["padding"][0] + attrs["padding_end"][0]
+            w += attrs["padding"][1] + attrs["padding_end"][1]
+        elif op == "channel_select":
+            c, h, w = rng.randint(1, 5), x.h, x.w
+            attrs = {"index": [rng.randrange(x.c) for _ in range(c)]}
+        elif op == "depth_to_space":
+            attrs, c, h, w = {"block": 2}, x.c // 4, 2 * x.h, 2 * x.w
+        else:
+            attrs, c, h, w = {"block": 2}, 4 * x.c, x.h // 2, x.w // 2
+        self.add(op, [x.name], attrs, _Value(self.name(op), c, h, w, x.period))
+
+    def padding(self, x: _Value) -> dict[str, Any]:
+        rng = self.rng
+        modes = ["zeros", "replicate"] + (["reflect"] if min(x.h, x.w) > 2 else [])
+        mode = rng.choice(modes)
+        least = -1 if mode == "zeros" and min(x.h, x.w) > 3 else 0
+        sides = [[rng.randint(least, 2 if max(x.h, x.w) < 9 else 0) for _ in "hw"] for _ in "se"]
+        attrs: dict[str, Any] = {"padding": sides[0], "padding_end": sides[1], "pad_mode": mode}
+        if mode == "zeros" and rng.random() < 0.5:
+            attrs["value"] = 0.75
+        return attrs
+
+    def map_norm(self) -> None:
+        x, rng = self.source(), self.rng
+        op = rng.choice(["group_norm", "layer_norm"])
+        # A map of equal values has rounding errors for a deviation: a small eps would make them
+        # large, again in every round of a feedback.
+        attrs: dict[str, Any] = {"norm_eps": rng.choice([0.1, 1.0])}
+        attrs["act"] = rng.choice(["none", "relu", "silu", "sigmoid"])
+        if op == "group_norm":
+            attrs["groups"] = rng.choice([g for g in (1, 2, x.c) if x.c % g == 0])
+        self.add(op, [x.name], attrs, _Value(self.name(op), x.c, x.h, x.w, x.period))
 
     def gate(self) -> None:
         """Squeeze and excite: global pool, linear, multiply back."""
@@ -211,6 +253,7 @@ def random_graph(
         b.add("concat", [frame.name, loop.name], {}, mixed)
         b.values.remove(loop)  # read by itself it would give outputs that depend on no input
     steps = [b.conv3d, b.conv3d, b.conv3d, b.pool, b.join, b.join, b.pointwise, b.gate]
+    steps += [b.move, b.map_norm]
     for _ in range(nodes):
         rng.choice(steps)()
     last = b.values[-1]

@@ -93,13 +93,14 @@ struct EltwiseArgs {
   int out_c0 = 0;
 };
 
-// Nearest (floor) or bilinear with align_corners = false, as torch.nn.functional.interpolate.
+// Nearest (floor) or bilinear, as torch.nn.functional.interpolate.
 struct UpsampleArgs {
   Interp mode = Interp::nearest;
   MapGeometry g;
   const float* data = nullptr;  // nullptr reads as 0
   MapView out;
-  int out_c0 = 0;  // writes channels [out_c0, out_c0 + g.c)
+  int out_c0 = 0;              // writes channels [out_c0, out_c0 + g.c)
+  bool align_corners = false;  // bilinear
 };
 
 // Mean over pixels and taps; missing taps count as zeros. Writes out channels [out_c0, +seg.g.c).
@@ -125,9 +126,37 @@ struct SoftmaxArgs {
   MapView out;
 };
 
+// Values of the segments, taken together, at other places; nothing is computed. In torch's words:
+// F.pad, x[index], F.pixel_shuffle, F.pixel_unshuffle.
+enum class MoveOp : uint8_t { pad, select, depth_to_space, space_to_depth };
+struct MoveArgs {
+  MoveOp op = MoveOp::pad;
+  const SegmentView* segs = nullptr;  // [n_segs], one tap each
+  int n_segs = 0;
+  MapView out;
+  int top = 0, left = 0;  // pad; negative: rows and columns that are left out
+  PadMode mode = PadMode::zeros;
+  float value = 0.0f;          // pad: of what lies outside
+  const int* index = nullptr;  // select: [out.g.c] channels of all segments
+  int block = 1;               // depth_to_space, space_to_depth
+};
+
+// act((x - mean) / sqrt(variance + eps) * weight + bias), in place (after a copy of the segments
+// into out). group_norm: mean and variance over pixels and the channels of a group; a tile is a
+// group. layer_norm: over the channels of a pixel.
+struct NormArgs {
+  MapView out;
+  int groups = 1;
+  double eps = 0;
+  const float* weight = nullptr;  // [out.g.c]
+  const float* bias = nullptr;
+  Act act = Act::none;  // not softmax
+  ActNumbers numbers;   // of act
+};
+
 // Tiles: the unit of work that may be given to a lane. Conv: conv_tiles(shape) of them; every other
-// op: one tile per output row. A kernel called with [lo, hi) computes exactly those tiles, and the
-// bits of a tile depend neither on lo and hi nor on who computes it.
+// op: one tile per output row, but for group_norm. A kernel called with [lo, hi) computes exactly
+// those tiles, and the bits of a tile depend neither on lo and hi nor on who computes it.
 struct HostKernels {
   const char* name;  // "ref", "cpu"
   const char* isa;   // "scalar", "avx2", "avx512", "neon"
@@ -152,6 +181,9 @@ struct HostKernels {
   // Fused multiply-adds in registers and nothing else: returns the operations done in `rounds`
   // rounds (a few hundred each). Timed, it is the peak that a benchmark prints beside its numbers.
   double (*fma_block)(int64_t rounds);
+  void (*move)(const MoveArgs&, int row_lo, int row_hi);
+  void (*group_norm)(const NormArgs&, int group_lo, int group_hi);
+  void (*layer_norm)(const NormArgs&, int row_lo, int row_hi);
 };
 
 // The naive oracle, always there.

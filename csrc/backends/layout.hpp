@@ -60,7 +60,8 @@ struct Layout {
   // pixel. Maps that nobody else reads lie that way. nullptr: there are none.
   bool (*reads_narrow)(const ConvShape& conv, Dtype dtype) = nullptr;
 
-  // Into how many tiles the op is cut, whose shape of output is `out`; conv: of conv3d and linear.
+  // Into how many tiles the op is cut, whose shape of output is `out`; conv: of conv3d and linear;
+  // of group_norm its groups.
   // kernels: those of the backend's entry.
   int (*tiles)(const HostKernels* kernels, Op op, const ConvShape& conv,
                const Shape& out) = nullptr;

@@ -34,6 +34,7 @@ int host_tiles(const HostKernels* kernels, Op op, const ConvShape& conv, const S
   if (op == Op::conv3d || op == Op::linear) {
     return kernels->conv_tiles(conv);
   }
+  if (op == Op::group_norm) return conv.groups;
   return op == Op::global_pool ? 1 : out.h;
 }
 

@@ -73,6 +73,28 @@ Status read(const Context& at, const Value& v, std::vector<float>& out) {
   return {};
 }
 
+Status read(const Context& at, const Value& v, std::vector<int>& out) {
+  bool ok = v.is(Kind::array) && !v.items().empty() && v.items().size() <= size_t{kMaxChannels};
+  for (size_t i = 0; ok && i < v.items().size(); ++i) {
+    ok = in_range(v.items()[i], 0, kMaxChannels - 1);
+  }
+  if (!ok) {
+    return at.bad(v, "a list of channels, each " + range_text(0, kMaxChannels - 1),
+                  "Give the input channel of every output channel.");
+  }
+  out.clear();
+  for (const Value& x : v.items()) out.push_back(static_cast<int>(x.as_integer()));
+  return {};
+}
+
+Status read_finite(const Context& at, const Value& v, double& out) {
+  const bool ok =
+      v.is(Kind::number) && std::abs(v.as_number()) <= std::numeric_limits<float>::max();
+  if (!ok) return at.bad(v, "a finite number", "Give a number that float32 has.");
+  out = v.as_number();
+  return {};
+}
+
 template <class E>
 Status read_word(const Context& at, const Value& v, Result<E> (*from)(std::string_view), E& out) {
   if (!v.is(Kind::string)) return at.bad(v, "a word", "Give it as a string.");
@@ -88,7 +110,7 @@ Status read_word(const Context& at, const Value& v, Result<E> (*from)(std::strin
 
 Status read_eps(const Context& at, const Value& v, double& out) {
   if (!v.is(Kind::number) || v.as_number() < 0 || v.as_number() > 1) {
-    return at.bad(v, "a number from 0 to 1", "Give the eps of the batch norm, e.g. 1e-5.");
+    return at.bad(v, "a number from 0 to 1", "Give the eps of the norm, e.g. 1e-5.");
   }
   out = v.as_number();
   return {};
@@ -218,6 +240,17 @@ constexpr std::array<Key, N + 5> with_act(const std::array<Key, N>& keys) {
   all[N + 4] = kPhase;
   return all;
 }
+constexpr Key kPadStart = PVNET_INTS_KEY(padding, -kMaxSide, kMaxSide);
+constexpr Key kPadEnd = PVNET_INTS_KEY(padding_end, -kMaxSide, kMaxSide);
+constexpr Key kPadMode = PVNET_WORD_KEY(pad_mode, pad_mode_from_string);
+constexpr Key kBlock = PVNET_INT_KEY(block, 1, kMaxBlock);
+constexpr Key kAlignCorners = PVNET_BOOL_KEY(align_corners);
+constexpr Key kIndex = {
+    "index", [](const Context& c, const Value& v, Attrs& a) { return read(c, v, a.index); },
+    [](const Attrs& a) { return array_of(std::span<const int>(a.index)); }};
+constexpr Key kValue = {
+    "value", [](const Context& c, const Value& v, Attrs& a) { return read_finite(c, v, a.value); },
+    [](const Attrs& a) { return Value::number(a.value); }};
 
 #undef PVNET_INT_KEY
 #undef PVNET_INTS_KEY
@@ -235,11 +268,16 @@ constexpr std::array kGlobalPoolKeys{kWindow, kPhase};
 constexpr std::array kAddKeys = with_act(std::array<Key, 0>{});
 constexpr std::array kScaleKeys = with_act(std::array{kBias});
 constexpr std::array kPreluKeys{kPhase};
-constexpr std::array kUpsampleKeys{kSize, kMode, kPhase};
+constexpr std::array kUpsampleKeys{kSize, kMode, kAlignCorners, kPhase};
 constexpr std::array kLinearKeys = with_act(std::array{kOut, kBias});
 constexpr std::array kNormalizeKeys{kMean, kStd, kPhase};
 constexpr std::array kDelayKeys{kTicks};
 constexpr std::array kFeedbackKeys{kTicks, kChannels, kHeight, kWidth};
+constexpr std::array kPadKeys{kPadStart, kPadEnd, kPadMode, kValue, kPhase};
+constexpr std::array kSelectKeys{kIndex, kPhase};
+constexpr std::array kBlockKeys{kBlock, kPhase};
+constexpr std::array kGroupNormKeys = with_act(std::array{kGroups, kNormEps});
+constexpr std::array kLayerNormKeys = with_act(std::array{kNormEps});
 
 std::span<const Key> keys_of(Op op) {
   switch (op) {
@@ -275,6 +313,17 @@ std::span<const Key> keys_of(Op op) {
       return kDelayKeys;
     case Op::feedback:
       return kFeedbackKeys;
+    case Op::pad:
+      return kPadKeys;
+    case Op::channel_select:
+      return kSelectKeys;
+    case Op::depth_to_space:
+    case Op::space_to_depth:
+      return kBlockKeys;
+    case Op::group_norm:
+      return kGroupNormKeys;
+    case Op::layer_norm:
+      return kLayerNormKeys;
   }
   return {};
 }

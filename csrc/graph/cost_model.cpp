@@ -46,6 +46,8 @@ double estimated_cost(const std::vector<Node>& nodes, int index) {
     cost += kPoolTap * out * a.kernel[0] * a.kernel[1] * a.kernel[2];
   }
   if (n.op == Op::global_pool) cost += kMovedFloat * read * (a.window - 1);
+  // Mean, variance, result: each reads the map.
+  if (n.op == Op::group_norm || n.op == Op::layer_norm) cost += 2 * kMovedFloat * out;
   // Every weight of a linear layer is read for one multiply-add.
   if (n.op == Op::linear) cost += (kMovedFloat - 1) * static_cast<double>(n.macs);
   if (has_exp(a.act)) cost += kExp * out;

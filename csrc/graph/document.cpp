@@ -205,7 +205,7 @@ Status read_stages(Graph& g, Wiring wiring) {
 bool fits_first_format(const std::vector<Node>& nodes, const Node& n) {
   const Attrs& a = n.attrs;
   return n.op <= Op::feedback && a.act <= Act::softmax && a.padding_end == a.padding &&
-         (n.op != Op::mul || a.act == Act::none) &&
+         !a.align_corners && (n.op != Op::mul || a.act == Act::none) &&
          (n.op != Op::add || std::all_of(n.inputs.begin(), n.inputs.end(), [&](const Edge& e) {
             return nodes[static_cast<size_t>(e.src)].shape == n.shape;
           }));

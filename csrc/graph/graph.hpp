@@ -26,7 +26,7 @@ enum class Op : uint8_t {
   add,          // n inputs; one of [c, 1, 1], [1, h, w] or [1, 1, 1] is broadcast; act
   mul,          // as add
   act,          // act: any (softmax over channels)
-  upsample,     // size (h, w), mode nearest | bilinear (align_corners = false)
+  upsample,     // size (h, w), mode nearest | bilinear, align_corners
   linear,       // out, bias, act; reads the flattened (c, h, w) map -> [out, 1, 1]
   normalize,    // mean, std per channel: (x - mean) / std
   delay,        // ticks: the value `ticks` ticks ago
@@ -35,9 +35,15 @@ enum class Op : uint8_t {
   div,          // as sub
   scale,        // x * weight + bias per channel: bias, act
   prelu,        // x, below 0 times a weight per channel
+  pad,          // padding, padding_end (negative: crops), pad_mode, value
+  channel_select,  // index: output channel i is input channel index[i]
+  depth_to_space,  // block: [c b b, h, w] -> [c, h b, w b]
+  space_to_depth,  // block: [c, h b, w b] -> [c b b, h, w]
+  group_norm,      // groups, norm_eps, act; mean and variance of a group over (c / groups, h, w)
+  layer_norm,      // norm_eps, act; mean and variance of a pixel over its channels
 };
 
-constexpr size_t kOps = static_cast<size_t>(Op::prelu) + 1;
+constexpr size_t kOps = static_cast<size_t>(Op::layer_norm) + 1;
 
 enum class Act : uint8_t {
   none,
@@ -57,6 +63,7 @@ enum class Act : uint8_t {
   mish,
 };
 enum class Interp : uint8_t { nearest, bilinear };
+enum class PadMode : uint8_t { zeros, reflect, replicate };
 enum class Wiring : uint8_t { sequential, pipelined, predictive };
 
 struct Shape {  // one frame of a value
@@ -86,15 +93,20 @@ struct Attrs {
   bool norm = false;  // batch norm, folded when a Plan is compiled
   double norm_eps = 1e-5;
   Act act = Act::none;
-  double act_low = 0, act_high = 6;  // clamp; infinite: no bound
-  double act_slope = 0;              // leaky_relu, elu (its alpha); 0 for the others
-  bool count_include_pad = true;     // avg_pool
-  int window = 1;                    // global_pool, in firings
-  std::array<int, 2> size{0, 0};     // upsample
-  Interp mode = Interp::nearest;     // upsample
-  int ticks = 0;                     // delay, feedback
-  int phase = 0;                     // extra ticks added to the origin (< period)
-  std::vector<float> mean, std;      // input, normalize
+  double act_low = 0, act_high = 6;   // clamp; infinite: no bound
+  double act_slope = 0;               // leaky_relu, elu (its alpha); 0 for the others
+  bool count_include_pad = true;      // avg_pool
+  int window = 1;                     // global_pool, in firings
+  std::array<int, 2> size{0, 0};      // upsample
+  Interp mode = Interp::nearest;      // upsample
+  int ticks = 0;                      // delay, feedback
+  int phase = 0;                      // extra ticks added to the origin (< period)
+  std::vector<float> mean, std;       // input, normalize
+  PadMode pad_mode = PadMode::zeros;  // pad
+  double value = 0;                   // pad: of what lies outside
+  std::vector<int> index;             // channel_select
+  int block = 1;                      // depth_to_space, space_to_depth
+  bool align_corners = false;         // upsample, bilinear
   bool operator==(const Attrs&) const = default;
 };
 
@@ -195,10 +207,12 @@ class Graph {
 const char* to_string(Op op);
 const char* to_string(Act act);
 const char* to_string(Interp mode);
+const char* to_string(PadMode mode);
 const char* to_string(Wiring wiring);
 Result<Op> op_from_string(std::string_view s);
 Result<Act> act_from_string(std::string_view s);
 Result<Interp> interp_from_string(std::string_view s);
+Result<PadMode> pad_mode_from_string(std::string_view s);
 Result<Wiring> wiring_from_string(std::string_view s);
 
 }  // namespace pvnet

@@ -17,6 +17,7 @@ constexpr int kMaxChannels = 1'000'000;
 constexpr int kMaxSide = 65'536;                          // height or width
 constexpr int64_t kMaxElements = (int64_t{1} << 31) - 1;  // of one frame, padding included
 constexpr int kMaxKernel = 1024, kMaxDilation = 1024, kMaxStride = 4096;
+constexpr int kMaxBlock = 256;                     // of depth_to_space and space_to_depth
 constexpr int kMaxWindow = 65'536;                 // of global_pool, firings
 constexpr int kMaxTicks = 1'000'000;               // of one delay or feedback
 constexpr int64_t kMaxHyperPeriod = 4096;          // ticks

@@ -9,19 +9,41 @@ namespace pvnet {
 
 namespace {
 
-constexpr std::array kOpNames{"input",  "conv3d",    "max_pool", "avg_pool", "global_pool",
-                              "concat", "add",       "mul",      "act",      "upsample",
-                              "linear", "normalize", "delay",    "feedback", "sub",
-                              "div",    "scale",     "prelu"};
+constexpr std::array kOpNames{"input",
+                              "conv3d",
+                              "max_pool",
+                              "avg_pool",
+                              "global_pool",
+                              "concat",
+                              "add",
+                              "mul",
+                              "act",
+                              "upsample",
+                              "linear",
+                              "normalize",
+                              "delay",
+                              "feedback",
+                              "sub",
+                              "div",
+                              "scale",
+                              "prelu",
+                              "pad",
+                              "channel_select",
+                              "depth_to_space",
+                              "space_to_depth",
+                              "group_norm",
+                              "layer_norm"};
 constexpr std::array kActs{"none",  "relu",       "silu", "sigmoid",      "softmax",
                            "clamp", "leaky_relu", "elu",  "hard_sigmoid", "hard_swish",
                            "gelu",  "gelu_tanh",  "tanh", "softplus",     "mish"};
 constexpr std::array kModes{"nearest", "bilinear"};
+constexpr std::array kPadModes{"zeros", "reflect", "replicate"};
 constexpr std::array kWirings{"sequential", "pipelined", "predictive"};
 
 static_assert(kOpNames.size() == kOps);
 static_assert(kActs.size() == static_cast<size_t>(Act::mish) + 1);
 static_assert(kModes.size() == static_cast<size_t>(Interp::bilinear) + 1);
+static_assert(kPadModes.size() == static_cast<size_t>(PadMode::replicate) + 1);
 static_assert(kWirings.size() == static_cast<size_t>(Wiring::predictive) + 1);
 
 template <class E>
@@ -46,11 +68,15 @@ const char* word(std::span<const char* const> words, E e) {
 const char* to_string(Op op) { return word(kOpNames, op); }
 const char* to_string(Act act) { return word(kActs, act); }
 const char* to_string(Interp mode) { return word(kModes, mode); }
+const char* to_string(PadMode mode) { return word(kPadModes, mode); }
 const char* to_string(Wiring wiring) { return word(kWirings, wiring); }
 Result<Op> op_from_string(std::string_view s) { return from_words<Op>(kOpNames, s, "op"); }
 Result<Act> act_from_string(std::string_view s) { return from_words<Act>(kActs, s, "act"); }
 Result<Interp> interp_from_string(std::string_view s) {
   return from_words<Interp>(kModes, s, "mode");
+}
+Result<PadMode> pad_mode_from_string(std::string_view s) {
+  return from_words<PadMode>(kPadModes, s, "pad_mode");
 }
 Result<Wiring> wiring_from_string(std::string_view s) {
   return from_words<Wiring>(kWirings, s, "wiring");

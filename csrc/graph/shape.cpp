@@ -6,6 +6,7 @@
 #include "graph/errors.hpp"
 #include "graph/infer.hpp"
 #include "graph/limits.hpp"
+#include "graph/shape_of_maps.hpp"
 #include "graph/size.hpp"
 
 namespace pvnet {
@@ -247,6 +248,15 @@ std::pair<size_t, size_t> inputs_of(Op op) {
   }
 }
 
+Status upsample(const Node& in, Node& n) {
+  const Attrs& a = n.attrs;
+  PVNET_TRY(need(n, a.size[0] > 0 && a.size[1] > 0, "size"));
+  n.shape = {in.shape.c, a.size[0], a.size[1]};
+  if (!a.align_corners || a.mode == Interp::bilinear) return {};
+  return bad(n, "aligns corners of a mode that has none", to_string(a.mode), "bilinear",
+             "Remove align_corners, or use mode=\"bilinear\".");
+}
+
 Status dispatch(const Nodes& nodes, Node& n) {
   const Attrs& a = n.attrs;
   const auto [least, most] = inputs_of(n.op);
@@ -296,9 +306,7 @@ Status dispatch(const Nodes& nodes, Node& n) {
       n.shape = in->shape;
       return act_allowed(n);
     case Op::upsample:
-      PVNET_TRY(need(n, a.size[0] > 0 && a.size[1] > 0, "size"));
-      n.shape = {in->shape.c, a.size[0], a.size[1]};
-      return {};
+      return upsample(*in, n);
     case Op::linear:
       PVNET_TRY(act_allowed(n));
       return linear(nodes, n);
@@ -309,6 +317,17 @@ Status dispatch(const Nodes& nodes, Node& n) {
     case Op::delay:
       n.shape = in->shape;
       return {};
+    case Op::channel_select:
+      PVNET_TRY(need(n, !a.index.empty(), "index"));
+      return rearranged_shape(*in, n);
+    case Op::pad:
+    case Op::depth_to_space:
+    case Op::space_to_depth:
+      return rearranged_shape(*in, n);
+    case Op::group_norm:
+    case Op::layer_norm:
+      PVNET_TRY(act_allowed(n));
+      return normed_shape(*in, n);
   }
   return {};
 }

@@ -31,7 +31,7 @@ Status fold_channels(const Node& node, const Weights& weights, float* to) {
   const std::vector<float>* bias = find(weights, node.name + ".bias");
   if (weight == nullptr) return vanished(node);
   to = std::copy(weight->begin(), weight->end(), to);
-  if (node.op != Op::scale) return {};
+  if (node.op == Op::prelu) return {};
   if (bias != nullptr) {
     std::copy(bias->begin(), bias->end(), to);
   } else {

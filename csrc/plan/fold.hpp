@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights of a convolution or a linear node with its batch norm in them.
+// Weights of a convolution or a linear node with its batch norm in them; those of a norm as they
+// are.
 #pragma once
 
 #include <vector>

@@ -87,6 +87,7 @@ std::shared_ptr<OpParams> make_params(const Graph& graph, const Node& node) {
       s.groups = a.groups;
     }
   }
+  if (node.op == Op::group_norm) p->conv.groups = node.attrs.groups;  // its tiles
   return p;
 }
 

@@ -20,6 +20,8 @@ struct OpParams {
   OpParams& operator=(const OpParams&) = delete;
 };
 
+inline bool is_map_norm(Op op) { return op == Op::group_norm || op == Op::layer_norm; }
+
 inline ActNumbers numbers_of(const Attrs& a) {
   if (a.act != Act::clamp) return {static_cast<float>(a.act_slope), 0.0f};
   return {static_cast<float>(a.act_low), static_cast<float>(a.act_high)};
@@ -27,7 +29,8 @@ inline ActNumbers numbers_of(const Attrs& a) {
 
 // Floats that are packed for an op whose weights belong to channels: weights, then biases.
 inline int64_t channel_floats(Op op, int channels) {
-  return op == Op::scale ? int64_t{2} * channels : op == Op::prelu ? channels : 0;
+  if (op == Op::prelu) return channels;
+  return op == Op::scale || is_map_norm(op) ? int64_t{2} * channels : 0;
 }
 
 inline bool is_virtual(Op op) {  // holds no memory: reads go through it

@@ -5,8 +5,10 @@
 #pragma once
 
 #include "../eltwise/eltwise.cuh"
+#include "../head/norm.cuh"
 #include "../upsample/lerp.cuh"
 #include "plain_conv.cuh"
+#include "plain_move.cuh"
 
 namespace pv {
 
@@ -115,6 +117,10 @@ PV_DEVICE float plain_output(const Tile<T>& t, const Output& out) {
       return plain_normalize(t, out);
     case PV_SOFTMAX:
       return plain_softmax(t, out);
+    case PV_PAD:
+    case PV_DEPTH_TO_SPACE:
+    case PV_SPACE_TO_DEPTH:
+      return plain_move(t, out);
     default:
       return plain_conv(t, out);
   }
@@ -122,6 +128,9 @@ PV_DEVICE float plain_output(const Tile<T>& t, const Output& out) {
 
 template <class T>
 PV_DEVICE void plain_tile(const Tile<T>& t) {
+  // Threads that share a sum: a map a thread would take as many reads as outputs times inputs.
+  if (t.op.kind == PV_GROUP_NORM) return group_norm_tile(t);
+  if (t.op.kind == PV_LAYER_NORM) return layer_norm_tile(t);
   for_outputs(t, [&](const Output& out) { return plain_output(t, out); });
 }
 

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which pixels of the source an upsampled pixel is made of, along one side: f32, with the formulas
-// of torch.nn.functional.interpolate (align_corners = false), as the reference backend.
+// of torch.nn.functional.interpolate, as the reference backend.
 #pragma once
 
 #include "../tile.cuh"
 
 namespace pv {
+
+PV_DEVICE float corner_scale(int in, int out) {
+  return out == 1 ? 0.0f : static_cast<float>(in - 1) / static_cast<float>(out - 1);
+}
 
 struct Lerp {
   int lo, hi;
@@ -17,7 +21,8 @@ struct Lerp {
       lo = hi = lesser(static_cast<int>(mul_f32(static_cast<float>(i), scale)), in - 1);
       return;
     }
-    const float at = mul_f32(scale, static_cast<float>(i) + 0.5f) - 0.5f;
+    const float at = variant == PV_CORNERS ? mul_f32(corner_scale(in, out), static_cast<float>(i))
+                                           : mul_f32(scale, static_cast<float>(i) + 0.5f) - 0.5f;
     const float from = at > 0.0f ? at : 0.0f;
     lo = lesser(static_cast<int>(from), in - 1);
     hi = lesser(lo + 1, in - 1);

@@ -9,12 +9,13 @@ from pvnet.graph import arguments as arg
 from pvnet.graph.arguments import Pair, Triple
 from pvnet.graph.arithmetic import Arithmetic
 from pvnet.graph.base import Node, Source
+from pvnet.graph.map_builders import MapBuilders
 
 Activation = arg.Activation
 Padding = Pair | Sequence[Sequence[int]] | Literal["same"]
 
 
-class Builders(Arithmetic):
+class Builders(Arithmetic, MapBuilders):
     """Methods that add nodes. Every one takes `name=` (made up if None) and returns the node.
 
     A source is a `Node` of this graph, or its name. One integer for `kernel`, `stride` or
@@ -246,12 +247,13 @@ class Builders(Arithmetic):
         scale: Pair | None = None,
         like: Source | None = None,
         mode: Literal["nearest", "bilinear"] = "nearest",
+        align_corners: bool = False,
         phase: int = 0,
         name: str | None = None,
     ) -> Node:
         """Resizes maps to `size` (h, w), by `scale`, or to the size of `like`: exactly one of them.
 
-        "bilinear" is that of torch with align_corners=False.
+        "bilinear" is that of torch, with its `align_corners`.
         """
         where = "Graph.upsample"
         given = [k for k, v in (("size", size), ("scale", scale), ("like", like)) if v is not None]
@@ -271,6 +273,7 @@ class Builders(Arithmetic):
         attrs = {
             "size": target,
             "mode": arg.word(where, "mode", mode),
+            "align_corners": arg.truth(where, "align_corners", align_corners),
             "phase": arg.integer(where, "phase", phase),
         }
         return self._add("upsample", name, [self._source(where, x)], attrs)

@@ -28,7 +28,9 @@ def random_weights(graph: Graph, *, seed: int = 0) -> Weights:
     for index, (key, shape) in enumerate(graph.expected_weights()):
         rng = np.random.default_rng([seed, index])
         node, _, kind = key.partition(".")
-        if kind == "weight":
+        if kind == "weight" and len(shape) == 1:
+            weights[key] = rng.uniform(0.8, 1.2, shape).astype(np.float32)
+        elif kind == "weight":
             gain = 2.0 if acts[node] in ("relu", "silu") else 1.0
             weights[key] = _normal(rng, shape, math.sqrt(gain / math.prod(shape[1:])))
         elif kind == "norm.weight":

@@ -15,6 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pvnet.nn.map_frames import (
+    channel_select,
+    depth_to_space,
+    group_norm,
+    laid,
+    layer_norm,
+    pad,
+    space_to_depth,
+)
 from pvnet.nn.node_layers import NodeLayer
 
 Attrs = Mapping[str, Any]
@@ -213,7 +222,24 @@ def _upsample(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Te
     size = tuple(attrs["size"])
     if attrs["mode"] == "nearest":
         return F.interpolate(xs[0], size=size, mode="nearest")
-    return F.interpolate(xs[0], size=size, mode="bilinear", align_corners=False)
+    corners = bool(attrs["align_corners"])
+    return F.interpolate(xs[0], size=size, mode="bilinear", align_corners=corners)
+
+
+def _moved(move: Callable[[Attrs, Tensor], Tensor]) -> FrameOperation:
+    def operation(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
+        del layer
+        return move(attrs, laid(xs[0]))
+
+    return operation
+
+
+def _normed(norm: Callable[[Attrs, NodeLayer, Tensor], Tensor]) -> FrameOperation:
+    def operation(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
+        assert layer is not None
+        return activate(norm(attrs, layer, laid(xs[0])), attrs)
+
+    return operation
 
 
 FRAME_OPERATIONS: dict[str, FrameOperation] = {
@@ -222,6 +248,12 @@ FRAME_OPERATIONS: dict[str, FrameOperation] = {
     "avg_pool": _avg_pool,
     "concat": _concat,
     "upsample": _upsample,
+    "pad": _moved(pad),
+    "channel_select": _moved(channel_select),
+    "depth_to_space": _moved(depth_to_space),
+    "space_to_depth": _moved(space_to_depth),
+    "group_norm": _normed(group_norm),
+    "layer_norm": _normed(layer_norm),
 }
 
 

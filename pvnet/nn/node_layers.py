@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 # Operations with parameters.
-WEIGHTED = ("conv3d", "linear", "scale", "prelu")
-
+WEIGHTED = ("conv3d", "linear", "scale", "prelu", "group_norm", "layer_norm")
 
 _RECTIFIERS = (
     *("relu", "silu", "clamp", "leaky_relu", "elu", "hard_swish"),
@@ -31,7 +30,7 @@ class NodeLayer(nn.Module):
 
     Attributes:
         weight: [out, in / groups, kt, kh, kw] (conv3d), [out, c * h * w] (linear) or [c] (scale,
-            prelu).
+            prelu, norms).
         bias: [out], [c] or None.
         norm: batch norm over [b, c, t, h, w] or [b * t, c, h, w], or None.
     """
@@ -60,7 +59,7 @@ class NodeLayer(nn.Module):
     def reset_parameters(self) -> None:
         """He initialisation (gain of a rectifier where one follows), bias 0, norm 1 and 0.
 
-        Weights of channels begin with 1 (scale) and 0.25 (prelu).
+        Weights of channels begin with 1 (scale, norms) and 0.25 (prelu).
         """
         if self.start is not None:
             nn.init.constant_(self.weight, self.start)
@@ -79,6 +78,8 @@ class NodeLayer(nn.Module):
 
 def node_layer(op: str, attrs: Mapping[str, Any], in_shape: tuple[int, int, int]) -> NodeLayer:
     """The layer of a node of `WEIGHTED` that reads maps of shape in_shape = (c, h, w)."""
+    if op in ("group_norm", "layer_norm"):
+        return NodeLayer((in_shape[0],), bias=True, start=1.0)
     c, h, w = in_shape
     if op == "prelu":
         return NodeLayer((c,), bias=False, start=0.25)

@@ -168,11 +168,16 @@ def _act(
     return activate(xs[0], attrs)
 
 
-def _upsample(
-    attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
-) -> Tensor:
-    del dilation
-    return _framewise("upsample", attrs, layer, xs, stride)
+def _one_tap(op: str) -> Operation:
+    """An op that looks at one firing at a time, whatever its attributes."""
+
+    def operation(
+        attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
+    ) -> Tensor:
+        del dilation
+        return _framewise(op, attrs, layer, xs, stride)
+
+    return operation
 
 
 def _linear(
@@ -223,11 +228,17 @@ OPERATIONS: dict[str, Operation] = {
     "scale": _scale,
     "prelu": _prelu,
     "act": _act,
-    "upsample": _upsample,
+    "upsample": _one_tap("upsample"),
     "linear": _linear,
     "normalize": _normalize,
     "delay": _identity,
     "feedback": _identity,
+    "pad": _one_tap("pad"),
+    "channel_select": _one_tap("channel_select"),
+    "depth_to_space": _one_tap("depth_to_space"),
+    "space_to_depth": _one_tap("space_to_depth"),
+    "group_norm": _one_tap("group_norm"),
+    "layer_norm": _one_tap("layer_norm"),
 }
 
 # Ops that take the stride and dilation in time themselves, with how many taps they read and how far

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 # Node, channel of it, and the nodes passed on the way: x beside its pooled self is not x twice.
 Origin = tuple[str, int, tuple[str, ...]]
 
-_PASSING = ("max_pool", "avg_pool", "global_pool", "upsample", "act", "delay")
+_CHANNELWISE = ("scale", "prelu", "group_norm", "layer_norm")  # weights [c]
+_PASSING = ("max_pool", "avg_pool", "global_pool", "upsample", "act", "delay", "pad")
 
 
 def origins(graph: Graph, name: str) -> list[Origin]:
@@ -79,8 +80,8 @@ def warm_start(net: Network, model: Model, from_scratch: Collection[str] = ()) -
     for name in from_scratch:
         if name not in ours or ours[name].op not in WEIGHTED:
             raise InvalidArgumentError(
-                f"[train.warm_start] no new weights for {name!r}: got no such convolution or "
-                f"linear node, expected one like {new.outputs[0].node!r}. Correct the name."
+                f"[train.warm_start] no new weights for {name!r}: got no such convolution, "
+                f"linear node or norm, expected one like {new.outputs[0].node!r}. Correct the name."
             )
     weights: dict[str, Tensor] = {k: torch.as_tensor(v) for k, v in net.export_weights().items()}
     widened = set()
@@ -102,7 +103,7 @@ def warm_start(net: Network, model: Model, from_scratch: Collection[str] = ()) -
         given = _weights_of(name, model.weights)
         _check_sizes(name, given, _weights_of(name, weights))
         key = f"{name}.weight"
-        grouped = theirs.op in ("scale", "prelu") or any(
+        grouped = theirs.op in _CHANNELWISE or any(
             n.attrs.get("groups", 1) != 1 for n in (theirs, node)
         )
         if before != after or given[key].shape != weights[key].shape:

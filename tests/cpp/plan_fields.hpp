@@ -56,11 +56,11 @@ PVNET_FIELDS(pvnet::Value,
 PVNET_FIELDS(pvnet::Attrs,
              (channels, height, width, out, kernel, stride, dilation, padding, padding_end, groups,
               bias, norm, norm_eps, act, act_low, act_high, act_slope, count_include_pad, window,
-              size, mode, ticks, phase, mean, std),
+              size, mode, ticks, phase, mean, std, pad_mode, value, index, block, align_corners),
              "channels", "height", "width", "out", "kernel", "stride", "dilation", "padding",
              "padding_end", "groups", "bias", "norm", "norm_eps", "act", "act_low", "act_high",
              "act_slope", "count_include_pad", "window", "size", "mode", "ticks", "phase", "mean",
-             "std");
+             "std", "pad_mode", "value", "index", "block", "align_corners");
 
 PVNET_FIELDS(pvnet::ActNumbers, (a, b), "a", "b");
 

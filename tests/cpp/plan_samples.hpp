@@ -46,10 +46,29 @@ inline Graph twins() {
       "s");
 }
 
+// Moves of values, and norms, of what comes from two segments.
+inline Graph moves() {
+  return nets::make(
+      {
+          R"({"op":"input","name":"x","attrs":{"channels":3,"height":6,"width":6}})",
+          R"({"op":"conv3d","name":"a","inputs":["x"],"attrs":{"out":8,"kernel":[1,3,3],"padding":[1,1]}})",
+          R"({"op":"conv3d","name":"b","inputs":["x"],"attrs":{"out":4}})",
+          R"({"op":"concat","name":"c","inputs":["a","b"]})",
+          R"({"op":"group_norm","name":"gn","inputs":["c"],"attrs":{"groups":3,"act":"relu"}})",
+          R"({"op":"channel_select","name":"cs","inputs":["gn"],"attrs":{"index":[4,5,6,7,1,0]}})",
+          R"({"op":"pad","name":"p","inputs":["cs"],"attrs":{"padding":[1,0],"padding_end":[-1,2],"value":0.5}})",
+          R"({"op":"space_to_depth","name":"sd","inputs":["p"],"attrs":{"block":2}})",
+          R"({"op":"layer_norm","name":"ln","inputs":["sd"]})",
+          R"({"op":"depth_to_space","name":"ds","inputs":["ln"],"attrs":{"block":2}})",
+          R"({"op":"upsample","name":"u","inputs":["ds"],"attrs":{"size":[9,7],"mode":"bilinear","align_corners":true}})",
+      },
+      "u");
+}
+
 inline const std::vector<std::shared_ptr<const Plan>>& plans() {
   static const auto all = [] {
     std::vector<std::shared_ptr<const Plan>> out;
-    for (const Graph& g : {nets::mixed(), twins()}) {
+    for (const Graph& g : {nets::mixed(), twins(), moves()}) {
       for (const int lanes : {1, 3}) {
         out.push_back(plan_of(nets::must(g.wire(pvnet::Wiring::sequential, 1)), lanes));
         out.push_back(plan_of(nets::must(g.wire(pvnet::Wiring::predictive, 3)), lanes, "ref"));

@@ -131,10 +131,38 @@ class RandomNet {
                               "\"act\":\"mish\""});
   }
 
+  void pad(const std::string& x, const pvnet::Shape& in) {
+    const bool zeros = in.h < 3 || in.w < 3 || chance(50);
+    const auto sides = [&](const char* key) {
+      const int least = zeros && std::min(in.h, in.w) > 3 ? -1 : 0;
+      return std::string("\"") + key + "\":[" + num(pick({least, 0, 1, 2})) + "," +
+             num(pick({least, 0, 1})) + "]";
+    };
+    const std::string mode = zeros ? "zeros\",\"value\":0.5" : pick({"reflect\"", "replicate\""});
+    add("pad", {x}, sides("padding") + "," + sides("padding_end") + ",\"pad_mode\":\"" + mode);
+  }
+
+  void move(const std::string& x, const pvnet::Shape& in) {
+    if (in.c % 4 == 0 && chance(40)) {
+      add("depth_to_space", {x}, "\"block\":2");
+      return;
+    }
+    if (in.h % 2 == 0 && in.w % 2 == 0 && chance(60)) {
+      add("space_to_depth", {x}, "\"block\":2");
+      return;
+    }
+    std::string index;
+    const int n = pick({1, 3, 8, 17}), step = pick({1, 1, 2});
+    for (int i = 0, c = pick({0, 1, 5}); i < n; ++i, c += chance(80) ? step : 3) {
+      index += (i == 0 ? "" : ",") + num(c % in.c);
+    }
+    add("channel_select", {x}, "\"index\":[" + index + "]");
+  }
+
   void grow() {
     const std::string x = any();
     const pvnet::Shape in = shape(x);
-    switch (rng_() % 14) {
+    switch (rng_() % 17) {
       case 0:
       case 1:
       case 2:
@@ -191,7 +219,8 @@ class RandomNet {
       case 11:
         add("upsample", {x},
             "\"size\":[" + num(in.h + pick({0, 2})) + "," + num(in.w + pick({0, 1})) +
-                "],\"mode\":\"" + pick({"nearest", "bilinear"}) + "\"");
+                "],\"mode\":\"" +
+                pick({"nearest\"", "bilinear\"", "bilinear\",\"align_corners\":true"}));
         return;
       case 12:
         if (chance(30)) {
@@ -204,6 +233,21 @@ class RandomNet {
           add("normalize", {x}, mean_std(true, in.c));
         }
         return;
+      case 13:
+        pad(x, in);
+        return;
+      case 14:
+        move(x, in);
+        return;
+      case 15: {
+        const std::string a = std::string("\"act\":\"") + pick({"none", "relu", "silu"}) + "\"";
+        if (chance(40)) {
+          add("layer_norm", {x}, a);
+        } else {
+          add("group_norm", {x}, a + ",\"groups\":" + num(pick({1, in.c})));
+        }
+        return;
+      }
       default:
         add("delay", {x}, "\"ticks\":" + num(pick({0, 1, 2, 3, 7})));
     }

@@ -53,6 +53,20 @@ inline std::string attrs_of(Bytes& in, const std::string& op) {
   } else if (op == "upsample") {
     a += attr("size", list_of(in, 2, 8)) +
          attr("mode", in.chance(50) ? "\"bilinear\"" : "\"nearest\"");
+    if (in.chance(20)) a += attr("align_corners", "true");
+  } else if (op == "pad") {
+    static const char* const kModes[] = {"zeros", "reflect", "replicate"};
+    a += attr("padding", list_of(in, 2, 1));
+    if (in.chance(50)) a += attr("padding_end", list_of(in, 2, in.chance(30) ? -1 : 2));
+    a += attr("pad_mode", std::string("\"") + in.one_of(kModes) + "\"");
+    if (in.chance(20)) number("value", 1);
+  } else if (op == "channel_select") {
+    a += attr("index", list_of(in, 1 + static_cast<int>(in.below(5)), 0));
+  } else if (op == "depth_to_space" || op == "space_to_depth") {
+    number("block", 2);
+  } else if (op == "group_norm" || op == "layer_norm") {
+    if (op == "group_norm") number("groups", 1);
+    if (in.chance(30)) a += attr("act", std::string("\"") + in.one_of(kActs) + "\"");
   } else if (op == "linear") {
     number("out", 3);
   } else if (op == "act") {
@@ -70,10 +84,31 @@ inline std::string attrs_of(Bytes& in, const std::string& op) {
 }
 
 inline pvnet::Graph graph_of(Bytes& in) {
-  static const char* const kOps[] = {"conv3d",   "conv3d", "concat",   "add",    "delay",
-                                     "max_pool", "mul",    "avg_pool", "linear", "global_pool",
-                                     "upsample", "act",    "feedback", "input",  "normalize",
-                                     "sub",      "div",    "scale",    "prelu"};
+  static const char* const kOps[] = {"conv3d",
+                                     "conv3d",
+                                     "concat",
+                                     "add",
+                                     "delay",
+                                     "max_pool",
+                                     "mul",
+                                     "avg_pool",
+                                     "linear",
+                                     "global_pool",
+                                     "upsample",
+                                     "act",
+                                     "feedback",
+                                     "input",
+                                     "normalize",
+                                     "sub",
+                                     "div",
+                                     "scale",
+                                     "prelu",
+                                     "pad",
+                                     "channel_select",
+                                     "depth_to_space",
+                                     "space_to_depth",
+                                     "group_norm",
+                                     "layer_norm"};
   pvnet::Graph graph;
   std::vector<std::string> names;
   const auto add = [&](const std::string& op, const std::string& inputs) {

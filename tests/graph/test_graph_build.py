@@ -98,6 +98,16 @@ def test_every_builder_returns_a_node_with_its_shape() -> None:
     assert graph.upsample(small, scale=2).shape == (6, 12, 14)
     assert graph.upsample(small, size=(5, 9), mode="bilinear").shape == (6, 5, 9)
     assert graph.upsample(small, like=x).shape == (6, 12, 14)
+    assert graph.upsample(small, scale=2, mode="bilinear", align_corners=True).shape == x.shape
+    assert graph.pad(x, (1, 2)).shape == (6, 14, 18)
+    assert graph.pad(x, (1, 0), padding_end=(-2, 3), value=0.5).shape == (6, 11, 17)
+    assert graph.pad(x, 11, mode="reflect").shape == (6, 34, 36)
+    assert graph.channel_select(x, np.array([5, 0, 0])).shape == (3, 12, 14)
+    assert graph.channel_select(x, range(1, 3)).info.attrs["index"] == [1, 2]
+    deep = graph.space_to_depth(x, 2)
+    assert deep.shape == (24, 6, 7)
+    assert graph.depth_to_space(deep, 2).shape == x.shape
+    assert graph.group_norm(x, 3, act="relu").shape == graph.layer_norm(x).shape == x.shape
     assert graph.linear(x, 10).shape == (10, 1, 1)
     assert graph.normalize(x, mean=0, std=np.ones(6)).info.attrs["std"] == [1.0] * 6
     assert graph.delay(x, 3).clock.origin == 3
@@ -143,6 +153,21 @@ BAD: dict[str, Callable[[pvnet.Graph], object]] = {
     "no size": lambda g: g.upsample("frame"),
     "two sizes": lambda g: g.upsample("frame", size=3, scale=2),
     "unknown mode": lambda g: g.upsample("frame", size=3, mode="cubic"),
+    "corners of nearest": lambda g: g.upsample("frame", size=3, align_corners=True),
+    "unknown padding mode": lambda g: g.pad("frame", 1, mode="circular"),
+    "a crop of all": lambda g: g.pad("frame", -6),
+    "a crop by reflection": lambda g: g.pad("frame", -1, mode="reflect"),
+    "a reflection of too much": lambda g: g.pad("frame", 12, mode="reflect"),
+    "a value that is not used": lambda g: g.pad("frame", 1, mode="replicate", value=1),
+    "an infinite value": lambda g: g.pad("frame", 1, value=float("inf")),
+    "no channels": lambda g: g.channel_select("frame", []),
+    "a channel too high": lambda g: g.channel_select("frame", [0, 4]),
+    "text for channels": lambda g: g.channel_select("frame", "0"),
+    "a float for a channel": lambda g: g.channel_select("frame", [0.0]),
+    "a block that does not divide": lambda g: g.depth_to_space("frame", 3),
+    "a block that divides the height only": lambda g: g.space_to_depth("frame", 3),
+    "groups of a norm": lambda g: g.group_norm("frame", 3),
+    "softmax in a norm": lambda g: g.layer_norm("frame", act="softmax"),
     "mean per channel": lambda g: g.normalize("frame", mean=[1, 2], std=1),
     "std of zero": lambda g: g.normalize("frame", mean=0, std=0),
     "infinite mean": lambda g: g.input("x", channels=1, height=1, width=1, mean=float("inf")),

@@ -37,6 +37,17 @@ CASES = {
     "upsample bilinear": lambda g, x: g.upsample(x, scale=2, mode="bilinear"),
     "upsample one side": lambda g, x: g.upsample(x, size=(H, 2 * W), mode="bilinear"),
     "upsample to the same size": lambda g, x: g.upsample(x, size=(H, W), mode="bilinear"),
+    "upsample by corners": lambda g, x: g.upsample(
+        x, size=(2 * H, W), mode="bilinear", align_corners=True
+    ),
+    "pad": lambda g, x: g.pad(x, (1, 2), padding_end=(0, -1)),
+    "pad reflect": lambda g, x: g.pad(x, (1, 2), mode="reflect"),
+    "channel_select": lambda g, x: g.channel_select(x, [1, 0, 0]),
+    "space_to_depth": lambda g, x: g.space_to_depth(g.pad(x, 0, padding_end=(H % 2, W % 2)), 2),
+    "depth_to_space": lambda g, x: g.depth_to_space(g.concat([x, x, x, x]), 2),
+    "group_norm": lambda g, x: g.group_norm(x, C),
+    "group_norm of all": lambda g, x: g.group_norm(x, 1, act="relu"),
+    "layer_norm": lambda g, x: g.layer_norm(x),
     "normalize": lambda g, x: g.normalize(x, mean=(0.1,) * C, std=(2.0,) * C),
     "add": lambda g, x: g.add([x, g.delay(x, 1), x], act="relu"),
     "sub": lambda g, x: g.sub(x, g.delay(x, 1)),

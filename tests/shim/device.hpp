@@ -128,6 +128,7 @@ inline int sm_id() { return shim::block->sm(); }
 
 inline float fma_f32(float a, float b, float c) { return std::fma(a, b, c); }
 inline float mul_f32(float a, float b) { return a * b; }
+inline float sqrt_f32(float x) { return std::sqrt(x); }
 
 inline float load(const float* p) {
   check_place(p, sizeof(*p), "load");

@@ -26,6 +26,9 @@ void load_u8(const uint8_t* src, int64_t pitch_bytes, const float* scale, const 
 void load_f32(const float* src, const int64_t strides[3], const MapView& out);
 void store_f32(const MapGeometry& g, const float* data, float* dst);
 double fma_block(int64_t rounds);
+void move(const MoveArgs& a, int row_lo, int row_hi);
+void group_norm(const NormArgs& a, int group_lo, int group_hi);
+void layer_norm(const NormArgs& a, int row_lo, int row_hi);
 
 // First channel of pixel (y, x); both may lie in the halo.
 inline const float* pixel(const MapGeometry& g, const float* data, int y, int x) {

@@ -22,6 +22,9 @@ const HostKernels& ref_kernels() {
       .load_f32 = ref::load_f32,
       .store_f32 = ref::store_f32,
       .fma_block = ref::fma_block,
+      .move = ref::move,
+      .group_norm = ref::group_norm,
+      .layer_norm = ref::layer_norm,
   };
   return kTable;
 }

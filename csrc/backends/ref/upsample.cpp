@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nearest and bilinear resizing. Source coordinates are computed in f32 with the formulas of
-// torch.nn.functional.interpolate (align_corners = false), so that both pick the same pixels.
+// torch.nn.functional.interpolate, so that both pick the same pixels.
 #include <algorithm>
 #include <cmath>
 
@@ -14,16 +14,26 @@ int nearest_source(int i, int in, int out) {
   return std::min(static_cast<int>(std::floor(static_cast<float>(i) * scale)), in - 1);
 }
 
+float centre_source(int i, int in, int out) {
+  const float scale = static_cast<float>(in) / static_cast<float>(out);
+  return std::max(0.0f, scale * (static_cast<float>(i) + 0.5f) - 0.5f);
+}
+
+float corner_source(int i, int in, int out) {
+  if (out == 1) return 0.0f;
+  const float scale = static_cast<float>(in - 1) / static_cast<float>(out - 1);
+  return scale * static_cast<float>(i);
+}
+
 struct Lerp {
   int lo, hi;
   float w_lo, w_hi;
-  Lerp(int i, int in, int out) {
-    const float scale = static_cast<float>(in) / static_cast<float>(out);
+  Lerp(int i, int in, int out, bool corners) {
     if (in == out) {  // as torch: a neighbour of weight 0 would hand on its NaN
       lo = hi = i, w_lo = 1.0f, w_hi = 0.0f;
       return;
     }
-    const float at = std::max(0.0f, scale * (static_cast<float>(i) + 0.5f) - 0.5f);
+    const float at = corners ? corner_source(i, in, out) : centre_source(i, in, out);
     lo = std::min(static_cast<int>(at), in - 1);
     hi = std::min(lo + 1, in - 1);
     w_hi = at - static_cast<float>(lo);
@@ -44,8 +54,8 @@ void upsample(const UpsampleArgs& a, int row_lo, int row_hi) {
         const int x = nearest_source(ox, a.g.w, a.out.g.w);
         std::copy_n(pixel(a.g, a.data, y, x), a.g.c, out);
       } else {
-        const Lerp y(oy, a.g.h, a.out.g.h);
-        const Lerp x(ox, a.g.w, a.out.g.w);
+        const Lerp y(oy, a.g.h, a.out.g.h, a.align_corners);
+        const Lerp x(ox, a.g.w, a.out.g.w, a.align_corners);
         const float* top_left = pixel(a.g, a.data, y.lo, x.lo);
         const float* top_right = pixel(a.g, a.data, y.lo, x.hi);
         const float* bottom_left = pixel(a.g, a.data, y.hi, x.lo);

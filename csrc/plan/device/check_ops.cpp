@@ -15,7 +15,8 @@ namespace {
 // What an operation is told of the node's work.
 struct Work {
   int kind = PV_CONV, variant = 0;
-  int in_h = 0, in_w = 0;
+  int in_c = 0, in_h = 0, in_w = 0;
+  int groups = 1;
   int kh = 1, kw = 1, sh = 1, sw = 1, ph = 0, pw = 0, dh = 1, dw = 1;
 };
 
@@ -35,6 +36,7 @@ Work work_of(const Plan& plan, const PlanOp& of) {
   const Shape& out = plan.values[static_cast<size_t>(of.out_value)].shape;
   Work w;
   w.in_h = in.h, w.in_w = in.w;
+  for (const Segment& s : of.operands[0]) w.in_c += s.c;
   const bool pool = p.op == Op::max_pool || p.op == Op::avg_pool;
   if (pool) {
     w.kind = PV_POOL;
@@ -43,16 +45,33 @@ Work work_of(const Plan& plan, const PlanOp& of) {
     w.kind = PV_GLOBAL_POOL;
   } else if (p.op == Op::upsample) {
     w.kind = PV_UPSAMPLE;
-    w.variant = a.mode == Interp::bilinear ? PV_BILINEAR : PV_NEAREST;
+    w.variant = a.mode == Interp::nearest ? PV_NEAREST : a.align_corners ? PV_CORNERS : PV_BILINEAR;
   } else if (p.op == Op::normalize || p.op == Op::scale || p.op == Op::prelu) {
     w.kind = PV_NORMALIZE;
     w.variant = p.op == Op::prelu ? PV_PRELU : PV_SCALE;
   } else if (p.op == Op::act && a.act == Act::softmax) {
     w.kind = PV_SOFTMAX;
+  } else if (p.op == Op::pad) {
+    constexpr int kModes[] = {PV_PAD_ZEROS, PV_PAD_REFLECT, PV_PAD_REPLICATE};
+    w.kind = PV_PAD;
+    w.variant = kModes[static_cast<size_t>(a.pad_mode)];
+    w.ph = a.padding[0], w.pw = a.padding[1];
+  } else if (p.op == Op::channel_select) {
+    w.kind = PV_ELTWISE;
+    w.variant = PV_COPY;
+    w.in_c = out.c;
+  } else if (p.op == Op::depth_to_space || p.op == Op::space_to_depth) {
+    w.kind = p.op == Op::depth_to_space ? PV_DEPTH_TO_SPACE : PV_SPACE_TO_DEPTH;
+    w.sh = w.sw = a.block;
+  } else if (p.op == Op::group_norm) {
+    w.kind = PV_GROUP_NORM;
+    w.groups = a.groups;
+  } else if (p.op == Op::layer_norm) {
+    w.kind = PV_LAYER_NORM;
   } else if (const int variant = eltwise_of(p.op); variant >= 0) {
     w.kind = PV_ELTWISE;
     w.variant = variant;
-    w.in_h = out.h, w.in_w = out.w;
+    w.in_c = out.c, w.in_h = out.h, w.in_w = out.w;
   } else {
     const ConvShape& c = p.conv;
     const bool each = c.groups != 1 && c.groups == c.in_c && c.in_c == c.out_c;
@@ -131,9 +150,9 @@ class Ops {
     const bool cores = w.kind == PV_CONV && !plain_ && fits_tensor_cores(plan_, of);
     const bool simple = plain_ || (w.kind == PV_CONV && !cores);
     const bool plain_conv = w.kind == PV_CONV && !cores;
-    const int in_c = conv ? c.in_c / parts : out.c;
+    const int in_c = conv ? c.in_c / parts : w.in_c;
     if (op.kind != w.kind || op.variant != w.variant || op.plain != (simple ? 1 : 0) ||
-        op.act != act(of.params->attrs.act) || op.groups != (plain_conv ? c.groups : 1)) {
+        op.act != act(of.params->attrs.act) || op.groups != (plain_conv ? c.groups : w.groups)) {
       return wrong("kind of an operation", op.kind, w.kind);
     }
     const Attrs& a = of.params->attrs;
@@ -164,6 +183,9 @@ class Ops {
   }
 
   Status operands(const pv_op& op, const PlanOp& of, const Work& w, int lo) {
+    if (of.params->op == Op::channel_select) {
+      return reads_.selected(op, of.operands[0], of.params->attrs.index);
+    }
     if (w.kind == PV_ELTWISE) return reads_.eltwise(op, of);
     return reads_.pieces(op.piece0, op.n_pieces, of.operands[0], of.taps, of.dilation, lo,
                          lo + op.in_c);
@@ -205,6 +227,10 @@ class Ops {
       PVNET_TRY(claim(op.floats, int64_t{2} * op.out_c));  // check_weights() looks at them
     } else if (op.kind == PV_NORMALIZE) {
       PVNET_TRY(scales(op.floats, of.params->scale, of.params->shift));
+    } else if (op.kind == PV_PAD) {
+      PVNET_TRY(scales(op.floats, {static_cast<float>(of.params->attrs.value)}, {0.0f}));
+    } else if (op.kind == PV_GROUP_NORM || op.kind == PV_LAYER_NORM) {
+      PVNET_TRY(norm(op, static_cast<float>(of.params->attrs.norm_eps)));
     } else if (op.floats != 0) {
       return wrong("floats of an operation", op.floats, 0);
     }
@@ -250,6 +276,17 @@ class Ops {
       return {};
     }
     return wrong("scales of a normalisation", "others", "the plan's");
+  }
+
+  // Weight and bias are looked at with those of convolutions.
+  Status norm(const pv_op& op, float eps) {
+    PVNET_TRY(claim(op.floats, 2 * int64_t{op.out_c} + 2));
+    const float* const behind = program_.floats.data() + op.floats + 2 * int64_t{op.out_c};
+    if (std::bit_cast<uint32_t>(behind[0]) == std::bit_cast<uint32_t>(eps) &&
+        std::bit_cast<uint32_t>(behind[1]) == 0) {
+      return {};
+    }
+    return wrong("eps of a norm", "another", "the node's");
   }
 
   Status inputs() {

@@ -147,6 +147,29 @@ Status ReadsCheck::eltwise(const pv_op& op, const PlanOp& of) {
   return wrong("pieces of an operand", op.n_pieces, row - op.piece0);
 }
 
+Status ReadsCheck::selected(const pv_op& op, const std::vector<Segment>& operand,
+                            const std::vector<int>& index) {
+  int row = op.piece0, at = 0;
+  const int count = static_cast<int>(index.size());
+  while (at < count) {
+    const Segment* s = operand.data();
+    int channel = index[static_cast<size_t>(at)];
+    for (; channel >= s->c; ++s) channel -= s->c;
+    int end = at + 1;
+    const auto follows = [&](int i) {
+      return i < count && i - at < s->c - channel &&
+             index[static_cast<size_t>(i)] - index[static_cast<size_t>(at)] == i - at;
+    };
+    while (follows(end)) ++end;
+    const pv_piece* p = nullptr;
+    PVNET_TRY(piece(row, at, end - at, 1, &p));
+    PVNET_TRY(source(p->source0, *s, 0, channel, 1));
+    at = end, ++row;
+  }
+  if (row - op.piece0 == op.n_pieces) return {};
+  return wrong("pieces of chosen channels", op.n_pieces, row - op.piece0);
+}
+
 Status ReadsCheck::patches(const pv_op& op, const PlanOp& of, int lo, bool folded) {
   const Dtype dtype = plan_.values[static_cast<size_t>(op.out_value)].dtype;
   const int most = folded ? 4 : PV_K_BYTES / static_cast<int>(element_bytes(dtype));

@@ -78,7 +78,7 @@ uint64_t expected_sum(const NodeWeights& node, const pv_op& op, pv_dtype dtype) 
   return total;
 }
 
-// Of a scale or prelu node: weights, then biases, or zeros.
+// Of a node with weights of channels: weights, then biases, or zeros.
 Status check_channels(const Node& node, const float* floats, const Weights& weights) {
   const auto channels = static_cast<size_t>(node.shape.c);
   const auto same = [&](const float* found, const char* suffix, bool there) {
@@ -90,7 +90,7 @@ Status check_channels(const Node& node, const float* floats, const Weights& weig
     }
     return true;
   };
-  const bool bias = node.op == Op::scale && node.attrs.bias;
+  const bool bias = node.op != Op::prelu && node.attrs.bias;
   if (same(floats, ".weight", true) && same(floats + channels, ".bias", bias)) return {};
   return wrong("weights of the channels of " + quoted(node.name), "others", "those of the node");
 }
@@ -103,7 +103,7 @@ Status check_weights(const Plan& plan, const Program& p, const Weights& weights)
   for (size_t i = p.ops.size(); i-- > 0;) {
     const pv_op& op = p.ops[i];
     const PlanOp& plan_op = plan.ops[static_cast<size_t>(p.plan_op[i])];
-    if (plan_op.params->op == Op::scale || plan_op.params->op == Op::prelu) {
+    if (channel_floats(plan_op.params->op, op.out_c) > 0) {
       const Node& channels = plan.graph.nodes()[static_cast<size_t>(plan_op.node)];
       PVNET_TRY(check_channels(channels, p.floats.data() + op.floats, weights));
     }

@@ -41,6 +41,9 @@ class ReadsCheck {
   Status pieces(int piece0, int n_pieces, const std::vector<Segment>& operand, int taps,
                 int dilation, int lo, int hi);
   Status eltwise(const pv_op& op, const PlanOp& of);
+  // Pieces are runs of chosen channels.
+  Status selected(const pv_op& op, const std::vector<Segment>& operand,
+                  const std::vector<int>& index);
   // Patches in the order of k.
   Status patches(const pv_op& op, const PlanOp& of, int lo, bool folded);
   Status all_used() const;

@@ -74,7 +74,20 @@ KindOf kind_of(const OpParams& p) {
       if (p.attrs.act == Act::softmax) return {PV_SOFTMAX, 0};
       return {PV_ELTWISE, PV_COPY};
     case Op::upsample:
+      if (p.attrs.align_corners) return {PV_UPSAMPLE, PV_CORNERS};
       return {PV_UPSAMPLE, p.attrs.mode == Interp::nearest ? PV_NEAREST : PV_BILINEAR};
+    case Op::pad:
+      return {PV_PAD, static_cast<int>(p.attrs.pad_mode)};
+    case Op::channel_select:
+      return {PV_ELTWISE, PV_COPY};
+    case Op::depth_to_space:
+      return {PV_DEPTH_TO_SPACE, 0};
+    case Op::space_to_depth:
+      return {PV_SPACE_TO_DEPTH, 0};
+    case Op::group_norm:
+      return {PV_GROUP_NORM, 0};
+    case Op::layer_norm:
+      return {PV_LAYER_NORM, 0};
     case Op::normalize:
     case Op::scale:
       return {PV_NORMALIZE, PV_SCALE};
@@ -155,11 +168,16 @@ Status OpTables::add_map(int plan_op) {
   pv_op op = start(of);
   op.kind = kind_of(p).kind;
   op.variant = kind_of(p).variant;
-  if (op.kind == PV_ELTWISE) {
+  if (p.op == Op::channel_select) {
+    op.in_c = op.out_c;
+    std::tie(op.piece0, op.n_pieces) = tables_.selected_pieces(of.operands[0], p.attrs.index);
+  } else if (op.kind == PV_ELTWISE) {
     std::tie(op.piece0, op.n_pieces) = tables_.eltwise_pieces(of, op.out_c);
   } else {
     const Value& in = plan_.values[static_cast<size_t>(of.operands[0][0].value)];
     op.in_h = in.shape.h, op.in_w = in.shape.w;
+    op.in_c = 0;
+    for (const Segment& s : of.operands[0]) op.in_c += s.c;
     std::tie(op.piece0, op.n_pieces) =
         tables_.operand_pieces(of.operands[0], of.taps, of.dilation, 0, op.in_c);
   }
@@ -168,6 +186,15 @@ Status OpTables::add_map(int plan_op) {
     op.kh = a.kernel[1], op.kw = a.kernel[2];
     op.sh = a.stride[1], op.sw = a.stride[2];
     op.ph = a.padding[0], op.pw = a.padding[1];
+  }
+  if (op.kind == PV_PAD) op.ph = p.attrs.padding[0], op.pw = p.attrs.padding[1];
+  if (op.kind == PV_DEPTH_TO_SPACE || op.kind == PV_SPACE_TO_DEPTH) op.sh = op.sw = p.attrs.block;
+  if (op.kind == PV_GROUP_NORM) op.groups = p.attrs.groups;
+  if (op.kind == PV_PAD) add_floats(op, {static_cast<float>(p.attrs.value), 0.0f});
+  if (is_map_norm(p.op)) {  // weight and bias are packed later
+    std::vector<float> floats(2 * static_cast<size_t>(op.out_c) + 2, 0.0f);
+    floats[floats.size() - 2] = static_cast<float>(p.attrs.norm_eps);
+    add_floats(op, floats);
   }
   if (op.kind == PV_NORMALIZE) {
     op.floats = static_cast<int64_t>(program_.floats.size());
@@ -180,6 +207,12 @@ Status OpTables::add_map(int plan_op) {
   }
   cut_simple(op);
   return finish(plan_op, op);
+}
+
+// An even number, so that those behind them are aligned.
+void OpTables::add_floats(pv_op& op, const std::vector<float>& floats) {
+  op.floats = static_cast<int64_t>(program_.floats.size());
+  program_.floats.insert(program_.floats.end(), floats.begin(), floats.end());
 }
 
 bool OpTables::on_tensor_cores(const PlanOp& of, int group, int groups, pv_op& op) const {

@@ -31,6 +31,7 @@ class OpTables {
   pv_op start(const PlanOp& op) const;
   Status add_conv(int plan_op);
   Status add_map(int plan_op);
+  void add_floats(pv_op& op, const std::vector<float>& floats);
   // Channels of `group` on tensor cores; false where they have no room there.
   bool on_tensor_cores(const PlanOp& of, int group, int groups, pv_op& op) const;
   Status finish(int plan_op, pv_op op);

@@ -6,7 +6,8 @@
 namespace pvnet::device {
 namespace {
 
-constexpr int kGroup = 8;  // channels that a thread has at once
+constexpr int64_t kMostOutputs = int64_t{1} << 24;  // of a tile
+constexpr int kGroup = 8;                           // channels that a thread has at once
 
 // A run of channels and as many pixels, row by row, as `outputs` allow.
 void cut(pv_op& op, int64_t outputs, int most_channels) {
@@ -28,9 +29,11 @@ double window_of(const pv_op& op) {
     case PV_GLOBAL_POOL:
       return window * op.in_h * op.in_w;
     case PV_SOFTMAX:
+    case PV_GROUP_NORM:
+    case PV_LAYER_NORM:
       return 3;
     case PV_UPSAMPLE:
-      return op.variant == PV_BILINEAR ? 4 : 1;
+      return op.variant == PV_NEAREST ? 1 : 4;
     default:
       return 2;
   }
@@ -47,6 +50,9 @@ void cut_simple(pv_op& op) {
       return cut(op, PV_THREADS * kGroup, 512);
     case PV_GLOBAL_POOL:
       return cut(op, 32, 32);  // channels that a block adds side by side
+    case PV_GROUP_NORM:        // a group: what its moments are made of
+      return cut(op, kMostOutputs, op.out_c / op.groups);
+    case PV_LAYER_NORM:
     case PV_SOFTMAX:
       return cut(op, std::max<int64_t>(16 * int64_t{op.out_c}, 1), op.out_c);  // all of a pixel
     default:

@@ -93,6 +93,31 @@ std::pair<int, int> Tables::eltwise_pieces(const PlanOp& op, int channels) {
   return {static_cast<int>(begin), static_cast<int>(program_.pieces.size() - begin)};
 }
 
+std::pair<int, int> Tables::selected_pieces(const std::vector<Segment>& operand,
+                                            const std::vector<int>& index) {
+  const size_t begin = program_.pieces.size();
+  std::vector<int> first;  // channel of each segment
+  int channels = 0;
+  for (const Segment& s : operand) {
+    first.push_back(channels);
+    channels += s.c;
+  }
+  size_t n = 0;
+  for (size_t c0 = 0; c0 < index.size(); c0 += n) {
+    const auto after = std::upper_bound(first.begin(), first.end(), index[c0]);
+    const auto at = static_cast<size_t>(after - first.begin() - 1);
+    const int end = first[at] + operand[at].c;
+    n = 1;
+    while (c0 + n < index.size() && index[c0 + n] == index[c0 + n - 1] + 1 && index[c0 + n] < end) {
+      ++n;
+    }
+    const size_t source0 = program_.sources.size();
+    add_source(operand[at], 0, index[c0] - first[at], 1);
+    end_piece(static_cast<int>(c0), static_cast<int>(n), source0);
+  }
+  return {static_cast<int>(begin), static_cast<int>(program_.pieces.size() - begin)};
+}
+
 std::pair<int, int> Tables::patches(const PlanOp& op, int lo, int hi, bool folded) {
   const size_t begin = program_.patches.size();
   for_segments(op.operands[0], lo, hi, [&](const Segment& s, int first, int channels) {

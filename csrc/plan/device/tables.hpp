@@ -28,6 +28,9 @@ class Tables {
                                      int lo, int hi);
   // Runs of channels in which no operand changes its segment.
   std::pair<int, int> eltwise_pieces(const PlanOp& op, int channels);
+  // Of chosen channels of an operand: runs that stay side by side in a segment.
+  std::pair<int, int> selected_pieces(const std::vector<Segment>& operand,
+                                      const std::vector<int>& index);
   // PV_K_BYTES of channels of each segment at each tap; `folded`: all channels, there are few.
   std::pair<int, int> patches(const PlanOp& op, int lo, int hi, bool folded);
 

@@ -130,7 +130,8 @@ class Ops {
   Status tiles(size_t i) const {
     const Node& node = node_of(i);
     const Op work = plan_.ops[i].converts ? Op::act : node.op;
-    const ConvShape conv = is_conv(work) ? conv_shape_of(p_.nodes, node) : ConvShape{};
+    ConvShape conv = is_conv(work) ? conv_shape_of(p_.nodes, node) : ConvShape{};
+    if (work == Op::group_norm) conv.groups = node.attrs.groups;
     const int expected = plan_.backend->tiles(work, conv, node.shape);
     if (plan_.ops[i].tiles == expected) return {};
     return wrong("tiles of " + p_.op_name(i), std::to_string(plan_.ops[i].tiles),

@@ -137,7 +137,7 @@ Status prove_packed(const Plan& plan, const Weights* weights) {
     const size_t floats =
         is_conv(node.op)
             ? plan.backend->kernels->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node))
-            : static_cast<size_t>(node.shape.c) * (node.op == Op::scale ? 2 : 1);
+            : static_cast<size_t>(node.shape.c) * (node.op == Op::prelu ? 1 : 2);
     const size_t bytes = floats * sizeof(float);
     if (lo < 0 || bytes > room || static_cast<size_t>(lo) > room - bytes || lo % 4 != 0) {
       return wrong("offset of the packed weights of " + quoted(node.name), std::to_string(lo),

@@ -111,6 +111,16 @@ void Executor::run(const TileRange& range, RowMemory& row, int64_t tick) {
     case Op::act:
       run_eltwise(op, range, row, tick, out);
       break;
+    case Op::pad:
+    case Op::channel_select:
+    case Op::depth_to_space:
+    case Op::space_to_depth:
+      run_move(op, range, row, tick, out);
+      break;
+    case Op::group_norm:
+    case Op::layer_norm:
+      run_norm(op, range, row, tick, out);
+      break;
     default:
       run_per_segment(op, range, row, tick, out);
   }
@@ -133,7 +143,8 @@ void Executor::run_per_segment(const PlanOp& op, const TileRange& range, RowMemo
         kernels_.global_pool({op.taps, seg, out, c0});
         break;
       case Op::upsample:
-        kernels_.upsample({p.attrs.mode, seg.g, newest, out, c0}, range.lo, range.hi);
+        kernels_.upsample({p.attrs.mode, seg.g, newest, out, c0, p.attrs.align_corners}, range.lo,
+                          range.hi);
         break;
       case Op::normalize:
         kernels_.affine({seg.g, newest, p.scale.data() + c0, p.shift.data() + c0, out, c0},

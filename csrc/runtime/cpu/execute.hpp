@@ -27,6 +27,11 @@ class Executor {
                        const MapView& out);
   void run_eltwise(const PlanOp& op, const TileRange& range, RowMemory& row, int64_t tick,
                    const MapView& out);
+  // pad, channel_select, depth_to_space, space_to_depth
+  void run_move(const PlanOp& op, const TileRange& range, RowMemory& row, int64_t tick,
+                const MapView& out);
+  void run_norm(const PlanOp& op, const TileRange& range, RowMemory& row, int64_t tick,
+                const MapView& out);
 
   const Plan& plan_;
   const HostKernels& kernels_;

@@ -12,6 +12,8 @@
 #include "backends/cpu/generic/upsample.inl"
 #include "backends/cpu/generic/io.inl"
 #include "backends/cpu/generic/peak.inl"
+#include "backends/cpu/generic/move.inl"
+#include "backends/cpu/generic/norm.inl"
 // clang-format on
 
 void conv(const ConvArgs& a, int lo, int hi) {
@@ -23,6 +25,7 @@ void conv(const ConvArgs& a, int lo, int hi) {
 }
 
 const HostKernels backend = {
-    "cpu",   PVNET_ISA_NAME, conv_packed_floats, conv_pack,   conv_tiles, conv,
-    pool,    eltwise,        upsample,           global_pool, affine,     softmax,
-    load_u8, load_f32,       store_f32,          fma_block};
+    "cpu",     PVNET_ISA_NAME, conv_packed_floats, conv_pack,   conv_tiles, conv,
+    pool,      eltwise,        upsample,           global_pool, affine,     softmax,
+    load_u8,   load_f32,       store_f32,          fma_block,   move,       group_norm,
+    layer_norm};
