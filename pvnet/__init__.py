@@ -43,6 +43,7 @@ _ATTRIBUTES = {
 _MODULES = (
     "cluster",
     "data",
+    "decode",
     "errors",
     "evaluate",
     "graph",

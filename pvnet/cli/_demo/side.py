@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from pvnet.cli._common.network_choice import Choice
 from pvnet.cli._common.overlay import Overlay
-from pvnet.cli._common.sources import frame_size
 from pvnet.cli._common.stats import latency_summary
 from pvnet.cli._demo.clock import Moment, Result, live, on_show
 from pvnet.cli._demo.demo_run import pck
 from pvnet.cli._demo.lanes import measure_stages
 from pvnet.runtime import Plan
-from pvnet.video import JOINTS, Frame
+from pvnet.video import Frame
 from pvnet.video.synthetic import SyntheticFrame
-from pvnet.viz import decode_heatmaps
 
 _COLD_TICKS = 3
 
@@ -35,7 +33,7 @@ class Side:
         slowdown: factor on every measured time.
         lanes_simulated: lanes of the machine that is pretended; None: the plan's own are real.
         results: what exists when, after `run`.
-        outputs: first output [c, h, w] float32 of every result.
+        outputs: what the overlay draws of every result.
         tick_ms: time of every result, slowdown included.
     """
 
@@ -45,7 +43,7 @@ class Side:
     slowdown: float = 1.0
     lanes_simulated: int | None = None
     results: list[Result] = field(default_factory=list)
-    outputs: list[NDArray[np.float32]] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
     tick_ms: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -92,7 +90,7 @@ class Side:
             ms = tick.latency_ms
             if self._simulated_ms is not None:
                 ms = float(self._simulated_ms[len(self.outputs) % len(self._simulated_ms)])
-            self.outputs.append(np.array(tick[self._output][0], np.float32))
+            self.outputs.append(self.overlay.meaning.kept(tick))
             self.tick_ms.append(ms * self.slowdown)
             return self.tick_ms[-1] / 1e3
 
@@ -141,10 +139,9 @@ class Side:
         self, frames: Sequence[Frame], moments: Sequence[Moment], indices: Sequence[int]
     ) -> dict[str, float | None]:
         """What was on show against the truth of the newest frame, where there is a truth."""
-        known = isinstance(frames[0], SyntheticFrame) and self.overlay.task == "joints"
-        if not known or self.plan.outputs[self._output][0] != len(JOINTS):
+        if not (isinstance(frames[0], SyntheticFrame) and self.overlay.meaning.has_joints):
             return {"pck_0_2": None}
-        size = frame_size(self.plan)
-        found = {i: decode_heatmaps(self.outputs[i], size)[0] for i in set(indices)}
+        read = self.overlay.meaning
+        found = {i: read.joints(self.outputs[i])[:, :2] for i in set(indices)}
         truth = [f for f in (frames[m.frame] for m in moments) if isinstance(f, SyntheticFrame)]
         return {"pck_0_2": pck([found[i] for i in indices], truth)}
