@@ -52,6 +52,7 @@ _MODULES = (
     "nn",
     "nvtx",
     "ops",
+    "results",
     "runtime",
     "train",
     "video",
