@@ -37,14 +37,26 @@ class Overlay:
         self._caption = f"{Path(choice.label).stem} {wiring}{weights}"
         self._gap = ("", 0.0)  # words, and until when they are shown
 
-    def draw(self, frame: Frame, tick: Tick) -> NDArray[np.uint8]:
-        """The annotated picture, uint8 [h, w, 3]: the original where the source kept it."""
+    def draw(self, frame: Frame, tick: Tick | None, later: int = 0) -> NDArray[np.uint8]:
+        """The annotated picture, uint8 [h, w, 3]: the original where the source kept it.
+
+        Args:
+            frame: to draw on.
+            tick: whose answer it is; None: there is none.
+            later: ticks between the one that took the frame and this one.
+        """
         picture, _ = enlarged(frame.image if frame.original is None else frame.original)
+        if tick is None:
+            viz.draw_label(picture, self._caption)
+            viz.draw_status(picture, "no answer: the video ended before it")
+            return picture
         if not bool(tick.valid[0]):
             status = f"tick {int(tick.tick[0])}  warming up"
         else:
             status = f"tick {int(tick.tick[0])}  {tick.latency_ms:.1f} ms"
             self.mark(picture, frame, self.meaning.kept(tick))
+        if later:
+            status += f"  answer {later} tick{'s' if later > 1 else ''} later"
         status += self._gap_words(frame, tick)
         if self.task == "actions":  # the bars are where the caption would be
             status += f"  {self._caption}"
