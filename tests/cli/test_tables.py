@@ -73,8 +73,8 @@ def test_a_word_that_is_too_long_stays_whole():
 @pytest.mark.parametrize(
     "words",
     [
-        ("demo", "--frames", "12", "--no-files"),
-        ("demo", "--frames", "6", "--no-files", "--compare"),
+        ("demo", "--frames", "12", "--size", "32", "--no-files"),
+        ("demo", "--frames", "6", "--size", "32", "--no-files", "--compare"),
         ("run", "synthetic", "--max-frames", "3"),
         ("bench", "--model", "par_densenet", "--width", "0.125", "--size", "32", "--ticks", "1",
          "--rounds", "1"),

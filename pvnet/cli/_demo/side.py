@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet import viz
 from pvnet.cli._common.network_choice import Choice
 from pvnet.cli._common.overlay import Overlay
 from pvnet.cli._common.stats import latency_summary
 from pvnet.cli._demo.clock import Moment, Result, live, on_show
 from pvnet.cli._demo.demo_run import pck
-from pvnet.cli._demo.lanes import measure_stages
+from pvnet.cli._demo.lanes import Schedule, measure_operations
 from pvnet.runtime import Plan
 from pvnet.video import Frame
 from pvnet.video.synthetic import SyntheticFrame
@@ -30,8 +31,9 @@ class Side:
         title: above its pane.
         choice: where it came from.
         plan: compiled; on one lane where the lanes are simulated.
+        schedule: of the machine that is pretended; None: the plan's own lanes are real.
         slowdown: factor on every measured time.
-        lanes_simulated: lanes of the machine that is pretended; None: the plan's own are real.
+        lanes_simulated: lanes of that machine.
         results: what exists when, after `run`.
         outputs: what the overlay draws of every result.
         tick_ms: time of every result, slowdown included.
@@ -42,6 +44,7 @@ class Side:
     plan: Plan
     slowdown: float = 1.0
     lanes_simulated: int | None = None
+    schedule: Schedule | None = None
     results: list[Result] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
     tick_ms: list[float] = field(default_factory=list)
@@ -64,10 +67,10 @@ class Side:
 
     def measure(self, frames: Sequence[Frame]) -> list[float]:
         """Milliseconds of some ticks, slowdown included; of the pretended lanes if they are."""
-        if self.lanes_simulated is not None:
-            times = measure_stages(self.plan, [frame.image for frame in frames])
-            self._simulated_ms = times.tick_ms(self.lanes_simulated)
-            self.stage_ms = [float(ms) for ms in times.work_ms.mean(axis=0)]
+        if self.schedule is not None:
+            (times,) = measure_operations([self.plan], [frame.image for frame in frames])
+            self._simulated_ms = times.tick_ms(self.schedule)
+            self.stage_ms = times.stage_ms
             return [float(ms) * self.slowdown for ms in self._simulated_ms]
         # A rehearsal, every frame: what is done beside the ticks has its effect here too.
         work = self._new_stream(frames)
@@ -112,6 +115,7 @@ class Side:
             "title": self.title,
             "model": self.choice.label,
             "weights": self.choice.weights_words,
+            "model_random": self.choice.random,
             "wiring": self.plan.graph.wiring,
             "stages": self.plan.graph.n_stages,
             "information_latency_ticks": self.plan.graph.outputs[0].information_latency_ticks,
@@ -125,6 +129,22 @@ class Side:
             "age_mean_ms": float(np.mean(ages_ms)) if ages_ms else None,
             **self._scores(frames, moments, indices),
         }
+
+    def mark(
+        self, picture: NDArray[np.uint8], frames: Sequence[Frame], moment: Moment, index: int
+    ) -> None:
+        """Draw result `index` over the picture of a moment, in place.
+
+        Random weights know no joints. For them it draws the true joints of the newest frame that
+        the result has heard of: what is wrong with those is their age alone.
+        """
+        heard = frames[self.newest_frame(index)]
+        if self.choice.random and isinstance(heard, SyntheticFrame):
+            height, width = heard.image.shape[:2]
+            scale = np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
+            viz.draw_pose(picture, (heard.joints + 0.5) * scale - 0.5)
+        else:
+            self.overlay.mark(picture, frames[moment.frame], self.outputs[index])
 
     def newest_frame(self, index: int) -> int:
         """Index of the newest frame that had a part in result `index`: the information latency."""
@@ -143,5 +163,8 @@ class Side:
             return {"pck_0_2": None}
         read = self.overlay.meaning
         found = {i: read.joints(self.outputs[i])[:, :2] for i in set(indices)}
+        if self.choice.random:  # as drawn
+            heard = {i: frames[self.newest_frame(i)] for i in found}
+            found = {i: f.joints for i, f in heard.items() if isinstance(f, SyntheticFrame)}
         truth = [f for f in (frames[m.frame] for m in moments) if isinstance(f, SyntheticFrame)]
         return {"pck_0_2": pck([found[i] for i in indices], truth)}
