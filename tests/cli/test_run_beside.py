@@ -220,3 +220,22 @@ def test_results_are_not_written_over_the_model(pvnet_cli, tmp_path):
     done = pvnet_cli("run", source, "--save", source)
     assert done.code == 2
     assert source.read_text() == "no video"
+
+
+def test_a_run_without_a_frame_leaves_the_old_file(pvnet_cli, model_file, tmp_path):
+    (tmp_path / "empty").mkdir()
+    old = tmp_path / "o.csv"
+    old.write_text("old")
+    done = pvnet_cli("run", tmp_path / "empty", "--model", model_file, "--save", old)
+    assert done.code == 1
+    assert old.read_text() == "old"
+    assert {p.name for p in tmp_path.iterdir()} == {"empty", "o.csv"}
+
+
+def test_the_document_holds_the_first_rows_of_a_long_run(
+    pvnet_cli, video_file, model_file, monkeypatch
+):
+    monkeypatch.setattr("pvnet.cli._common.run_outputs.MOST_ROWS", 5)
+    d = pvnet_cli("run", video_file, "--model", model_file, "--json").document
+    assert [row["tick"] for row in d["results"]] == [0, 1, 2, 3, 4]
+    assert d["results_left_out"] == 7

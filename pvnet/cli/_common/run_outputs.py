@@ -29,7 +29,7 @@ from pvnet.runtime import Plan, Tick
 from pvnet.video import Source
 
 # Rows that the JSON document of a run holds; a camera may run for days.
-MOST_ROWS = 100_000
+MOST_ROWS = 10_000
 
 
 class RunOutputs:
@@ -112,8 +112,10 @@ class RunOutputs:
                     self._draw.put(pair)
             self._finish()
             self._video.close(complete=complete)
-            if self._save is not None:
+            if self._save is not None and self._save.rows:
                 self._save.close()
+            elif self._save is not None:  # without a row there is no file
+                self._save.abandon()
 
     def _finish(self) -> None:
         """Every thread ends; the first error is raised."""
