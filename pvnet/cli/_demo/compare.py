@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -16,7 +16,12 @@ from pvnet.cli._common.report import Report
 from pvnet.cli._common.sources import open_source, troubles
 from pvnet.cli._demo.clock import Moment, moments
 from pvnet.cli._demo.files import write_pictures
-from pvnet.cli._demo.lanes import measure_operations, meetings, schedule_of
+from pvnet.cli._demo.lanes import (
+    OperationTimes,
+    measure_operations,
+    meetings,
+    schedule_of,
+)
 from pvnet.cli._demo.picture import ComparePicture, fitted
 from pvnet.cli._demo.side import Side
 from pvnet.errors import FileError
@@ -40,8 +45,14 @@ _TIE = 0.05  # of the length of a tick
 
 def run(args: argparse.Namespace) -> Report:
     """Measure both, put them on one clock, write what was on show when."""
-    sides, more = _sides(args)
+    choices = _choices(args)
+    sides = _sides(args, choices)
     frames, found = _frames(args, sides[0].plan)
+    times = measure_operations(
+        [_compiled(args, choice, 1) for choice in choices], [frame.image for frame in frames]
+    )
+    for side, its_times in zip(sides, times):
+        side.simulate(its_times)
     measured = [side.measure(frames) for side in sides]
     rate_hz = args.fps or 1e3 / (_ROOM * min(float(np.median(ms)) for ms in measured))
     with Progress("compare", total=len(sides), quiet=args.quiet) as bar:
@@ -63,7 +74,7 @@ def run(args: argparse.Namespace) -> Report:
         "scored_moments": len(both),
         "slow_motion": rate_hz * args.moments / played_hz,
         "sides": [side.facts(frames, both, rate_hz) for side in sides],
-        "more_lanes": [] if args.slowdown != 1 else more(frames),
+        "more_lanes": [] if args.slowdown != 1 else _more_lanes(args, choices, times),
         "files": {},
     }
     if not args.no_files:
@@ -73,35 +84,36 @@ def run(args: argparse.Namespace) -> Report:
     return Report(document, _text(document))
 
 
-def _sides(
-    args: argparse.Namespace,
-) -> tuple[list[Side], Callable[[Sequence[Frame]], list[dict[str, Any]]]]:
-    """Both on all lanes, or on one that is measured for more; and what more lanes would give."""
+def _sides(args: argparse.Namespace, choices: Sequence[Choice]) -> list[Side]:
+    """Both on all lanes, or on one that stands for more."""
     simulated = args.lanes_simulated
-    choices = _choices(args)
-    lanes = args.lanes or cpus_allowed()
-
-    def compiled(choice: Choice, lanes: int) -> Plan:
-        return compile_plan(choice, argparse.Namespace(backend=args.backend, lanes=lanes))
-
     sides = []
     for title, choice in zip(_TITLES, choices):
-        schedule = None if simulated is None else schedule_of(compiled(choice, simulated))
-        plan = compiled(choice, lanes if simulated is None else 1)
+        schedule = None if simulated is None else schedule_of(_compiled(args, choice, simulated))
+        plan = _compiled(args, choice, _lanes(args) if simulated is None else 1)
         sides.append(Side(title, choice, plan, args.slowdown, simulated, schedule))
+    return sides
 
-    def more(frames: Sequence[Frame]) -> list[dict[str, Any]]:
-        images = [frame.image for frame in frames]
-        times = measure_operations([compiled(choice, 1) for choice in choices], images)
-        rows = []
-        for n in sorted({*_MORE_LANES, lanes, *([] if simulated is None else [simulated])}):
-            schedules = [schedule_of(compiled(choice, n)) for choice in choices]
-            ms = [float(t.tick_ms(s).mean()) for t, s in zip(times, schedules)]
-            met = [meetings(s) for s in schedules]
-            rows.append({"lanes": n, "simulated": True, "tick_ms": ms, "meetings": met})
-        return rows
 
-    return sides, more
+def _more_lanes(
+    args: argparse.Namespace, choices: Sequence[Choice], times: Sequence[OperationTimes]
+) -> list[dict[str, Any]]:
+    """What more lanes would give, and those of this machine by the same calculation."""
+    rows = []
+    for n in sorted({*_MORE_LANES, _lanes(args), *filter(None, [args.lanes_simulated])}):
+        schedules = [schedule_of(_compiled(args, choice, n)) for choice in choices]
+        ms = [float(t.tick_ms(s).mean()) for t, s in zip(times, schedules)]
+        met = [meetings(s) for s in schedules]
+        rows.append({"lanes": n, "simulated": True, "tick_ms": ms, "meetings": met})
+    return rows
+
+
+def _lanes(args: argparse.Namespace) -> int:
+    return args.lanes or cpus_allowed()
+
+
+def _compiled(args: argparse.Namespace, choice: Choice, lanes: int) -> Plan:
+    return compile_plan(choice, argparse.Namespace(backend=args.backend, lanes=lanes))
 
 
 def _choices(args: argparse.Namespace) -> tuple[Choice, Choice]:

@@ -15,7 +15,7 @@ from pvnet.cli._common.overlay import Overlay
 from pvnet.cli._common.stats import latency_summary
 from pvnet.cli._demo.clock import Moment, Result, live, on_show
 from pvnet.cli._demo.demo_run import pck
-from pvnet.cli._demo.lanes import Schedule, measure_operations
+from pvnet.cli._demo.lanes import OperationTimes, Schedule
 from pvnet.runtime import Plan
 from pvnet.video import Frame
 from pvnet.video.synthetic import SyntheticFrame
@@ -65,12 +65,15 @@ class Side:
         """Results before this one say nothing."""
         return self.plan.warm_up_ticks[self._output]
 
-    def measure(self, frames: Sequence[Frame]) -> list[float]:
-        """Milliseconds of some ticks, slowdown included; of the pretended lanes if they are."""
+    def simulate(self, times: OperationTimes) -> None:
+        """From here on a tick takes what its schedule makes of these times; without one nothing."""
         if self.schedule is not None:
-            (times,) = measure_operations([self.plan], [frame.image for frame in frames])
             self._simulated_ms = times.tick_ms(self.schedule)
             self.stage_ms = times.stage_ms
+
+    def measure(self, frames: Sequence[Frame]) -> list[float]:
+        """Milliseconds of some ticks, slowdown included; of the pretended lanes if they are."""
+        if self._simulated_ms is not None:
             return [float(ms) * self.slowdown for ms in self._simulated_ms]
         # A rehearsal, every frame: what is done beside the ticks has its effect here too.
         work = self._new_stream(frames)
