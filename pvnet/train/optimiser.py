@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pvnet.train.config import OptimiserConfig, ScheduleConfig
+from pvnet.train.config_sections import OptimiserConfig, ScheduleConfig
 
 
 def make_optimiser(net: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
