@@ -170,6 +170,9 @@ _RANGES: dict[str, tuple[float, float | None]] = {
     "run.threads": (0, None),
     "run.log_every": (1, None),
     "run.checkpoint_every": (1, None),
+    "run.minutes": (0, None),
+    "run.validate_every": (0, None),
+    "run.patience": (0, None),
     "model.stages": (1, None),
     "data.split": (1, None),
     "data.frames": (1, None),
@@ -215,6 +218,17 @@ def _check(config: Config) -> None:
             f"{config.data.copies}, data.resident = {config.data.resident} and data.video_frames = "
             f"{config.data.video_frames}, expected data.resident = True and a length. Set them, or "
             "data.copies=1."
+        )
+    if config.run.patience and not config.run.validate_every:
+        raise InvalidArgumentError(
+            f"[config] nobody looks at held-out clips: got run.patience = {config.run.patience} "
+            "and run.validate_every = 0, expected steps between two looks. Set "
+            "run.validate_every, or run.patience=0."
+        )
+    if config.run.carry and config.run.validate_every:
+        raise InvalidArgumentError(
+            "[config] held-out clips are whole clips: got run.carry and run.validate_every, "
+            "expected one of them. Set run.validate_every=0."
         )
     if config.run.carry and config.distill.teacher:
         raise InvalidArgumentError(

@@ -158,6 +158,11 @@ class RunConfig:
             starting kernels takes longer than running them; no effect on CPUs and with several
             processes.
         tensorboard: also write TensorBoard events where it is installed.
+        minutes: end after so long, the schedule of the rate with it; 0: no limit. A run that is
+            started again has them anew.
+        validate_every: steps between two looks at the loss on held-out clips; 0: none. The weights
+            of the best look become the model.
+        patience: end after so many looks that were no better than the best; 0: never.
     """
 
     steps: int = 1000
@@ -175,3 +180,6 @@ class RunConfig:
     deterministic: bool = False
     cuda_graph: bool = False
     tensorboard: bool = False
+    minutes: float = 0.0
+    validate_every: int = 0
+    patience: int = 0

@@ -27,7 +27,7 @@ def make_optimiser(net: nn.Module, config: OptimiserConfig) -> torch.optim.Optim
     return torch.optim.AdamW(groups, lr=config.rate, fused=True)
 
 
-def rate_factor(config: ScheduleConfig, step: int, steps: int) -> float:
+def rate_factor(config: ScheduleConfig, step: int, steps: float) -> float:
     """Factor on the learning rate at `step` of `steps`; nothing else decides it."""
     rise = min(1.0, (step + 1) / config.warm_up_steps) if config.warm_up_steps > 0 else 1.0
     if config.name == "cosine":
