@@ -70,7 +70,7 @@ class Run:
                 self.captured = CapturedGradients(self.objective, list(self.net.parameters()))
         self.validation = Validation(config.run) if self.source.held_out else None
         self.began = time.monotonic()
-        self.step = 0
+        self.step = self.begun_at = 0
         self.cursors: list[list[int]] | None = None
 
     @property
@@ -155,7 +155,8 @@ class Run:
             self.carried.restore_rings(checkpoint.take_prefix("ring", tensors))
         if self.validation is not None:
             self.validation.restore(document.get("validation", {}))
-        self.step, self.cursors = document["step"], document["cursors"]
+        self.step = self.begun_at = document["step"]
+        self.cursors = document["cursors"]
 
     def _find_checkpoints(self) -> dict[int, Path | None]:
         """The checkpoints of this process by their step; None is the beginning."""
@@ -199,7 +200,8 @@ class Run:
         """Whether steps, minutes or patience have come to their end."""
         limits = self.config.run
         stopped = self.validation is not None and self.validation.is_stopped(limits.patience)
-        return stopped or self.step >= limits.steps or self.share >= 1.0
+        late = self.step > self.begun_at and self.share >= 1.0  # one step at least
+        return stopped or self.step >= limits.steps or late
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[Network]:
