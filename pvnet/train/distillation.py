@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -26,11 +26,11 @@ class Distillation:
 
     Attributes:
         outputs: distance of the outputs of tick t from those of the teacher for frame t - P.
-            "relative": mean squared error over the variance of the teacher's values.
+            "relative": mean squared error over how much the teacher's values vary.
             "cross_entropy": of a softmax over channels. "sigmoid": cross-entropy of every cell.
             A dict says it by output; outputs that it leaves out are not compared. None: none is.
-        nodes: names of nodes whose values are compared at the same tick, relative to the mean
-            square of the teacher's; "stages": all that leave a stage.
+        nodes: names of nodes whose values are compared at the same tick, "relative" too; "stages":
+            all that leave a stage.
         weight: of the nodes, lambda.
         maturing: lambda of a temporal-difference loss: below 1, what the student itself says up to
             K - 1 ticks later is part of the target; at 1 only the teacher is.
@@ -113,6 +113,7 @@ class FitLoss:
         task: (outputs by name, batch) -> scalar, or None. The batch has "scored", bool [t], beside
             what its source gave.
         device: of all of them.
+        clips: some [b, c, t, h, w], which tell how much the teacher's values vary.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class FitLoss:
         distillation: Distillation,
         task: TaskLoss | None,
         device: torch.device,
+        clips: Iterable[Tensor] = (),
     ) -> None:
         self.config, self.module, self.teacher, self.task = config, module, teacher, task
         self.device = device
@@ -134,6 +136,7 @@ class FitLoss:
         self.weight = distillation.weight
         self.distances = distances(distillation, net) if teacher else {}
         self.nodes = node_names(distillation, net) if teacher else []
+        self.scales = variations(teacher, clips, self.nodes, device) if teacher else {}
         self._masks: dict[int, Tensor] = {}  # on the device: a captured step may not copy
 
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -159,7 +162,10 @@ class FitLoss:
             terms["outputs"] = self._outputs(outputs, targets, first)
         if self.nodes:
             terms["matching"] = torch.stack(
-                [relative(values[n], wanted[n], first, centred=False) for n in self.nodes]
+                [
+                    relative(values[n], wanted[n], first) / self.scales.get(n, 1.0)
+                    for n in self.nodes
+                ]
             ).sum()
         weights = {"matching": self.weight}
         total = torch.stack([weights.get(k, 1.0) * v.float() for k, v in terms.items()]).sum()
@@ -185,7 +191,9 @@ class FitLoss:
             if maturing < 1:
                 later = as_target(kind, own.detach())
                 target = matured(target, later, maturing, self.horizon)
-            terms.append(distance(kind, own, target, first))
+            found = distance(kind, own, target, first)
+            varies = self.scales.get(f"{name}()", 1.0) if kind == "relative" else 1.0
+            terms.append(found / varies)
         return torch.stack(terms).sum()
 
 
@@ -199,7 +207,7 @@ def as_target(kind: str, values: Tensor) -> Tensor:
 def distance(kind: str, own: Tensor, target: Tensor, first: int) -> Tensor:
     """Mean distance of an output [b, c, t, ...] from its target, from tick `first` on."""
     if kind == "relative":
-        return relative(own, target, first, centred=True)
+        return relative(own, target, first)
     if kind == "cross_entropy":
         each = -(target * own.log_softmax(dim=1)).sum(dim=1, keepdim=True)
     else:
@@ -207,11 +215,36 @@ def distance(kind: str, own: Tensor, target: Tensor, first: int) -> Tensor:
     return each[:, :, first:].mean()
 
 
-def relative(own: Tensor, target: Tensor, first: int, *, centred: bool) -> Tensor:
-    """Mean squared error over the variance (or the mean square) of the target, [b, c, t, ...]."""
-    mine, wanted = own[:, :, first:].float(), target[:, :, first:].detach().float()
-    scale = wanted.var(unbiased=False) if centred else wanted.square().mean()
-    return (mine - wanted).square().mean() / (scale + 1e-12)
+def relative(own: Tensor, target: Tensor, first: int) -> Tensor:
+    """Mean squared error of values [b, c, t, ...] from tick `first` on."""
+    return (own[:, :, first:].float() - target[:, :, first:].float()).square().mean()
+
+
+def variations(
+    teacher: Network, clips: Iterable[Tensor], nodes: Sequence[str], device: torch.device
+) -> dict[str, float]:
+    """Variance over clips and ticks of the values of nodes, and of outputs as `name()`.
+
+    It is that of every value around its own mean, averaged over channels and places. A constant
+    answer, the mean, is this far from the truth.
+    """
+    sums: dict[str, tuple[int, Tensor, Tensor]] = {}
+    with torch.no_grad():
+        for clip in clips:
+            outputs, values = teacher(clip.to(device), return_nodes=list(nodes))
+            for name, y in ({f"{k}()": v for k, v in outputs.items()} | values).items():
+                wide = y.double()
+                new = (y.shape[0] * y.shape[2], wide.sum((0, 2)), wide.square().sum((0, 2)))
+                old = sums.get(name)
+                sums[name] = (
+                    new if old is None else (old[0] + new[0], old[1] + new[1], old[2] + new[2])
+                )
+    found = {}
+    for name, (count, total, squares) in sums.items():
+        variance = float((squares / count - (total / count).square()).mean())
+        # Values that never change have nothing to be relative to.
+        found[name] = variance if variance > 1e-12 * float(squares.mean() / count) else 1.0
+    return found
 
 
 def matured(target: Tensor, later: Tensor, maturing: float, horizon: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ _COMMON: dict[str, dict[str, Any]] = {
     "run": {"steps": 500, "batch": 4, "ema": 0.99, "validate_every": 50, "checkpoint_every": 100},
     "schedule": {"warm_up_steps": 20},
 }
+# Batches that tell how much the values of the teacher vary.
+_MEASURED_BATCHES = 4
 _OWN_SECTIONS = ("model", "distill")
 
 
@@ -125,7 +128,9 @@ def fit(
         source = make_source(videos, held_out, config, shape)
 
         def objective(trained: Network, module: nn.Module, device: torch.device) -> Loss:
-            return FitLoss(config, trained, module, frozen, given, loss, device)
+            some = source.batches(0, 0, 1) if frozen is not None else iter(())
+            clips = (batch["frames"] for batch in itertools.islice(some, _MEASURED_BATCHES))
+            return FitLoss(config, trained, module, frozen, given, loss, device, clips)
 
         metadata = {**net.metadata, "fit": json.dumps(config.to_dict())}
         return Parts(net, source, frozen, objective, metadata)

@@ -14,7 +14,7 @@ from pvnet import video
 from pvnet.errors import InvalidArgumentError, StateError
 from pvnet.nn import Network
 from pvnet.train import Distillation, fit
-from pvnet.train.distillation import matured, relative
+from pvnet.train.distillation import matured, relative, variations
 from pvnet.train.log import read_log
 from pvnet.train.source import Source
 
@@ -163,9 +163,14 @@ def test_the_target_of_a_temporal_difference_loss():
     assert torch.equal(matured(later, target, 1.0, 2), later)
 
 
-def test_the_relative_distance_of_a_constant_answer_is_one():
-    target = torch.randn(2, 3, 50)
-    assert relative(target.mean().expand(2, 3, 50), target, 0, centred=True) == pytest.approx(1.0)
+def test_a_constant_answer_is_as_far_off_as_the_values_vary():
+    teacher, clips = small_net(wiring="sequential"), moving(6, 9)
+    with torch.no_grad():
+        outputs, values = teacher(clips, return_nodes=["conv1"])
+    varies = variations(teacher, [clips[:2], clips[2:]], ["conv1"], torch.device("cpu"))
+    for name, y in (("logits()", outputs["logits"]), ("conv1", values["conv1"])):
+        mean = y.mean((0, 2), keepdim=True).expand_as(y)
+        assert float(relative(mean, y, 0)) / varies[name] == pytest.approx(1.0, rel=1e-4)
 
 
 @pytest.mark.parametrize(
