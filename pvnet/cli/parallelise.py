@@ -71,9 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mean",
         type=float,
         nargs="+",
-        help="of a torch or ONNX network, per channel of frames scaled to 0..1",
+        help="per channel of frames scaled to 0..1",
     )
-    frames.add_argument("--std", type=float, nargs="+", help="the same")
+    frames.add_argument("--std", type=float, nargs="+", help="per channel, after that")
     training = parser.add_argument_group("training")
     training.add_argument("--minutes", type=_minutes, metavar="M", help="default 10; 0: none")
     training.add_argument("--steps", type=natural, metavar="N", help="instead of minutes")
@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> Report:
     _say(
         args,
         f"a tick takes {here.sequential_ms:.1f} ms sequential, {here.predictive_ms:.1f} ms "
-        f"depth-parallel on {lanes} lanes",
+        f"depth-parallel, on {lanes} lane(s)",
     )
     student, training = _train(args, model, wired["predictive"], train, validation, folder)
     networks = {"exact": plans["sequential"], "predictive": plans["predictive"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,8 +41,8 @@ def load_any(
             Model. A Graph gets random weights.
         size: (h, w) of the frames in pixels, for networks that do not say: torch modules (default
             224 x 224) and ONNX files without a fixed size.
-        mean: subtracted from uint8 frames after their division by 255; of a torch module or an
-            ONNX file.
+        mean: subtracted from uint8 frames after their division by 255, per channel; None: as the
+            network says.
         std: uint8 frames are divided by it after that.
 
     Raises:
@@ -49,16 +50,36 @@ def load_any(
         UnsupportedError: the network has operations that pvnet has not.
         InvalidArgumentError: the name, or what the factory gives, is of no such kind.
     """
-    told = {k: v for k, v in (("mean", mean), ("std", std)) if v is not None}
     path, _, factory = name.rpartition(":")
     if factory and path and not name.endswith((".safetensors", ".onnx")):
         made = _call(path, factory)
-        model = _of_python(made, size or (224, 224), told, name)
+        model = _of_python(made, size or (224, 224), name)
     elif name.endswith(".onnx"):
-        model = _of_onnx(name, size, told)
+        model = _of_onnx(name, size)
     else:
         model = _of_file(name)
-    return model.rewire("sequential", stages=1)
+    graph = _normalised(model.graph, {"mean": mean, "std": std})
+    return Model(graph, model.weights, dict(model.metadata)).rewire("sequential", stages=1)
+
+
+def _normalised(graph: Graph, told: dict[str, Sequence[float] | None]) -> Graph:
+    """With the mean and std that were asked for, in place of those of the input node."""
+    given = {k: [float(x) for x in v] for k, v in told.items() if v is not None}
+    if not given:
+        return graph
+    document = json.loads(graph.to_json())
+    for node in document["nodes"]:
+        if node["op"] != "input":
+            continue
+        channels = next(n.shape[0] for n in graph.nodes if n.name == node["name"])
+        for key, values in given.items():
+            if len(values) not in (1, channels):
+                raise InvalidArgumentError(
+                    f"[parallelise] {key}: got {values}, expected a number for each of {channels} "
+                    "channels. Correct it."
+                )
+            node["attrs"][key] = values * (channels // len(values))
+    return Graph.from_json(json.dumps(document))
 
 
 def _of_file(name: str) -> Model:
@@ -69,24 +90,22 @@ def _of_file(name: str) -> Model:
     return model_file(name)
 
 
-def _of_onnx(name: str, size: tuple[int, int] | None, told: dict[str, Any]) -> Model:
+def _of_onnx(name: str, size: tuple[int, int] | None) -> Model:
     reader = getattr(pvnet, "from_onnx", None)
     if reader is None:
         raise UnsupportedError(
             f"[parallelise] this version reads no ONNX: got {name!r}, expected {KINDS}. Load the "
             "network in torch and pass module.py:factory."
         )
-    options = {**told, **({"size": size} if size is not None else {})}
-    made = reader(name, **options)
+    made = reader(name, size=size) if size is not None else reader(name)
     return runtime.model.to_model(made, "parallelise")
 
 
-def _of_python(made: Any, size: tuple[int, int], told: dict[str, Any], name: str) -> Model:
+def _of_python(made: Any, size: tuple[int, int], name: str) -> Model:
     if isinstance(made, Graph):
         made = Network(made)
     if isinstance(made, nn.Module) and not isinstance(made, Network):
-        options: dict[str, Any] = dict(told)
-        made = from_torch(made, torch.zeros(1, 3, *size), **options)
+        made = from_torch(made, torch.zeros(1, 3, *size))
     if isinstance(made, Network | Model):
         return runtime.model.to_model(made, "parallelise")
     raise InvalidArgumentError(

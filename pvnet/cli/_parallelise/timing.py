@@ -15,9 +15,9 @@ from pvnet.graph import Graph
 from pvnet.runtime import Plan
 
 Frames = Sequence[NDArray[np.uint8]]
-_ROUNDS = 3
-_ROUND_S = 0.5  # about, of one case in one round
-_MIN_TICKS = 5
+_ROUNDS = 9
+_ROUND_S = 0.2  # about, of one case in one round
+_MIN_TICKS = 3
 
 
 def measure(plans: Mapping[str, Plan], frames: Frames) -> dict[str, list[float]]:
