@@ -19,7 +19,7 @@ from pvnet.cli._parallelise.comparison import UNTRAINED, Answers, Clock, rivals_
 from pvnet.cli._parallelise.report import markdown
 from pvnet.cli._parallelise.timing import compile_all, measure, simulate, tick_times
 from pvnet.errors import InvalidArgumentError
-from pvnet.evaluate.rivals import TickTimes, state_reasons
+from pvnet.evaluate.rivals import TickTimes, first_asked, state_reasons
 from pvnet.files import write_json, write_whole
 from pvnet.graph import Graph
 from pvnet.report import plain, table
@@ -94,6 +94,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="keys of docs/training.md, e.g. optimiser.clip_norm=0.5",
     )
+    training.add_argument(
+        "--student", metavar="FILE", help="compare this one, made by an earlier --out; no training"
+    )
     parser.add_argument("--lanes", type=positive, metavar="N", help="default: as many as it uses")
     parser.add_argument(
         "--simulate",
@@ -121,7 +124,9 @@ def run(args: argparse.Namespace) -> Report:
 
     folder = args.report or _beside(args.out)
     model = load_any(args.model, size=_size(args.size), mean=args.mean, std=args.std)
-    wired = _wire(model, args.stages)
+    known = None if args.student is None else runtime.load(args.student)
+    wired = _wire(model, args.stages, known)
+    args.stages = wired["predictive"].n_stages
     train, validation, test = _footage(args, wired)
     folder.mkdir(parents=True, exist_ok=True)
     _say(args, f"{train.frames} frames to learn from, {test.frames} to compare on ({test.how})")
@@ -141,7 +146,11 @@ def run(args: argparse.Namespace) -> Report:
         f"a tick takes {here.sequential_ms:.1f} ms sequential, {here.predictive_ms:.1f} ms "
         f"depth-parallel, on {lanes} lane(s)",
     )
-    student, training = _train(args, model, wired["predictive"], train, validation, folder)
+    training: dict[str, Any] | None
+    if known is not None:
+        student, training = known, {"steps": 0, "given": Path(args.student).name}
+    else:
+        student, training = _train(args, model, wired["predictive"], train, validation, folder)
     networks = {"exact": plans["sequential"], "predictive": plans["predictive"]}
     if training is not None:
         networks[UNTRAINED] = plans["predictive"]
@@ -201,16 +210,22 @@ def _size(given: list[int] | None) -> tuple[int, int] | None:
     return given[0], given[-1]
 
 
-def _wire(model: runtime.Model, stages: int) -> dict[str, Graph]:
-    """The three wirings, cut once, where measured times are even."""
+def _wire(model: runtime.Model, stages: int, student: runtime.Model | None) -> dict[str, Graph]:
+    """The three wirings, cut as a known model is, else where measured times are even."""
     inputs = [n for n in model.graph.nodes if n.op == "input"]
     if len(inputs) != 1 or inputs[0].shape[0] != 3:
         raise InvalidArgumentError(
             f"[parallelise] the network takes no video: got inputs {[i.shape for i in inputs]}, "
             "expected one with 3 channels. Use pvnet.train.fit with tensors."
         )
-    costs = runtime.measure_costs(model)
-    predictive = model.graph.wire("predictive", stages, costs=costs)
+    from pvnet import models
+
+    chosen = models.rewired(model, "predictive", stages)
+    predictive = chosen.graph
+    if student is not None:
+        predictive = model.graph.wire("predictive", student.graph.stage_lists)
+    elif "even" in chosen.how:
+        predictive = model.graph.wire("predictive", stages, costs=runtime.measure_costs(model))
     others = {name: predictive.wire(name) for name in ("sequential", "pipelined")}
     return {**others, "predictive": predictive}
 
@@ -308,6 +323,7 @@ def _write(
     if pictures.available():
         pictures.draw_errors(document["clocks"], folder / "errors.png")
         drawn.append("errors.png")
+        first = first_asked(rivals[-1], answers.warm_up)
         for name in list(document["clocks"][0]["rows"][0]["outputs"])[:2]:
             others = {
                 r.name: (answers.of(r.says, r.protocol.every, name)[0], r.protocol)
@@ -315,7 +331,9 @@ def _write(
                 if r.name in ("pipelined", "predictive", "predictive, untrained")
             }
             file = "answers.png" if name == "output" else f"answers_{name}.png".replace("/", "_")
-            pictures.draw_answers(name, answers.of("exact", 1, name)[0], others, folder / file)
+            pictures.draw_answers(
+                name, answers.of("exact", 1, name)[0], others, first, folder / file
+            )
             drawn.append(file)
         curve = folder / "run" / "curve.png"
         if document["training"] is not None and curve.exists():

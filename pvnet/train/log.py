@@ -89,6 +89,8 @@ def draw_curve(path: Path, out: Path) -> bool:
         if name in lines[0]:
             axes.plot(steps, [line[name] for line in lines], label=name, linewidth=1.2)
     looks = [(line["step"], line["held_out_loss"]) for line in lines if "held_out_loss" in line]
+    if "before_held_out_loss" in lines[0]:
+        looks.insert(0, (lines[0]["step"], lines[0]["before_held_out_loss"]))
     if looks:
         axes.plot(*zip(*looks, strict=True), "o-", label="held out", markersize=3, linewidth=1.2)
     axes.set_xlabel("step")

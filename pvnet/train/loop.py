@@ -100,10 +100,12 @@ def _steps(
     """The loop itself."""
     config, read = run.config, _Read(batches)
     validation = run.validation
+    before: dict[str, float] = {}
     if validation is not None and run.step == 0 and validation.is_due(0, last=False):
-        run.look()  # what the weights are worth before any step
+        before = {f"before_{k}": v for k, v in run.look().items()}
     while not run.is_over():
-        losses = _one_step(run, read, _rate(run))
+        losses = {**_one_step(run, read, _rate(run)), **before}
+        before = {}
         number = run.step
         run.step += 1
         last = run.is_over()

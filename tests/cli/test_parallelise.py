@@ -102,6 +102,14 @@ def test_a_torch_network_becomes_a_student_with_a_report(pvnet_cli, mine):
         assert (folder / name).stat().st_size > 1000
         assert f"({name})" in report
     assert pvnet_cli("run", mine / "0.mp4", "--model", mine / "student.safetensors").code == 0
+    again = pvnet_cli("parallelise", f"{mine / 'mine.py'}:net", mine / "0.mp4", mine / "1.mp4",
+                      "--size", "32", "--student", mine / "student.safetensors", "--report",
+                      mine / "again", "--json")
+    assert again.code == 0, again.err
+    rows = [{r["name"]: r["error"] for r in d["clocks"][2]["rows"]}
+            for d in (document, json.loads(again.out))]
+    for name in ("predictive", "predictive, untrained"):
+        assert rows[1][name] == pytest.approx(rows[0][name], rel=0.5)
 
 
 def test_a_network_that_remembers_has_no_round_robin(pvnet_cli, mine):

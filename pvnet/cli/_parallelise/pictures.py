@@ -47,6 +47,7 @@ def draw_answers(
     output: str,
     exact: NDArray[np.float32],
     others: Mapping[str, tuple[NDArray[np.float32], Protocol]],
+    first: int,
     out: Path,
 ) -> None:
     """The values of an output that change most, over the ticks of a held-out video.
@@ -55,12 +56,15 @@ def draw_answers(
         output: its name.
         exact: for every frame, [t, ...].
         others: by name, answers and how they are emitted.
+        first: tick from which everybody's answer counts.
         out: the picture.
     """
     from matplotlib.figure import Figure
 
-    ticks = min(_SHOWN_TICKS, len(exact))
-    flat = exact[:ticks].reshape(ticks, -1)
+    first = min(first, len(exact) - 1)
+    end = min(first + _SHOWN_TICKS, len(exact))
+    along = np.arange(first, end)
+    flat = exact[first:end].reshape(end - first, -1)
     chosen = np.argsort(-flat.var(axis=0))[:1]
     while len(chosen) < min(_SHOWN_VALUES, flat.shape[1]):
         # The next one that tells something else than those chosen.
@@ -71,10 +75,10 @@ def draw_answers(
         chosen = np.append(chosen, left.var(axis=0).argmax())
     figure = Figure(figsize=(8, 1.9 * len(chosen) + 0.6), layout="constrained")
     for axes, place in zip(figure.subplots(len(chosen), 1, squeeze=False)[:, 0], chosen):
-        axes.plot(flat[:, place], color="black", linewidth=1.6, label="exact, in time")
+        axes.plot(along, flat[:, place], color="black", linewidth=1.6, label="exact, in time")
         for name, (values, protocol) in others.items():
-            shown = asked(values, len(exact), protocol)[:ticks].reshape(ticks, -1)
-            axes.plot(shown[:, place], linewidth=1.0, label=name)
+            shown = asked(values, len(exact), protocol)[first:end].reshape(end - first, -1)
+            axes.plot(along, shown[:, place], linewidth=1.0, label=name)
         index = np.unravel_index(place, exact.shape[1:])
         axes.set_ylabel(f"{output}[{', '.join(map(str, index))}]", fontsize=8)
         axes.grid(visible=True, alpha=0.3)

@@ -76,7 +76,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _times(d: Mapping[str, Any]) -> str:
     rows = []
     for t in d["times"]:
-        where = f"{_lanes(t['lanes'])}, " + ("simulated" if t["simulated"] else "measured")
+        where = f"{_count(t['lanes'], 'lane')}, " + ("simulated" if t["simulated"] else "measured")
         for key, name in (
             ("sequential_ms", "sequential"),
             ("pipelined_ms", "pipelined"),
@@ -96,8 +96,8 @@ def _times(d: Mapping[str, Any]) -> str:
     return _table(("lanes", "wiring", "tick, ms", "ticks per second"), rows) + "\n\n" + note
 
 
-def _lanes(count: int) -> str:
-    return "1 lane" if count == 1 else f"{count} lanes"
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
 
 
 def _clock(clock: Mapping[str, Any]) -> str:
@@ -105,7 +105,7 @@ def _clock(clock: Mapping[str, Any]) -> str:
     rows = []
     for row in clock["rows"]:
         for name, score in row["outputs"].items():
-            who = row["name"] if row["every"] == 1 else f"{row['name']}, every {row['every']}th"
+            who = row["name"] if row["every"] == 1 else f"{row['name']}, 1 of {row['every']}"
             rows.append(
                 [
                     who,
@@ -113,14 +113,14 @@ def _clock(clock: Mapping[str, Any]) -> str:
                     f"{score['error']:.3f}",
                     f"{score['cosine']:.4f}",
                     f"{100 * score['same_top']:.1f} %",
-                    f"{row['late_ticks']} frames",
+                    _count(row["late_ticks"], "frame"),
                     f"{row['delay_ms']:.1f} ms",
                     f"{row['answers_per_s']:.1f}",
                 ]
             )
     head = ["who", *(["output"] if several else []), "error", "cosine", "same top", "late"]
     title = (
-        f"### {clock['clock']}: {_lanes(clock['lanes'])}"
+        f"### {clock['clock']}: {_count(clock['lanes'], 'lane')}"
         f"{', simulated' if clock['simulated'] else ''}, a frame every {clock['frame_ms']:.1f} ms"
     )
     told = f"{clock['verdict']} {clock['ticks']} ticks were compared."
@@ -131,6 +131,8 @@ def _training(d: Mapping[str, Any]) -> str:
     t = d["training"]
     if t is None:
         return "None was asked for: the predictive network has the weights of the sequential one."
+    if "given" in t:
+        return f"The student is {t['given']}, made before. The comparison is on {d['compared_on']}."
     return (
         f"{t['steps']} steps in {t['minutes']:.1f} minutes, without labels, on {d['trained_on']}. "
         f"The distance from the teacher on clips that no step saw went from {t['first']:.4g} to "
