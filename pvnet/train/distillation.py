@@ -14,6 +14,7 @@ from pvnet.errors import InvalidArgumentError
 from pvnet.nn import Network
 from pvnet.train.config import Config
 from pvnet.train.losses import scored_ticks, shift_truth
+from pvnet.train.prediction_picture import prediction_picture
 
 Distance = Literal["relative", "cross_entropy", "sigmoid"]
 DISTANCES: tuple[str, ...] = get_args(Distance)
@@ -170,6 +171,14 @@ class FitLoss:
         weights = {"matching": self.weight}
         total = torch.stack([weights.get(k, 1.0) * v.float() for k, v in terms.items()]).sum()
         return {**terms, "loss": total}
+
+    def picture(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What the network says of a clip beside what its teacher says, uint8 [3, h, w]."""
+        frames = batch["frames"].to(self.device)
+        with torch.no_grad():
+            outputs = self.module(frames)
+            targets = None if self.teacher is None else self.teacher(frames)
+        return prediction_picture(frames, outputs, targets)
 
     def _scored(self, ticks: int) -> Tensor:
         if ticks not in self._masks:

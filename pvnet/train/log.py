@@ -55,6 +55,11 @@ class Log:
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
 
+    def add_picture(self, step: int, picture: Any) -> None:
+        """What the network says, uint8 [3, h, w]; None, and without TensorBoard, nothing."""
+        if self._events is not None and picture is not None:
+            self._events.add_image("held out", picture, step)
+
     def close(self) -> None:
         """Ends both."""
         self._file.close()

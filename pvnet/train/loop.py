@@ -115,6 +115,8 @@ def _steps(
             last = run.is_over()
         if log is not None and (last or looked or number % config.run.log_every == 0):
             log.add(number, losses, read.take_problems())
+        if log is not None and looked and config.run.tensorboard:
+            log.add_picture(number, run.picture())
         if last or run.step % config.run.checkpoint_every == 0:
             run.save(batches)
         if on_step is not None and run.group.first:

@@ -228,6 +228,20 @@ class Run:
                 self._write(self.best_path)
         return found
 
+    def picture(self) -> Tensor | None:
+        """What the network says of the first held-out clip, where the loss can draw it."""
+        draw = getattr(self.objective, "picture", None)
+        if draw is None or self.source.held_out is None:
+            return None
+        with self.averaged() as net:
+            modes = [(m, m.training) for m in net.modules()]
+            net.eval()
+            try:
+                return cast("Tensor", draw(next(iter(self.source.held_out()))))
+            finally:
+                for module, training in modes:
+                    module.training = training
+
     @property
     def best_path(self) -> Path:
         """The model file of the best look."""

@@ -142,3 +142,15 @@ def test_what_is_no_network_is_said_so(pvnet_cli, mine, model, word):
     assert done.code == 1
     assert word in done.err
     assert "expected" in done.err
+
+
+def test_a_wiring_gets_one_lane_where_that_is_faster():
+    medians = {
+        "one lane": [4.0, 3.0],
+        "sequential": [9.0, 5.0],
+        "pipelined": [2.0, 2.5],
+        "predictive": [8.0, 3.5],
+    }
+    times = timing.tick_times(medians, 2)
+    assert (times.one_lane_ms, times.sequential_ms) == (3.0, 3.0)
+    assert (times.pipelined_ms, times.predictive_ms) == (2.0, 3.0)

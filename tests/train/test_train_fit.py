@@ -16,6 +16,7 @@ from pvnet.nn import Network
 from pvnet.train import Distillation, fit
 from pvnet.train.distillation import matured, relative, variations
 from pvnet.train.log import read_log
+from pvnet.train.prediction_picture import prediction_picture
 from pvnet.train.source import Source
 
 MESSAGE = r"^\[.+\] .+: got .+, expected .+\. .+"
@@ -153,6 +154,29 @@ def test_a_folder_of_videos_and_a_live_source_give_clips(tmp_path):
     with video.open("synthetic:frames=400", size=(16, 16)) as live:
         made = fit(small_net(), videos=live, out=tmp_path / "b", teacher="self", settings=settings)
     assert made.result["validation"]["first"] > 0
+
+
+def test_pictures_of_predictions_go_to_tensorboard(tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    pytest.importorskip("torch.utils.tensorboard")
+    settings = {**QUICK, "run.steps": 2, "run.validate_every": 1, "run.tensorboard": True}
+    fit(small_net(), videos=moving(8, 12), out=tmp_path, teacher="self", settings=settings)
+    read = events.EventAccumulator(str(tmp_path), size_guidance={"images": 0}).Reload()
+    shown = read.Images("held out")
+    assert [event.step for event in shown] == [0, 1]
+    assert (shown[0].height, shown[0].width) == (128, 3 * 128)
+
+
+def test_a_picture_shows_the_teachers_map_before_ours():
+    frames = torch.zeros(1, 3, 2, 128, 128)
+    ours, theirs = torch.zeros(1, 4, 2, 8, 8), torch.zeros(1, 4, 2, 8, 8)
+    ours[0, 2, 1, 0, 0] = 1.0
+    theirs[0, 1, 1, 7, 7] = 1.0
+    shown = prediction_picture(frames, {"maps": ours}, {"maps": theirs})
+    assert shown.shape == (3, 128, 384)
+    rows, columns = torch.nonzero(shown[0] == 255, as_tuple=True)
+    found = set(zip((rows // 16).tolist(), (columns // 16).tolist()))
+    assert found == {(7, 15), (0, 16)}
 
 
 def test_the_target_of_a_temporal_difference_loss():

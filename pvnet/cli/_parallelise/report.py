@@ -87,7 +87,8 @@ def _times(d: Mapping[str, Any]) -> str:
             together = 1e3 * t["lanes"] / t["one_lane_ms"]
             rows.append([where, "round-robin", f"{t['one_lane_ms']:.2f}", f"{together:.1f}"])
     note = (
-        f"{d['machine']}. The smallest of nine medians. Simulated lanes are put together from "
+        f"{d['machine']}. The smallest of nine medians; one lane where all "
+        "together were slower. Simulated lanes are put together from "
         "times of operations and stages on one lane. What barriers and memory cost on the lanes "
         "here is added to both."
     )
