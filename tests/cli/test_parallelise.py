@@ -154,3 +154,27 @@ def test_a_wiring_gets_one_lane_where_that_is_faster():
     times = timing.tick_times(medians, 2)
     assert (times.one_lane_ms, times.sequential_ms) == (3.0, 3.0)
     assert (times.pipelined_ms, times.predictive_ms) == (2.0, 3.0)
+
+
+def test_an_onnx_file_goes_through_its_reader(tmp_path, monkeypatch):
+    from pvnet.train.any_model import load_any
+
+    graph = pvnet.Graph()
+    frame = graph.input("frame", channels=3, height=16, width=24)
+    graph.output(graph.conv3d(frame, 2, kernel=(1, 3, 3), name="maps"), name="maps")
+    torch.manual_seed(0)
+    net = pvnet.nn.Network(graph)
+    read = []
+
+    def reader(path, *, size=None):
+        read.append((path, size))
+        return pvnet.runtime.Model(graph, net.export_weights())
+
+    monkeypatch.setattr(pvnet, "from_onnx", reader, raising=False)
+    model = load_any("net.onnx", size=(16, 24), mean=[0.5], std=[0.2, 0.3, 0.4])
+    assert read == [("net.onnx", (16, 24))]
+    attrs = model.graph.nodes[0].attrs
+    assert list(attrs["mean"]) == [0.5] * 3
+    assert list(attrs["std"]) == pytest.approx([0.2, 0.3, 0.4])
+    with pytest.raises(pvnet.PvnetError, match="a number for each of 3 channels"):
+        load_any("net.onnx", mean=[0.1, 0.2])
