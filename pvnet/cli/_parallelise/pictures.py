@@ -33,9 +33,8 @@ def draw_errors(clocks: Sequence[Mapping[str, Any]], out: Path) -> None:
         colours = ["#d1495b" if r["says"] == "predictive" else "#8d99ae" for r in rows]
         bars = axes.barh([r["name"] for r in rows], [r["error"] for r in rows], color=colours)
         axes.bar_label(bars, [f"{r['error']:.3f}" for r in rows], padding=3, fontsize=8)
-        title = (
-            f"{clock['clock']}\n{clock['lanes']} lanes, a frame every {clock['frame_ms']:.1f} ms"
-        )
+        how = "simulated" if clock["simulated"] else "measured"
+        title = f"{clock['clock']}\na frame every {clock['frame_ms']:.1f} ms, {how}"
         axes.set_title(title, fontsize=9)
         axes.set_xlabel("error at the moment asked (1: the mean answer)", fontsize=8)
         axes.set_xlim(0, 1.25 * max(0.01, *(r["error"] for r in rows)))
