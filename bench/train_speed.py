@@ -31,7 +31,7 @@ from pvnet.nn import Network
 from pvnet.report import plain, table
 from pvnet.runtime.machine import cpus_allowed, machine_record, peak_gflops
 from pvnet.train.build import to_device
-from pvnet.train.config import OptimiserConfig
+from pvnet.train.config_sections import OptimiserConfig
 from pvnet.train.optimiser import make_optimiser
 
 sys.path.insert(0, str(Path(__file__).parent))

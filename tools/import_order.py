@@ -29,7 +29,7 @@ PYTHON_ROWS = (
 # Folders of a room, in the same way; files beside them belong to none.
 FOLDER_ROWS = {
     "data": (("files",), ("sets",), ("collage",), ("batches",)),
-    "cli": (("_common",), ("_demo", "_bench")),
+    "cli": (("_common",), ("_demo", "_bench"), ("_parallelise",)),
 }
 # The one list of who may import torch: folders below pvnet/, and nobody else.
 TORCH = ("ops", "nn", "data/batches", "train")

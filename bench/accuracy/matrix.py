@@ -24,6 +24,7 @@ FINE_TUNED = "predictive, fine-tuned"
 SKIPS = (("skips", "head"),)
 FEEDBACK = (*SKIPS, ("feedback", 1))
 AVERAGED = 4  # trainings
+LATE = (1, 2, 4)  # ticks of exact answers
 NEW = ("skips", "feedback")  # options that add kernels to the plain network
 # Of rows before 0.2; --without and --against take them with a note on stderr.
 OLD_LABELS = {
@@ -119,6 +120,7 @@ class Row:
         stages: number of stages in which they are scored.
         skipping: frame skipping at the rate that equal work per lane allows.
         latency: prediction latency P it is scored with.
+        late: ticks that exact answers are late, by round-robin or pipelining in fewer stages.
     """
 
     label: str
@@ -127,12 +129,14 @@ class Row:
     stages: int
     skipping: bool = False
     latency: int = 0
+    late: int = 0
 
     @property
     def name(self) -> str:
         """Of its record."""
         parts = [self.training.name, "as", self.wiring, f"k{self.stages}"]
         parts += ["skipping"] if self.skipping else []
+        parts += [f"late{self.late}"] if self.late else []
         return "_".join([*parts, f"p{self.latency}"])
 
 
@@ -154,8 +158,12 @@ def make_row(label: str, training: Training) -> Row:
 def rows(experiment: str, task: str, only: int | None = None) -> Iterator[Row]:
     """The rows of an experiment, of all numbers of stages or `only` one beside the sequential."""
     semi, full = STAGES[task]
+    late = LATE if experiment == "stages" else ()
     cuts = [k for k in (semi, full) if only in (None, k)]
     yield make_row("sequential", Training())
+    for ticks in late:
+        words = f"exact, {ticks} tick{'s' if ticks > 1 else ''} late"
+        yield Row(words, Training(), "sequential", 1, late=ticks)
     make = {"stages": _stages, "techniques": _techniques, "clocks": _clocks, "latency": _latency}
     yield from make[experiment](task, cuts)
 

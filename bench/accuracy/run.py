@@ -176,7 +176,7 @@ def wire_row(row: Row, model: runtime.Model) -> tuple[Graph, Protocol]:
     same = row.stages == model.graph.n_stages
     graph = model.graph.wire(row.wiring, model.graph.stage_lists if same else cut_row(row, model))
     if not row.skipping:
-        return graph, Protocol(prediction_latency=row.latency)
+        return graph, Protocol(prediction_latency=row.latency, late=row.late)
     return graph.wire("sequential", 1), frame_subsampling(graph)
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "trace": "what every lane did in every tick, as Chrome/Perfetto JSON",
     "train": "train a network as a TOML file says",
     "distill": "train a depth-parallel student with a sequential teacher",
+    "parallelise": "wire, check, measure and distil a network of yours, and compare it",
     "eval": "score a model on held-out clips, tick by tick",
     "label": "joints of people in videos by an off-the-shelf estimator",
     "eval-labels": "score labels of videos against the truth of a data set",

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from pvnet.cli._bench.cases import Case, check_cases, make_cases, state_reasons
+from pvnet.cli._bench.cases import Case, check_cases, make_cases
 from pvnet.cli._bench.speedup_picture import draw_speedup
 from pvnet.cli._common.cut import add_cut_argument
 from pvnet.cli._common.network_choice import Choice, add_network_arguments, choose
@@ -22,6 +22,7 @@ from pvnet.cli._common.sources import probe_frames
 from pvnet.cli._common.stats import latency_summary
 from pvnet.distribution import install
 from pvnet.errors import InternalError
+from pvnet.evaluate.rivals import state_reasons
 from pvnet.files import write_json
 from pvnet.graph import Graph
 from pvnet.report import plain, table

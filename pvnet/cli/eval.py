@@ -48,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="sequential, at the rate one lane as fast as the slowest stage can keep",
     )
+    parser.add_argument(
+        "--late",
+        type=natural,
+        default=0,
+        metavar="TICKS",
+        help="every answer comes so much later: exact ones by round-robin, say",
+    )
     parser.add_argument("--skip-frames", action=OldFlag, dest="subsample")
     parser.add_argument("--backend", choices=("auto", "ref", "cpu", "cuda"), default="auto")
     parser.add_argument("--lanes", type=positive, metavar="N", help="CPU lanes (default: all CPUs)")
@@ -110,7 +117,10 @@ def run(args: argparse.Namespace) -> Report:
     protocol = frame_subsampling(graph) if args.subsample else Protocol()
     _tell(args, cut, protocol.every)
     protocol = replace(
-        protocol, prediction_latency=args.prediction_latency, first_tick=args.first_tick
+        protocol,
+        prediction_latency=args.prediction_latency,
+        first_tick=args.first_tick,
+        late=protocol.late + args.late,
     )
     height, width = graph.nodes[0].shape[1:]
     open_clips = functools.partial(

@@ -151,13 +151,15 @@ FREE = {
     ("run", "log_every"),
     ("run", "checkpoint_every"),
     ("run", "tensorboard"),
+    ("run", "minutes"),
+    ("run", "patience"),
     ("data", "workers"),
     ("data", "held_out"),
 }
 
 
 def check_same_run(then: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    """Refuses to continue a run with another configuration.
+    """Refuses to continue a run with another configuration; more steps extend it.
 
     Raises:
         StateError: which key differs.
@@ -168,7 +170,8 @@ def check_same_run(then: Mapping[str, Any], now: Mapping[str, Any], folder: Path
         for key, value in values.items():
             # What an older version did not write had the value that it has by default now.
             before = then.get(section, {}).get(key, defaults[section][key])
-            if before != value and (section, key) not in FREE:
+            more = (section, key) == ("run", "steps") and value > before
+            if before != value and (section, key) not in FREE and not more:
                 raise StateError(
                     f"[train] {folder} holds another run: got {section}.{key} = {value!r}, "
                     f"expected {before!r} as in its checkpoint. Choose an empty folder, or the "

@@ -13,6 +13,9 @@ from pvnet.distribution import install
 from pvnet.errors import MissingPackageError
 from pvnet.files import save_figure, write_whole
 
+# The terms that a loss may be the sum of.
+_PARTS = ("task", "outputs", "matching")
+
 
 class Log:
     """Appends to `log.jsonl`; a resumed run first drops the lines after its checkpoint.
@@ -52,6 +55,11 @@ class Log:
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
 
+    def add_picture(self, step: int, picture: Any) -> None:
+        """What the network says, uint8 [3, h, w]; None, and without TensorBoard, nothing."""
+        if self._events is not None and picture is not None:
+            self._events.add_image("held out", picture, step)
+
     def close(self) -> None:
         """Ends both."""
         self._file.close()
@@ -81,9 +89,15 @@ def draw_curve(path: Path, out: Path) -> bool:
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
     steps = [line["step"] for line in lines]
-    for name in ("loss", "task", "matching"):
-        if name in lines[0] and (name == "loss" or "matching" in lines[0]):
+    parts = [n for n in _PARTS if n in lines[0]]
+    for name in ("loss", *(parts if len(parts) > 1 else ())):
+        if name in lines[0]:
             axes.plot(steps, [line[name] for line in lines], label=name, linewidth=1.2)
+    looks = [(line["step"], line["held_out_loss"]) for line in lines if "held_out_loss" in line]
+    if "before_held_out_loss" in lines[0]:
+        looks.insert(0, (lines[0]["step"], lines[0]["before_held_out_loss"]))
+    if looks:
+        axes.plot(*zip(*looks, strict=True), "o-", label="held out", markersize=3, linewidth=1.2)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.set_yscale("log")

@@ -19,6 +19,7 @@ from pvnet.train import checkpoint, distributed
 from pvnet.train.config import Config
 from pvnet.train.log import Log, draw_curve, read_log
 from pvnet.train.optimiser import rate_factor, set_rate
+from pvnet.train.parts import MakeParts
 from pvnet.train.run_state import Run
 from pvnet.train.source import Source
 
@@ -31,17 +32,19 @@ def train(
     folder: str | os.PathLike[str],
     *,
     source: Source | None = None,
+    make: MakeParts | None = None,
     on_start: OnStart | None = None,
     on_step: OnStep | None = None,
 ) -> dict[str, Any]:
-    """Trains, or goes on with a run that was interrupted.
+    """Trains, or goes on with a run that was interrupted or is to have more steps.
 
     Args:
-        config: of the run; on resuming the same one.
+        config: of the run; on resuming the same one, perhaps with more steps.
         folder: gets `state.safetensors`, `log.jsonl`, `model.safetensors`, `config.json`,
             `data.json` (what the data set tells of itself), `curve.png` (with matplotlib) and
             `result.json`.
         source: of the data; None: as `config.data` says.
+        make: gives network, data and loss (`pvnet.train.parts`); None: as the configuration says.
         on_start: called before the first step with the number of steps done before (by a run that
             was interrupted) and what the data set tells of itself, in the first process.
         on_step: called after every step with its number and losses, in the first process.
@@ -60,7 +63,7 @@ def train(
     with distributed.join(config.run.device) as group:
         path.mkdir(parents=True, exist_ok=True)
         with checkpoint.only_run(path) if group.first else contextlib.nullcontext():
-            run = Run(config, path, source, group)
+            run = Run(config, path, source, group, make)
             try:
                 return _train(run, path, on_start, on_step)
             finally:
@@ -96,17 +99,36 @@ def _steps(
 ) -> None:
     """The loop itself."""
     config, read = run.config, _Read(batches)
-    while run.step < config.run.steps:
-        rate = config.optimiser.rate * rate_factor(config.schedule, run.step, config.run.steps)
-        losses = _one_step(run, read, rate)
-        last = run.step + 1 == config.run.steps
-        if log is not None and (last or run.step % config.run.log_every == 0):
-            log.add(run.step, losses, read.take_problems())
+    validation = run.validation
+    before: dict[str, float] = {}
+    if validation is not None and run.step == 0 and validation.is_due(0, last=False):
+        before = {f"before_{k}": v for k, v in run.look().items()}
+    while not run.is_over():
+        losses = {**_one_step(run, read, _rate(run)), **before}
+        before = {}
+        number = run.step
         run.step += 1
+        last = run.is_over()
+        looked = validation is not None and validation.is_due(run.step, last=last)
+        if looked:
+            losses |= run.look()
+            last = run.is_over()
+        if log is not None and (last or looked or number % config.run.log_every == 0):
+            log.add(number, losses, read.take_problems())
+        if log is not None and looked and config.run.tensorboard:
+            log.add_picture(number, run.picture())
         if last or run.step % config.run.checkpoint_every == 0:
             run.save(batches)
         if on_step is not None and run.group.first:
             on_step(run.step, losses)
+
+
+def _rate(run: Run) -> float:
+    """Of the next step; where time ends the run, its share stands for that of the steps."""
+    config, share, steps = run.config, run.share, float(run.config.run.steps)
+    if share > 0:
+        steps = min(steps, max(run.step, 1) / min(share, 1.0))
+    return config.optimiser.rate * rate_factor(config.schedule, run.step, steps)
 
 
 class _Read:
@@ -181,6 +203,7 @@ def _finish(run: Run, path: Path) -> dict[str, Any]:
         "device": str(run.group.device),
         "parameters": sum(p.numel() for p in run.net.parameters()),
         "last": lines[-1],
+        "validation": None if run.validation is None else run.validation.document(),
         "unreadable": sum(len(line.get("problems", ())) for line in lines),
         "model": str(model),
         "curve": str(path / "curve.png") if drawn else None,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pvnet.train.config import OptimiserConfig, ScheduleConfig
+from pvnet.train.config_sections import OptimiserConfig, ScheduleConfig
 
 
 def make_optimiser(net: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
@@ -27,7 +27,7 @@ def make_optimiser(net: nn.Module, config: OptimiserConfig) -> torch.optim.Optim
     return torch.optim.AdamW(groups, lr=config.rate, fused=True)
 
 
-def rate_factor(config: ScheduleConfig, step: int, steps: int) -> float:
+def rate_factor(config: ScheduleConfig, step: int, steps: float) -> float:
     """Factor on the learning rate at `step` of `steps`; nothing else decides it."""
     rise = min(1.0, (step + 1) / config.warm_up_steps) if config.warm_up_steps > 0 else 1.0
     if config.name == "cosine":

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import functools
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from pvnet import runtime
-from pvnet.errors import InvalidArgumentError, StateError
-from pvnet.models import MEAN, STD
+from pvnet.errors import StateError
+from pvnet.files import write_whole
 from pvnet.nn import Network
 from pvnet.train import checkpoint, distributed
-from pvnet.train.build import build_network, build_teacher, set_norm, task_of, to_device
+from pvnet.train.build import set_norm, to_device
 from pvnet.train.captured import CapturedGradients
 from pvnet.train.config import Config
-from pvnet.train.objective import Objective
 from pvnet.train.optimiser import Ema, make_optimiser
-from pvnet.train.source import Source, data_source
+from pvnet.train.parts import MakeParts, configured
+from pvnet.train.source import Source
 from pvnet.train.tbptt import Carried, VideoRows
+from pvnet.train.validation import Validation, mean_terms
 
 
 class Run:
@@ -32,10 +35,16 @@ class Run:
         folder: for checkpoint, log, model and picture.
         source: of batches and classes; None: as `config.data` says.
         group: the processes.
+        make: what is trained, with which loss; None: as the configuration says, on `source`.
     """
 
     def __init__(
-        self, config: Config, folder: Path, source: Source | None, group: distributed.Group
+        self,
+        config: Config,
+        folder: Path,
+        source: Source | None,
+        group: distributed.Group,
+        make: MakeParts | None = None,
     ) -> None:
         self.config, self.folder, self.group = config, folder, group
         if config.run.threads:
@@ -43,20 +52,14 @@ class Run:
         if config.run.deterministic:
             torch.use_deterministic_algorithms(mode=True, warn_only=True)
         torch.manual_seed(config.run.seed)
-        self.source = source or data_source(config)
-        net = build_network(config, classes=len(self.source.classes) or None)
-        _check_classes(net, config, self.source)
-        teacher = None
-        if config.distill.teacher:
-            meant = self.source.labels(task_of(config)) if config.distill.outputs else ()
-            teacher = build_teacher(net, config.distill.teacher, meant)
-        if teacher is not None:
-            to_device(teacher.net, group.device, channels_last=config.run.channels_last)
-        to_device(net, group.device, channels_last=config.run.channels_last)
-        self.net = cast("Network", set_norm(net, config.run.norm))
+        parts = (make or functools.partial(configured, source=source))(config)
+        self.source, self.metadata = parts.source, parts.metadata
+        for net in filter(None, (parts.teacher, parts.net)):
+            to_device(net, group.device, channels_last=config.run.channels_last)
+        self.net = cast("Network", set_norm(parts.net, config.run.norm))
         self.carried = Carried(self.net) if config.run.carry else None
         module = group.wrap(self.carried or self.net)
-        self.objective = Objective(config, self.net, module, teacher, group.device)
+        self.objective = parts.objective(self.net, module, group.device)
         self.optimiser = make_optimiser(self.net, config.optimiser)
         self.ema = Ema(self.net, config.run.ema) if config.run.ema else None
         self.captured: CapturedGradients | None = None
@@ -65,7 +68,9 @@ class Run:
             torch.backends.cudnn.benchmark = not config.run.deterministic
             if config.run.cuda_graph and group.world == 1:
                 self.captured = CapturedGradients(self.objective, list(self.net.parameters()))
-        self.step = 0
+        self.validation = Validation(config.run) if self.source.held_out else None
+        self.began = time.monotonic()
+        self.step = self.begun_at = 0
         self.cursors: list[list[int]] | None = None
 
     @property
@@ -109,6 +114,8 @@ class Run:
         cursors = batches.cursors if isinstance(batches, VideoRows) else None
         document = {"step": self.step, "cursors": cursors, "config": self.config.to_dict()}
         document["processes"] = self.group.world
+        if self.validation is not None:
+            document["validation"] = self.validation.document()
         checkpoint.save_state(self.state_path, tensors, document)
 
     def resume(self) -> None:
@@ -146,7 +153,10 @@ class Run:
             self.ema.load(checkpoint.take_prefix("ema", tensors) or old)
         if self.carried is not None:
             self.carried.restore_rings(checkpoint.take_prefix("ring", tensors))
-        self.step, self.cursors = document["step"], document["cursors"]
+        if self.validation is not None:
+            self.validation.restore(document.get("validation", {}))
+        self.step = self.begun_at = document["step"]
+        self.cursors = document["cursors"]
 
     def _find_checkpoints(self) -> dict[int, Path | None]:
         """The checkpoints of this process by their step; None is the beginning."""
@@ -177,46 +187,78 @@ class Run:
             cursors=self.cursors,
         )
 
-    def export(self, path: Path) -> None:
-        """The model file: the weights, or their EMA where there is one."""
+    @property
+    def share(self) -> float:
+        """How much of its time limit the run has used, 0 without one; the same everywhere."""
+        limit = 60 * self.config.run.minutes
+        if not limit:
+            return 0.0
+        used = round(1e6 * (time.monotonic() - self.began) / limit)
+        return self.group.extremes(used)[1] / 1e6
+
+    def is_over(self) -> bool:
+        """Whether steps, minutes or patience have come to their end."""
+        limits = self.config.run
+        stopped = self.validation is not None and self.validation.is_stopped(limits.patience)
+        late = self.step > self.begun_at and self.share >= 1.0  # one step at least
+        return stopped or self.step >= limits.steps or late
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[Network]:
+        """The network with the EMA of its weights, where there is one."""
+        if self.ema is None:
+            yield self.net
+            return
         kept = {k: v.clone() for k, v in self.net.state_dict().items()}
-        if self.ema is not None:
-            self.net.load_state_dict(self.ema.values)
-        task = task_of(self.config)
-        metadata = {
-            "model": self.config.model.name,
-            "task": task,
-            "labels": json.dumps(list(self.source.labels(task))),
-            "mean": json.dumps(MEAN),
-            "std": json.dumps(STD),
-            "trained_on": self.config.data.train.partition(":")[0],
-            "config": json.dumps(strip_folders(self.config)),
-        }
-        model = runtime.Model(self.net.graph, self.net.export_weights(), metadata)
+        self.net.load_state_dict(self.ema.values)
+        try:
+            yield self.net
+        finally:
+            self.net.load_state_dict(kept)
+
+    def look(self) -> dict[str, float]:
+        """The loss on the held-out clips; better weights than ever become `best.safetensors`."""
+        assert self.validation is not None
+        assert self.source.held_out is not None
+        with self.averaged() as net:
+            terms = mean_terms(net, self.objective, self.source.held_out())
+            values = self.group.mean(torch.tensor(list(terms.values()))).tolist()
+            found = {f"held_out_{k}": v for k, v in zip(terms, values, strict=True)}
+            if self.validation.add(self.step, found["held_out_loss"]) and self.group.first:
+                self._write(self.best_path)
+        return found
+
+    def picture(self) -> Tensor | None:
+        """What the network says of the first held-out clip, where the loss can draw it."""
+        draw = getattr(self.objective, "picture", None)
+        if draw is None or self.source.held_out is None:
+            return None
+        with self.averaged() as net:
+            modes = [(m, m.training) for m in net.modules()]
+            net.eval()
+            try:
+                return cast("Tensor", draw(next(iter(self.source.held_out()))))
+            finally:
+                for module, training in modes:
+                    module.training = training
+
+    @property
+    def best_path(self) -> Path:
+        """The model file of the best look."""
+        return self.folder / "best.safetensors"
+
+    def export(self, path: Path) -> None:
+        """The model file: the best weights of a run that was looked at, else the last (their EMA).
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        if self.validation is not None and self.best_path.exists():
+            write_whole(path, self.best_path.read_bytes(), where="train")
+            return
+        with self.averaged():
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
+        model = runtime.Model(self.net.graph, self.net.export_weights(), dict(self.metadata))
         runtime.save(model, path)
-        self.net.load_state_dict(kept)
-
-
-def strip_folders(config: Config) -> dict[str, Any]:
-    """The configuration as a model file carries it: kinds of data, names of files, no folders."""
-    document = config.to_dict()
-    for key in ("train", "held_out"):
-        document["data"][key] = document["data"][key].partition(":")[0]
-    for section, key in (("model", "start"), ("distill", "teacher")):
-        document[section][key] = Path(document[section][key]).name
-    return document
-
-
-def _check_classes(net: Network, config: Config, source: Source) -> None:
-    """Refuse outputs that are too few for the labels of the data.
-
-    Raises:
-        InvalidArgumentError: they are.
-    """
-    outputs, classes = net.graph.outputs[0].shape[0], len(source.classes)
-    if task_of(config) == "actions" and classes > outputs:
-        raise InvalidArgumentError(
-            f"[train] the data has more classes than the network outputs: got {classes} classes "
-            f"and model.options.classes = {outputs}, expected at least {classes}. Leave "
-            "model.options.classes out, or set it."
-        )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pvnet.data.batches.resident import Resident
     from pvnet.data.clips import Dataset
 
+# Held-out clips of one look, about.
+_LOOKED_AT = 64
 Batches = Callable[[int, int, int], Iterator[dict[str, Tensor]]]
 _Made = tuple[Batches, tuple[str, ...], Mapping[str, Any]]
 
@@ -40,12 +43,15 @@ class Source:
         classes: names of the actions.
         about: what the data set tells of itself (`describe()`, `class_names`), for the run's
             folder.
+        held_out: the batches of a look at held-out clips, the same every time; None: there are no
+            such clips.
     """
 
     batches: Batches
     videos: Callable[[], Dataset] | None
     classes: Sequence[str] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    held_out: Callable[[], Iterable[Mapping[str, Tensor]]] | None = None
 
     def labels(self, task: str) -> Sequence[str]:
         """What the outputs mean."""
@@ -71,7 +77,27 @@ def data_source(config: Config) -> Source:
     def videos() -> Dataset:
         return data.open_dataset(config.data.train, frames=None, **common)
 
-    return Source(made, videos, classes, about)
+    return Source(made, videos, classes, about, _held_out(config, common))
+
+
+def _held_out(
+    config: Config, common: dict[str, Any]
+) -> Callable[[], Iterator[dict[str, Tensor]]] | None:
+    """Clips from the middle of the held-out videos, at most `_LOOKED_AT` of them, evenly chosen."""
+    if not (config.data.held_out and config.run.validate_every):
+        return None
+    from pvnet import data
+
+    settings = {**common, "train": False, "frames": config.data.frames, "sampling": "center"}
+    dataset = data.open_dataset(config.data.held_out, **settings)
+    every = max(1, len(dataset) // _LOOKED_AT)
+
+    def batches() -> Iterator[dict[str, Tensor]]:
+        made = data.loader(dataset, batch=1, mean=MEAN, std=STD, shuffle=False)
+        chosen = itertools.islice(made, 0, len(dataset), every)
+        return cast("Iterator[dict[str, Tensor]]", chosen)
+
+    return batches
 
 
 def _open_loader(config: Config, common: dict[str, Any]) -> _Made:

@@ -9,11 +9,12 @@ import pytest
 
 from cli.conftest import SMALL
 from pvnet import models
-from pvnet.cli._bench.cases import check_cases, make_cases, state_reasons
+from pvnet.cli._bench.cases import check_cases, make_cases
 from pvnet.cli._common.network_choice import Choice
 from pvnet.cli._common.sources import probe_frames
 from pvnet.cli.bench import _refuse_wrong
 from pvnet.errors import InternalError
+from pvnet.evaluate.rivals import state_reasons
 from pvnet.models.random_weights import random_weights
 from pvnet.runtime.machine import peak_gflops
 

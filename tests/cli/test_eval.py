@@ -50,3 +50,15 @@ def test_actions_have_weights_of_their_data(task, data, family):
     from pvnet.cli.eval import _family
 
     assert _family(task, data) == family
+
+
+def test_exact_answers_may_come_late(pvnet_cli, model_file):
+    """Two ticks late, as three pipelined stages are."""
+    told = ["eval", "--model", model_file, "--data", "figures?n=2", "--frames", "8"]
+    told += ["--first-tick", "4", "--json", "--quiet"]
+    late = pvnet_cli(*told, "--wiring", "sequential", "--late", "2")
+    pipelined = pvnet_cli(*told, "--wiring", "pipelined", "--stages", "3")
+    assert late.code == pipelined.code == 0, late.err + pipelined.err
+    metric = "mean_error_px"
+    assert late.document[metric] == pipelined.document[metric]
+    assert late.document[metric] != pvnet_cli(*told).document[metric]

@@ -90,6 +90,9 @@ def test_pipelined_is_scored_with_its_delay(trained):
     now = evaluate(trained, dataset, task="joints", wiring="pipelined", protocol=at)
     then = evaluate(trained, dataset, task="joints", wiring="pipelined", protocol=late)
     assert now["information_latency_ticks"] == 3
+    held = Protocol(first_tick=6, late=3)
+    exact = evaluate(trained, dataset, task="joints", wiring="sequential", protocol=held)
+    assert exact["pck@0.2_box"] == now["pck@0.2_box"]
     shifted = Protocol(first_tick=3)
     cut = figures(6, 12)
     cut.clips = [

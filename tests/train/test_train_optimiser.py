@@ -12,7 +12,7 @@ from torch import nn
 
 import pvnet
 from pvnet.train import checkpoint
-from pvnet.train.config import OptimiserConfig, ScheduleConfig
+from pvnet.train.config_sections import OptimiserConfig, ScheduleConfig
 from pvnet.train.distributed import Group
 from pvnet.train.loop import _one_step, train
 from pvnet.train.losses import action_loss, scored_ticks

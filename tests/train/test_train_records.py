@@ -280,3 +280,12 @@ def test_scores_of_a_shipped_model_come_from_one_row(files, monkeypatch):
     assert shown["stages"] == one["result"]["stages"]
     with pytest.raises(SystemExit, match=f"expected one of .*clocks/{ROW}"):
         ship_weights.scores(path, ROW)
+
+
+def test_exact_late_answers_have_rows_of_their_own(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import matrix
+
+    found = {r.name: r.late for r in matrix.rows("stages", "joints") if r.label.startswith("exact")}
+    assert found == {f"sequential_k1_as_sequential_k1_late{n}_p0": n for n in (1, 2, 4)}
+    assert not any(r.late for r in matrix.rows("techniques", "joints"))

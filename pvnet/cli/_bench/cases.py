@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pvnet import runtime
 from pvnet.cli._common.network_choice import Choice
+from pvnet.evaluate.rivals import state_reasons
 from pvnet.graph import Graph
 
 ROUND_ROBIN = "round-robin"
@@ -138,20 +139,6 @@ def _case(kind: str, graph: Graph, lanes: int, choice: Choice, *, backend: str) 
         pin=not replicas,  # pinned replicas would share the first CPU
     )
     return Case(kind, graph, lanes, plan)
-
-
-def state_reasons(graph: Graph) -> list[str]:
-    """Nodes because of which frames cannot be given to replicas: they remember earlier ones."""
-    reasons = []
-    for node in graph.nodes:
-        attrs = node.attrs
-        if node.op in ("delay", "feedback"):
-            reasons.append(f"{node.name}: {node.op}")
-        elif int(attrs.get("kernel", (1,))[0]) > 1 or int(attrs.get("window", 1)) > 1:
-            reasons.append(f"{node.name}: reads earlier firings")
-        elif node.clock.period > 1:
-            reasons.append(f"{node.name}: not due at every tick")
-    return reasons
 
 
 def check_cases(cases: Sequence[Case], frames: Sequence[NDArray[Any]]) -> list[dict[str, Any]]:
