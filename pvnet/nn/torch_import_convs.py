@@ -107,19 +107,19 @@ def take_padding(
     own = list(start), list(end)
     spec = im.alone(argument)
     if spec is None or spec["op"] != "pad" or spec["name"] in im.behind:
-        return x, *own
+        return x, own[0], own[1]
     a = spec["attrs"]
     if a["pad_mode"] != "zeros" or a.get("value", 0.0) != value or x.index is not None:
-        return x, *own
+        return x, own[0], own[1]
     if min(*a["padding"], *a["padding_end"]) < 0:
-        return x, *own
-    new = tuple([p + q for p, q in zip(given, a[key])]
-                for given, key in zip(own, ("padding", "padding_end")))  # fmt: skip
-    if any(p > m for side in new for p, m in zip(side, most)):
-        return x, *own
+        return x, own[0], own[1]
+    first = [p + q for p, q in zip(own[0], a["padding"])]
+    last = [p + q for p, q in zip(own[1], a["padding_end"])]
+    if any(p > m for side in (first, last) for p, m in zip(side, most)):
+        return x, own[0], own[1]
     im.remove(spec)
     h, w = (n - p - q for n, p, q in zip(x.shape[1:], a["padding"], a["padding_end"]))
-    return replace(x, node=spec["inputs"][0], shape=(x.shape[0], h, w)), *new
+    return replace(x, node=spec["inputs"][0], shape=(x.shape[0], h, w)), first, last
 
 
 def _paddings(

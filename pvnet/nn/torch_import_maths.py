@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -226,7 +226,9 @@ def concat(im: Importer, node: fx.Node) -> Value:
     return back(replace(y, ticks=parts[0].ticks))
 
 
-def _parts(im: Importer, tensors: Sequence[fx.Node], dim: int) -> tuple[list[Value], Any]:
+def _parts(
+    im: Importer, tensors: Sequence[fx.Node], dim: int
+) -> tuple[list[Value], Callable[[Value], Value]]:
     found = [arranged(im, v, dim) for v in tensors]
     return [x for x, _ in found], found[0][1]
 

@@ -38,7 +38,8 @@ def group_norm(im: Importer, node: fx.Node) -> Value:
     x = as_map(im, a["input"])
     if x.dims == 5 and x.ticks > 1:
         raise Refused("statistics over the time of a clip", _CURE)
-    attrs = {"groups": int(a.get("num_groups", a.get("group"))), "norm_eps": float(a["eps"])}
+    groups = int(a["num_groups"] if "num_groups" in a else a["group"])
+    attrs = {"groups": groups, "norm_eps": float(a["eps"])}
     return _add(im, node, x, "group_norm", attrs, im.tensor(a["weight"]), im.tensor(a["bias"]))
 
 

@@ -162,7 +162,7 @@ def pad(mode: str | None) -> Converter:
         a = arguments(node)
         x = as_map(im, node.args[0])
         maps_only(x)
-        listed = [int(n) for n in a.get("pad", a.get("padding"))]
+        listed = [int(n) for n in (a["pad"] if "pad" in a else a["padding"])]
         kind = {"constant": "zeros", "replicate": "replicate", "reflect": "reflect"}.get(
             mode or a["mode"]
         )

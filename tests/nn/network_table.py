@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from networks_42 import NETWORKS, Listed, build
+from networks_42 import NETWORKS, Listed, build, frames
 from torch import Tensor, nn
 
 import pvnet
@@ -89,18 +89,17 @@ def measure(listed: Listed) -> Row:
     """Converts one network and compares two frames, one after the other, by the CPU backend."""
     begin = time.perf_counter()
     module = build(listed)
-    shape = (1, 3, listed.size, listed.size)
-    frames = [torch.randn(shape, generator=torch.Generator().manual_seed(i)) for i in range(FRAMES)]
+    clip = frames(listed.size, FRAMES)
     try:
-        net = from_torch(module, frames[0])
+        net = from_torch(module, clip[:1])
     except PvnetError as refusal:
         return Row(listed.name, None, 0, 0, str(refusal), time.perf_counter() - begin)
     nodes = len(net.graph.nodes)
     stream = pvnet.compile(net).stream()
-    expected = [_tensors(module, frame) for frame in frames]
+    expected = [_tensors(module, frame[None]) for frame in clip]
     error = moved = 0.0
-    for frame, wanted in zip(frames, expected, strict=True):
-        found = list(stream.tick(frame[0].numpy()).outputs.values())
+    for frame, wanted in zip(clip, expected, strict=True):
+        found = list(stream.tick(frame.numpy()).outputs.values())
         for y, e in zip(found, wanted, strict=True):
             scale = max(np.ptp(e), 1e-30)
             error = max(error, float(np.abs(y.reshape(e.shape) - e).max() / scale))

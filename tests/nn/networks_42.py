@@ -2,7 +2,7 @@
 
 Definitions come from torchvision and timm, or from `network_bodies`. Two attention networks are
 among them on purpose. Nothing is downloaded. What an initialisation sets to one number is spread,
-so that no branch is silent. Batch norm has statistics of its own.
+so that no branch is silent. Batch norm has about the statistics of what it reads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import network_bodies as bodies
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -107,17 +108,34 @@ NETWORKS = (
 )
 
 
+def frames(size: int, count: int) -> Tensor:
+    """[count, 3, size, size], smooth and unlike each other, as a video's scenes are."""
+    g = torch.Generator().manual_seed(1)
+    coarse = torch.randn(count, 3, 3, 3, generator=g) * 2
+    smooth = F.interpolate(coarse, size=(size, size), mode="bilinear")
+    return smooth + 0.3 * torch.randn(smooth.shape, generator=g)
+
+
 def build(listed: Listed) -> nn.Module:
     """The network in eval mode, every parameter and statistic spread, the same at every call."""
     torch.manual_seed(0)
     module = listed.make().eval()
-    g = torch.Generator().manual_seed(1)
+    g = torch.Generator().manual_seed(2)
+
+    def settle(norm: nn.Module, given: tuple[Tensor, ...]) -> None:
+        x = given[0].transpose(0, 1).flatten(1)
+        noise = torch.rand(2, x.shape[0], generator=g)
+        norm.running_mean = x.mean(1) + x.std(1) * (noise[0] - 0.5)
+        norm.running_var = x.var(1) * (noise[1] + 0.5) + 1e-3
+
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    hooks = [m.register_forward_pre_hook(settle) for m in norms]
     with torch.no_grad():
         for p in module.parameters():
             if p.numel() > 0 and bool((p == p.flatten()[0]).all()):
                 p.add_(torch.rand(p.shape, generator=g) * 0.4 + 0.1)
-        for m in module.modules():
-            if isinstance(m, nn.modules.batchnorm._BatchNorm):
-                m.running_mean.normal_(0, 0.1, generator=g)
-                m.running_var.uniform_(0.5, 1.5, generator=g)
+        if norms:
+            module(frames(listed.size, 4))
+    for hook in hooks:
+        hook.remove()
     return module
