@@ -182,6 +182,10 @@ def _own_outputs_only(exported: torch.export.ExportedProgram) -> list[str]:
     return [str(spec.target) for spec in specs if spec.kind not in harmless]
 
 
+# Operations that only read the shape and type of a map.
+_OF_SHAPE = ("new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like")
+
+
 def _convert(importer: Importer, node: fx.Node, refused: Refusals) -> None:
     name = str(node.target).removesuffix(".default")
     where = importer.module_path(node) or "the top level"
@@ -190,7 +194,8 @@ def _convert(importer: Importer, node: fx.Node, refused: Refusals) -> None:
         if _converter(node) is not None:
             return
     try:
-        if all(a.name in importer.tensors for a in node.all_input_nodes):
+        known = all(a.name in importer.tensors for a in node.all_input_nodes)
+        if known or name.removeprefix("aten.").split(".")[0] in _OF_SHAPE:
             importer.tensors[node.name] = _computed(importer, node)
             return
         converter = _converter(node)
@@ -212,7 +217,10 @@ def _computed(importer: Importer, node: fx.Node) -> Any:
     """The result of an operation on parameters and constants alone."""
 
     def known(argument: fx.Node) -> Any:
-        found = importer.tensors[argument.name]
+        val = argument.meta["val"]
+        found = importer.tensors.get(argument.name)
+        if found is None:
+            return torch.zeros(val.shape, dtype=val.dtype)
         return found.clone() if isinstance(found, Tensor) else found
 
     args, kwargs = fx.node.map_arg((node.args, node.kwargs), known)

@@ -69,6 +69,7 @@ class Importer:
     def __init__(self, *, causal: bool) -> None:
         self.causal = causal
         self.specs: dict[str, dict[str, Any]] = {}
+        self.channels: dict[str, int] = {}  # by node
         self.weights: dict[str, Tensor] = {}
         self.outputs: list[dict[str, str]] = []
         self.tensors: dict[str, Any] = {}
@@ -90,6 +91,7 @@ class Importer:
         """The one tensor the module takes, as the input node "frame"."""
         c, h, w = example.shape[1], example.shape[-2], example.shape[-1]
         self._names.add("frame")
+        self.channels["frame"] = int(c)
         attrs = {"channels": c, "height": h, "width": w, **attrs}
         self.specs["frame"] = {
             "name": "frame", "op": "input", "inputs": [], "stage": 0, "attrs": attrs,
@@ -126,6 +128,7 @@ class Importer:
             i += 1
             unique = f"{name}_{i}"
         self._names.add(unique)
+        self.channels[unique] = shape[0]
         names = [v.node for v in inputs]
         self._read.update(names)
         self.specs[unique] = {
@@ -150,6 +153,17 @@ class Importer:
         if key not in self._made:
             self._made[key] = self.add(node, op, [x], attrs, shape, x.dims)
         return self._made[key]
+
+    def forget(self, argument: fx.Node, spec: dict[str, Any]) -> bool:
+        """Takes out a rearrangement that was made for one reader; False if others may want it."""
+        on_it = [name for name, v in self.values.items()
+                 if isinstance(v, Value) and v.node == spec["name"]]  # fmt: skip
+        alone = on_it == [argument.name] and self.users.get(argument.name) == 1
+        if not alone or spec["name"] in self._read:
+            return False
+        self._made = {key: v for key, v in self._made.items() if v.node != spec["name"]}
+        self.remove(spec)
+        return True
 
     def remove(self, spec: dict[str, Any]) -> None:
         """Takes out a node that nobody reads; its reader has taken over what it did."""

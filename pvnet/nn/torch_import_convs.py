@@ -50,6 +50,8 @@ def conv(im: Importer, node: fx.Node) -> Value:
     check_time(im, kernel[0], stride[0], before[0])
     extent = [(k - 1) * d + 1 for k, d in zip(kernel[1:], dilation[1:])]
     x, start, end = take_padding(im, a["input"], x, before[1:], after[1:], extent, 0.0)
+    if int(a["groups"]) == 1:
+        x, weight = _in_order(im, a["input"], x, weight)
     attrs = {
         "out": int(weight.shape[0]),
         "kernel": list(kernel),
@@ -59,6 +61,19 @@ def conv(im: Importer, node: fx.Node) -> Value:
         "groups": int(a["groups"]),
     }
     return add_conv(im, node, x, attrs, weight, bias, map_shape(node))
+
+
+def _in_order(
+    im: Importer, argument: fx.Node, x: Value, weight: Tensor
+) -> tuple[Value, Tensor]:
+    """What a convolution reads before its channels changed places, and its weight for that."""
+    spec = im.specs[x.node]
+    if spec["op"] != "channel_select":
+        return x, weight
+    source, chosen = spec["inputs"][0], spec["attrs"]["index"]
+    if sorted(chosen) != list(range(im.channels[source])) or not im.forget(argument, spec):
+        return x, weight
+    return replace(x, node=source), weight[:, torch.tensor(chosen).argsort()]
 
 
 def add_conv(

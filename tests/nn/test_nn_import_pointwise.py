@@ -61,6 +61,7 @@ ARITHMETIC = {
     "number in front": (lambda x: 1 - x, ["scale"]),
     "two numbers": (lambda x: (x - 0.4) / 0.2, ["scale"]),
     "factor": (lambda x: 3 * x * 2, ["scale"]),
+    "ones": (lambda x: x + torch.ones_like(x) * x.new_full((1,), 2.0), ["scale"]),
     "negative": (lambda x: -x, ["scale"]),
     "alpha": (lambda x: torch.sub(x, 0.5, alpha=3), ["scale"]),
     "alpha in front": (lambda x: torch.rsub(x, 2, alpha=3), ["scale"]),

@@ -66,6 +66,27 @@ def test_views_become_few_nodes(name):
     assert ops(check(function, 8, 6, 4)) == expected
 
 
+class Shuffles(nn.Module):
+    """Channels change places in front of convolutions."""
+
+    def __init__(self, *, twice):
+        super().__init__()
+        self.one, self.two, self.twice = nn.Conv2d(8, 4, 3), nn.Conv2d(8, 4, 3), twice
+
+    def forward(self, x):
+        y = _shuffled(x)
+        return self.one(y) + self.two(y) if self.twice else self.one(y)
+
+
+def test_convolutions_take_channels_in_any_order():
+    assert ops(check(spread(Shuffles(twice=False)), 8, 6, 4)) == ["conv3d"]
+    several = ["channel_select", "conv3d", "conv3d", "add"]
+    assert ops(check(spread(Shuffles(twice=True)), 8, 6, 4)) == several
+    part = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1))
+    part[0].forward = lambda x: nn.Conv2d.forward(part[0], x[:, :3])
+    assert ops(check(spread(part), 5, 6, 4)) == ["channel_select", "conv3d", "conv3d"]
+
+
 class Block(nn.Module):
     """Depthwise, norm and two linear layers over channels that lie last, then a layer scale."""
 
