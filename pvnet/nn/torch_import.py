@@ -63,6 +63,11 @@ class Target:
     repeat: int = 1
 
 
+def _is_on(node: str, found: Value | list[Value]) -> bool:
+    """Whether any of the values is one of the node."""
+    return any(v.node == node for v in (found if isinstance(found, list) else [found]))
+
+
 class Importer:
     """Node specs, weights and values collected so far."""
 
@@ -156,8 +161,7 @@ class Importer:
 
     def forget(self, argument: fx.Node, spec: dict[str, Any]) -> bool:
         """Takes out a rearrangement that was made for one reader; False if others may want it."""
-        on_it = [name for name, v in self.values.items()
-                 if isinstance(v, Value) and v.node == spec["name"]]  # fmt: skip
+        on_it = [name for name, found in self.values.items() if _is_on(spec["name"], found)]
         alone = on_it == [argument.name] and self.users.get(argument.name) == 1
         if not alone or spec["name"] in self._read:
             return False
@@ -191,10 +195,25 @@ class Importer:
         if value.node in self._read:
             return None
         for name, found in self.values.items():
-            on_it = found if isinstance(found, list) else [found]
-            if any(v.node == value.node for v in on_it) and self.users.get(name, 1) != 1:
+            if _is_on(value.node, found) and self.users.get(name, 1) != 1:
                 return None
         return self.specs[value.node]
+
+    def read_by(self, argument: fx.Node, spec: dict[str, Any], users: int) -> dict[str, Any] | None:
+        """The node behind an argument if it may activate, and only one node reads it as yet.
+
+        Args:
+            argument: of so many operations, which the caller knows.
+            spec: of the one node.
+            users: of the argument, nothing else being a view of the same value.
+        """
+        name = self.value(argument).node
+        found = self.specs[name]
+        on_it = [key for key, found_there in self.values.items() if _is_on(name, found_there)]
+        readers = [s["name"] for s in self.specs.values() if name in s["inputs"]]
+        fits = found["op"] in _ACTIVATING and found["attrs"].get("act", "none") == "none"
+        alone = on_it == [argument.name] and self.users.get(argument.name) == users
+        return found if fits and alone and readers == [spec["name"]] else None
 
     def target(self, argument: fx.Node, ops: Sequence[str] = _ACTIVATING) -> Target | None:
         """The node behind an argument that may take up what follows, or None."""

@@ -34,6 +34,29 @@ def activate(im: Importer, node: fx.Node, attrs: dict[str, Any]) -> Value:
     return replace(y, ticks=x.ticks, index=x.index)
 
 
+_GATES = {"sigmoid": "silu", "hard_sigmoid": "hard_swish"}
+
+
+def gated(im: Importer, x: fx.Node, gate: fx.Node) -> Value | None:
+    """Product of a map and its own sigmoid as one activation; None where it is anything else."""
+    value, found = im.value(x), im.value(gate)
+    spec = im.alone(gate)
+    if spec is None or spec["op"] != "act" or spec["inputs"] != [value.node]:
+        return None
+    if value.index is not None or found.index is not None or value.dims != found.dims:
+        return None
+    name = _GATES.get(spec["attrs"]["act"])
+    if name is None:
+        return None
+    spec["attrs"]["act"] = name
+    before = im.read_by(x, spec, users=2)
+    if before is None:
+        return found
+    im.remove(spec)
+    before["attrs"]["act"] = name
+    return value
+
+
 def act(name: str) -> Converter:
     """Converter of an activation without numbers."""
     return lambda im, node: activate(im, node, {"act": name})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from pvnet.nn.torch_import import Converter, Importer, Refused, Value, arguments
-from pvnet.nn.torch_import_acts import pointwise
+from pvnet.nn.torch_import_acts import gated, pointwise
 from pvnet.nn.torch_import_convs import add_conv, affine, channels_apart
 from pvnet.nn.torch_import_views import (
     arranged,
@@ -99,6 +99,11 @@ def _per_channel(im: Importer, argument: fx.Node, number: Tensor) -> Tensor:
 def _of_maps(im: Importer, node: fx.Node, op: str, pair: list[fx.Node], alpha: Any) -> Value:
     if alpha != 1:
         raise Refused("two maps with alpha", "Multiply one of them by the number first.")
+    if op == "mul":
+        for one, other in (pair, pair[::-1]):
+            found = gated(im, one, other)
+            if found is not None:
+                return found
     x, y = (im.value(v) for v in pair)
     alike = x.shape == y.shape and (x.batch, x.ticks, x.dims) == (y.batch, y.ticks, y.dims)
     if alike and _equal(x.index, y.index) and is_whole(x):

@@ -119,6 +119,29 @@ def test_constants_per_channel_become_weights(norm):
     assert ops(net) == ["scale", "conv3d"]
 
 
+class Gated(nn.Module):
+    """SiLU and hard swish by hand."""
+
+    def __init__(self, *, seen=False):
+        super().__init__()
+        self.one, self.two, self.seen = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), seen
+
+    def forward(self, x):
+        y = self.one(x)
+        z = y * torch.sigmoid(y)
+        y = self.two(z)
+        gate = F.hardsigmoid(y)
+        return gate * y + gate if self.seen else gate * y
+
+
+def test_a_map_times_its_sigmoid_is_one_activation():
+    assert ops(check(spread(Gated()), 3, 5, 4)) == ["conv3d", "conv3d"]
+    net = check(spread(Gated(seen=True)), 3, 5, 4)
+    assert ops(net) == ["conv3d", "conv3d", "act", "mul", "add"]
+    assert ops(check(lambda x: x.sigmoid() * x, 3, 5, 4)) == ["act"]
+    assert ops(check(lambda x: x.sigmoid() * x.relu(), 3, 5, 4)) == ["act", "act", "mul"]
+
+
 def test_what_others_read_is_not_changed():
     def function(x):
         y = F.avg_pool2d(x, 1) * 2
