@@ -16,6 +16,7 @@ EXTRAS = {
     "av": "video",
     "filelock": "video",
     "matplotlib": "viz",
+    "onnx": "onnx",
     "ray": "ray",
     "safetensors": "train",
     "tensorboard": "train",

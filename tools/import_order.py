@@ -17,7 +17,7 @@ PYTHON_ROWS = (
     ("files", "report"),
     ("graph", "video"),
     ("viz", "runtime"),
-    ("ops", "workshop"),
+    ("ops", "workshop", "onnx_import"),
     ("nn",),
     ("models", "cluster"),
     ("data",),
