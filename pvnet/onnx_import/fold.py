@@ -247,6 +247,29 @@ def _many(function: Callable[..., Any]) -> Callable[[Node, Inputs], Array]:
     return rule
 
 
+def _clip(node: Node, inputs: Inputs) -> Array:
+    """Bounds are attributes or inputs."""
+    x, given_bounds = np.asarray(inputs[0]), [*inputs[1:], None, None]
+    low, high = (
+        node.attrs.get(key) if bound is None else bound
+        for key, bound in zip(("min", "max"), given_bounds)
+    )
+    return np.asarray(np.clip(x, low, high)).astype(x.dtype)
+
+
+def _batch_norm(node: Node, inputs: Inputs) -> Array:
+    """Weights that are normalised over themselves, or by given statistics."""
+    x, scale, bias, mean, var = (np.asarray(v, np.float32) for v in inputs[:5])
+    form = [1, -1] + [1] * (x.ndim - 2)
+    if node.attrs.get("training_mode", 0):
+        others = tuple(i for i in range(x.ndim) if i != 1)
+        mean, var = x.mean(others), x.var(others)
+    normed = (x - mean.reshape(form)) / np.sqrt(
+        var.reshape(form) + float(node.attrs.get("epsilon", 1e-5))
+    )
+    return np.asarray(normed * scale.reshape(form) + bias.reshape(form))
+
+
 def _erf(x: Array) -> Array:
     return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
 
@@ -284,6 +307,8 @@ RULES: dict[str, Callable[[Node, Inputs], Any]] = {
     "GreaterOrEqual": _of(np.greater_equal), "LessOrEqual": _of(np.less_equal),
     "And": _of(np.logical_and), "Or": _of(np.logical_or), "Not": _of(np.logical_not),
     "Where": lambda _, v: np.where(v[0], v[1], v[2]),
+    "Clip": _clip,
+    "BatchNormalization": _batch_norm,
     "Min": _many(np.minimum), "Max": _many(np.maximum), "Sum": _many(np.add),
     "MatMul": _of(np.matmul), "ReduceSum": _reduce(np.sum), "ReduceProd": _reduce(np.prod),
     "ReduceMean": _reduce(np.mean), "ReduceMax": _reduce(np.max), "ReduceMin": _reduce(np.min),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pvnet.onnx_import.file import Node
 from pvnet.onnx_import.importer import Importer, Value
 from pvnet.onnx_import.ops.elementwise import clamp
 from pvnet.onnx_import.refusal import Refused
+from pvnet.onnx_import.settle import pick
 from pvnet.onnx_import.view import C, View, axes, constant_on, positions, size, transpose
 
 SIMPLE = {
@@ -94,6 +96,8 @@ def _parts(im: Importer, x: View, axis: int) -> View:
     moved = transpose(x, order)
     others = [a for dim in moved.dims[1:] for a in dim if a[0] == C]
     index = positions([*others, *moved.dims[0]]).reshape(-1, size(moved.dims[0]))
+    if index.shape[1] == 2:
+        return _pairs(im, x, index)
     if len(index) > 64:
         raise Refused(f"a softmax over {len(index)} groups of channels, expected at most 64")
     parts = []
@@ -106,3 +110,15 @@ def _parts(im: Importer, x: View, axis: int) -> View:
     if back != list(range(c)):
         joined = im.draft.add("channel_select", [joined], (c, h, w), {"index": back})
     return View(joined, x.dims)
+
+
+def _pairs(im: Importer, x: View, index: NDArray[np.int64]) -> View:
+    """The softmax of pairs of channels: sigmoids of their differences."""
+    c, h, w = im.shape(x)
+    ends = [pick(im.draft, x.node, index[:, k].tolist()) for k in (0, 1)]
+    gates = []
+    for pair in (ends, ends[::-1]):
+        gap = im.draft.add("sub", pair, (c // 2, h, w))
+        gates.append(im.draft.add("act", [gap], (c // 2, h, w), {"act": "sigmoid"}))
+    joined = im.draft.add("concat", gates, (c, h, w))
+    return View(pick(im.draft, joined, np.argsort(index.T.ravel()).tolist()), x.dims)

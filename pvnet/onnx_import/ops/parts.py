@@ -52,11 +52,11 @@ def part(im: Importer, x: View, dim: int, where: Sequence[int]) -> View:
 
 def _channels(im: Importer, x: View, dim: int, where: Sequence[int]) -> View:
     """Selects channels; those of other dimensions keep their place."""
-    index = np.take(_channel_index(x), list(where), dim)
-    return _indexed(im, x.node, x.dims, index)
+    index = np.take(channel_index(x), list(where), dim)
+    return indexed(im, x.node, x.dims, index)
 
 
-def _channel_index(x: View) -> NDArray[np.int64]:
+def channel_index(x: View) -> NDArray[np.int64]:
     """The channels of the map by dimension of the tensor; pixels count as 1."""
     if any(C in axes(d) and axes(d) != {C} for d in x.dims):
         raise Refused("a part of a dimension that mixes axes, expected channels")
@@ -65,7 +65,7 @@ def _channel_index(x: View) -> NDArray[np.int64]:
     return index.reshape([size(d) for d in channels])
 
 
-def _indexed(im: Importer, node: str, like: Sequence[Dim], index: NDArray[np.int64]) -> View:
+def indexed(im: Importer, node: str, like: Sequence[Dim], index: NDArray[np.int64]) -> View:
     """The channels of a map in the order of an index, whose dimensions become the tensor's."""
     node = pick(im.draft, node, [int(i) for i in index.ravel()])
     dims, stride = list(like), index.size
@@ -173,13 +173,13 @@ def _joined(im: Importer, xs: Sequence[View], dim: int) -> View | None:
         return None
     starts = np.cumsum([0, *(s[0] for s in shapes)])
     try:
-        parts = [_channel_index(x) + start for x, start in zip(xs, starts)]
+        parts = [channel_index(x) + start for x, start in zip(xs, starts)]
     except Refused:
         return None
     if len(xs) == 1:
         return xs[0]
     node = im.draft.add("concat", [x.node for x in xs], (int(starts[-1]), *shapes[0][1:]))
-    return _indexed(im, node, next(iter(pixels)), np.concatenate(parts, dim))
+    return indexed(im, node, next(iter(pixels)), np.concatenate(parts, dim))
 
 
 def _beside(im: Importer, xs: Sequence[View], axis: int) -> View:

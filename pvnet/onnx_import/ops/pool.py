@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from pvnet.onnx_import.file import Node
 from pvnet.onnx_import.fold import given
 from pvnet.onnx_import.importer import Importer, Value
+from pvnet.onnx_import.ops.parts import channel_index, indexed
 from pvnet.onnx_import.ops.windows import Window, rounded_up, window
 from pvnet.onnx_import.refusal import Refused
-from pvnet.onnx_import.view import C, H, View, W, axes
+from pvnet.onnx_import.view import C, H, View, W, axes, size
+
+MOST_PARTS = 16  # of one sum
 
 
 def max_pool(im: Importer, node: Node) -> list[Value]:
@@ -78,11 +83,25 @@ def reduce(im: Importer, node: Node) -> list[Value]:
     over = axes(a for d in where for a in x.dims[d])
     left = axes(a for d, dim in enumerate(x.dims) if d not in where for a in dim)
     if over & left:
-        raise Refused("a mean or sum over a part of an axis")
+        return [_folded_channels(im, node, x, sorted(where))]
     kept = tuple(() if d in where else dim for d, dim in enumerate(x.dims))
     if not node.attrs.get("keepdims", 1):
         kept = tuple(dim for d, dim in enumerate(x.dims) if d not in where)
     return [View(_reduced(im, x, node.op, over), kept)]
+
+
+def _folded_channels(im: Importer, node: Node, x: View, where: list[int]) -> View:
+    """The mean or sum over a dimension of channels that stands beside others of them."""
+    n = size(x.dims[where[0]])
+    if len(where) > 1 or axes(x.dims[where[0]]) != {C} or n > MOST_PARTS or node.op == "ReduceMax":
+        raise Refused("a mean, sum or maximum over a part of an axis")
+    dim, index = where[0], channel_index(x)
+    dims = (*x.dims[:dim], (), *x.dims[dim + 1 :])
+    parts = [indexed(im, x.node, dims, np.take(index, [k], dim)) for k in range(n)]
+    y = View(im.draft.add("add", [p.node for p in parts], im.shape(parts[0])), parts[0].dims)
+    y = im.scale(y, 1 / n) if node.op == "ReduceMean" else y
+    keep = node.attrs.get("keepdims", 1)
+    return y if keep else View(y.node, (*y.dims[:dim], *y.dims[dim + 1 :]))
 
 
 def _reduced(im: Importer, x: View, op: str, over: set[int]) -> str:
