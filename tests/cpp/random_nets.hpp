@@ -123,9 +123,9 @@ class RandomNet {
   }
 
   std::string act_of(const char* none = "none") {
-    return pick({std::string("\"act\":\"") + none + "\"", "\"act\":\"relu\"", "\"act\":\"silu\"",
-                 "\"act\":\"sigmoid\"", "\"act\":\"clamp\"",
-                 "\"act\":\"clamp\",\"act_low\":null,\"act_high\":0.5"});
+    return pick<std::string>({std::string("\"act\":\"") + none + "\"", "\"act\":\"relu\"",
+                              "\"act\":\"silu\"", "\"act\":\"sigmoid\"", "\"act\":\"clamp\"",
+                              "\"act\":\"clamp\",\"act_low\":null,\"act_high\":0.5"});
   }
 
   void grow() {
