@@ -27,7 +27,7 @@ typedef enum pv_kind {
   PV_ELTWISE = 3,     /* variant: pv_eltwise */
   PV_UPSAMPLE = 4,    /* variant: pv_interpolation */
   PV_GLOBAL_POOL = 5, /* mean over pixels and taps */
-  PV_NORMALIZE = 6,   /* x * scale + shift of each channel */
+  PV_NORMALIZE = 6,   /* variant: pv_channels; with floats of each channel */
   PV_SOFTMAX = 7,     /* over the channels of a pixel */
   PV_KINDS = 8
 } pv_kind;
@@ -37,9 +37,26 @@ typedef enum pv_pool {
   PV_MEAN = 1,
   PV_MEAN_INSIDE = 2
 } pv_pool; /* INSIDE: by the pixels inside the map */
-typedef enum pv_eltwise { PV_COPY = 0, PV_ADD = 1, PV_MUL = 2 } pv_eltwise;
+typedef enum pv_eltwise { PV_COPY = 0, PV_ADD = 1, PV_MUL = 2, PV_SUB = 3, PV_DIV = 4 } pv_eltwise;
+/* x * scale + shift; x, below 0 times scale */
+typedef enum pv_channels { PV_SCALE = 0, PV_PRELU = 1 } pv_channels;
 typedef enum pv_interpolation { PV_NEAREST = 0, PV_BILINEAR = 1 } pv_interpolation;
-typedef enum pv_act { PV_NONE = 0, PV_RELU = 1, PV_SILU = 2, PV_SIGMOID = 3, PV_CLAMP = 4 } pv_act;
+typedef enum pv_act {
+  PV_NONE = 0,
+  PV_RELU = 1,
+  PV_SILU = 2,
+  PV_SIGMOID = 3,
+  PV_CLAMP = 4,
+  PV_LEAKY_RELU = 5,
+  PV_ELU = 6,
+  PV_HARD_SIGMOID = 7,
+  PV_HARD_SWISH = 8,
+  PV_GELU = 9,
+  PV_GELU_TANH = 10,
+  PV_TANH = 11,
+  PV_SOFTPLUS = 12,
+  PV_MISH = 13
+} pv_act;
 
 /* A firing that `begin` finds once a tick and row: slots[row][read] is the offset of its pixel
  * (0, 0), or -1: it does not exist (yet), and reads as zeros. */
@@ -82,7 +99,7 @@ typedef struct pv_op {
   int32_t plain;      /* 1: by the simple kernel, one thread an output */
   int32_t variant;    /* of the kind */
   int32_t act;        /* pv_act of what is written */
-  float act_a, act_b; /* clamp: low, high; else 0 */
+  float act_a, act_b; /* clamp: low, high; leaky_relu, elu: slope, 0; else 0 */
   int32_t in_c, in_h, in_w;
   int32_t out_c, out_h, out_w; /* that this op writes: channels [out_c0, out_c0 + out_c) */
   int32_t out_c0;

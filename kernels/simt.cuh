@@ -19,6 +19,9 @@ PV_DEVICE Group simt_group(const Tile<T>& t, const pv_piece& piece, const Place&
       return eltwise_group(t, piece, at);
     case PV_UPSAMPLE:
       return upsample_group(t, piece, at);
+    case PV_NORMALIZE:
+      if (t.op.variant == PV_PRELU) return prelu_group(t, piece, at);
+      return depthwise_group(t, piece, at);
     default:
       return depthwise_group(t, piece, at);
   }

@@ -18,6 +18,8 @@ CONVS = [
     {"kernel": (1, 7, 7), "stride": (1, 2, 2), "padding": (3, 3)},
     {"kernel": (1, 2, 2), "padding": (0, 0), "bias": False, "norm": True, "act": "silu"},
     {"kernel": (2, 3, 3), "stride": (1, 2, 2), "padding": ((0, 1), (1, 0)), "act": "relu6"},
+    {"kernel": (1, 3, 3), "groups": 6, "act": "gelu"},
+    {"kernel": (3, 3, 3), "act": ("leaky_relu", 0.2)},
     {"kernel": (1, 3, 3), "padding": ((0, 2), (3, 1)), "groups": 6, "act": ("clamp", None, 0.5)},
 ]
 POOLS = [
@@ -27,7 +29,10 @@ POOLS = [
     {"kernel": (1, 1, 1), "stride": (3, 1, 1)},
     {"kernel": (2, 3, 2), "stride": (1, 2, 2), "padding": ((0, 2), (1, 0))},
 ]
-ACTS = ("relu", "silu", "sigmoid", "softmax", "relu6")
+ACTS = (
+    *("relu", "silu", "sigmoid", "softmax", "relu6", "leaky_relu", "elu", "hard_sigmoid"),
+    *("hard_swish", "gelu", "gelu_tanh", "tanh", "softplus", "mish"),
+)
 OTHERS = {
     "global_pool": lambda g, x: g.global_pool(x, window=2),
     "linear": lambda g, x: g.linear(x, 5, act="relu"),
@@ -36,6 +41,12 @@ OTHERS = {
     "normalize": lambda g, x: g.normalize(x, mean=(0.1,) * 6, std=(2.0,) * 6),
     "delay": lambda g, x: g.concat([g.conv3d(x, 2, kernel=1), g.delay(x, 3)]),
     "add": lambda g, x: g.add([x, g.delay(x, 1), x], act="relu"),
+    "sub": lambda g, x: g.sub(g.global_pool(x), x, act="tanh"),
+    "div": lambda g, x: g.div(x, g.add([g.act(x, "sigmoid"), g.linear(x, 1, act="sigmoid")])),
+    "scale": lambda g, x: g.scale(x, act="hard_swish"),
+    "scale without bias": lambda g, x: g.scale(g.concat([x, g.delay(x, 1)]), bias=False),
+    "prelu": lambda g, x: g.prelu(g.concat([x, g.delay(x, 1)])),
+    "add of one channel": lambda g, x: g.add([g.conv3d(x, 1, kernel=1), x, g.global_pool(x)]),
     "mul": lambda g, x: g.mul([x, g.act(g.global_pool(x), "sigmoid")]),
     "concat of clocks": lambda g, x: g.concat(
         [x, g.conv3d(x, 3, kernel=1, stride=(2, 1, 1)), g.max_pool(x, kernel=1, stride=(4, 1, 1))]

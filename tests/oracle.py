@@ -66,6 +66,14 @@ class Oracle:
             for x in xs[1:]:
                 y = y * x
             return act(y, a)
+        if n.op in ("sub", "div"):
+            return act(xs[0] - xs[1] if n.op == "sub" else xs[0] / xs[1], a)
+        if n.op in ("scale", "prelu"):
+            w = self.weights[f"{n.name}.weight"][:, None, None]
+            if n.op == "prelu":
+                return xs[0].clamp(min=0) + w * xs[0].clamp(max=0)
+            bias = self.weights[f"{n.name}.bias"] if a["bias"] else torch.zeros_like(w)
+            return act(xs[0] * w + bias.reshape(-1, 1, 1), a)
         if n.op == "act":
             return act(xs[0], a)
         if n.op == "upsample":
@@ -122,5 +130,14 @@ def act(x, attrs):
         "softmax": lambda v: torch.softmax(v, 1),
         "clamp": lambda v: v.clamp(-inf if low is None else low, inf if high is None else high),
         "none": lambda v: v,
+        "leaky_relu": lambda v: torch.where(v > 0, v, attrs["act_slope"] * v),
+        "elu": lambda v: torch.where(v > 0, v, attrs["act_slope"] * torch.expm1(v)),
+        "hard_sigmoid": lambda v: (v + 3).clamp(0, 6) / 6,
+        "hard_swish": lambda v: v * (v + 3).clamp(0, 6) / 6,
+        "gelu": lambda v: v / 2 * torch.special.erfc(-v / 2**0.5),
+        "gelu_tanh": lambda v: v * torch.sigmoid((8 / torch.pi) ** 0.5 * (v + 0.044715 * v**3)),
+        "tanh": torch.tanh,
+        "softplus": lambda v: torch.log1p(torch.exp(v)),
+        "mish": lambda v: v * torch.tanh(torch.log1p(torch.exp(v))),
     }
     return table[attrs["act"]](x)

@@ -103,21 +103,27 @@ class _Builder:
 
     def join(self) -> None:
         x, rng = self.source(), self.rng
-        op = rng.choice(["concat", "concat", "add", "mul"])
+        op = rng.choice(["concat", "concat", "add", "mul", "sub"])
         if op == "concat":
             xs = self.fitting(x, lambda v: (v.h, v.w) == (x.h, x.w) and v.c <= 6)
             channels = sum(v.c for v in xs)
         else:
-            xs = self.fitting(x, lambda v: (v.c, v.h, v.w) == (x.c, x.h, x.w))
+            xs = self.fitting(
+                x, lambda v: v.c in (1, x.c) and (v.h, v.w) in ((1, 1), (x.h, x.w))
+            )
             channels = x.c
+        if op == "sub":
+            xs = (xs * 2)[:2]
         attrs = {} if op == "concat" else random_act(rng)
         period = min(v.period for v in xs)
-        value = _Value(self.name(op), channels, x.h, x.w, period)
+        h, w = max(v.h for v in xs), max(v.w for v in xs)
+        channels = channels if op == "concat" else max(v.c for v in xs)
+        value = _Value(self.name(op), channels, h, w, period)
         self.add(op, [v.name for v in xs], attrs, value)
 
     def pointwise(self) -> None:
         x, rng = self.source(), self.rng
-        op = rng.choice(["act", "upsample", "normalize", "delay"])
+        op = rng.choice(["act", "upsample", "normalize", "scale", "prelu", "delay"])
         if op == "delay" and not self.delays:
             op = "act"
         h, w = x.h, x.w
@@ -125,6 +131,10 @@ class _Builder:
             attrs: dict[str, Any] = rng.choice([{"act": "softmax"}, random_act(rng, none=False)])
         elif op == "delay":
             attrs = {"ticks": rng.randint(1, 3)}
+        elif op == "scale":
+            attrs = {"bias": rng.random() < 0.5, **random_act(rng)}
+        elif op == "prelu":
+            attrs = {}
         elif op == "normalize":
             attrs = {"mean": [0.25] * x.c, "std": [0.5] * x.c}
         else:
@@ -151,6 +161,10 @@ ACTS: list[dict[str, Any]] = [
     {"act": "sigmoid"},
     {"act": "clamp"},
     {"act": "clamp", "act_low": -0.5, "act_high": None},
+    {"act": "leaky_relu", "act_slope": 0.1},
+    {"act": "elu"},
+    *({"act": a} for a in ("hard_sigmoid", "hard_swish", "gelu", "gelu_tanh")),
+    *({"act": a} for a in ("tanh", "softplus", "mish")),
 ]
 
 

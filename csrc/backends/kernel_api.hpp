@@ -37,7 +37,7 @@ struct SegmentView {
 
 // What kernels are told of an activation besides its name.
 struct ActNumbers {
-  float a = 0.0f, b = 0.0f;  // clamp: low, high
+  float a = 0.0f, b = 0.0f;  // clamp: low, high; leaky_relu, elu: slope, 0
   bool operator==(const ActNumbers&) const = default;
 };
 
@@ -77,7 +77,8 @@ struct PoolArgs {
 // out[.., out_c0 + i] = act(op(x0[.., c0[0] + i], x1[.., c0[1] + i], ...)), i in [0, c). A [c,1,1]
 // operand is broadcast over pixels; an operand whose g.c == 1 while c > 1 is broadcast over
 // channels. data == nullptr reads as 0.
-enum class EltOp : uint8_t { copy, add, mul };
+// scale: x0 * x1 + x2. prelu: x0, below 0 times x1.
+enum class EltOp : uint8_t { copy, add, mul, sub, div, scale, prelu };
 constexpr int kMaxOperands = 16;
 struct EltwiseArgs {
   EltOp op = EltOp::copy;

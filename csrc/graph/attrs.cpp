@@ -196,12 +196,26 @@ constexpr Key kActHigh = {"act_high",
                           },
                           [](const Attrs& a) { return bound_of(a.act_high); }, kActLow.of_act};
 
+bool has_slope(Act act) { return act == Act::leaky_relu || act == Act::elu; }
+double usual_slope(Act act) { return act == Act::leaky_relu ? 0.01 : act == Act::elu ? 1.0 : 0.0; }
+
+Status read_slope(const Context& at, const Value& v, Attrs& a) {
+  if (!v.is(Kind::number) || std::abs(v.as_number()) > std::numeric_limits<float>::max()) {
+    return at.bad(v, "a finite number", "Change act_slope.");
+  }
+  a.act_slope = v.as_number();
+  return {};
+}
+constexpr Key kActSlope = {"act_slope", read_slope,
+                           [](const Attrs& a) { return Value::number(a.act_slope); }, has_slope};
+
 // The keys of an op that may end with an activation.
 template <size_t N>
-constexpr std::array<Key, N + 4> with_act(const std::array<Key, N>& keys) {
-  std::array<Key, N + 4> all{};
+constexpr std::array<Key, N + 5> with_act(const std::array<Key, N>& keys) {
+  std::array<Key, N + 5> all{};
   for (size_t i = 0; i < N; ++i) all[i] = keys[i];
-  all[N] = kAct, all[N + 1] = kActLow, all[N + 2] = kActHigh, all[N + 3] = kPhase;
+  all[N] = kAct, all[N + 1] = kActLow, all[N + 2] = kActHigh, all[N + 3] = kActSlope;
+  all[N + 4] = kPhase;
   return all;
 }
 
@@ -219,6 +233,8 @@ constexpr std::array kMaxPoolKeys{kKernel, kStride, kPadding, kPaddingEnd, kPhas
 constexpr std::array kAvgPoolKeys{kKernel, kStride, kPadding, kPaddingEnd, kCountPad, kPhase};
 constexpr std::array kGlobalPoolKeys{kWindow, kPhase};
 constexpr std::array kAddKeys = with_act(std::array<Key, 0>{});
+constexpr std::array kScaleKeys = with_act(std::array{kBias});
+constexpr std::array kPreluKeys{kPhase};
 constexpr std::array kUpsampleKeys{kSize, kMode, kPhase};
 constexpr std::array kLinearKeys = with_act(std::array{kOut, kBias});
 constexpr std::array kNormalizeKeys{kMean, kStd, kPhase};
@@ -241,8 +257,14 @@ std::span<const Key> keys_of(Op op) {
       return {};
     case Op::add:
     case Op::mul:
+    case Op::sub:
+    case Op::div:
     case Op::act:
       return kAddKeys;
+    case Op::scale:
+      return kScaleKeys;
+    case Op::prelu:
+      return kPreluKeys;
     case Op::upsample:
       return kUpsampleKeys;
     case Op::linear:
@@ -260,6 +282,7 @@ std::span<const Key> keys_of(Op op) {
 // What depends on several attributes.
 Status settle(const Context& at, const Value& given, std::span<const Key> keys, Attrs& attrs) {
   if (given.find("padding_end") == nullptr) attrs.padding_end = attrs.padding;
+  if (given.find("act_slope") == nullptr) attrs.act_slope = usual_slope(attrs.act);
   for (const Key& key : keys) {
     const Value* value = given.find(key.name);
     if (value == nullptr || key.of_act == nullptr || key.of_act(attrs.act)) continue;
@@ -305,6 +328,7 @@ Status read_attrs(Op op, const Value* given, std::string_view where, std::string
 Value write_attrs(Op op, const Attrs& attrs, bool all) {
   Attrs usual;
   usual.padding_end = attrs.padding;
+  usual.act_slope = usual_slope(attrs.act);
   Value v = Value::object();
   for (const Key& key : keys_of(op)) {
     if (key.of_act != nullptr && !key.of_act(attrs.act)) continue;

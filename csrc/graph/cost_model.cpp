@@ -14,6 +14,20 @@ constexpr double kPoolTap = 4;
 constexpr double kExp = 64;
 constexpr double kStart = 20'000;
 
+bool has_exp(Act act) {
+  switch (act) {
+    case Act::none:
+    case Act::relu:
+    case Act::clamp:
+    case Act::leaky_relu:
+    case Act::hard_sigmoid:
+    case Act::hard_swish:
+      return false;
+    default:
+      return true;
+  }
+}
+
 double elements(const Shape& s) { return static_cast<double>(s.c) * s.h * s.w; }
 
 }  // namespace
@@ -34,7 +48,7 @@ double estimated_cost(const std::vector<Node>& nodes, int index) {
   if (n.op == Op::global_pool) cost += kMovedFloat * read * (a.window - 1);
   // Every weight of a linear layer is read for one multiply-add.
   if (n.op == Op::linear) cost += (kMovedFloat - 1) * static_cast<double>(n.macs);
-  if (a.act == Act::silu || a.act == Act::sigmoid || a.act == Act::softmax) cost += kExp * out;
+  if (has_exp(a.act)) cost += kExp * out;
   return cost;
 }
 

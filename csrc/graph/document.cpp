@@ -202,16 +202,21 @@ Status read_stages(Graph& g, Wiring wiring) {
   return GraphBuilder::retime(g, wiring, stages, n_stages, kWhere);
 }
 
-bool fits_first_format(const Node& n) {
+bool fits_first_format(const std::vector<Node>& nodes, const Node& n) {
   const Attrs& a = n.attrs;
   return n.op <= Op::feedback && a.act <= Act::softmax && a.padding_end == a.padding &&
-         (n.op != Op::mul || a.act == Act::none);
+         (n.op != Op::mul || a.act == Act::none) &&
+         (n.op != Op::add || std::all_of(n.inputs.begin(), n.inputs.end(), [&](const Edge& e) {
+            return nodes[static_cast<size_t>(e.src)].shape == n.shape;
+          }));
 }
 
 }  // namespace
 
 int Graph::format_version() const {
-  return std::all_of(nodes_.begin(), nodes_.end(), fits_first_format) ? 1 : kNewestFormat;
+  const bool first = std::all_of(nodes_.begin(), nodes_.end(),
+                                 [&](const Node& n) { return fits_first_format(nodes_, n); });
+  return first ? 1 : kNewestFormat;
 }
 
 std::string Graph::to_json() const {

@@ -23,17 +23,39 @@ enum class Op : uint8_t {
   avg_pool,     // kernel, stride, padding, padding_end, count_include_pad
   global_pool,  // mean over space and over the last `window` firings -> [c, 1, 1]
   concat,       // over channels; inputs agree in (h, w)
-  add,          // n inputs of one shape; act
-  mul,          // n inputs of one shape; an input of [c, 1, 1] or [1, h, w] is broadcast
+  add,          // n inputs; one of [c, 1, 1], [1, h, w] or [1, 1, 1] is broadcast; act
+  mul,          // as add
   act,          // act: any (softmax over channels)
   upsample,     // size (h, w), mode nearest | bilinear (align_corners = false)
   linear,       // out, bias, act; reads the flattened (c, h, w) map -> [out, 1, 1]
   normalize,    // mean, std per channel: (x - mean) / std
   delay,        // ticks: the value `ticks` ticks ago
   feedback,     // ticks >= 1; the input is a node that may be added later; channels, height, width
+  sub,          // as add, of two inputs
+  div,          // as sub
+  scale,        // x * weight + bias per channel: bias, act
+  prelu,        // x, below 0 times a weight per channel
 };
 
-enum class Act : uint8_t { none, relu, silu, sigmoid, softmax, clamp };
+constexpr size_t kOps = static_cast<size_t>(Op::prelu) + 1;
+
+enum class Act : uint8_t {
+  none,
+  relu,
+  silu,
+  sigmoid,
+  softmax,
+  clamp,
+  leaky_relu,
+  elu,
+  hard_sigmoid,
+  hard_swish,
+  gelu,
+  gelu_tanh,
+  tanh,
+  softplus,
+  mish,
+};
 enum class Interp : uint8_t { nearest, bilinear };
 enum class Wiring : uint8_t { sequential, pipelined, predictive };
 
@@ -65,6 +87,7 @@ struct Attrs {
   double norm_eps = 1e-5;
   Act act = Act::none;
   double act_low = 0, act_high = 6;  // clamp; infinite: no bound
+  double act_slope = 0;              // leaky_relu, elu (its alpha); 0 for the others
   bool count_include_pad = true;     // avg_pool
   int window = 1;                    // global_pool, in firings
   std::array<int, 2> size{0, 0};     // upsample
@@ -102,7 +125,8 @@ struct Output {
   int node = -1;
 };
 
-// Of documents of graphs and of model files. Version 2 has the clamp and padding_end.
+// Of documents of graphs and of model files. Version 2 has what
+// fits_first_format() of document.cpp lacks.
 constexpr int kNewestFormat = 2;
 
 class Graph {
@@ -163,7 +187,7 @@ class Graph {
   std::map<std::string, std::vector<int>, std::less<>> pending_;
   std::map<int, std::string> awaited_;  // the same the other way round: feedback node -> target
   std::set<std::string, std::less<>> output_names_;
-  std::array<size_t, 14> names_made_{};  // by op: how many of its numbered names are taken
+  std::array<size_t, kOps> names_made_{};  // by op: how many of its numbered names are taken
   Wiring wiring_ = Wiring::sequential;
   int n_stages_ = 1;
 };

@@ -9,15 +9,18 @@ namespace pvnet {
 
 namespace {
 
-constexpr std::array kOps{"input",  "conv3d",    "max_pool", "avg_pool", "global_pool",
-                          "concat", "add",       "mul",      "act",      "upsample",
-                          "linear", "normalize", "delay",    "feedback"};
-constexpr std::array kActs{"none", "relu", "silu", "sigmoid", "softmax", "clamp"};
+constexpr std::array kOpNames{"input",  "conv3d",    "max_pool", "avg_pool", "global_pool",
+                              "concat", "add",       "mul",      "act",      "upsample",
+                              "linear", "normalize", "delay",    "feedback", "sub",
+                              "div",    "scale",     "prelu"};
+constexpr std::array kActs{"none",  "relu",       "silu", "sigmoid",      "softmax",
+                           "clamp", "leaky_relu", "elu",  "hard_sigmoid", "hard_swish",
+                           "gelu",  "gelu_tanh",  "tanh", "softplus",     "mish"};
 constexpr std::array kModes{"nearest", "bilinear"};
 constexpr std::array kWirings{"sequential", "pipelined", "predictive"};
 
-static_assert(kOps.size() == static_cast<size_t>(Op::feedback) + 1);
-static_assert(kActs.size() == static_cast<size_t>(Act::clamp) + 1);
+static_assert(kOpNames.size() == kOps);
+static_assert(kActs.size() == static_cast<size_t>(Act::mish) + 1);
 static_assert(kModes.size() == static_cast<size_t>(Interp::bilinear) + 1);
 static_assert(kWirings.size() == static_cast<size_t>(Wiring::predictive) + 1);
 
@@ -40,11 +43,11 @@ const char* word(std::span<const char* const> words, E e) {
 
 }  // namespace
 
-const char* to_string(Op op) { return word(kOps, op); }
+const char* to_string(Op op) { return word(kOpNames, op); }
 const char* to_string(Act act) { return word(kActs, act); }
 const char* to_string(Interp mode) { return word(kModes, mode); }
 const char* to_string(Wiring wiring) { return word(kWirings, wiring); }
-Result<Op> op_from_string(std::string_view s) { return from_words<Op>(kOps, s, "op"); }
+Result<Op> op_from_string(std::string_view s) { return from_words<Op>(kOpNames, s, "op"); }
 Result<Act> act_from_string(std::string_view s) { return from_words<Act>(kActs, s, "act"); }
 Result<Interp> interp_from_string(std::string_view s) {
   return from_words<Interp>(kModes, s, "mode");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shape inference: one function per kind of op.
 #include <algorithm>
+#include <utility>
 
 #include "graph/errors.hpp"
 #include "graph/infer.hpp"
@@ -205,22 +206,8 @@ Status concat(const Nodes& nodes, Node& n) {
   return {};
 }
 
-Status add(const Nodes& nodes, Node& n) {
-  const Node& first = nodes[static_cast<size_t>(n.inputs[0].src)];
-  for (const Edge& e : n.inputs) {
-    const Node& in = nodes[static_cast<size_t>(e.src)];
-    if (!(in.shape == first.shape)) {
-      return bad(n, "adds values of different shapes",
-                 named_shape(first) + " and " + named_shape(in),
-                 "one shape [channels, height, width]",
-                 "Project with a 1x1 conv3d, pool or upsample one of them first.");
-    }
-  }
-  n.shape = first.shape;
-  return {};
-}
-
-Status mul(const Nodes& nodes, Node& n) {
+// Values of one shape, or of one pixel or one channel that stands for all.
+Status broadcast(const Nodes& nodes, Node& n) {
   n.shape = {1, 1, 1};
   for (const Edge& e : n.inputs) {
     const Shape& in = nodes[static_cast<size_t>(e.src)].shape;
@@ -234,21 +221,36 @@ Status mul(const Nodes& nodes, Node& n) {
     if (!map || !channels) {
       const std::string c = std::to_string(n.shape.c);
       const std::string hw = std::to_string(n.shape.h) + ", " + std::to_string(n.shape.w) + "]";
-      return bad(n, "multiplies values that cannot be broadcast", named_shape(in),
+      return bad(n, "joins values that cannot be broadcast", named_shape(in),
                  "[" + c + ", " + hw + ", [" + c + ", 1, 1] or [1, " + hw,
-                 "Project, pool or upsample it first.");
+                 "Project with a 1x1 conv3d, pool or upsample it first.");
     }
   }
   return {};
 }
 
+// The least and the most inputs of a node.
+std::pair<size_t, size_t> inputs_of(Op op) {
+  switch (op) {
+    case Op::input:
+      return {0, 0};
+    case Op::concat:
+      return {1, static_cast<size_t>(kMaxInputs)};
+    case Op::add:
+    case Op::mul:
+      return {2, static_cast<size_t>(kMaxEltInputs)};
+    case Op::sub:
+    case Op::div:
+      return {2, 2};
+    default:
+      return {1, 1};
+  }
+}
+
 Status dispatch(const Nodes& nodes, Node& n) {
   const Attrs& a = n.attrs;
-  const size_t most = n.op == Op::concat                   ? static_cast<size_t>(kMaxInputs)
-                      : n.op == Op::add || n.op == Op::mul ? static_cast<size_t>(kMaxEltInputs)
-                                                           : 1;
-  const size_t least = n.op == Op::input ? 0 : most == size_t{kMaxEltInputs} ? 2 : 1;
-  PVNET_TRY(count_inputs(n, least, n.op == Op::input ? 0 : most));
+  const auto [least, most] = inputs_of(n.op);
+  PVNET_TRY(count_inputs(n, least, most));
   const Node* in = n.op == Op::input || n.op == Op::feedback
                        ? nullptr
                        : &nodes[static_cast<size_t>(n.inputs[0].src)];
@@ -280,11 +282,16 @@ Status dispatch(const Nodes& nodes, Node& n) {
     case Op::concat:
       return concat(nodes, n);
     case Op::add:
-      PVNET_TRY(act_allowed(n));
-      return add(nodes, n);
     case Op::mul:
+    case Op::sub:
+    case Op::div:
       PVNET_TRY(act_allowed(n));
-      return mul(nodes, n);
+      return broadcast(nodes, n);
+    case Op::scale:
+    case Op::prelu:
+      n.shape = in->shape;
+      n.macs = int64_t{n.shape.c} * n.shape.h * n.shape.w;
+      return act_allowed(n);
     case Op::act:
       n.shape = in->shape;
       return act_allowed(n);

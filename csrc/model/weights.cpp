@@ -18,9 +18,13 @@ using model::shape_text;
 std::vector<std::pair<std::string, std::vector<int64_t>>> expected_weights(const Graph& graph) {
   std::vector<std::pair<std::string, std::vector<int64_t>>> all;
   for (const Node& node : graph.nodes()) {
-    if (node.op != Op::conv3d && node.op != Op::linear) continue;
     if (node.inputs.empty() || node.inputs[0].src < 0) continue;
     const Attrs& a = node.attrs;
+    if (node.op == Op::scale || node.op == Op::prelu) {
+      all.push_back({node.name + ".weight", {node.shape.c}});
+      if (node.op == Op::scale && a.bias) all.push_back({node.name + ".bias", {node.shape.c}});
+    }
+    if (node.op != Op::conv3d && node.op != Op::linear) continue;
     const Shape in = graph.nodes()[static_cast<size_t>(node.inputs[0].src)].shape;
     if (node.op == Op::conv3d) {
       all.push_back({node.name + ".weight",

@@ -9,6 +9,7 @@
 #include "plan/device/program.hpp"
 #include "plan/hash.hpp"
 #include "plan/op_params.hpp"
+#include "plan/pack.hpp"
 
 namespace pvnet {
 namespace {
@@ -51,7 +52,7 @@ uint64_t fingerprint_of(const Plan& plan) {
   for (const PlanOp& op : plan.ops) {
     if (op.packed_offset < 0) continue;
     h = hash_floats(h, reinterpret_cast<const float*>(plan.packed.data() + op.packed_offset),
-                    plan.backend->kernels->conv_packed_floats(op.params->conv));
+                    host_packed_floats(plan, op));
   }
   return h;
 }

@@ -19,15 +19,31 @@ bool all_finite(const float* values, size_t n) {
   return std::all_of(values, values + n, [](float x) { return std::isfinite(x); });
 }
 
+Status vanished(const Node& node) {
+  return {Code::internal, "[compile] weight of node '" + node.name +
+                              "' vanished: got none, expected one. Report this bug."};
+}
+
 }  // namespace
+
+Status fold_channels(const Node& node, const Weights& weights, float* to) {
+  const std::vector<float>* weight = find(weights, node.name + ".weight");
+  const std::vector<float>* bias = find(weights, node.name + ".bias");
+  if (weight == nullptr) return vanished(node);
+  to = std::copy(weight->begin(), weight->end(), to);
+  if (node.op != Op::scale) return {};
+  if (bias != nullptr) {
+    std::copy(bias->begin(), bias->end(), to);
+  } else {
+    std::fill_n(to, node.shape.c, 0.0f);
+  }
+  return {};
+}
 
 Status Folded::fold(const Node& node, const Weights& weights) {
   const std::vector<float>* weight = find(weights, node.name + ".weight");
   const std::vector<float>* bias = find(weights, node.name + ".bias");
-  if (weight == nullptr) {
-    return {Code::internal, "[compile] weight of node '" + node.name +
-                                "' vanished: got none, expected one. Report this bug."};
-  }
+  if (weight == nullptr) return vanished(node);
   const auto channels = static_cast<size_t>(node.shape.c);
   weight_ = weight->data();
   count_ = weight->size();

@@ -24,4 +24,7 @@ class Folded {
   std::vector<float> room_;  // the largest node decides
 };
 
+// Writes weights, then biases, of a scale or prelu node whose tensors check_weights() has seen.
+Status fold_channels(const Node& node, const Weights& weights, float* to);
+
 }  // namespace pvnet

@@ -21,8 +21,13 @@ struct OpParams {
 };
 
 inline ActNumbers numbers_of(const Attrs& a) {
-  if (a.act != Act::clamp) return {};
+  if (a.act != Act::clamp) return {static_cast<float>(a.act_slope), 0.0f};
   return {static_cast<float>(a.act_low), static_cast<float>(a.act_high)};
+}
+
+// Floats that are packed for an op whose weights belong to channels: weights, then biases.
+inline int64_t channel_floats(Op op, int channels) {
+  return op == Op::scale ? int64_t{2} * channels : op == Op::prelu ? channels : 0;
 }
 
 inline bool is_virtual(Op op) {  // holds no memory: reads go through it

@@ -15,6 +15,8 @@
 namespace pvnet {
 namespace {
 
+bool is_conv(Op op) { return op == Op::conv3d || op == Op::linear; }
+
 bool all_finite(const std::vector<float>& values) {
   return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
 }
@@ -48,18 +50,23 @@ Status pack_for_host(Plan& plan, const Weights& weights) {
   const HostKernels& kernels = *plan.backend->kernels;
   Size all;
   for (PlanOp& op : plan.ops) {
-    if (op.params->op != Op::conv3d && op.params->op != Op::linear) continue;
+    const auto floats = static_cast<int64_t>(host_packed_floats(plan, op));
+    if (floats == 0) continue;
     op.packed_offset = all.value();
-    const auto floats = static_cast<int64_t>(kernels.conv_packed_floats(op.params->conv));
     all += (Size(floats) * int64_t{sizeof(float)}).rounded_up(plan.backend->layout.slot_granule);
   }
   PVNET_TRY(make_room(plan, all));
   Folded folded;
   for (const PlanOp& op : plan.ops) {
     if (op.packed_offset < 0) continue;
-    PVNET_TRY(folded.fold(plan.graph.nodes()[op.node], weights));
-    kernels.conv_pack(op.params->conv, folded.weight(), folded.bias().data(),
-                      reinterpret_cast<float*>(plan.packed.data() + op.packed_offset));
+    const Node& node = plan.graph.nodes()[op.node];
+    auto* const to = reinterpret_cast<float*>(plan.packed.data() + op.packed_offset);
+    if (!is_conv(op.params->op)) {
+      PVNET_TRY(fold_channels(node, weights, to));
+      continue;
+    }
+    PVNET_TRY(folded.fold(node, weights));
+    kernels.conv_pack(op.params->conv, folded.weight(), folded.bias().data(), to);
   }
   return {};
 }
@@ -76,6 +83,12 @@ Status pack_for_device(Plan& plan, const Weights& weights) {
 }
 
 }  // namespace
+
+size_t host_packed_floats(const Plan& plan, const PlanOp& op) {
+  const OpParams& p = *op.params;
+  if (is_conv(p.op)) return plan.backend->kernels->conv_packed_floats(p.conv);
+  return static_cast<size_t>(channel_floats(p.op, plan.values[op.out_value].shape.c));
+}
 
 // The caller has run check_weights(): every tensor is there and has its shape.
 Status pack_weights(Plan& plan, const Weights& weights) {

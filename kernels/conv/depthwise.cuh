@@ -24,6 +24,16 @@ PV_DEVICE ChannelWindow channel_window(const Tile<T>& t) {
       op.kt, op.kh, op.kw, reinterpret_cast<const float*>(weights), floats, (op.out_c + 7) / 8 * 8};
 }
 
+// A weight of each channel for what is below 0.
+template <class T>
+PV_DEVICE Group prelu_group(const Tile<T>& t, const pv_piece& piece, const Place& at) {
+  Group g = load_at(t.read(piece.source0), at.y, at.x, at.c, at.n);
+  const Group weight = load_group(t.p.floats + t.op.floats + piece.c0 + at.c, at.n);
+#pragma unroll
+  for (int i = 0; i < kGroup; ++i) g.v[i] = g.v[i] > 0.0f ? g.v[i] : mul_f32(g.v[i], weight.v[i]);
+  return g;
+}
+
 template <class T>
 PV_DEVICE Group depthwise_group(const Tile<T>& t, const pv_piece& piece, const Place& at) {
   const pv_op& op = t.op;

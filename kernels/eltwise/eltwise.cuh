@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copy, sum or product of operands, in order. One channel may stand for all, and one pixel, too.
+// Arithmetic of operands, in order. One channel may stand for all, and one pixel, too.
 #pragma once
 
 #include "../group.cuh"
 
 namespace pv {
+
+PV_DEVICE float combined(int variant, float a, float b) {
+  if (variant == PV_MUL) return a * b;
+  if (variant == PV_SUB) return a - b;
+  return variant == PV_DIV ? a / b : a + b;
+}
 
 template <class T>
 PV_DEVICE Group eltwise_operand(const Tile<T>& t, int source, const Place& at) {
@@ -25,8 +31,7 @@ PV_DEVICE Group eltwise_group(const Tile<T>& t, const pv_piece& piece, const Pla
     const Group a = eltwise_operand(t, piece.source0 + k, at);
 #pragma unroll
     for (int i = 0; i < kGroup; ++i) {
-      const float both = t.op.variant == PV_MUL ? g.v[i] * a.v[i] : g.v[i] + a.v[i];
-      g.v[i] = k == 0 ? a.v[i] : both;
+      g.v[i] = k == 0 ? a.v[i] : combined(t.op.variant, g.v[i], a.v[i]);
     }
   }
   return g;

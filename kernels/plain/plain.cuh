@@ -4,6 +4,7 @@
 // backend: taps oldest first, then ky, kx, then channels.
 #pragma once
 
+#include "../eltwise/eltwise.cuh"
 #include "../upsample/lerp.cuh"
 #include "plain_conv.cuh"
 
@@ -35,7 +36,7 @@ PV_DEVICE float plain_eltwise(const Tile<T>& t, const Output& out) {
     const bool one_pixel = v.h == 1 && v.w == 1;
     const float x = read_or_zero(t.read(out.piece.source0 + k), one_pixel ? 0 : out.y,
                                  one_pixel ? 0 : out.x, s.c_step * (out.c - out.piece.c0));
-    result = k == 0 ? x : t.op.variant == PV_MUL ? result * x : result + x;
+    result = k == 0 ? x : combined(t.op.variant, result, x);
   }
   return result;
 }
@@ -74,6 +75,7 @@ template <class T>
 PV_DEVICE float plain_normalize(const Tile<T>& t, const Output& out) {
   const float* scale = t.p.floats + t.op.floats;
   const float v = read_or_zero(t.read(out.piece.source0), out.y, out.x, out.c - out.piece.c0);
+  if (t.op.variant == PV_PRELU) return v > 0.0f ? v : mul_f32(v, load(scale + out.c));
   return fma_f32(v, load(scale + out.c), load(scale + t.op.out_c + out.c));
 }
 

@@ -15,7 +15,11 @@ Pair = int | Sequence[int]
 Activation = str | tuple[str | float | None, ...] | None
 
 # Numbers that may follow the name of an activation.
-_ACT_NUMBERS = {"clamp": ("act_low", "act_high")}
+_ACT_NUMBERS = {
+    "clamp": ("act_low", "act_high"),
+    "leaky_relu": ("act_slope",),
+    "elu": ("act_slope",),
+}
 _RELU6 = ("clamp", 0.0, 6.0)
 
 

@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from pvnet.graph import arguments as arg
 from pvnet.graph.arguments import Pair, Triple
-from pvnet.graph.base import GraphBase, Node, Source
+from pvnet.graph.arithmetic import Arithmetic
+from pvnet.graph.base import Node, Source
 
 Activation = arg.Activation
 Padding = Pair | Sequence[Sequence[int]] | Literal["same"]
 
 
-class Builders(GraphBase):
+class Builders(Arithmetic):
     """Methods that add nodes. Every one takes `name=` (made up if None) and returns the node.
 
     A source is a `Node` of this graph, or its name. One integer for `kernel`, `stride` or
@@ -93,7 +94,7 @@ class Builders(GraphBase):
             norm: batch norm with running statistics, folded when compiled.
             norm_eps: its eps.
             act: any activation but softmax (docs/model_format.md) by name: "relu", "relu6", ...
-                Numbers may follow: ("clamp", low, high).
+                Numbers may follow: ("clamp", low, high), ("leaky_relu", slope).
             phase: ticks.
             name: of the node.
         """
@@ -199,7 +200,7 @@ class Builders(GraphBase):
         phase: int = 0,
         name: str | None = None,
     ) -> Node:
-        """The sum of 2 to 16 values of one shape, then `act`."""
+        """The sum of 2 to 16 values, then `act`; broadcast as in `mul`."""
         where = "Graph.add"
         attrs = {
             **arg.activation(where, act),
@@ -215,7 +216,10 @@ class Builders(GraphBase):
         phase: int = 0,
         name: str | None = None,
     ) -> Node:
-        """The product of 2 to 16 values, then `act`; [c, 1, 1] and [1, h, w] are broadcast."""
+        """The product of 2 to 16 values, then `act`.
+
+        [c, 1, 1], [1, h, w] and [1, 1, 1] are broadcast.
+        """
         where = "Graph.mul"
         attrs = {
             **arg.activation(where, act),

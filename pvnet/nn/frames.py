@@ -40,6 +40,15 @@ ACTIVATIONS: dict[str, Callable[[Tensor, Attrs], Tensor]] = {
     "sigmoid": lambda x, _: torch.sigmoid(x),
     "softmax": lambda x, _: torch.softmax(x, dim=1),
     "clamp": lambda x, a: _clamp(x, a["act_low"], a["act_high"]),
+    "leaky_relu": lambda x, a: F.leaky_relu(x, a["act_slope"]),
+    "elu": lambda x, a: F.elu(x, a["act_slope"]),
+    "hard_sigmoid": lambda x, _: F.hardsigmoid(x),
+    "hard_swish": lambda x, _: F.hardswish(x),
+    "gelu": lambda x, _: F.gelu(x),
+    "gelu_tanh": lambda x, _: F.gelu(x, approximate="tanh"),
+    "tanh": lambda x, _: torch.tanh(x),
+    "softplus": lambda x, _: F.softplus(x),
+    "mish": lambda x, _: F.mish(x),
 }
 
 

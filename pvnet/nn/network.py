@@ -13,7 +13,7 @@ from pvnet.errors import InvalidArgumentError
 from pvnet.nn.clip_runner import fire, run_clip, zero_frame
 from pvnet.nn.network_inputs import check_clips, check_frames
 from pvnet.nn.network_state import NetworkState
-from pvnet.nn.node_layers import NodeLayer, node_layer
+from pvnet.nn.node_layers import WEIGHTED, NodeLayer, node_layer
 from pvnet.nn.program import Program, build_program
 from pvnet.nn.window import Read, held, is_due, window
 
@@ -53,7 +53,7 @@ class Network(nn.Module):
         self._set_graph(graph)
         shapes = {n.name: n.shape for n in graph.nodes}
         for n in graph.nodes:
-            if n.op in ("conv3d", "linear"):
+            if n.op in WEIGHTED:
                 c, h, w = shapes[n.inputs[0].node]
                 # add_module refuses names such as "train" that a node may well have.
                 self._modules[n.name] = node_layer(n.op, n.attrs, (c, h, w))

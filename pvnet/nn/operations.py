@@ -130,6 +130,37 @@ def _mul(
     return activate(y, attrs)
 
 
+def _sub(
+    attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
+) -> Tensor:
+    del layer, stride, dilation
+    return activate(xs[0] - xs[1], attrs)
+
+
+def _div(
+    attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
+) -> Tensor:
+    del layer, stride, dilation
+    return activate(xs[0] / xs[1], attrs)
+
+
+def _scale(
+    attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
+) -> Tensor:
+    del stride, dilation
+    assert layer is not None
+    y = xs[0] * layer.weight[:, None, None, None]
+    return activate(y if layer.bias is None else y + layer.bias[:, None, None, None], attrs)
+
+
+def _prelu(
+    attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
+) -> Tensor:
+    del attrs, stride, dilation
+    assert layer is not None
+    return F.prelu(xs[0], layer.weight)
+
+
 def _act(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
@@ -187,6 +218,10 @@ OPERATIONS: dict[str, Operation] = {
     "concat": _concat,
     "add": _add,
     "mul": _mul,
+    "sub": _sub,
+    "div": _div,
+    "scale": _scale,
+    "prelu": _prelu,
     "act": _act,
     "upsample": _upsample,
     "linear": _linear,

@@ -16,6 +16,7 @@ from torch import Tensor
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.nn import Network
+from pvnet.nn.node_layers import WEIGHTED
 from pvnet.runtime import Model
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 # Node, channel of it, and the nodes passed on the way: x beside its pooled self is not x twice.
 Origin = tuple[str, int, tuple[str, ...]]
 
-_WEIGHTED = ("conv3d", "linear")
 _PASSING = ("max_pool", "avg_pool", "global_pool", "upsample", "act", "delay")
 
 
@@ -77,7 +77,7 @@ def warm_start(net: Network, model: Model, from_scratch: Collection[str] = ()) -
     new, old = net.graph, model.graph
     ours = {n.name: n for n in new.nodes}
     for name in from_scratch:
-        if name not in ours or ours[name].op not in _WEIGHTED:
+        if name not in ours or ours[name].op not in WEIGHTED:
             raise InvalidArgumentError(
                 f"[train.warm_start] no new weights for {name!r}: got no such convolution or "
                 f"linear node, expected one like {new.outputs[0].node!r}. Correct the name."
@@ -95,24 +95,26 @@ def warm_start(net: Network, model: Model, from_scratch: Collection[str] = ()) -
             continue  # whoever reads it looks at the channels
         before = [origins(old, e.node) for e in theirs.inputs]
         after = [origins(new, e.node) for e in node.inputs]
-        if theirs.op not in _WEIGHTED:
+        if theirs.op not in WEIGHTED:
             if before != after:
                 raise _refusal(name, "other inputs", "those it has in the model")
             continue
         given = _weights_of(name, model.weights)
         _check_sizes(name, given, _weights_of(name, weights))
         key = f"{name}.weight"
-        grouped = theirs.attrs.get("groups", 1) != 1 or node.attrs.get("groups", 1) != 1
+        grouped = theirs.op in ("scale", "prelu") or any(
+            n.attrs.get("groups", 1) != 1 for n in (theirs, node)
+        )
         if before != after or given[key].shape != weights[key].shape:
             if grouped:
-                raise _refusal(name, "other inputs of a grouped convolution", "the same inputs")
+                raise _refusal(name, "other inputs of groups or channels", "the same inputs")
             given[key] = _place_weights(name, given[key], before[0], after[0], weights[key])
         if len(after[0]) > len(before[0]):
             widened.add(name)
         weights.update(given)
     net.load_weights(weights)
     changed = widened | set(from_scratch) | (ours.keys() - {n.name for n in old.nodes})
-    return [n.name for n in new.nodes if n.op in _WEIGHTED and n.name in changed]
+    return [n.name for n in new.nodes if n.op in WEIGHTED and n.name in changed]
 
 
 def _passes(node: NodeInfo) -> bool:
@@ -133,7 +135,7 @@ def _check_sizes(name: str, given: dict[str, Tensor], new: dict[str, Tensor]) ->
     def sizes(weights: dict[str, Tensor]) -> dict[str, list[int]]:
         shapes = {k.removeprefix(f"{name}."): list(v.shape) for k, v in weights.items()}
         if "weight" in shapes:
-            del shapes["weight"][1]
+            del shapes["weight"][1:2]
         return shapes
 
     got, expected = sizes(new), sizes(given)

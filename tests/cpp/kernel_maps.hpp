@@ -25,6 +25,24 @@ inline int pick_of(std::initializer_list<int> v) {
 }
 inline float value() { return std::uniform_real_distribution<float>(-1.0f, 1.0f)(rng); }
 
+// Every activation that may follow an operation, in the order of pv_act, with numbers for tests.
+constexpr Act kFusedActs[] = {Act::none,       Act::relu,       Act::silu,      Act::sigmoid,
+                              Act::clamp,      Act::leaky_relu, Act::elu,       Act::hard_sigmoid,
+                              Act::hard_swish, Act::gelu,       Act::gelu_tanh, Act::tanh,
+                              Act::softplus,   Act::mish};
+constexpr int kLastAct = 13;
+inline ActNumbers numbers_for(Act act) {
+  if (act == Act::clamp) return {-0.25f, 0.5f};
+  if (act == Act::leaky_relu || act == Act::elu) return {0.3f, 0.0f};
+  return {};
+}
+// Gives `to` (of a convolution or of elements) activation number i.
+template <class T>
+void give_act(T& to, int i) {
+  to.act = kFusedActs[i % (kLastAct + 1)];
+  to.numbers = numbers_for(to.act);
+}
+
 struct Map {
   MapGeometry g;
   std::vector<float> memory;
@@ -85,6 +103,7 @@ inline double worst(Map& a, Map& b, int c_lo, int c_hi, double bound) {
     for (int x = 0; x < a.g.w; ++x) {
       for (int i = c_lo; i < c_hi; ++i) {
         const double p = a.at(y, x)[i], q = b.at(y, x)[i];
+        if (p == q || (std::isnan(p) && std::isnan(q))) continue;  // infinite: x / 0
         const double d = std::abs(p - q) / (bound * (1 + std::abs(q)));
         w = d <= w ? w : d == d ? d : std::numeric_limits<double>::infinity();
       }

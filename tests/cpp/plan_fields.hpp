@@ -55,11 +55,12 @@ PVNET_FIELDS(pvnet::Value,
 
 PVNET_FIELDS(pvnet::Attrs,
              (channels, height, width, out, kernel, stride, dilation, padding, padding_end, groups,
-              bias, norm, norm_eps, act, act_low, act_high, count_include_pad, window, size, mode,
-              ticks, phase, mean, std),
+              bias, norm, norm_eps, act, act_low, act_high, act_slope, count_include_pad, window,
+              size, mode, ticks, phase, mean, std),
              "channels", "height", "width", "out", "kernel", "stride", "dilation", "padding",
              "padding_end", "groups", "bias", "norm", "norm_eps", "act", "act_low", "act_high",
-             "count_include_pad", "window", "size", "mode", "ticks", "phase", "mean", "std");
+             "act_slope", "count_include_pad", "window", "size", "mode", "ticks", "phase", "mean",
+             "std");
 
 PVNET_FIELDS(pvnet::ActNumbers, (a, b), "a", "b");
 

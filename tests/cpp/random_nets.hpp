@@ -125,7 +125,10 @@ class RandomNet {
   std::string act_of(const char* none = "none") {
     return pick<std::string>({std::string("\"act\":\"") + none + "\"", "\"act\":\"relu\"",
                               "\"act\":\"silu\"", "\"act\":\"sigmoid\"", "\"act\":\"clamp\"",
-                              "\"act\":\"clamp\",\"act_low\":null,\"act_high\":0.5"});
+                              "\"act\":\"clamp\",\"act_low\":null,\"act_high\":0.5",
+                              "\"act\":\"leaky_relu\",\"act_slope\":0.2", "\"act\":\"elu\"",
+                              "\"act\":\"hard_swish\"", "\"act\":\"gelu\"", "\"act\":\"tanh\"",
+                              "\"act\":\"mish\""});
   }
 
   void grow() {
@@ -171,11 +174,15 @@ class RandomNet {
         const bool sum = chance(50);
         for (const std::string& n : names_) {
           const pvnet::Shape s = shape(n);
-          const bool fits = s == in || (!sum && (s.c == in.c || s.c == 1) &&
-                                        ((s.h == in.h && s.w == in.w) || (s.h == 1 && s.w == 1)));
+          const bool fits =
+              (s.c == in.c || s.c == 1) && ((s.h == in.h && s.w == in.w) || (s.h == 1 && s.w == 1));
           if (inputs.size() < 4 && fits && chance(50)) inputs.push_back(n);
         }
-        add(sum ? "add" : "mul", inputs, act_of());
+        if (inputs.size() == 2) {
+          add(pick({"sub", "div", "add", "mul"}), inputs, act_of());
+        } else {
+          add(sum ? "add" : "mul", inputs, act_of());
+        }
         return;
       }
       case 10:
@@ -187,7 +194,11 @@ class RandomNet {
                 "],\"mode\":\"" + pick({"nearest", "bilinear"}) + "\"");
         return;
       case 12:
-        if (chance(50)) {
+        if (chance(30)) {
+          add("scale", {x}, act_of() + (chance(50) ? ",\"bias\":false" : ""));
+        } else if (chance(30)) {
+          add("prelu", {x}, "");
+        } else if (chance(50)) {
           add("linear", {x}, "\"out\":" + num(pick({1, 3, 9})) + ",\"act\":\"relu\"");
         } else {
           add("normalize", {x}, mean_std(true, in.c));

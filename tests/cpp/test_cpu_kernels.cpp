@@ -81,7 +81,7 @@ ConvCase random_case(int i) {
   s.ph = s.dh * (s.kh - 1) / 2 + (s.dh * (s.kh - 1) + 1 > s.in_h ? s.dh * (s.kh - 1) / 2 + 1 : 0);
   s.pw = s.dw * (s.kw - 1) / 2 + (s.dw * (s.kw - 1) + 1 > s.in_w ? s.dw * (s.kw - 1) / 2 + 1 : 0);
   if (s.in_h >= s.kh * 2 + 1 && s.in_w >= s.kw * 2 + 1 && pick(0, 4) == 0) s.ph = s.pw = 0;
-  s.act = std::vector<Act>{Act::none, Act::relu, Act::silu, Act::sigmoid}[pick(0, 3)];
+  give_act(s, pick(0, kLastAct));
   s.out_c = pick_of({1, 2, 5, 8, 13, 16, 17, 24, 32, 33, 48, 67});
   const int n_segs = pick(1, 3);
   for (int j = 0; j < n_segs; ++j) c.seg_c.push_back(pick_of({1, 3, 4, 7, 16, 21, 32}));
@@ -171,11 +171,11 @@ TEST(conv_large_shapes) {
 
 TEST(conv_propagates_nan) {
   for (const HostKernels* be : all_isas()) {
-    for (const Act act : {Act::none, Act::relu, Act::silu, Act::sigmoid}) {
+    for (int act = 0; act <= kLastAct; ++act) {
       ConvCase c;
       c.s.in_h = c.s.in_w = 7;
       c.s.out_c = 20;
-      c.s.act = act;
+      give_act(c.s, act);
       c.seg_c = {6};
       fill_case(c);
       c.taps[0][0] = c.frames[0][0].data();  // never a missing firing here

@@ -107,16 +107,23 @@ void check_pool(int specials) {
   CHECK(close<D>(got, expected.elements, op.variant == PV_MAX ? 0.0 : kFew));
 }
 
+void give_act(pv_op& op) {
+  op.act = pick(0, kLastAct);
+  const ActNumbers numbers = numbers_for(kFusedActs[op.act]);
+  op.act_a = numbers.a, op.act_b = numbers.b;
+}
+
 template <pv_dtype D>
 void check_eltwise(int specials) {
   DeviceOp<D> d;
   d.specials = specials;
-  d.op.kind = PV_ELTWISE, d.op.variant = pick(0, 2), d.op.act = pick(0, 3);
+  d.op.kind = PV_ELTWISE, d.op.variant = pick(0, 4), give_act(d.op);
   d.op.in_h = d.op.out_h = pick(1, 6), d.op.in_w = d.op.out_w = pick(1, 7);
   const int c = d.op.in_c = pick_of({1, 3, 8, 16, 40, 33});
   for (int c0 = 0; c0 < c;) {
     const int n = std::min(c - c0, pick(1, 40)), first = static_cast<int>(d.sources.size());
-    const int operands = d.op.variant == PV_COPY ? 1 : pick(2, pick_of({2, 2, 16}));
+    const bool many = d.op.variant == PV_ADD || d.op.variant == PV_MUL;
+    const int operands = d.op.variant == PV_COPY ? 1 : pick(2, many ? pick_of({2, 2, 16}) : 2);
     for (int k = 0; k < operands; ++k) {
       const bool one_pixel = pick(0, 4) == 0, one_channel = pick(0, 4) == 0;
       const int before = one_channel ? 0 : pick_of({0, 0, 8, 3});
@@ -134,7 +141,7 @@ void check_eltwise(int specials) {
   for (const pv_piece& piece : d.pieces) {
     EltwiseArgs a;
     a.op = static_cast<EltOp>(d.op.variant), a.n = piece.n_sources, a.c = piece.channels;
-    a.act = std::vector<Act>{Act::none, Act::relu, Act::silu, Act::sigmoid}[d.op.act];
+    give_act(a, d.op.act);
     for (int k = 0; k < piece.n_sources; ++k) {
       const pv_source& s = d.sources[piece.source0 + k];
       a.g[k] = d.host[s.value].geometry();
@@ -172,7 +179,7 @@ template <pv_dtype D>
 void check_normalize(int specials) {
   DeviceOp<D> d;
   d.specials = specials;
-  d.op.kind = PV_NORMALIZE;
+  d.op.kind = PV_NORMALIZE, d.op.variant = pick(0, 1), give_act(d.op);
   d.op.in_h = d.op.out_h = pick(1, 6), d.op.in_w = d.op.out_w = pick(1, 6);
   const int c = pick_of({1, 3, 8, 16, 33});
   add_pieces(d, c, 1);
@@ -184,8 +191,15 @@ void check_normalize(int specials) {
   for (const pv_piece& piece : d.pieces) {
     PieceView<D> seen(d, piece);
     const float* scale = d.floats.data() + d.op.floats + piece.c0;
-    ref_kernels().affine({seen.view.g, seen.taps[0], scale, scale + c, view_of(expected), piece.c0},
-                         0, d.op.out_h);
+    EltwiseArgs a;
+    a.op = d.op.variant == PV_PRELU ? EltOp::prelu : EltOp::scale;
+    a.act = kFusedActs[d.op.act], a.numbers = numbers_for(a.act);
+    a.n = d.op.variant == PV_PRELU ? 2 : 3, a.c = piece.channels;
+    a.g[0] = seen.view.g, a.data[0] = seen.taps[0];
+    for (int k = 1; k < 3; ++k) a.g[k] = {1, 1, a.c, 0, 0, a.c, a.c};
+    a.data[1] = scale, a.data[2] = scale + c;
+    a.out = view_of(expected), a.out_c0 = piece.c0;
+    ref_kernels().eltwise(a, 0, d.op.out_h);
   }
   CHECK(close<D>(got, expected.elements, kFew));
 }
@@ -194,16 +208,16 @@ void check_normalize(int specials) {
 template <pv_dtype D>
 HostValue reference_conv(const DeviceOp<D>& d, int groups, const std::vector<float>& weight) {
   const pv_op& op = d.op;
-  const Act act = std::vector<Act>{Act::none, Act::relu, Act::silu, Act::sigmoid}[op.act];
+  const Act act = kFusedActs[op.act];
   std::vector<int> seg_c;
   std::vector<PieceView<D>> seen;
   for (const pv_piece& piece : d.pieces)
     seg_c.push_back(piece.channels), seen.emplace_back(d, piece);
   std::vector<SegmentView> segs;
   for (PieceView<D>& s : seen) segs.push_back(s.segment());
-  const ConvShape s{op.in_h, op.in_w, op.in_c, op.out_h,     op.out_w,   op.out_c, op.kt,
-                    op.kh,   op.kw,   op.sh,   op.sw,        op.ph,      op.pw,    op.dh,
-                    op.dw,   groups,  act,     seg_c.data(), op.n_pieces};
+  const ConvShape s{op.in_h, op.in_w, op.in_c, op.out_h,     op.out_w,    op.out_c,        op.kt,
+                    op.kh,   op.kw,   op.sh,   op.sw,        op.ph,       op.pw,           op.dh,
+                    op.dw,   groups,  act,     seg_c.data(), op.n_pieces, numbers_for(act)};
   std::vector<float> packed(ref_kernels().conv_packed_floats(s));
   ref_kernels().conv_pack(s, weight.data(), d.floats.data() + op.floats, packed.data());
   HostValue expected = expected_map(d);
@@ -217,7 +231,7 @@ void check_conv(int specials) {
   DeviceOp<D> d;
   d.specials = specials;
   random_window(d.op);
-  d.op.kind = PV_CONV, d.op.plain = 1, d.op.act = pick(0, 3), d.op.groups = pick_of({1, 1, 2, 5});
+  d.op.kind = PV_CONV, d.op.plain = 1, give_act(d.op), d.op.groups = pick_of({1, 1, 2, 5});
   add_pieces(d, d.op.groups * pick_of({1, 3, 8, 13}), d.op.kt);
   set_out(d, d.op.groups * pick_of({1, 3, 8}));
   const pv_op& op = d.op;
@@ -239,7 +253,7 @@ void check_depthwise(int specials) {
   DeviceOp<D> d;
   d.specials = specials;
   random_window(d.op);
-  d.op.kind = PV_DEPTHWISE, d.op.act = pick(0, 3);
+  d.op.kind = PV_DEPTHWISE, give_act(d.op);
   const int c = d.op.groups = pick_of({1, 3, 8, 16, 40, 33}), rounded_c = (c + 7) / 8 * 8;
   add_pieces(d, c, d.op.kt);
   set_out(d, c);

@@ -86,8 +86,9 @@ TEST(a_nan_or_infinity_in_a_pool_is_handed_on) {
 TEST(a_nan_or_infinity_in_an_activation_is_handed_on) {
   for (int i = 0; i < 60; ++i) {
     EltwiseArgs a;
-    a.op = static_cast<EltOp>(i % 3);
-    a.act = std::vector<Act>{Act::none, Act::relu, Act::silu, Act::sigmoid}[i % 4];
+    a.op = std::vector<EltOp>{EltOp::copy, EltOp::add, EltOp::mul,
+                              EltOp::sub,  EltOp::div, EltOp::prelu}[i % 6];
+    give_act(a, i);
     a.n = a.op == EltOp::copy ? 1 : 2;
     a.c = pick_of({1, 3, 16, 19});
     const int h = 3, w = 5;
@@ -120,7 +121,7 @@ TEST(a_nan_or_infinity_in_a_convolution_is_handed_on) {
     s.in_c = 6, s.out_c = s.groups == 6 ? 6 : pick_of({2, 20, 34});
     s.kh = pick(1, 3), s.kw = pick(1, 3), s.ph = s.kh / 2, s.pw = s.kw / 2;
     s.out_h = s.in_h + 2 * s.ph - s.kh + 1, s.out_w = s.in_w + 2 * s.pw - s.kw + 1;
-    s.act = std::vector<Act>{Act::none, Act::relu, Act::silu, Act::sigmoid}[i % 4];
+    give_act(s, i);
     s.seg_c = &s.in_c, s.n_segs = 1;
     Map in = with_specials(s.in_h, s.in_w, s.in_c, 1, i % 3);
     const float* taps[1] = {in.data()};

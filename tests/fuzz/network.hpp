@@ -32,7 +32,8 @@ inline std::string attrs_of(Bytes& in, const std::string& op) {
   const auto number = [&](const char* key, int64_t usual) {
     a += attr(key, std::to_string(in.chance(60) ? usual : in.number()));
   };
-  static const char* const kActs[] = {"relu", "silu", "sigmoid", "none", "softmax", "clamp"};
+  static const char* const kActs[] = {"relu",  "silu", "sigmoid", "none", "softmax",
+                                      "clamp", "elu",  "gelu",    "mish"};
   if (op == "input") {
     number("channels", 2), number("height", 4), number("width", 5);
   } else if (op == "conv3d") {
@@ -62,6 +63,7 @@ inline std::string attrs_of(Bytes& in, const std::string& op) {
     number("ticks", 1), number("channels", 3), number("height", 4), number("width", 5);
   }
   if (in.chance(5)) number("act_low", 0);
+  if (in.chance(5)) number("act_slope", 1);
   if (in.chance(5)) number("phase", 0);
   if (!a.empty()) a.pop_back();
   return a;
@@ -70,7 +72,8 @@ inline std::string attrs_of(Bytes& in, const std::string& op) {
 inline pvnet::Graph graph_of(Bytes& in) {
   static const char* const kOps[] = {"conv3d",   "conv3d", "concat",   "add",    "delay",
                                      "max_pool", "mul",    "avg_pool", "linear", "global_pool",
-                                     "upsample", "act",    "feedback", "input",  "normalize"};
+                                     "upsample", "act",    "feedback", "input",  "normalize",
+                                     "sub",      "div",    "scale",    "prelu"};
   pvnet::Graph graph;
   std::vector<std::string> names;
   const auto add = [&](const std::string& op, const std::string& inputs) {
@@ -85,6 +88,7 @@ inline pvnet::Graph graph_of(Bytes& in) {
     std::string inputs;
     const size_t n = op == "input"                                  ? 0
                      : op == "concat" || op == "add" || op == "mul" ? 1 + in.below(4)
+                     : op == "sub" || op == "div"                   ? 2
                                                                     : 1;
     for (size_t i = 0; i < n; ++i) {
       // Often the newest: chains and concats of themselves grow deep.

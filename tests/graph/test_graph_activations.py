@@ -33,6 +33,10 @@ def attrs_of(act: Any) -> dict[str, Any]:
         (("clamp", -1, 1), {"act": "clamp", "act_low": -1.0, "act_high": 1.0}),
         (("clamp", None, 0.1), {"act": "clamp", "act_low": None, "act_high": 0.1}),
         (("clamp", 2.5, None), {"act": "clamp", "act_low": 2.5, "act_high": None}),
+        ("leaky_relu", {"act": "leaky_relu", "act_slope": 0.01}),
+        (("leaky_relu", 0.2), {"act": "leaky_relu", "act_slope": 0.2}),
+        ("elu", {"act": "elu", "act_slope": 1.0}),
+        ("gelu_tanh", {"act": "gelu_tanh"}),
     ],
 )
 def test_an_activation_and_its_numbers_are_attributes(act, attrs) -> None:
@@ -49,6 +53,9 @@ def test_an_activation_and_its_numbers_are_attributes(act, attrs) -> None:
         (("clamp", 0, 1, 2), "at most 2 numbers"),
         (("clamp", float("nan"), 1), "act clamp has wrong numbers"),
         (("clamp", "0", 1), "act clamp has wrong numbers"),
+        (("gelu", 1), "no number"),
+        (("elu", None), "wrong act_slope: got null, expected a finite number"),
+        (("elu", 1e300), "wrong act_slope: got 1e+300, expected a finite number"),
         (("clamp", 2, 1), "wrong act_low: got 2, expected at most act_high, 1"),
         (("clamp", 1e300, None), "wrong act_low: got 1e+300, expected a finite number, or null"),
     ],
@@ -89,6 +96,7 @@ def document(**attrs: Any) -> dict[str, Any]:
         ({"padding_end": [1, 1]}, 1),
         ({"padding_end": [1, 0]}, 2),
         ({"act": "clamp"}, 2),
+        ({"act": "tanh"}, 2),
     ],
 )
 def test_a_graph_is_stored_in_the_oldest_version_that_has_it(attrs, version) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import pvnet
+from pvnet.nn.frames import ACTIVATIONS
 from pvnet.nn.operations import OPERATIONS
 
 F = torch.nn.functional
@@ -18,7 +19,10 @@ DOCS = Path(__file__).parents[2] / "docs" / "architecture.md"
 C, H, W, TICKS = 19, 7, 6, 6
 ISAS = [b["isa"] for b in pvnet.info()["backends"] if b["name"] == "cpu" and b["available"]]
 ENGINES = [("ref", None), *(("cpu", isa) for isa in ISAS)]
-ACTS = ("relu", "silu", "sigmoid", "relu6")
+ACTS = (
+    *("relu", "silu", "sigmoid", "relu6", "leaky_relu", "elu", "hard_sigmoid", "hard_swish"),
+    *("gelu", "gelu_tanh", "tanh", "softplus", "mish"),
+)
 SPECIALS = {"nan": (np.nan,), "inf": (np.inf, -np.inf), "mixed": (np.nan, np.inf, -np.inf)}
 
 CASES = {
@@ -35,6 +39,10 @@ CASES = {
     "upsample to the same size": lambda g, x: g.upsample(x, size=(H, W), mode="bilinear"),
     "normalize": lambda g, x: g.normalize(x, mean=(0.1,) * C, std=(2.0,) * C),
     "add": lambda g, x: g.add([x, g.delay(x, 1), x], act="relu"),
+    "sub": lambda g, x: g.sub(x, g.delay(x, 1)),
+    "div": lambda g, x: g.div(x, g.add([g.act(x, "sigmoid"), g.act(g.delay(x, 1), "sigmoid")])),
+    "scale": lambda g, x: g.scale(x, act="relu"),
+    "prelu": lambda g, x: g.prelu(x),
     "mul": lambda g, x: g.mul([x, g.act(g.global_pool(x), "sigmoid"), g.delay(x, 2)]),
     "concat": lambda g, x: g.concat([x, g.delay(x, 1)]),
     "delay": lambda g, x: g.delay(x, 2),
@@ -149,4 +157,4 @@ def test_the_table_of_the_docs_has_every_operation_and_activation() -> None:
     text = DOCS.read_text(encoding="utf-8")
     table = text[text.index("## NaN and infinity") :].split("\n## ")[0]
     named = set(re.findall(r"`(\w+)`", table))
-    assert set(OPERATIONS) | {"relu", "silu", "sigmoid", "softmax"} <= named
+    assert set(OPERATIONS) | set(ACTIVATIONS) - {"none"} <= named

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copy, add and multiply with broadcasting, then an activation. Operands are combined in order.
+// Arithmetic of operands with broadcasting, in their order, then an activation.
 #include "backends/ref/ops.hpp"
 
 namespace pvnet::ref {
@@ -13,6 +13,23 @@ float operand(const EltwiseArgs& a, int k, int y, int x, int c) {
   return pixel(g, a.data[k], one_pixel ? 0 : y, one_pixel ? 0 : x)[channel];
 }
 
+float combine(EltOp op, int k, float v, float other) {
+  switch (op) {
+    case EltOp::mul:
+      return v * other;
+    case EltOp::sub:
+      return v - other;
+    case EltOp::div:
+      return v / other;
+    case EltOp::scale:
+      return k == 1 ? v * other : v + other;
+    case EltOp::prelu:
+      return v > 0.0f ? v : v * other;
+    default:
+      return v + other;
+  }
+}
+
 }  // namespace
 
 void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
@@ -21,10 +38,7 @@ void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
       float* out = pixel(a.out, y, x) + a.out_c0;
       for (int c = 0; c < a.c; ++c) {
         float v = operand(a, 0, y, x, c);
-        for (int k = 1; k < a.n; ++k) {
-          const float other = operand(a, k, y, x, c);
-          v = a.op == EltOp::mul ? v * other : v + other;
-        }
+        for (int k = 1; k < a.n; ++k) v = combine(a.op, k, v, operand(a, k, y, x, c));
         out[c] = activate(a.act, a.numbers, v);
       }
     }

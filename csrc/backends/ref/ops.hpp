@@ -35,7 +35,18 @@ inline float* pixel(const MapView& m, int y, int x) {
   return m.data + y * m.g.row_stride + x * m.g.pixel_stride;
 }
 
-// NaN stays NaN. Softmax is an operation of its own.
+// x * Phi(x); Phi by its tail, so that no digit is lost where it is small.
+inline float gelu(float x) { return 0.5f * x * std::erfc(-0.70710678f * x); }
+inline float gelu_tanh(float x) {
+  return 0.5f * x * (1.0f + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+}
+inline float softplus(float x) { return x > 20.0f ? x : std::log1p(std::exp(x)); }
+inline float hard_sigmoid(float x) {
+  const float y = x + 3.0f;
+  return (y < 0.0f ? 0.0f : y > 6.0f ? 6.0f : y) / 6.0f;
+}
+
+// As torch.nn.functional has them: NaN stays NaN. Softmax is an operation of its own.
 inline float activate(Act act, const ActNumbers& n, float x) {
   switch (act) {
     case Act::relu:
@@ -46,6 +57,24 @@ inline float activate(Act act, const ActNumbers& n, float x) {
       return 1.0f / (1.0f + std::exp(-x));
     case Act::clamp:
       return x < n.a ? n.a : x > n.b ? n.b : x;
+    case Act::leaky_relu:
+      return x > 0.0f ? x : x * n.a;
+    case Act::elu:
+      return x > 0.0f ? x : n.a * std::expm1(x);
+    case Act::hard_sigmoid:
+      return hard_sigmoid(x);
+    case Act::hard_swish:
+      return x * hard_sigmoid(x);
+    case Act::gelu:
+      return gelu(x);
+    case Act::gelu_tanh:
+      return gelu_tanh(x);
+    case Act::tanh:
+      return std::tanh(x);
+    case Act::softplus:
+      return softplus(x);
+    case Act::mish:
+      return x * std::tanh(softplus(x));
     case Act::none:
     case Act::softmax:
       break;

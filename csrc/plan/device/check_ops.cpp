@@ -19,6 +19,15 @@ struct Work {
   int kh = 1, kw = 1, sh = 1, sw = 1, ph = 0, pw = 0, dh = 1, dw = 1;
 };
 
+// -1: it is none.
+int eltwise_of(Op op) {
+  if (op == Op::act) return PV_COPY;
+  if (op == Op::add) return PV_ADD;
+  if (op == Op::sub) return PV_SUB;
+  if (op == Op::mul) return PV_MUL;
+  return op == Op::div ? PV_DIV : -1;
+}
+
 Work work_of(const Plan& plan, const PlanOp& of) {
   const OpParams& p = *of.params;
   const Attrs& a = p.attrs;
@@ -35,13 +44,14 @@ Work work_of(const Plan& plan, const PlanOp& of) {
   } else if (p.op == Op::upsample) {
     w.kind = PV_UPSAMPLE;
     w.variant = a.mode == Interp::bilinear ? PV_BILINEAR : PV_NEAREST;
-  } else if (p.op == Op::normalize) {
+  } else if (p.op == Op::normalize || p.op == Op::scale || p.op == Op::prelu) {
     w.kind = PV_NORMALIZE;
+    w.variant = p.op == Op::prelu ? PV_PRELU : PV_SCALE;
   } else if (p.op == Op::act && a.act == Act::softmax) {
     w.kind = PV_SOFTMAX;
-  } else if (p.op == Op::add || p.op == Op::mul || p.op == Op::act) {
+  } else if (const int variant = eltwise_of(p.op); variant >= 0) {
     w.kind = PV_ELTWISE;
-    w.variant = p.op == Op::add ? PV_ADD : p.op == Op::mul ? PV_MUL : PV_COPY;
+    w.variant = variant;
     w.in_h = out.h, w.in_w = out.w;
   } else {
     const ConvShape& c = p.conv;
@@ -128,7 +138,8 @@ class Ops {
     }
     const Attrs& a = of.params->attrs;
     const bool clamp = a.act == Act::clamp;
-    if (!same(op.act_a, clamp ? a.act_low : 0) || !same(op.act_b, clamp ? a.act_high : 0)) {
+    if (!same(op.act_a, clamp ? a.act_low : a.act_slope) ||
+        !same(op.act_b, clamp ? a.act_high : 0)) {
       return wrong("numbers of an activation", "others", "the node's");
     }
     if (op.in_c != in_c || op.in_h != w.in_h || op.in_w != w.in_w || op.out_c != out.c / parts ||
@@ -146,7 +157,9 @@ class Ops {
     return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(static_cast<float>(b));
   }
   static int act(Act a) {
-    constexpr int kActs[] = {PV_NONE, PV_RELU, PV_SILU, PV_SIGMOID, PV_NONE, PV_CLAMP};
+    constexpr int kActs[] = {PV_NONE,  PV_RELU,       PV_SILU, PV_SIGMOID,      PV_NONE,
+                             PV_CLAMP, PV_LEAKY_RELU, PV_ELU,  PV_HARD_SIGMOID, PV_HARD_SWISH,
+                             PV_GELU,  PV_GELU_TANH,  PV_TANH, PV_SOFTPLUS,     PV_MISH};
     return kActs[static_cast<int>(a)];
   }
 
@@ -188,6 +201,8 @@ class Ops {
       }
       weights_ += (bytes + 127) / 128 * 128;
       PVNET_TRY(claim(op.floats, (op.out_c + 1) / 2 * 2));
+    } else if (op.kind == PV_NORMALIZE && of.params->op != Op::normalize) {
+      PVNET_TRY(claim(op.floats, int64_t{2} * op.out_c));  // check_weights() looks at them
     } else if (op.kind == PV_NORMALIZE) {
       PVNET_TRY(scales(op.floats, of.params->scale, of.params->shift));
     } else if (op.floats != 0) {

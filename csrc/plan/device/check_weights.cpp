@@ -78,6 +78,23 @@ uint64_t expected_sum(const NodeWeights& node, const pv_op& op, pv_dtype dtype) 
   return total;
 }
 
+// Of a scale or prelu node: weights, then biases, or zeros.
+Status check_channels(const Node& node, const float* floats, const Weights& weights) {
+  const auto channels = static_cast<size_t>(node.shape.c);
+  const auto same = [&](const float* found, const char* suffix, bool there) {
+    const auto it = weights.find(node.name + suffix);
+    if (there && (it == weights.end() || it->second.data.size() != channels)) return false;
+    for (size_t c = 0; c < channels; ++c) {
+      const float expected = there ? it->second.data[c] : 0.0f;
+      if (std::bit_cast<uint32_t>(found[c]) != std::bit_cast<uint32_t>(expected)) return false;
+    }
+    return true;
+  };
+  const bool bias = node.op == Op::scale && node.attrs.bias;
+  if (same(floats, ".weight", true) && same(floats + channels, ".bias", bias)) return {};
+  return wrong("weights of the channels of " + quoted(node.name), "others", "those of the node");
+}
+
 }  // namespace
 
 // check() has proved that operations lie one behind the other.
@@ -85,6 +102,11 @@ Status check_weights(const Plan& plan, const Program& p, const Weights& weights)
   int64_t end = static_cast<int64_t>(plan.packed.size());
   for (size_t i = p.ops.size(); i-- > 0;) {
     const pv_op& op = p.ops[i];
+    const PlanOp& plan_op = plan.ops[static_cast<size_t>(p.plan_op[i])];
+    if (plan_op.params->op == Op::scale || plan_op.params->op == Op::prelu) {
+      const Node& channels = plan.graph.nodes()[static_cast<size_t>(plan_op.node)];
+      PVNET_TRY(check_channels(channels, p.floats.data() + op.floats, weights));
+    }
     if (op.kind != PV_CONV && op.kind != PV_DEPTHWISE) continue;
     const int node = plan.ops[static_cast<size_t>(p.plan_op[i])].node;
     const NodeWeights of(plan.graph.nodes()[static_cast<size_t>(node)], weights);

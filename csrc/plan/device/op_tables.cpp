@@ -28,6 +28,24 @@ int act_of(Act act) {
       return PV_SIGMOID;
     case Act::clamp:
       return PV_CLAMP;
+    case Act::leaky_relu:
+      return PV_LEAKY_RELU;
+    case Act::elu:
+      return PV_ELU;
+    case Act::hard_sigmoid:
+      return PV_HARD_SIGMOID;
+    case Act::hard_swish:
+      return PV_HARD_SWISH;
+    case Act::gelu:
+      return PV_GELU;
+    case Act::gelu_tanh:
+      return PV_GELU_TANH;
+    case Act::tanh:
+      return PV_TANH;
+    case Act::softplus:
+      return PV_SOFTPLUS;
+    case Act::mish:
+      return PV_MISH;
     default:
       return PV_NONE;  // softmax is a kind of its own
   }
@@ -48,13 +66,20 @@ KindOf kind_of(const OpParams& p) {
       return {PV_ELTWISE, PV_ADD};
     case Op::mul:
       return {PV_ELTWISE, PV_MUL};
+    case Op::sub:
+      return {PV_ELTWISE, PV_SUB};
+    case Op::div:
+      return {PV_ELTWISE, PV_DIV};
     case Op::act:
       if (p.attrs.act == Act::softmax) return {PV_SOFTMAX, 0};
       return {PV_ELTWISE, PV_COPY};
     case Op::upsample:
       return {PV_UPSAMPLE, p.attrs.mode == Interp::nearest ? PV_NEAREST : PV_BILINEAR};
     case Op::normalize:
-      return {PV_NORMALIZE, 0};
+    case Op::scale:
+      return {PV_NORMALIZE, PV_SCALE};
+    case Op::prelu:
+      return {PV_NORMALIZE, PV_PRELU};
     default:
       return {PV_CONV, 0};
   }
@@ -146,8 +171,12 @@ Status OpTables::add_map(int plan_op) {
   }
   if (op.kind == PV_NORMALIZE) {
     op.floats = static_cast<int64_t>(program_.floats.size());
-    program_.floats.insert(program_.floats.end(), p.scale.begin(), p.scale.end());
-    program_.floats.insert(program_.floats.end(), p.shift.begin(), p.shift.end());
+    if (p.op == Op::normalize) {
+      program_.floats.insert(program_.floats.end(), p.scale.begin(), p.scale.end());
+      program_.floats.insert(program_.floats.end(), p.shift.begin(), p.shift.end());
+    } else {  // pack() writes them
+      program_.floats.resize(program_.floats.size() + 2 * static_cast<size_t>(op.out_c));
+    }
   }
   cut_simple(op);
   return finish(plan_op, op);

@@ -132,10 +132,13 @@ Status pack(Plan& plan, const Weights& weights, Program& program) {
   int of_before = -1;
   for (size_t i = 0; i < program.ops.size(); ++i) {
     const pv_op& op = program.ops[i];
-    if (op.kind != PV_CONV && op.kind != PV_DEPTHWISE) continue;
     const int plan_op = program.plan_op[i];
     PlanOp& of = plan.ops[static_cast<size_t>(plan_op)];
     const Node& node = plan.graph.nodes()[static_cast<size_t>(of.node)];
+    if (channel_floats(of.params->op, op.out_c) > 0) {
+      PVNET_TRY(fold_channels(node, weights, program.floats.data() + op.floats));
+    }
+    if (op.kind != PV_CONV && op.kind != PV_DEPTHWISE) continue;
     if (plan_op != of_before) {  // the operations of its groups come in a row
       PVNET_TRY(folded.fold(node, weights));
       of.packed_offset = op.weights * 16;

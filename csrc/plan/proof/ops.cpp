@@ -165,6 +165,7 @@ ConvShape conv_shape_of(const std::vector<Node>& nodes, const Node& node) {
   s.in_c = in.c, s.in_h = in.h, s.in_w = in.w;
   s.out_c = node.shape.c, s.out_h = node.shape.h, s.out_w = node.shape.w;
   s.act = a.act;
+  s.numbers.a = static_cast<float>(a.act_slope);
   if (a.act == Act::clamp) {
     s.numbers.a = static_cast<float>(a.act_low);
     s.numbers.b = static_cast<float>(a.act_high);

@@ -69,14 +69,32 @@ bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, ui
   return true;
 }
 
+// Weights, then biases, in order.
+bool same_channels(const Node& node, const float* packed, const Weights& weights) {
+  const auto channels = static_cast<size_t>(node.shape.c);
+  const auto same = [&](const char* suffix, size_t at) {
+    const auto it = weights.find(node.name + suffix);
+    return it != weights.end() && it->second.data.size() == channels &&
+           sum(packed + at, channels) == sum(it->second.data.data(), channels) &&
+           std::equal(packed + at, packed + at + channels, it->second.data.begin());
+  };
+  if (!same(".weight", 0)) return false;
+  if (node.op == Op::prelu) return true;
+  return node.attrs.bias ? same(".bias", channels) : sum(packed + channels, channels) == 0;
+}
+
 Status content(const Plan& plan, const std::vector<Extent>& extents, const Weights& weights) {
   for (const Extent& extent : extents) {
     const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[extent.op].node)];
+    const auto* floats = reinterpret_cast<const float*>(plan.packed.data() + extent.lo);
+    if (has_channel_weights(node.op)) {
+      if (same_channels(node, floats, weights)) continue;
+      return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
+    }
     uint64_t expected = 0;
     if (!folded_sum(node, conv_shape_of(plan.graph.nodes(), node), weights, expected)) {
       return wrong("weights of " + quoted(node.name), "none, or others", "those of the node");
     }
-    const auto* floats = reinterpret_cast<const float*>(plan.packed.data() + extent.lo);
     if (sum(floats, static_cast<size_t>(extent.hi - extent.lo) / sizeof(float)) != expected) {
       return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
     }
@@ -84,7 +102,7 @@ Status content(const Plan& plan, const std::vector<Extent>& extents, const Weigh
   return {};
 }
 
-// Nothing but a convolution has packed weights.
+// Nothing but a convolution has packed weights on a device.
 Status packed_nodes(const Plan& plan) {
   for (const PlanOp& op : plan.ops) {
     const Node& node = plan.graph.nodes()[static_cast<size_t>(op.node)];
@@ -110,14 +128,17 @@ Status prove_packed(const Plan& plan, const Weights* weights) {
   for (size_t i = 0; i < plan.ops.size(); ++i) {
     const int64_t lo = plan.ops[i].packed_offset;
     const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[i].node)];
-    if (!is_conv(node.op) || plan.ops[i].converts) {
+    const bool packed = is_conv(node.op) || has_channel_weights(node.op);
+    if (!packed || plan.ops[i].converts) {
       if (lo != -1) return wrong("packed weights of " + quoted(node.name), "some", "none");
       continue;
     }
     const size_t room = plan.packed.size();
-    const size_t bytes =
-        plan.backend->kernels->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node)) *
-        sizeof(float);
+    const size_t floats =
+        is_conv(node.op)
+            ? plan.backend->kernels->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node))
+            : static_cast<size_t>(node.shape.c) * (node.op == Op::scale ? 2 : 1);
+    const size_t bytes = floats * sizeof(float);
     if (lo < 0 || bytes > room || static_cast<size_t>(lo) > room - bytes || lo % 4 != 0) {
       return wrong("offset of the packed weights of " + quoted(node.name), std::to_string(lo),
                    "room in " + std::to_string(room) + " bytes");

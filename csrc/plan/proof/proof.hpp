@@ -80,6 +80,7 @@ bool reads_what_is_due(const Segment& segment, const Clock& clock, int64_t tick)
 ConvShape conv_shape_of(const std::vector<Node>& nodes, const Node& node);
 
 inline bool is_conv(Op op) { return op == Op::conv3d || op == Op::linear; }
+inline bool has_channel_weights(Op op) { return op == Op::scale || op == Op::prelu; }
 inline bool holds_memory(Op op) {
   return op != Op::concat && op != Op::delay && op != Op::feedback;
 }

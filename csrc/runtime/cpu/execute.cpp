@@ -42,6 +42,25 @@ PoolArgs pool_args(const OpParams& p, const SegmentView& seg, const MapView& out
   return args;
 }
 
+EltOp elt_op(Op op) {
+  switch (op) {
+    case Op::add:
+      return EltOp::add;
+    case Op::mul:
+      return EltOp::mul;
+    case Op::sub:
+      return EltOp::sub;
+    case Op::div:
+      return EltOp::div;
+    case Op::scale:
+      return EltOp::scale;
+    case Op::prelu:
+      return EltOp::prelu;
+    default:
+      return EltOp::copy;
+  }
+}
+
 }  // namespace
 
 MapGeometry geometry_of(const Value& v) {
@@ -85,6 +104,10 @@ void Executor::run(const TileRange& range, RowMemory& row, int64_t tick) {
     }
     case Op::add:
     case Op::mul:
+    case Op::sub:
+    case Op::div:
+    case Op::scale:
+    case Op::prelu:
     case Op::act:
       run_eltwise(op, range, row, tick, out);
       break;
@@ -128,22 +151,30 @@ void Executor::run_eltwise(const PlanOp& op, const TileRange& range, RowMemory& 
   const OpParams& p = *op.params;
   const bool softmax = p.attrs.act == Act::softmax;
   EltwiseArgs args;
-  args.op = p.op == Op::add ? EltOp::add : p.op == Op::mul ? EltOp::mul : EltOp::copy;
+  args.op = elt_op(p.op);
   args.act = softmax ? Act::none : p.attrs.act;
   args.numbers = numbers_of(p.attrs);
-  args.n = static_cast<int>(op.operands.size());
+  const int maps = static_cast<int>(op.operands.size());
+  args.n = maps;
+  // Weights of channels are maps of one pixel.
+  for (int64_t at = 0; at < channel_floats(p.op, out.g.c); at += out.g.c) {
+    args.g[args.n] = {1, 1, out.g.c, 0, 0, out.g.c, out.g.c};
+    args.data[args.n++] =
+        reinterpret_cast<const float*>(plan_.packed.data() + op.packed_offset) + at;
+  }
   args.out = out;
   // Operands may be cut into segments at different channels: walk over the common refinement.
   size_t segment[kMaxOperands] = {};
   int used[kMaxOperands] = {};  // channels of that segment already done
   for (int c0 = 0; c0 < out.g.c; c0 += args.c) {
     args.c = out.g.c - c0;
-    for (int i = 0; i < args.n; ++i) {
+    for (int i = 0; i < maps; ++i) {
       const auto& segments = op.operands[i];
       if (segments.size() == 1 && segments[0].c == 1 && out.g.c > 1) continue;  // broadcast
       args.c = std::min(args.c, segments[segment[i]].c - used[i]);
     }
-    for (int i = 0; i < args.n; ++i) {
+    for (int i = maps; i < args.n; ++i) args.c0[i] = c0;
+    for (int i = 0; i < maps; ++i) {
       const Segment& s = op.operands[i][segment[i]];
       const Value& v = plan_.values[s.value];
       const int64_t firing = resolve_firing(s, tick, 0);

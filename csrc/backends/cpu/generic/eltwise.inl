@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copy, add, multiply with activation; affine; softmax. Vectors over channels.
+// Arithmetic with activation; affine; softmax. Vectors over channels.
 
 struct Operand {
   const float* p;  // nullptr: 0
@@ -15,10 +15,27 @@ inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, 
   for (int c = 0; c < channels; c += kVecWidth) {
     const int n = channels - c;
     vec v = operand_at(x[0], c, n);
-    if (a.op == EltOp::add) {
-      for (int k = 1; k < a.n; ++k) v += operand_at(x[k], c, n);
-    } else if (a.op == EltOp::mul) {
-      for (int k = 1; k < a.n; ++k) v *= operand_at(x[k], c, n);
+    switch (a.op) {
+      case EltOp::add:
+        for (int k = 1; k < a.n; ++k) v += operand_at(x[k], c, n);
+        break;
+      case EltOp::mul:
+        for (int k = 1; k < a.n; ++k) v *= operand_at(x[k], c, n);
+        break;
+      case EltOp::sub:
+        v -= operand_at(x[1], c, n);
+        break;
+      case EltOp::div:
+        v /= operand_at(x[1], c, n);
+        break;
+      case EltOp::scale:
+        v = fma(v, operand_at(x[1], c, n), operand_at(x[2], c, n));
+        break;
+      case EltOp::prelu:
+        v = v > splat(0.0f) ? v : v * operand_at(x[1], c, n);
+        break;
+      case EltOp::copy:
+        break;
     }
     store_n(out + c, activate(v, a.act, a.numbers), n);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small vector mathematics and the activations. No libm: its results differ between machines.
+// Small vector mathematics. No libm: its results differ between machines.
 
 inline int imin(int a, int b) { return a < b ? a : b; }
 inline int imax(int a, int b) { return a > b ? a : b; }
@@ -17,52 +17,65 @@ inline void store_n(float* p, vec v, int n) {
   }
 }
 
-// exp(x) by 2^n * p(r), |r| <= ln(2)/2, p of degree 7 (Taylor: its error is 1.4e-8 at the ends,
-// under half an ulp). Results below 2^-126 are 0, results above 2.4e38 (x > 88.376) infinite.
-inline vec vexp(vec x) {
-  const vec hi = splat(89.0f), lo = splat(-87.3365402f);
-  x = x > hi ? hi : x;  // a NaN stays
-  const ivec tiny = x < lo;
-  x = tiny ? lo : x;
+// x = n ln(2) + r, |r| <= ln(2)/2, for x from -87.3 to 89; a NaN stays in r.
+struct Reduced {
+  vec r, power;  // 2^n
+};
+inline Reduced reduced(vec x) {
   const vec magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
   const vec t = fma(x, splat(1.44269504f), magic);
   const vec n = t - magic;
   vec r = fma(n, splat(-0.693145752f), x);
   r = fma(n, splat(-1.42860677e-6f), r);
+  const ivec e = ((ivec)t - (ivec)magic + 127) << 23;
+  return {r, (vec)e};
+}
+
+// (e^r - 1 - r) / r^2 of degree 5 (Taylor: the error of e^r is 1.4e-8 at the ends, under half an
+// ulp).
+inline vec exp_tail(vec r) {
   vec p = splat(1.0f / 5040.0f);
   p = fma(p, r, splat(1.0f / 720.0f));
   p = fma(p, r, splat(1.0f / 120.0f));
   p = fma(p, r, splat(1.0f / 24.0f));
   p = fma(p, r, splat(1.0f / 6.0f));
-  p = fma(p, r, splat(0.5f));
-  p = fma(p, r, splat(1.0f));
-  p = fma(p, r, splat(1.0f));
-  const ivec e = ((ivec)t - (ivec)magic + 127) << 23;
-  return tiny ? splat(0.0f) : p * (vec)e;
+  return fma(p, r, splat(0.5f));
+}
+
+constexpr float kLeastExponent = -87.3365402f;  // of a normal power of e
+
+// exp(x). Results below 2^-126 are 0, results above 2.4e38 (x > 88.376) infinite.
+inline vec vexp(vec x) {
+  const vec hi = splat(89.0f), lo = splat(kLeastExponent);
+  x = x > hi ? hi : x;  // a NaN stays
+  const ivec tiny = x < lo;
+  x = tiny ? lo : x;
+  const Reduced y = reduced(x);
+  vec p = fma(exp_tail(y.r), y.r, splat(1.0f));
+  p = fma(p, y.r, splat(1.0f));
+  return tiny ? splat(0.0f) : p * y.power;
+}
+
+// exp(x) - 1 for x <= 0, to the last bits near 0, too.
+inline vec vexpm1_negative(vec x) {
+  const vec lo = splat(kLeastExponent);
+  const Reduced y = reduced(x < lo ? lo : x);
+  return fma(fma(y.r * y.r, exp_tail(y.r), y.r), y.power, y.power - splat(1.0f));
+}
+
+// log(1 + u) for u from 0 to 1 as 2 atanh(u / (2 + u)): a series in squares up to 1/9.
+inline vec vlog1p_unit(vec u) {
+  const vec s = u / (splat(2.0f) + u), z = s * s;
+  vec p = splat(1.0f / 15.0f);
+  p = fma(p, z, splat(1.0f / 13.0f));
+  p = fma(p, z, splat(1.0f / 11.0f));
+  p = fma(p, z, splat(1.0f / 9.0f));
+  p = fma(p, z, splat(1.0f / 7.0f));
+  p = fma(p, z, splat(1.0f / 5.0f));
+  p = fma(p, z, splat(1.0f / 3.0f));
+  return splat(2.0f) * fma(s * z, p, s);
 }
 
 inline vec vsigmoid(vec x) { return splat(1.0f) / (splat(1.0f) + vexp(-x)); }
 
-// Out of line: it would be inlined once per variant of the convolution kernel.
-__attribute__((noinline)) vec act_slow(vec v, Act act) {
-  const vec s = vsigmoid(v);
-  return act == Act::silu ? v * s : s;
-}
-
-inline vec activate(vec v, Act act, const ActNumbers& n) {
-  const vec zero = splat(0.0f);
-  switch (act) {
-    case Act::relu:
-      return v < zero ? zero : v;  // a NaN stays a NaN
-    case Act::clamp: {
-      const vec low = splat(n.a), high = splat(n.b);
-      v = v < low ? low : v;
-      return v > high ? high : v;
-    }
-    case Act::silu:
-    case Act::sigmoid:
-      return act_slow(v, act);
-    default:
-      return v;
-  }
-}
+inline vec vabs(vec x) { return (vec)((ivec)x & 0x7fffffff); }
