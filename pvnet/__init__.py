@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pvnet import errors, models, nn, ops, video
     from pvnet.distribution import get_cmake_dir, get_include
     from pvnet.graph import Graph
+    from pvnet.onnx_import import from_onnx
     from pvnet.runtime.compile import compile
     from pvnet.runtime.installation import info
     from pvnet.runtime.model import load, save
@@ -34,6 +35,7 @@ _ATTRIBUTES = {
     "Stream": "pvnet.runtime",
     "__version__": "pvnet._core",
     "compile": "pvnet.runtime",
+    "from_onnx": "pvnet.onnx_import",
     "get_cmake_dir": "pvnet.distribution",
     "get_include": "pvnet.distribution",
     "info": "pvnet.runtime",
@@ -51,6 +53,7 @@ _MODULES = (
     "models",
     "nn",
     "nvtx",
+    "onnx_import",
     "ops",
     "results",
     "runtime",
@@ -68,6 +71,7 @@ __all__ = [
     "__version__",
     "compile",
     "errors",
+    "from_onnx",
     "get_cmake_dir",
     "get_include",
     "info",

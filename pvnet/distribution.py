@@ -16,6 +16,7 @@ EXTRAS = {
     "av": "video",
     "filelock": "video",
     "matplotlib": "viz",
+    "onnx": "onnx",
     "pyarrow": "parquet",
     "ray": "ray",
     "rerun": "rerun",

@@ -18,7 +18,7 @@ PYTHON_ROWS = (
     ("graph", "video"),
     ("decode",),
     ("viz", "runtime"),
-    ("ops", "workshop", "results"),
+    ("ops", "workshop", "results", "onnx_import"),
     ("nn",),
     ("models", "cluster"),
     ("data",),

@@ -32,6 +32,7 @@ COMMANDS = {
     "eval": "score a model on held-out clips, tick by tick",
     "label": "joints of people in videos by an off-the-shelf estimator",
     "eval-labels": "score labels of videos against the truth of a data set",
+    "import": "turn an ONNX file into a model file",
     "export": "write a model file, or re-wire one",
     "describe": "stages, delays, latencies and timeline of a network",
     "info": "versions, backends, instruction sets",
@@ -50,7 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, summary in COMMANDS.items():
-        module = importlib.import_module(f"pvnet.cli.{name.replace('-', '_')}")
+        file = "import_" if name == "import" else name.replace("-", "_")  # a word of Python
+        module = importlib.import_module(f"pvnet.cli.{file}")
         sub = commands.add_parser(name, help=summary, description=module.__doc__)
         module.add_arguments(sub)
         sub.add_argument("--json", action="store_true", help="print one JSON document on stdout")

@@ -1,0 +1,1 @@
+"""How each operation of ONNX becomes nodes of the graph."""
