@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Tick over the source, draw and write if asked, sum up."""
     choice = choose(args)
+    args.fit = args.fit or choice.fit
     plan = compile_plan(choice, args)
     if choice.random and not args.quiet:
         note(f"{args.model}: random weights, its output means nothing; see --weights")

@@ -17,6 +17,7 @@ from pvnet.cli._common.report import UsageError
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.models.random_weights import random_weights
+from pvnet.video.mapping import Fit
 
 WIRINGS = ("sequential", "pipelined", "predictive")
 ARCHITECTURES = ("par_densenet", "par_inception")
@@ -63,6 +64,11 @@ class Choice:
     def model(self) -> runtime.Model:
         """Graph, weights and metadata as one."""
         return runtime.Model(self.graph, self.weights, self.metadata)
+
+    @property
+    def fit(self) -> Fit:
+        """How pictures were made fit for the network when it was trained."""
+        return "letterbox" if self.metadata.get("fit") == "letterbox" else "stretch"
 
     @property
     def adapted(self) -> bool:

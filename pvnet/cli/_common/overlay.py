@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pvnet import viz
 from pvnet.cli._common.network_choice import Choice
+from pvnet.models import pose
 from pvnet.runtime import Plan, Tick
 from pvnet.video import JOINTS, Frame
 
@@ -20,7 +21,7 @@ _GAP_SHOWN_S = 3.0
 
 
 class Overlay:
-    """Draws the first output of a plan.
+    """Draws the first output of a plan, or the joints that all outputs say together.
 
     The model's metadata says what the output means: `task` (joints or actions) and `labels` (a
     JSON list). Without it a vector is taken for actions and a map for heatmaps of joints.
@@ -41,18 +42,18 @@ class Overlay:
         self.labels = _labels(choice.metadata.get("labels"), channels, self.task)
         weights = ", random weights" if choice.random else ""
         wiring = f"{plan.graph.wiring} {len(plan.graph.stages)}"
+        self._centered = self.task == "joints" and pose.is_centered(list(plan.outputs))
         self._caption = f"{Path(choice.label).stem} {wiring}{weights}"
         self._gap = ("", 0.0)  # words, and until when they are shown
 
     def draw(self, frame: Frame, tick: Tick) -> NDArray[np.uint8]:
         """The annotated picture, uint8 [h, w, 3]: the original where the source kept it."""
         picture, _ = enlarged(frame.image if frame.original is None else frame.original)
-        output = np.asarray(tick[self._output][0], np.float32)
         if not bool(tick.valid[0]):
             status = f"tick {int(tick.tick[0])}  warming up"
         else:
             status = f"tick {int(tick.tick[0])}  {tick.latency_ms:.1f} ms"
-            self.mark(picture, frame, output)
+            self._mark_tick(picture, frame, tick)
         status += self._gap_words(frame, tick)
         if self.task == "actions":  # the bars are where the caption would be
             status += f"  {self._caption}"
@@ -69,6 +70,28 @@ class Overlay:
         words, until_s = self._gap
         return words if frame.time_s < until_s else ""
 
+    def joints(self, tick: Tick) -> NDArray[np.float32]:
+        """The joints of a tick of a network around a centre, [13, 3] in its own pixels."""
+        return pose.decode({name: tick[name][0] for name in pose.CENTERED}, self._frame_size)
+
+    def _mark_tick(self, picture: NDArray[np.uint8], frame: Frame, tick: Tick) -> None:
+        if self._centered:
+            self._mark_joints(picture, frame, self.joints(tick))
+        else:
+            self.mark(picture, frame, np.asarray(tick[self._output][0], np.float32))
+
+    def _mark_joints(
+        self, picture: NDArray[np.uint8], frame: Frame, found: NDArray[np.float32]
+    ) -> None:
+        """Draw joints [13, 3] of the network's own pixels."""
+        joints, scores = found[:, :2], found[:, 2]
+        height, width = frame.image.shape[:2]
+        if frame.original is not None and frame.mapping is not None:
+            joints = frame.mapping.to_source(joints)
+            height, width = frame.mapping.source_size
+        scale = np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
+        viz.draw_pose(picture, (joints + 0.5) * scale - 0.5, scores)
+
     def mark(
         self, picture: NDArray[np.uint8], frame: Frame, output: NDArray[np.float32]
     ) -> None:
@@ -82,13 +105,8 @@ class Overlay:
         if self.task == "actions":
             viz.draw_actions(picture, self.labels, softmax(output.ravel()), top=_TOP)
         elif len(output) == len(JOINTS):
-            joints, scores = viz.decode_heatmaps(output, self._frame_size)
-            height, width = frame.image.shape[:2]
-            if frame.original is not None and frame.mapping is not None:
-                joints = frame.mapping.to_source(joints)
-                height, width = frame.mapping.source_size
-            scale = np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
-            viz.draw_pose(picture, (joints + 0.5) * scale - 0.5, scores)
+            found = pose.decode({"heatmaps": output}, self._frame_size)
+            self._mark_joints(picture, frame, found)
         else:
             viz.draw_heatmaps(picture, sigmoid(output))
 
@@ -101,6 +119,9 @@ class Overlay:
             p = softmax(output.ravel())
             best = np.argsort(-p)[:_TOP]
             return ", ".join(f"{self.labels[i]} {100 * p[i]:.0f} %" for i in best)
+        if self._centered:
+            sure = self.joints(tick)[:, 2]
+            return f"13 joints, mean confidence {sure.mean():.2f}" if sure.any() else "nobody"
         peaks = sigmoid(output.reshape(len(output), -1).max(axis=1))
         return f"{len(peaks)} heatmaps, mean peak {float(peaks.mean()):.2f}"
 
