@@ -10,6 +10,7 @@ from typing import Any
 from pvnet import nvtx
 from pvnet.cli._common.annotated import AnnotatedVideo
 from pvnet.cli._common.network_choice import (
+    JOINTS_OF_PEOPLE,
     Choice,
     add_compile_arguments,
     add_network_arguments,
@@ -44,7 +45,7 @@ _SYNTHETIC_FRAMES = 100
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet run`."""
     parser.add_argument("source", metavar="VIDEO|CAMERA|synthetic", help="what to run on")
-    add_network_arguments(parser, weights="trained")
+    add_network_arguments(parser, default=JOINTS_OF_PEOPLE, weights="trained")
     add_compile_arguments(parser)
     group = add_source_arguments(parser)
     group.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")

@@ -11,12 +11,14 @@ from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.models.common import Wiring, check_choice, check_positive, cut_at
+from pvnet.models.movenet import PRESETS as _MOVENET
 from pvnet.models.par_densenet import PRESETS as _DENSENET
 from pvnet.models.par_inception import PRESETS as _INCEPTION
 
 CutRule = Literal["preset", "even"]
 CUT_RULES = ("preset", "even")
 _PRESETS: dict[str, Mapping[int, tuple[str, ...]]] = {
+    "movenet": _MOVENET,
     "par_densenet": _DENSENET,
     "par_inception": _INCEPTION,
 }

@@ -9,7 +9,7 @@ from pvnet import models
 from pvnet.cli.__main__ import build_parser
 from pvnet.cli._common.network_choice import Choice, choose
 
-JOINTS = [one for one in models.shipped() if one.family.startswith("par_densenet")]
+JOINTS = [one for one in models.shipped() if one.task == "joints"]
 PREDICTIVE = [one for one in JOINTS if one.wiring == "predictive"]
 
 
@@ -29,7 +29,7 @@ def test_run_takes_the_shipped_predictive_joints():
     assert default.label in {one.name for one in PREDICTIVE}
     assert default.graph.wiring == "predictive"
     assert default.metadata["trained_on"] in default.title
-    assert facts(chosen("run", "--model", "par_densenet")) == facts(default)
+    assert facts(chosen("run", "--model", "movenet")) == facts(default)
     assert facts(chosen("run", "--model", default.label)) == facts(default)
 
 
@@ -60,7 +60,7 @@ def test_untrained_settings_are_refused_with_what_there_is(pvnet_cli):
     done = pvnet_cli("run", "synthetic", "--wiring", "predictive", "--stages", "99", "--json")
     assert done.code == 1
     message = done.document["error"]["message"]
-    assert max(one.name for one in PREDICTIVE if one.family == "par_densenet") in message
+    assert max(one.name for one in PREDICTIVE if one.family == "movenet") in message
     assert "--weights random" in message
 
 
