@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import pvnet
+from pvnet.errors import InvalidArgumentError
 from pvnet.models.movenet import OUTPUTS, movenet_graph
 from pvnet.models.random_weights import random_weights
 
@@ -116,7 +117,7 @@ def test_refinement_without_weight_changes_nothing():
 
 
 def test_sizes_are_multiples_of_32():
-    with pytest.raises(pvnet.InvalidArgumentError, match="multiple of 32"):
+    with pytest.raises(InvalidArgumentError, match="multiple of 32"):
         movenet_graph(size=100)
-    with pytest.raises(pvnet.InvalidArgumentError, match="refine"):
+    with pytest.raises(InvalidArgumentError, match="refine"):
         movenet_graph(refine=3)
