@@ -1,6 +1,7 @@
 """Distils MoveNet into a predictive student of 4 or 7 stages, without labels.
 
-    python tools/distil_movenet.py movenet.safetensors --stages 4 --data jhmdb:FOLDER --out student.safetensors
+    python tools/distil_movenet.py movenet.safetensors --stages 4 --data jhmdb:FOLDER \\
+        --out student.safetensors
 
 `movenet.safetensors` is what import_movenet.py writes: teacher and start. Every stage before the
 pyramid computes what it always did, only later. So those features are computed once, in a first
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,37 +25,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pvnet import data, runtime
-from pvnet.models.movenet import OUTPUTS, REFINEMENTS, movenet_graph
+from pvnet.models.movenet import OUTPUTS, SKIP_BLOCK, movenet_graph
 
 WEIGHTS = dict[str, Tensor]
 # Block, or "deep", whose features are kept: channels and side at 192 x 192.
-KEPT = {"block1": (24, 48), "block2": (24, 48), "block5": (32, 24), "block9": (64, 12)}
-KEPT |= {"deep": (64, 6)}
+KEPT = {"block2": (24, 48), "block5": (32, 24), "block9": (64, 12), "deep": (64, 6)}
 CROP = 16  # cells of the 24 x 24 maps that a step looks at; their rim is not scored
 RIM = 2
 OLDEST = 6  # ticks of a clip before the first that is learnt
 FRESH_RATE, GENTLE_RATE = 1.5e-3, 5e-5
 
 
-@dataclass(frozen=True)
-class Ages:
-    """How many ticks old features are where the pyramid reads them, by the stages of the student.
-
-    Attributes:
-        deep: the deepest; block9 and block5 likewise.
-        lateral: block2; with `newer` its second half only, the first half being block1 of that age.
-        motion: of the projected skip.
-    """
-
-    deep: int
-    block9: int
-    block5: int
-    lateral: int
-    newer: int | None
-    motion: tuple[int, ...]
-
-
-AGES = {4: Ages(3, 2, 2, 1, None, (1, 2, 3)), 7: Ages(5, 3, 3, 2, 1, (1, 2, 4))}
+# How many ticks old kept features are where the pyramid of a student reads them, by its stages.
+AGES = {
+    4: {"deep": 2, "block9": 2, "block5": 1, "block2": 1},
+    7: {"deep": 3, "block9": 2, "block5": 2, "block2": 1},
+}
+SKIP = f"block{SKIP_BLOCK}"
+SEEN = (1, 2, 3)  # ages of the projected skip
 
 
 def conv(w: WEIGHTS, name: str, x: Tensor, *, stride: int = 1) -> Tensor:
@@ -106,9 +93,9 @@ def fine(w: WEIGHTS, x: Tensor, lateral: Tensor) -> Tensor:
     return separable(w, "pyramid/level2", raised(w, x, 2, lateral))
 
 
-def refined(w: WEIGHTS, x: Tensor, seen: Sequence[Tensor], skip: str) -> Tensor:
+def refined(w: WEIGHTS, x: Tensor, seen: Sequence[Tensor]) -> Tensor:
     """What the student adds at 24 x 24, of early features of several ages."""
-    projected = torch.cat([F.relu(conv(w, skip, one)) for one in seen], dim=1)
+    projected = torch.cat([F.relu(conv(w, f"{SKIP}/skip", one)) for one in seen], dim=1)
     motion = F.relu(conv(w, "pyramid/refine/motion", projected, stride=2))
     mixed = F.relu(conv(w, "pyramid/refine/mix", torch.cat([x, motion], dim=1)))
     return x + conv(w, "pyramid/refine/shift", mixed)
@@ -159,26 +146,12 @@ class Features:
         return np.sort(rng.choice(usable, n))
 
 
-def teacher_inputs(features: Features, ticks: NDArray[np.int64]) -> list[Tensor]:
-    """What the teacher's pyramid reads: everything of the newest frame."""
-    return [features.get(name, ticks) for name in ("deep", "block9", "block5", "block2")]
-
-
-def student_inputs(
-    features: Features, ticks: NDArray[np.int64], ages: Ages, source: str
-) -> tuple[list[Tensor], list[Tensor]]:
-    """What the student's pyramid reads, and the early features that it compares."""
-    lateral = features.get("block2", ticks - ages.lateral)
-    if ages.newer is not None:
-        old = features.get("block1", ticks - ages.lateral)
-        lateral = lateral - old + features.get("block1", ticks - ages.newer)
-    stale = [
-        features.get("deep", ticks - ages.deep),
-        features.get("block9", ticks - ages.block9),
-        features.get("block5", ticks - ages.block5),
-        lateral,
-    ]
-    return stale, [features.get(source, ticks - age) for age in ages.motion]
+def pyramid_inputs(
+    features: Features, ticks: NDArray[np.int64], ages: dict[str, int]
+) -> list[Tensor]:
+    """What the pyramid reads, deepest first, of frames so many ticks before the newest."""
+    names = ("deep", "block9", "block5", "block2")
+    return [features.get(name, ticks - ages.get(name, 0)) for name in names]
 
 
 def distance(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
@@ -233,9 +206,8 @@ class Student:
 
     def __init__(self, teacher: WEIGHTS, stages: int, steps: int, seed: int) -> None:
         self.teacher, self.ages, self.steps = teacher, AGES[stages], steps
-        self.source = f"block{REFINEMENTS[stages].block}"
         self.rng = np.random.default_rng(seed)
-        expected = dict(movenet_graph(refine=stages).expected_weights())
+        expected = dict(movenet_graph(refine=True).expected_weights())
         torch.manual_seed(seed)
         new = {n: _fresh(n, shape) for n, shape in expected.items() if n not in teacher}
         gentle = [n for n in teacher if n.startswith(("pyramid/level1/de", "pyramid/level1/ex"))]
@@ -255,19 +227,21 @@ class Student:
     def step(self, features: Features, batch: int) -> float:
         """One step; the loss."""
         ticks = features.draw(self.rng, batch)
-        stale, seen = student_inputs(features, ticks, self.ages, self.source)
+        stale = pyramid_inputs(features, ticks, self.ages)
+        seen = [features.get(SKIP, ticks - age) for age in SEEN]
         with torch.no_grad():
-            deep, block9, block5, lateral = teacher_inputs(features, ticks)
+            deep, block9, block5, lateral = pyramid_inputs(features, ticks, {})
             target = fine(self.teacher, coarse(self.teacher, deep, block9, block5), lateral)
             center = conv(self.teacher, "center/maps", separable(self.teacher, "center", target))
             at = corners(center, self.rng, batch)
             wanted = heads(self.teacher, crop(target, *at, 2))
             x = crop(coarse(self.teacher, *stale[:3]), *at, 1)
         w = self.weights
-        x = refined(w, x, [crop(one, *at, 2) for one in seen], f"{self.source}/skip")
+        x = refined(w, x, [crop(one, *at, 2) for one in seen])
         found = heads(w, fine(w, x, crop(stale[3], *at, 2)))
         inside = slice(2 * RIM, 2 * (CROP - RIM))
-        loss = distance(*({n: m[..., inside, inside] for n, m in d.items()} for d in (found, wanted)))
+        scored = ({n: m[..., inside, inside] for n, m in d.items()} for d in (found, wanted))
+        loss = distance(*scored)
         self._move(loss)
         return float(loss)
 
@@ -337,8 +311,8 @@ def main() -> None:
         loss = student.step(features, args.batch)
         if number % 25 == 0:
             print(f"{number} {time.perf_counter() - began:.0f} s, loss {loss:.3f}", flush=True)
-    options = {"refine": args.stages, "stages": args.stages, "wiring": "predictive"}
-    runtime.save(runtime.Model(movenet_graph(**options), student.export(), model.metadata), args.out)
+    graph = movenet_graph(refine=True, stages=args.stages, wiring="predictive")
+    runtime.save(runtime.Model(graph, student.export(), model.metadata), args.out)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from. `refine` adds what a predictive student learns: fresh shallow features mov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pvnet.graph import Graph
@@ -44,31 +43,18 @@ a person's centre, (y, x) from that centre to every joint in cells."""
 MEAN = STD = (0.5, 0.5, 0.5)
 """uint8 frames become x / 127.5 - 1."""
 
+# Few stages lie between the frame and the deepest features, for what is old costs most there. Heads
+# that only say roughly where a joint is come a tick later, in stages of their own.
 PRESETS: dict[int, tuple[str, ...]] = {
     1: ("frame",),
-    4: ("frame", "block3", "block10", "pyramid"),
-    7: ("frame", "block2", "block4", "block10", "block14", "pyramid", "center"),
+    4: ("frame", "block6", "pyramid", "center"),
+    7: ("frame", "block3", "block11", "pyramid", "offsets", "center", "regression"),
 }
 
-
-@dataclass(frozen=True)
-class Refinement:
-    """Where a student's fresh features come from, and which of their past it compares.
-
-    Attributes:
-        block: its output is projected, in its own stage, for the pyramid.
-        ticks: further ages of that projection, beside the newest.
-        lateral: the block whose output the finest lateral reads is summed anew from the block
-            before it, so that a cut between the two leaves the fresher half fresh.
-    """
-
-    block: int
-    ticks: tuple[int, ...]
-    lateral: bool = False
-
-
-REFINEMENTS = {4: Refinement(2, (1, 2)), 7: Refinement(1, (1, 3), lateral=True)}
-"""By number of stages."""
+SKIP_BLOCK = 2
+"""The block whose output a refinement projects for the pyramid."""
+SKIP_TICKS = (1, 2)
+"""Further ages of that projection, beside the newest."""
 _SKIP, _MOTION = 16, 48
 
 
@@ -122,10 +108,10 @@ class _Builder:
         )
         return self.conv(y, out, f"{name}/expand", act="relu")
 
-    def refined(self, x: Node, fresh: Node, ticks: Sequence[int]) -> Node:
+    def refined(self, x: Node, fresh: Node) -> Node:
         """Stale features plus what the motion of fresh ones says about them."""
         graph = self.graph
-        ages = [graph.delay(fresh, n, name=f"pyramid/refine/ago{n}") for n in ticks]
+        ages = [graph.delay(fresh, n, name=f"pyramid/refine/ago{n}") for n in SKIP_TICKS]
         seen = graph.concat([fresh, *ages], name="pyramid/refine/seen")
         motion = self.conv(
             seen, _MOTION, "pyramid/refine/motion", kernel=3, stride=2, act="relu"
@@ -139,7 +125,7 @@ class _Builder:
 def movenet_graph(
     *,
     size: int | Sequence[int] = 192,
-    refine: int = 0,
+    refine: bool = False,
     stages: Stages = 1,
     wiring: Wiring = "sequential",
 ) -> Graph:
@@ -150,8 +136,7 @@ def movenet_graph(
     Args:
         size: frame (height, width) in pixels or the side of a square; multiples of 32. The weights
             were trained for 192.
-        refine: 0: the network as it was published; 4 or 7: with the refinement of the student of
-            that many stages.
+        refine: with the refinement that predictive students have learnt.
         stages: preset 1, 4 or 7, any other number (cost-balanced), or lists of node names.
         wiring: "sequential", "pipelined" or "predictive".
 
@@ -161,8 +146,7 @@ def movenet_graph(
     """
     where = "models.movenet"
     height, width = check_size(where, size, multiple=32)
-    check_choice(where, "refine", refine, (0, *REFINEMENTS))
-    how = REFINEMENTS.get(refine)
+    check_choice(where, "refine", refine, (False, True))
     graph = Graph()
     build = _Builder(graph)
     x = graph.input("frame", channels=3, height=height, width=width, mean=MEAN, std=STD)
@@ -171,21 +155,17 @@ def movenet_graph(
     for index, (out, stride) in enumerate(_BLOCKS):
         x = build.block(x, out, stride, name=f"block{index}", expand=index > 0)
         blocks.append(x)
-        if how is not None and how.block == index:
+        if refine and index == SKIP_BLOCK:
             fresh = build.conv(x, _SKIP, f"block{index}/skip", act="relu")
     x = build.conv(x, _TOP, "top", act="relu6")
     x = build.conv(x, _DEEP, "deep", act=None)
     for level, (block, channels, out) in enumerate(_LATERALS):
         name = f"pyramid/level{level}"
         up = graph.upsample(x, scale=2, mode="bilinear", name=f"{name}/up")
-        source = blocks[block]
-        if how is not None and how.lateral and level == 2:
-            newer = [blocks[block - 1], f"block{block}/project"]
-            source = graph.add(newer, name=f"{name}/newer")
-        lateral = build.conv(source, channels, f"{name}/lateral", act=None)
+        lateral = build.conv(blocks[block], channels, f"{name}/lateral", act=None)
         x = graph.add([up, lateral], name=f"{name}/sum")
-        if how is not None and level == 1:
-            x = build.refined(x, fresh, how.ticks)
+        if refine and level == 1:
+            x = build.refined(x, fresh)
         x = build.separable(x, out, name)
     for name, channels in OUTPUTS.items():
         hidden = build.separable(x, _HIDDEN, name)
@@ -196,7 +176,7 @@ def movenet_graph(
 def movenet(
     *,
     size: int | Sequence[int] = 192,
-    refine: int = 0,
+    refine: bool = False,
     stages: Stages = 1,
     wiring: Wiring = "sequential",
 ) -> Network:

@@ -96,16 +96,20 @@ def test_equal_to_the_published_file(monkeypatch):
         assert_close(tick[name][0], value[0].numpy())
 
 
-@pytest.mark.parametrize("stages", [4, 7])
-def test_student_hears_of_frames_as_its_cut_says(stages):
-    graph = movenet_graph(size=64, refine=stages, stages=stages, wiring="predictive")
-    assert graph.n_stages == stages
-    latency = {o.name: o.information_latency_ticks for o in graph.outputs}
-    assert latency["heatmaps"] == latency["offsets"] == 1
+@pytest.mark.parametrize(("stages", "oldest"), [(4, 2), (7, 3)])
+def test_student_hears_of_frames_as_its_cut_says(stages, oldest):
+    wired = {"stages": stages, "wiring": "predictive"}
+    plain, fine = (movenet_graph(size=64, refine=r, **wired) for r in (False, True))
+    assert plain.n_stages == fine.n_stages == stages
+    facts, refined = ({o.name: o for o in g.outputs} for g in (plain, fine))
+    assert facts["heatmaps"].information_latency_ticks == 1
+    assert refined["heatmaps"].information_latency_ticks == 1
+    assert facts["heatmaps"].warm_up_ticks == oldest
+    assert facts["regression"].warm_up_ticks == oldest + 1
 
 
 def test_refinement_without_weight_changes_nothing():
-    plain, fine = (movenet_graph(size=64, refine=k) for k in (0, 7))
+    plain, fine = (movenet_graph(size=64, refine=r) for r in (False, True))
     weights = random_weights(fine, seed=2)
     weights["pyramid/refine/shift.weight"][:] = 0
     weights["pyramid/refine/shift.bias"][:] = 0
