@@ -52,7 +52,7 @@ def rows(family: str, more: list[int]) -> list[Row]:
     shipped = [one for one in models.shipped() if one.family == family]
     (sequential,) = (one.name for one in shipped if one.wiring == "sequential")
     found = [Row("sequential", sequential, "sequential", 1)]
-    trained = {one.stages: one.name for one in shipped if one.wiring == "predictive"}
+    trained = {stages: one.name for one in shipped for stages in one.trained_for}
     for stages in sorted({*trained, *more}):
         if stages in trained:
             name = trained[stages]
@@ -75,7 +75,8 @@ def score(row: Row, family: str, dataset: Any, first_tick: int) -> Record:
     """The record of a row."""
     print(f"scoring {row.name}", flush=True)
     protocol = replace(Protocol(), first_tick=first_tick)
-    result = evaluate(load(row), dataset, task="joints", protocol=protocol, per_clip=True)
+    how: dict[str, Any] = {"task": "joints", "protocol": protocol, "per_clip": True}
+    result = evaluate(load(row), dataset, lanes=1, **how)
     result.get("left_out", {}).pop("listed", None)  # the records tell how many, not which
     per_clip = {k: v for k, v in result.pop("per_clip").items() if k in KEPT}
     result |= {"model": row.file, "stages": row.stages}

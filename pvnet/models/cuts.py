@@ -39,6 +39,18 @@ class Rewired:
     trained: bool
 
 
+def trained_stages(metadata: Mapping[str, str]) -> tuple[int, ...]:
+    """Numbers of stages, cut as its presets, that predictive weights were trained for together.
+
+    Empty where the file says nothing: then its own cut is the only one.
+    """
+    try:
+        told = json.loads(metadata.get("trained_for", "[]"))
+        return tuple(sorted(int(n) for n in told))
+    except (ValueError, TypeError):
+        return ()
+
+
 def model_name(metadata: Mapping[str, str]) -> str | None:
     """Which built-in model a file says it is, if any."""
     if "model" in metadata:
@@ -105,7 +117,9 @@ def rewired(
         lists = preset_stages(name, own, k) if cut == "preset" else None
         how = "even in cost" if lists is None else f"preset of {name}"
     graph = own.wire(wiring, stages=k if lists is None else lists)
-    return Rewired(graph, how, trained=is_trained_for(own, graph))
+    preset = how.startswith("preset") and k in trained_stages(model.metadata)
+    together = preset and own.wiring == graph.wiring == "predictive"
+    return Rewired(graph, how, trained=together or is_trained_for(own, graph))
 
 
 def is_trained_for(own: Graph, graph: Graph) -> bool:

@@ -4,7 +4,8 @@
     pyramid: up, + lateral, separable 3x3, three times, to 1/4 - four heads of separable 3x3 and 1x1
 
 The structure is that of Google's `movenet/singlepose`; docs/models.md says where the weights come
-from. `refine` adds what a predictive student learns: fresh shallow features move stale deep ones.
+from. With "predictive" the laterals of the pyramid are fresh skips: shallow features of the last
+frame meet deep ones of older frames.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from pvnet.graph import Graph
 from pvnet.models.common import (
     Stages,
     Wiring,
-    check_choice,
     check_size,
     model_metadata,
     wire_stages,
@@ -50,12 +50,6 @@ PRESETS: dict[int, tuple[str, ...]] = {
     4: ("frame", "block6", "pyramid", "center"),
     7: ("frame", "block3", "block11", "pyramid", "offsets", "center", "regression"),
 }
-
-SKIP_BLOCK = 2
-"""The block whose output a refinement projects for the pyramid."""
-SKIP_TICKS = (1, 2)
-"""Further ages of that projection, beside the newest."""
-_SKIP, _MOTION = 16, 48
 
 
 class _Builder:
@@ -108,24 +102,10 @@ class _Builder:
         )
         return self.conv(y, out, f"{name}/expand", act="relu")
 
-    def refined(self, x: Node, fresh: Node) -> Node:
-        """Stale features plus what the motion of fresh ones says about them."""
-        graph = self.graph
-        ages = [graph.delay(fresh, n, name=f"pyramid/refine/ago{n}") for n in SKIP_TICKS]
-        seen = graph.concat([fresh, *ages], name="pyramid/refine/seen")
-        motion = self.conv(
-            seen, _MOTION, "pyramid/refine/motion", kernel=3, stride=2, act="relu"
-        )
-        mixed = graph.concat([x, motion], name="pyramid/refine/both")
-        mixed = self.conv(mixed, _MOTION, "pyramid/refine/mix", kernel=3, act="relu")
-        shift = self.conv(mixed, x.shape[0], "pyramid/refine/shift", kernel=3, act=None)
-        return graph.add([x, shift], name="pyramid/refine/sum")
-
 
 def movenet_graph(
     *,
     size: int | Sequence[int] = 192,
-    refine: bool = False,
     stages: Stages = 1,
     wiring: Wiring = "sequential",
 ) -> Graph:
@@ -136,7 +116,6 @@ def movenet_graph(
     Args:
         size: frame (height, width) in pixels or the side of a square; multiples of 32. The weights
             were trained for 192.
-        refine: with the refinement that predictive students have learnt.
         stages: preset 1, 4 or 7, any other number (cost-balanced), or lists of node names.
         wiring: "sequential", "pipelined" or "predictive".
 
@@ -146,7 +125,6 @@ def movenet_graph(
     """
     where = "models.movenet"
     height, width = check_size(where, size, multiple=32)
-    check_choice(where, "refine", refine, (False, True))
     graph = Graph()
     build = _Builder(graph)
     x = graph.input("frame", channels=3, height=height, width=width, mean=MEAN, std=STD)
@@ -155,8 +133,6 @@ def movenet_graph(
     for index, (out, stride) in enumerate(_BLOCKS):
         x = build.block(x, out, stride, name=f"block{index}", expand=index > 0)
         blocks.append(x)
-        if refine and index == SKIP_BLOCK:
-            fresh = build.conv(x, _SKIP, f"block{index}/skip", act="relu")
     x = build.conv(x, _TOP, "top", act="relu6")
     x = build.conv(x, _DEEP, "deep", act=None)
     for level, (block, channels, out) in enumerate(_LATERALS):
@@ -164,8 +140,6 @@ def movenet_graph(
         up = graph.upsample(x, scale=2, mode="bilinear", name=f"{name}/up")
         lateral = build.conv(blocks[block], channels, f"{name}/lateral", act=None)
         x = graph.add([up, lateral], name=f"{name}/sum")
-        if refine and level == 1:
-            x = build.refined(x, fresh)
         x = build.separable(x, out, name)
     for name, channels in OUTPUTS.items():
         hidden = build.separable(x, _HIDDEN, name)
@@ -176,7 +150,6 @@ def movenet_graph(
 def movenet(
     *,
     size: int | Sequence[int] = 192,
-    refine: bool = False,
     stages: Stages = 1,
     wiring: Wiring = "sequential",
 ) -> Network:
@@ -186,6 +159,5 @@ def movenet(
     """
     from pvnet.nn import Network
 
-    graph = movenet_graph(size=size, refine=refine, stages=stages, wiring=wiring)
-    options = {"size": size, "refine": refine}
-    return Network(graph, metadata=model_metadata("movenet", "joints", options))
+    graph = movenet_graph(size=size, stages=stages, wiring=wiring)
+    return Network(graph, metadata=model_metadata("movenet", "joints", {"size": size}))

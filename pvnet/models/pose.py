@@ -16,7 +16,7 @@ CENTERED = ("heatmaps", "offsets", "center", "regression")
 """Outputs of a network that looks for one person around a centre (`pvnet.models.movenet`)."""
 OF_COCO = (0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 """Our 13 joints among COCO's 17; the nose stands for the head."""
-NOBODY = 0.2
+NOBODY = 0.3
 """Mean confidence of the seven surest joints below which nobody is there; chosen on validation
 clips and on pictures without people (docs/models.md)."""
 

@@ -16,7 +16,7 @@ from typing import Any
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.models.common import Wiring, check_choice, check_positive
-from pvnet.models.cuts import model_name, rewired
+from pvnet.models.cuts import model_name, rewired, trained_stages
 
 WEIGHTS = Path(__file__).parent / "weights"
 _ENDING = re.compile(r"_(sequential|predictive)\d*$")
@@ -31,7 +31,8 @@ class Pretrained:
         name: of the file, without its ending.
         family: the name without wiring and stages; files of a family belong together.
         wiring: for which the weights were trained.
-        stages: of the cut in the file; predictive weights are good for this one only.
+        stages: of the cut in the file.
+        trained_for: numbers of stages that predictive weights are good for, cut as the presets.
         task: "joints" or "actions".
         trained_on: the training data.
         accuracy: measured scores by name, as far as the metadata has them.
@@ -42,6 +43,7 @@ class Pretrained:
     family: str
     wiring: str
     stages: int
+    trained_for: tuple[int, ...]
     task: str
     trained_on: str
     accuracy: dict[str, float]
@@ -50,7 +52,8 @@ class Pretrained:
     @property
     def summary(self) -> str:
         """Name, wiring and stages in a few words, for lists of what there is."""
-        return f"{self.name} ({self.wiring}, {self.stages} stages)"
+        stages = " or ".join(map(str, self.trained_for or (self.stages,)))
+        return f"{self.name} ({self.wiring}, {stages} stages)"
 
 
 def list_pretrained() -> list[str]:
@@ -89,7 +92,7 @@ def pretrained(
         wiring: "sequential" (None with a family): the sequential weights; "pipelined": the same
             weights, exact for any number of stages; "predictive": weights that were trained for
             this number of stages. None with a file: as it is.
-        stages: K. None: as in the file; for "predictive" the largest K there is. Where the
+        stages: K. None: as in the file; for "predictive" that of the file of largest K. Where the
             sequential weights are cut anew, they are cut as the model's preset of K stages, and
             even in cost where there is none (`pvnet.models.rewired`).
 
@@ -148,7 +151,7 @@ def trained_relatives(model: runtime.Model, stages: int) -> list[Pretrained]:
     family = _ENDING.sub("", model.metadata.get("pretrained", ""))
     trained = [one for one in shipped() if one.wiring == "predictive"]
     found = [one for one in trained if _is_like(one, family, model)]
-    return [one for one in found if one.stages == stages] or found
+    return [one for one in found if stages in one.trained_for] or found
 
 
 def _is_like(one: Pretrained, family: str, model: runtime.Model) -> bool:
@@ -171,11 +174,18 @@ def _describe(name: str) -> Pretrained:
         family=_ENDING.sub("", name),
         wiring=model.graph.wiring,
         stages=model.graph.n_stages,
+        trained_for=_trained_for_stages(model),
         task=model.metadata.get("task", ""),
         trained_on=model.metadata.get("trained_on", "unknown data"),
         accuracy=accuracy(model.metadata),
         size_bytes=path.stat().st_size,
     )
+
+
+def _trained_for_stages(model: runtime.Model) -> tuple[int, ...]:
+    if model.graph.wiring != "predictive":
+        return ()
+    return tuple(sorted({model.graph.n_stages, *trained_stages(model.metadata)}))
 
 
 def accuracy(metadata: dict[str, str]) -> dict[str, float]:
@@ -212,7 +222,8 @@ def _family(name: str) -> list[Pretrained]:
 
 
 def _trained_for(name: str, stages: int | None, found: Sequence[Pretrained]) -> Pretrained:
-    fitting = [o for o in found if o.wiring == "predictive" and stages in (None, o.stages)]
+    trained = [o for o in found if o.wiring == "predictive"]
+    fitting = [o for o in trained if stages is None or stages in o.trained_for]
     if not fitting:
         raise _missing(name, "predictive", stages, found)
     return max(fitting, key=lambda one: one.stages)

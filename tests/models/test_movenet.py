@@ -99,29 +99,14 @@ def test_equal_to_the_published_file(monkeypatch):
 @pytest.mark.parametrize(("stages", "oldest"), [(4, 2), (7, 3)])
 def test_student_hears_of_frames_as_its_cut_says(stages, oldest):
     wired = {"stages": stages, "wiring": "predictive"}
-    plain, fine = (movenet_graph(size=64, refine=r, **wired) for r in (False, True))
-    assert plain.n_stages == fine.n_stages == stages
-    facts, refined = ({o.name: o for o in g.outputs} for g in (plain, fine))
+    graph = movenet_graph(size=64, **wired)
+    assert graph.n_stages == stages
+    facts = {o.name: o for o in graph.outputs}
     assert facts["heatmaps"].information_latency_ticks == 1
-    assert refined["heatmaps"].information_latency_ticks == 1
     assert facts["heatmaps"].warm_up_ticks == oldest
     assert facts["regression"].warm_up_ticks == oldest + 1
-
-
-def test_refinement_without_weight_changes_nothing():
-    plain, fine = (movenet_graph(size=64, refine=r) for r in (False, True))
-    weights = random_weights(fine, seed=2)
-    weights["pyramid/refine/shift.weight"][:] = 0
-    weights["pyramid/refine/shift.bias"][:] = 0
-    own = {name: weights[name] for name, _ in plain.expected_weights()}
-    image = frames(1, 64)[0]
-    a, b = (pvnet.compile(m).stream().tick(image) for m in ((plain, own), (fine, weights)))
-    for name in OUTPUTS:
-        assert_close(b[name], a[name])
 
 
 def test_sizes_are_multiples_of_32():
     with pytest.raises(InvalidArgumentError, match="multiple of 32"):
         movenet_graph(size=100)
-    with pytest.raises(InvalidArgumentError, match="refine"):
-        movenet_graph(refine=3)
