@@ -109,3 +109,8 @@ def test_the_report_says_which_weights_ran(pvnet_cli):
     assert d["model"] in {one.name for one in PREDICTIVE}
     assert d["weights"].startswith("trained on ")
     assert "trained on" in pvnet_cli("run", "synthetic", "--max-frames", "3").out
+
+
+def test_pictures_are_fitted_as_the_model_was_trained():
+    assert chosen("run").fit == "letterbox"
+    assert chosen("run", "--model", "par_densenet").fit == "stretch"
