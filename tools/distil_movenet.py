@@ -301,7 +301,7 @@ def main() -> None:
         if number % 25 == 0:
             print(f"{number} {time.perf_counter() - began:.0f} s, loss {loss:.3f}", flush=True)
     graph = movenet_graph(stages=min(AGES), wiring="predictive")
-    metadata = model.metadata | {"trained_for": json.dumps(sorted(AGES))}
+    metadata = model.metadata | {"good_for": json.dumps(sorted(AGES))}
     runtime.save(runtime.Model(graph, student.export(), metadata), args.out)
 
 

@@ -52,7 +52,7 @@ def rows(family: str, more: list[int]) -> list[Row]:
     shipped = [one for one in models.shipped() if one.family == family]
     (sequential,) = (one.name for one in shipped if one.wiring == "sequential")
     found = [Row("sequential", sequential, "sequential", 1)]
-    trained = {stages: one.name for one in shipped for stages in one.trained_for}
+    trained = {stages: one.name for one in shipped for stages in one.good_for}
     for stages in sorted({*trained, *more}):
         if stages in trained:
             name = trained[stages]

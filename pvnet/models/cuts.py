@@ -39,13 +39,14 @@ class Rewired:
     trained: bool
 
 
-def trained_stages(metadata: Mapping[str, str]) -> tuple[int, ...]:
-    """Numbers of stages, cut as its presets, that predictive weights were trained for together.
+def predictive_stages(metadata: Mapping[str, str]) -> tuple[int, ...]:
+    """Numbers of stages, cut as its presets, in which weights are good as predictive ones.
 
-    Empty where the file says nothing: then its own cut is the only one.
+    They were trained for these cuts, or scored in them. Empty where the file says nothing: then a
+    predictive file's own cut is the only one.
     """
     try:
-        told = json.loads(metadata.get("trained_for", "[]"))
+        told = json.loads(metadata.get("good_for", "[]"))
         return tuple(sorted(int(n) for n in told))
     except (ValueError, TypeError):
         return ()
@@ -117,9 +118,9 @@ def rewired(
         lists = preset_stages(name, own, k) if cut == "preset" else None
         how = "even in cost" if lists is None else f"preset of {name}"
     graph = own.wire(wiring, stages=k if lists is None else lists)
-    preset = how.startswith("preset") and k in trained_stages(model.metadata)
-    together = preset and own.wiring == graph.wiring == "predictive"
-    return Rewired(graph, how, trained=together or is_trained_for(own, graph))
+    preset = how.startswith("preset") and k in predictive_stages(model.metadata)
+    good = preset and graph.wiring == "predictive"
+    return Rewired(graph, how, trained=good or is_trained_for(own, graph))
 
 
 def is_trained_for(own: Graph, graph: Graph) -> bool:

@@ -62,10 +62,14 @@ class _Builder:
         self, x: Node, out: int, name: str, *, kernel: int = 1, stride: int = 1, act: str | None
     ) -> Node:
         """A convolution with bias."""
-        padding = _PADDED if stride == 2 else "same"
-        shape = (1, kernel, kernel)
         return self.graph.conv3d(
-            x, out, kernel=shape, stride=(1, stride, stride), padding=padding, act=act, name=name
+            x,
+            out,
+            kernel=(1, kernel, kernel),
+            stride=(1, stride, stride),
+            padding=_PADDED if stride == 2 else "same",
+            act=act,
+            name=name,
         )
 
     def depthwise(self, x: Node, name: str, *, stride: int = 1) -> Node:

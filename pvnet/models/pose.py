@@ -30,9 +30,9 @@ def decode(
 ) -> NDArray[np.float32]:
     """Joints of one frame.
 
-    A network with the outputs of `CENTERED` is decoded as it was published: the centre nearest to
-    the middle wins, it says roughly where each joint is, the heatmap near there finds the cell, and
-    the offsets say where in the cell. Of any other network only "heatmaps" is read, or its only
+    A network with the outputs of `CENTERED` is decoded as it was published. The centre nearest to
+    the middle wins and says roughly where each joint is. The heatmap near there finds the cell, the
+    offsets say where in it. Of any other network only "heatmaps" is read, or its only
     output (`pvnet.viz.decode_heatmaps`).
 
     Args:

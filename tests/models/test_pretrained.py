@@ -37,7 +37,7 @@ RENDERED = [
 def test_all_files_together_are_small():
     assert SHIPPED
     assert [one.name for one in SHIPPED] == models.list_pretrained()
-    assert {one.task for one in SHIPPED if one.wiring == "predictive"} == {"joints", "actions"}
+    assert {one.task for one in SHIPPED if one.good_for} == {"joints", "actions"}
     assert sum(one.size_bytes for one in SHIPPED) < 20e6
 
 
@@ -96,8 +96,8 @@ def test_pipelined_is_sequential_later_for_any_stages(family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_predictive_weights_are_those_trained_for_the_stages(family):
-    own = [o for o in SHIPPED if (o.family, o.wiring) == (family, "predictive")]
-    trained = {stages: o.name for o in own for stages in o.trained_for}
+    own = [o for o in SHIPPED if o.family == family and o.good_for]
+    trained = {stages: o.name for o in own for stages in o.good_for}
     if not trained:
         with pytest.raises(InvalidArgumentError, match=r"no trained weights .*'predictive'"):
             models.pretrained(family, wiring="predictive")
@@ -106,7 +106,8 @@ def test_predictive_weights_are_those_trained_for_the_stages(family):
         model = models.pretrained(family, wiring="predictive", stages=stages)
         assert (model.metadata["pretrained"], model.graph.n_stages) == (name, stages)
     most = models.pretrained(family, wiring="predictive")
-    assert most.graph.n_stages == max(o.stages for o in own)
+    files = [o for o in own if o.wiring == "predictive"]
+    assert most.graph.n_stages == (max(o.stages for o in files) if files else min(trained))
     with pytest.raises(InvalidArgumentError, match=r"predictive, .* stages\)"):
         models.pretrained(family, wiring="predictive", stages=99)
 
@@ -132,22 +133,23 @@ def test_joints_are_found_in_unseen_videos(name):
     assert np.concatenate(near).mean() > 0.8
 
 
-def test_one_file_may_be_trained_for_several_cuts(tmp_path: Path, monkeypatch):
-    graph = models.build("movenet", size=64, stages=4, wiring="predictive")
-    told = {"model": "movenet", "task": "joints", "trained_for": "[4, 7]"}
+@pytest.mark.parametrize(("wiring", "stages"), [("predictive", 4), ("sequential", 1)])
+def test_one_file_may_be_good_for_several_cuts(tmp_path: Path, monkeypatch, wiring, stages):
+    graph = models.build("movenet", size=64, stages=stages, wiring=wiring)
+    told = {"model": "movenet", "task": "joints", "good_for": "[4, 7]"}
     model = pvnet.runtime.Model(graph, random_weights(graph), told)
-    pvnet.save(model, tmp_path / "net_predictive4.safetensors")
+    pvnet.save(model, tmp_path / f"net_{wiring}.safetensors")
     monkeypatch.setattr(module, "WEIGHTS", tmp_path)
     (one,) = models.shipped()
-    assert (one.stages, one.trained_for) == (4, (4, 7))
-    assert "4 or 7 stages" in one.summary
+    assert (one.stages, one.good_for) == (stages, (4, 7))
+    assert models.pretrained("net", "predictive").graph.n_stages == 4
     wider = models.pretrained("net", "predictive", 7)
     preset = models.build("movenet", size=64, stages=7, wiring="predictive")
     assert wider.graph.stage_lists == preset.stage_lists
     assert models.rewired(model, "predictive", 7).trained
     assert not models.rewired(model, "predictive", 7, cut="even").trained
     assert not models.rewired(model, "predictive", 5).trained
-    assert [o.name for o in models.trained_relatives(model, 7)] == ["net_predictive4"]
+    assert [o.name for o in models.trained_relatives(model, 7)] == [f"net_{wiring}"]
 
 
 @pytest.fixture

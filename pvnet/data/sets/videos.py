@@ -83,8 +83,8 @@ class VideoDataset:
         sampling: which window of a video.
         size: (h, w) of the frames handed out.
         crop: "none" (the whole picture, stretched), "letterbox" (the whole picture in its own
-            shape, black borders), "center" (the largest box of the size's shape) or "person" (a box
-            of that shape around the joints; without joints: center).
+            shape, black borders), "center" (the largest box of the size's shape) or "person". The
+            last is a box of that shape around the joints; without joints: center.
         left_out: videos left out when the index was made.
         mirror_labels: label of each label's mirror image, empty if all stay.
         settings: more to tell in `describe`.
