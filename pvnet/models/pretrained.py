@@ -16,7 +16,7 @@ from typing import Any
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.models.common import Wiring, check_choice, check_positive
-from pvnet.models.cuts import model_name, rewired, predictive_stages
+from pvnet.models.cuts import model_name, predictive_stages, rewired
 
 WEIGHTS = Path(__file__).parent / "weights"
 _ENDING = re.compile(r"_(sequential|predictive)\d*$")
