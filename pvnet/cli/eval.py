@@ -33,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="SPEC", help="e.g. jhmdb:FOLDER")
     parser.add_argument("--task", choices=("joints", "actions"), help="default: the model's")
     parser.add_argument("--split", type=positive, default=1, help="of the data (default 1)")
-    parser.add_argument("--crop", choices=("none", "center", "person"), default="none")
+    parser.add_argument(
+        "--crop",
+        choices=("none", "letterbox", "center", "person"),
+        help="of the pictures (default: as the model was trained, else none)",
+    )
     parser.add_argument("--on-train", action="store_true", help="the clips for training instead")
     parser.add_argument("--fps", type=positive, help="frames per second (default: as they are)")
     parser.add_argument("--frames", type=positive, metavar="T", help="of a clip (default: all)")
@@ -123,6 +127,8 @@ def run(args: argparse.Namespace) -> Report:
         late=protocol.late + args.late,
     )
     height, width = graph.nodes[0].shape[1:]
+    own_crop = "letterbox" if model.metadata.get("fit") == "letterbox" else "none"
+    crop = args.crop or own_crop
     open_clips = functools.partial(
         data.open_dataset,
         args.data,
@@ -132,7 +138,7 @@ def run(args: argparse.Namespace) -> Report:
         frames=args.frames,
         fps=args.fps,
         task=task,
-        crop=args.crop,
+        crop=crop,
     )
     dataset = open_clips()
     if not args.quiet:
@@ -155,7 +161,7 @@ def run(args: argparse.Namespace) -> Report:
             reopen=open_clips,
             on_clip=bar.step,
         )
-    result |= {"model": name, "data": args.data, "split": args.split, "crop": args.crop}
+    result |= {"model": name, "data": args.data, "split": args.split, "crop": crop}
     # A pipelined network has the sequential weights.
     own = model.graph.wiring
     result["trained_wiring"] = "sequential" if own == "pipelined" else own

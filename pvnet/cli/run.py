@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pvnet.cli._common.network_choice import (
+    JOINTS_OF_PEOPLE,
     Choice,
     add_compile_arguments,
     add_network_arguments,
@@ -45,7 +46,7 @@ _READ_AHEAD = 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet run`."""
     parser.add_argument("source", metavar="VIDEO|CAMERA|synthetic", help="what to run on")
-    add_network_arguments(parser, weights="trained")
+    add_network_arguments(parser, default=JOINTS_OF_PEOPLE, weights="trained")
     add_compile_arguments(parser)
     group = add_source_arguments(parser)
     group.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Tick over the source, draw and write if asked, sum up."""
     choice = choose(args)
+    args.fit = args.fit or choice.fit
     plan = compile_plan(choice, args)
     if choice.random and not args.quiet:
         note(f"{args.model}: random weights, its output means nothing; see --weights")

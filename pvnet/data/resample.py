@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.video.mapping import Mapping
+
 
 @dataclass(frozen=True)
 class Box:
@@ -85,6 +87,15 @@ def resample(frames: NDArray[np.uint8], box: Box, size: tuple[int, int]) -> NDAr
     out = _along(rows, _taps(box.x0, box.x1, w, size[1]), 2)
     out += np.float32(0.5)
     return np.clip(out, 0, 255, out=out).astype(np.uint8)
+
+
+def letterbox(frames: NDArray[np.uint8], mapping: Mapping) -> NDArray[np.uint8]:
+    """Whole frames uint8 [t, h, w, 3] with black borders, of the mapping's target size."""
+    inner = resample(frames, Box.whole(mapping.source_size), mapping.inner_size)
+    (y, x), (h, w) = mapping.offset, mapping.inner_size
+    out = np.zeros((len(frames), *mapping.target_size, 3), np.uint8)
+    out[:, y : y + h, x : x + w] = inner
+    return out
 
 
 def bilinear(

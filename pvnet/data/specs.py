@@ -133,7 +133,7 @@ def open_dataset(
         frames: length t of the clips, None for whole videos.
         fps: rate of the clips, None for the rate of each video.
         task: "joints" leaves out clips without joints, "actions" clips without a label.
-        crop: "none", "center" or "person", see `videos.VideoDataset`.
+        crop: "none", "letterbox", "center" or "person", see `videos.VideoDataset`.
         sampling: "random", "center" or "start", instead of what `train` implies.
         cache: folder for decoded frames; None: $PVNET_CACHE or the user's cache folder.
         use_cache: decode everything once and keep it; None: for J-HMDB and for joints in a folder.

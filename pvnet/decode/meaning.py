@@ -55,8 +55,8 @@ class Meaning:
     ) -> None:
         self.output, self._shape = next(iter(outputs.items()))
         self.frame_size: tuple[int, int] = next(iter(inputs.values()))[1:]
-        self._kind = kind_of(metadata)
-        told = "decode" in metadata
+        self._kind = kind_of(metadata, outputs)
+        told = "decode" in metadata or self._kind.all_outputs
         guess = "joints" if told or self._shape[1] * self._shape[2] > 1 else "actions"
         self.task = metadata.get("task", guess)
         if self.task != guess:  # metadata that cannot be meant

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.decode.around_center import decode, is_centered
 from pvnet.decode.heatmaps import decode_heatmaps
 from pvnet.errors import InvalidArgumentError
 
 DEFAULT_KIND = "heatmaps"
+AROUND_CENTER = "around_center"
 
 # (maps, (h, w) of the network's picture) -> float32 [joints, 3]: pixel x, y, confidence in 0..1.
 Decoder = Callable[[Any, tuple[int, int]], NDArray[np.float32]]
@@ -56,13 +58,19 @@ def register(
     _KINDS[name] = Kind(decode, all_outputs, *(() if applies is None else (applies,)))
 
 
-def kind_of(metadata: Mapping[str, str]) -> Kind:
-    """The kind that a model's metadata names; without a word of it heatmaps.
+def kind_of(metadata: Mapping[str, str], outputs: Iterable[str] = ()) -> Kind:
+    """The kind that a model's metadata names; without a word of it what the outputs' names say.
+
+    Args:
+        metadata: of the model.
+        outputs: names. Those of a network that looks around a person's centre mean
+            "around_center", others "heatmaps".
 
     Raises:
         InvalidArgumentError: nothing is registered under this name.
     """
-    name = metadata.get("decode", DEFAULT_KIND)
+    usual = AROUND_CENTER if is_centered(list(outputs)) else DEFAULT_KIND
+    name = metadata.get("decode", usual)
     if name not in _KINDS:
         raise InvalidArgumentError(
             f"[decode.kind_of] the model's outputs are of an unknown kind: got {name!r}, expected "
@@ -77,3 +85,4 @@ def _heatmaps(maps: NDArray[np.float32], frame_size: tuple[int, int]) -> NDArray
 
 
 register(DEFAULT_KIND, _heatmaps)
+register(AROUND_CENTER, decode, all_outputs=True)

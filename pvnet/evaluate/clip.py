@@ -14,9 +14,11 @@ from pvnet.errors import InvalidArgumentError
 from pvnet.evaluate.class_names import class_numbers, labels_of
 from pvnet.evaluate.emission import Protocol, first_scored, take_emissions
 from pvnet.evaluate.metrics import Counts, action_counts, joint_counts
+from pvnet.models import pose
 
 if TYPE_CHECKING:
     from pvnet.data.clips import Clip, Dataset
+    from pvnet.runtime import Tick
 
 Task = Literal["joints", "actions"]
 
@@ -115,7 +117,10 @@ class Scorer:
         self.plan = runtime.compile(model, **options)
         self._stream, self.name = self.plan.stream(), next(iter(self.plan.outputs))
         self.size = next(iter(self.plan.inputs.values()))[1:]
-        self.first = first_scored(protocol, self.plan.warm_up_ticks[self.name])
+        self._centered = task == "joints" and pose.is_centered(list(self.plan.outputs))
+        warm_up = self.plan.warm_up_ticks
+        read = pose.CENTERED if self._centered else (self.name,)
+        self.first = first_scored(protocol, max(warm_up[name] for name in read))
         self._numbers: list[int] | None = None
         if task == "actions":
             labels = labels_of(model.metadata)
@@ -146,5 +151,10 @@ class Scorer:
 
     def _predict(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         self._stream.reset()
-        ticked = (self._stream.tick(f)[self.name][0] for f in frames)
-        return np.stack([decode(y, self._task, self.size) for y in ticked])
+        return np.stack([self._decoded(self._stream.tick(frame)) for frame in frames])
+
+    def _decoded(self, tick: Tick) -> NDArray[np.float32]:
+        if not self._centered:
+            return decode(tick[self.name][0], self._task, self.size)
+        maps = {name: tick[name][0] for name in pose.CENTERED}
+        return pose.decode(maps, self.size, nobody=0)[:, :2]

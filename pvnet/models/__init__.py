@@ -1,10 +1,11 @@
-"""Par-Inception and Par-DenseNet: built with the graph calls that every user has.
+"""Par-Inception, Par-DenseNet and MoveNet: built with the graph calls that every user has.
 
 The `*_graph` functions, `build` and `pretrained` work without torch.
 """
 
 from pvnet.models.common import MEAN, STD, model_metadata
 from pvnet.models.cuts import CUT_RULES, Rewired, rewired
+from pvnet.models.movenet import movenet, movenet_graph
 from pvnet.models.par_densenet import par_densenet, par_densenet_graph
 from pvnet.models.par_inception import par_inception, par_inception_graph
 from pvnet.models.pretrained import (
@@ -34,6 +35,8 @@ __all__ = [
     "list_models",
     "list_pretrained",
     "model_metadata",
+    "movenet",
+    "movenet_graph",
     "par_densenet",
     "par_densenet_graph",
     "par_inception",

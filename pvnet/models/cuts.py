@@ -11,12 +11,14 @@ from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.models.common import Wiring, check_choice, check_positive, cut_at
+from pvnet.models.movenet import PRESETS as _MOVENET
 from pvnet.models.par_densenet import PRESETS as _DENSENET
 from pvnet.models.par_inception import PRESETS as _INCEPTION
 
 CutRule = Literal["preset", "even"]
 CUT_RULES = ("preset", "even")
 _PRESETS: dict[str, Mapping[int, tuple[str, ...]]] = {
+    "movenet": _MOVENET,
     "par_densenet": _DENSENET,
     "par_inception": _INCEPTION,
 }
@@ -35,6 +37,19 @@ class Rewired:
     graph: Graph
     how: str
     trained: bool
+
+
+def predictive_stages(metadata: Mapping[str, str]) -> tuple[int, ...]:
+    """Numbers of stages, cut as its presets, in which weights are good as predictive ones.
+
+    They were trained for these cuts, or scored in them. Empty where the file says nothing: then a
+    predictive file's own cut is the only one.
+    """
+    try:
+        told = json.loads(metadata.get("good_for", "[]"))
+        return tuple(sorted(int(n) for n in told))
+    except (ValueError, TypeError):
+        return ()
 
 
 def model_name(metadata: Mapping[str, str]) -> str | None:
@@ -103,7 +118,9 @@ def rewired(
         lists = preset_stages(name, own, k) if cut == "preset" else None
         how = "even in cost" if lists is None else f"preset of {name}"
     graph = own.wire(wiring, stages=k if lists is None else lists)
-    return Rewired(graph, how, trained=is_trained_for(own, graph))
+    preset = how.startswith("preset") and k in predictive_stages(model.metadata)
+    good = preset and graph.wiring == "predictive"
+    return Rewired(graph, how, trained=good or is_trained_for(own, graph))
 
 
 def is_trained_for(own: Graph, graph: Graph) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.models.common import Wiring, check_choice, check_positive
-from pvnet.models.cuts import model_name, rewired
+from pvnet.models.cuts import model_name, predictive_stages, rewired
 
 WEIGHTS = Path(__file__).parent / "weights"
 _ENDING = re.compile(r"_(sequential|predictive)\d*$")
@@ -31,7 +31,9 @@ class Pretrained:
         name: of the file, without its ending.
         family: the name without wiring and stages; files of a family belong together.
         wiring: for which the weights were trained.
-        stages: of the cut in the file; predictive weights are good for this one only.
+        stages: of the cut in the file.
+        good_for: numbers of stages, cut as the presets, in which the weights are good as
+            predictive ones: trained for them, or scored in them.
         task: "joints" or "actions".
         trained_on: the training data.
         accuracy: measured scores by name, as far as the metadata has them.
@@ -42,6 +44,7 @@ class Pretrained:
     family: str
     wiring: str
     stages: int
+    good_for: tuple[int, ...]
     task: str
     trained_on: str
     accuracy: dict[str, float]
@@ -50,7 +53,11 @@ class Pretrained:
     @property
     def summary(self) -> str:
         """Name, wiring and stages in a few words, for lists of what there is."""
-        return f"{self.name} ({self.wiring}, {self.stages} stages)"
+        cuts = " or ".join(map(str, self.good_for))
+        if self.wiring == "predictive":
+            return f"{self.name} (predictive, {cuts} stages)"
+        more = f"; predictive, {cuts} stages" if cuts else ""
+        return f"{self.name} ({self.wiring}, {self.stages} stages{more})"
 
 
 def list_pretrained() -> list[str]:
@@ -89,7 +96,8 @@ def pretrained(
         wiring: "sequential" (None with a family): the sequential weights; "pipelined": the same
             weights, exact for any number of stages; "predictive": weights that were trained for
             this number of stages. None with a file: as it is.
-        stages: K. None: as in the file; for "predictive" the largest K there is. Where the
+        stages: K. None: as in the file; for "predictive" that of the file of largest K, or the
+            fewest that a sequential file is good for. Where the
             sequential weights are cut anew, they are cut as the model's preset of K stages, and
             even in cost where there is none (`pvnet.models.rewired`).
 
@@ -124,7 +132,7 @@ def chosen(
         found = _family(name)
         wiring = wiring or "sequential"
     if wiring == "predictive":
-        return _load(_trained_for(name, stages, found)), wiring
+        return _load_predictive(_trained_for(name, stages, found), stages), wiring
     sequential = [one for one in found if one.wiring == "sequential"]
     if not sequential:
         raise _missing(name, wiring, stages, found)
@@ -146,9 +154,9 @@ def trained_relatives(model: runtime.Model, stages: int) -> list[Pretrained]:
         stages: K.
     """
     family = _ENDING.sub("", model.metadata.get("pretrained", ""))
-    trained = [one for one in shipped() if one.wiring == "predictive"]
+    trained = [one for one in shipped() if one.good_for]
     found = [one for one in trained if _is_like(one, family, model)]
-    return [one for one in found if one.stages == stages] or found
+    return [one for one in found if stages in one.good_for] or found
 
 
 def _is_like(one: Pretrained, family: str, model: runtime.Model) -> bool:
@@ -171,11 +179,17 @@ def _describe(name: str) -> Pretrained:
         family=_ENDING.sub("", name),
         wiring=model.graph.wiring,
         stages=model.graph.n_stages,
+        good_for=_good_for(model),
         task=model.metadata.get("task", ""),
         trained_on=model.metadata.get("trained_on", "unknown data"),
         accuracy=accuracy(model.metadata),
         size_bytes=path.stat().st_size,
     )
+
+
+def _good_for(model: runtime.Model) -> tuple[int, ...]:
+    own = {model.graph.n_stages} if model.graph.wiring == "predictive" else set()
+    return tuple(sorted(own | set(predictive_stages(model.metadata))))
 
 
 def accuracy(metadata: dict[str, str]) -> dict[str, float]:
@@ -212,10 +226,18 @@ def _family(name: str) -> list[Pretrained]:
 
 
 def _trained_for(name: str, stages: int | None, found: Sequence[Pretrained]) -> Pretrained:
-    fitting = [o for o in found if o.wiring == "predictive" and stages in (None, o.stages)]
+    fitting = [o for o in found if o.good_for and (stages is None or stages in o.good_for)]
     if not fitting:
         raise _missing(name, "predictive", stages, found)
     return max(fitting, key=lambda one: one.stages)
+
+
+def _load_predictive(one: Pretrained, stages: int | None) -> runtime.Model:
+    model = _load(one)
+    if one.wiring == "predictive" and stages in (None, one.stages):
+        return model
+    graph = rewired(model, "predictive", stages or min(one.good_for)).graph
+    return runtime.Model(graph, model.weights, model.metadata)
 
 
 def _load(one: Pretrained) -> runtime.Model:

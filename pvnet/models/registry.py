@@ -8,14 +8,20 @@ from typing import Any
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.models.common import check_choice
+from pvnet.models.movenet import movenet_graph
 from pvnet.models.par_densenet import par_densenet_graph
 from pvnet.models.par_inception import par_inception_graph
 
 MODELS: dict[str, Callable[..., Graph]] = {
+    "movenet": movenet_graph,
     "par_densenet": par_densenet_graph,
     "par_inception": par_inception_graph,
 }
-TASKS: dict[str, str] = {"par_densenet": "joints", "par_inception": "actions"}
+TASKS: dict[str, str] = {
+    "movenet": "joints",
+    "par_densenet": "joints",
+    "par_inception": "actions",
+}
 
 
 def list_models() -> list[str]:

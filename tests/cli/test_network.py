@@ -9,8 +9,8 @@ from pvnet import models
 from pvnet.cli.__main__ import build_parser
 from pvnet.cli._common.network_choice import Choice, choose
 
-JOINTS = [one for one in models.shipped() if one.family.startswith("par_densenet")]
-PREDICTIVE = [one for one in JOINTS if one.wiring == "predictive"]
+JOINTS = [one for one in models.shipped() if one.task == "joints"]
+PREDICTIVE = [one for one in JOINTS if one.good_for]
 
 
 def chosen(command: str, *words: object) -> Choice:
@@ -29,14 +29,14 @@ def test_run_takes_the_shipped_predictive_joints():
     assert default.label in {one.name for one in PREDICTIVE}
     assert default.graph.wiring == "predictive"
     assert default.metadata["trained_on"] in default.title
-    assert facts(chosen("run", "--model", "par_densenet")) == facts(default)
-    assert facts(chosen("run", "--model", default.label)) == facts(default)
+    assert facts(chosen("run", "--model", "movenet")) == facts(default)
 
 
 @pytest.mark.parametrize("one", PREDICTIVE, ids=lambda one: one.name)
-def test_run_takes_the_weights_trained_for_the_stages(one):
-    words = ("--model", one.family, "--wiring", "predictive", "--stages", one.stages)
-    assert facts(chosen("run", *words)) == (one.name, "predictive", one.stages)
+def test_run_takes_the_weights_that_are_good_for_the_stages(one):
+    for stages in one.good_for:
+        words = ("--model", one.family, "--wiring", "predictive", "--stages", stages)
+        assert facts(chosen("run", *words)) == (one.name, "predictive", stages)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_untrained_settings_are_refused_with_what_there_is(pvnet_cli):
     done = pvnet_cli("run", "synthetic", "--wiring", "predictive", "--stages", "99", "--json")
     assert done.code == 1
     message = done.document["error"]["message"]
-    assert max(one.name for one in PREDICTIVE if one.family == "par_densenet") in message
+    assert max(one.name for one in PREDICTIVE if one.family == "movenet") in message
     assert "--weights random" in message
 
 
@@ -81,7 +81,7 @@ def test_speeds_are_those_of_the_full_size_by_default(command):
 
 
 def test_weights_of_another_wiring_are_said_to_be():
-    name = PREDICTIVE[0].name
+    name = next(one.name for one in PREDICTIVE if one.wiring == "predictive")
     assert chosen("run", "--model", name).adapted
     other = chosen("run", "--model", name, "--wiring", "sequential")
     assert not other.adapted
@@ -109,3 +109,8 @@ def test_the_report_says_which_weights_ran(pvnet_cli):
     assert d["model"] in {one.name for one in PREDICTIVE}
     assert d["weights"].startswith("trained on ")
     assert "trained on" in pvnet_cli("run", "synthetic", "--max-frames", "3").out
+
+
+def test_pictures_are_fitted_as_the_model_was_trained():
+    assert chosen("run").fit == "letterbox"
+    assert chosen("run", "--model", "par_densenet").fit == "stretch"

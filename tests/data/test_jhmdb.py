@@ -110,3 +110,17 @@ def test_the_real_data_set():
     assert sum(len(c.frames) for c in clips) == 5_728
     shares = np.mean([c.visible.mean() for c in clips])
     assert 0.82 < shares < 0.92
+
+
+def test_letterbox_keeps_the_shape(jhmdb):
+    whole = data.open_dataset(f"jhmdb:{jhmdb}", size=(240, 320), frames=4, sampling="center")
+    boxed = data.open_dataset(
+        f"jhmdb:{jhmdb}", size=(64, 64), frames=4, crop="letterbox", sampling="center"
+    )
+    clip, wanted = boxed.get(0, np.random.default_rng(0)), whole.get(0, np.random.default_rng(0))
+    assert clip.frames.shape[1:] == (64, 64, 3)
+    assert not clip.frames[:, :8].any()
+    assert not clip.frames[:, 56:].any()
+    assert clip.frames[:, 8:56].mean() > 5
+    moved = (wanted.joints + 0.5) / 5 + [0, 8] - 0.5
+    assert np.allclose(clip.joints[clip.visible], moved[clip.visible], atol=1e-3)

@@ -15,6 +15,7 @@ import pvnet
 from pvnet import models
 from pvnet.decode.heatmaps import decode_heatmaps
 from pvnet.errors import InvalidArgumentError
+from pvnet.models import pose
 from pvnet.models.pretrained import accuracy
 from pvnet.models.random_weights import random_weights
 from pvnet.video import synthetic
@@ -36,8 +37,8 @@ RENDERED = [
 def test_all_files_together_are_small():
     assert SHIPPED
     assert [one.name for one in SHIPPED] == models.list_pretrained()
-    assert {one.task for one in SHIPPED if one.wiring == "predictive"} == {"joints", "actions"}
-    assert sum(one.size_bytes for one in SHIPPED) < 10e6
+    assert {one.task for one in SHIPPED if one.good_for} == {"joints", "actions"}
+    assert sum(one.size_bytes for one in SHIPPED) < 20e6
 
 
 @pytest.mark.parametrize("one", SHIPPED, ids=lambda one: one.name)
@@ -45,8 +46,10 @@ def test_files_say_what_they_are(one):
     model = models.pretrained(one.name)
     assert one.task in ("joints", "actions")
     labels = json.loads(model.metadata["labels"])
-    (output,) = model.graph.outputs
-    assert output.shape[0] == len(labels)
+    outputs = {o.name: o.shape for o in model.graph.outputs}
+    if not pose.is_centered(list(outputs)):
+        ((channels, *_),) = outputs.values()
+        assert channels == len(labels)
     if one.task == "joints":
         assert tuple(labels) == JOINTS
     (frame,) = (n for n in model.graph.nodes if n.op == "input")
@@ -93,7 +96,8 @@ def test_pipelined_is_sequential_later_for_any_stages(family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_predictive_weights_are_those_trained_for_the_stages(family):
-    trained = {o.stages: o.name for o in SHIPPED if (o.family, o.wiring) == (family, "predictive")}
+    own = [o for o in SHIPPED if o.family == family and o.good_for]
+    trained = {stages: o.name for o in own for stages in o.good_for}
     if not trained:
         with pytest.raises(InvalidArgumentError, match=r"no trained weights .*'predictive'"):
             models.pretrained(family, wiring="predictive")
@@ -102,7 +106,8 @@ def test_predictive_weights_are_those_trained_for_the_stages(family):
         model = models.pretrained(family, wiring="predictive", stages=stages)
         assert (model.metadata["pretrained"], model.graph.n_stages) == (name, stages)
     most = models.pretrained(family, wiring="predictive")
-    assert most.graph.n_stages == max(trained)
+    files = [o for o in own if o.wiring == "predictive"]
+    assert most.graph.n_stages == (max(o.stages for o in files) if files else min(trained))
     with pytest.raises(InvalidArgumentError, match=r"predictive, .* stages\)"):
         models.pretrained(family, wiring="predictive", stages=99)
 
@@ -126,6 +131,25 @@ def test_joints_are_found_in_unseen_videos(name):
             distance = np.linalg.norm(found - joints[t], axis=-1)
             near.append((distance < 0.2 * box)[visible[t]])
     assert np.concatenate(near).mean() > 0.8
+
+
+@pytest.mark.parametrize(("wiring", "stages"), [("predictive", 4), ("sequential", 1)])
+def test_one_file_may_be_good_for_several_cuts(tmp_path: Path, monkeypatch, wiring, stages):
+    graph = models.build("movenet", size=64, stages=stages, wiring=wiring)
+    told = {"model": "movenet", "task": "joints", "good_for": "[4, 7]"}
+    model = pvnet.runtime.Model(graph, random_weights(graph), told)
+    pvnet.save(model, tmp_path / f"net_{wiring}.safetensors")
+    monkeypatch.setattr(module, "WEIGHTS", tmp_path)
+    (one,) = models.shipped()
+    assert (one.stages, one.good_for) == (stages, (4, 7))
+    assert models.pretrained("net", "predictive").graph.n_stages == 4
+    wider = models.pretrained("net", "predictive", 7)
+    preset = models.build("movenet", size=64, stages=7, wiring="predictive")
+    assert wider.graph.stage_lists == preset.stage_lists
+    assert models.rewired(model, "predictive", 7).trained
+    assert not models.rewired(model, "predictive", 7, cut="even").trained
+    assert not models.rewired(model, "predictive", 5).trained
+    assert [o.name for o in models.trained_relatives(model, 7)] == [f"net_{wiring}"]
 
 
 @pytest.fixture

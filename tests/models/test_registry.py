@@ -16,7 +16,7 @@ def test_build_gives_the_same_graph_as_the_function():
 
 
 def test_every_model_has_a_task():
-    assert models.list() == sorted(models.TASKS) == ["par_densenet", "par_inception"]
+    assert models.list() == sorted(models.TASKS) == ["movenet", "par_densenet", "par_inception"]
 
 
 @pytest.mark.parametrize(

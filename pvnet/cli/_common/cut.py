@@ -44,7 +44,8 @@ class Cut:
         text += f"; the weights were trained for {self.own}, not for {graph.wiring}, {_stages(n)}"
         if not self.relatives:
             return text
-        for_it = any(one.stages == n for one in self.relatives) and graph.wiring == "predictive"
+        fits = any(n in one.good_for for one in self.relatives)
+        for_it = fits and graph.wiring == "predictive"
         which = "for it" if for_it else "for another cut"
         return f"{text}. Weights trained {which} are shipped: {', '.join(self.names)}"
 

@@ -17,11 +17,14 @@ from pvnet.cli._common.report import UsageError
 from pvnet.errors import FileError, InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.models.random_weights import random_weights
+from pvnet.video.mapping import Fit
 
 WIRINGS = ("sequential", "pipelined", "predictive")
 ARCHITECTURES = ("par_densenet", "par_inception")
 CLOCKS = ("single", "i3d", "halving")
 WEIGHTS = ("trained", "random")
+# What `run` takes where nothing is asked for, and where random weights are.
+JOINTS_OF_PEOPLE, USUAL = "movenet", "par_densenet"
 # Options of a network with random weights, and the architectures that have them.
 RANDOM_OPTIONS = {
     "width": ARCHITECTURES,
@@ -65,6 +68,11 @@ class Choice:
         return runtime.Model(self.graph, self.weights, self.metadata)
 
     @property
+    def fit(self) -> Fit:
+        """How pictures were made fit for the network when it was trained."""
+        return "letterbox" if self.metadata.get("fit") == "letterbox" else "stretch"
+
+    @property
     def adapted(self) -> bool:
         """The weights were trained for this wiring, or it needs no training."""
         return self.cut.trained is not False
@@ -87,7 +95,7 @@ class Choice:
 def add_network_arguments(
     parser: argparse.ArgumentParser,
     *,
-    default: str | None = "par_densenet",
+    default: str | None = USUAL,
     positional: bool = False,
     wiring: bool = True,
     weights: str = "random",
@@ -163,10 +171,12 @@ def choose(args: argparse.Namespace) -> Choice:
 
 
 def _choose(args: argparse.Namespace) -> Choice:
-    name = str(args.model)
     rule = getattr(args, "cut", "preset")
     wiring, stages = getattr(args, "wiring", None), getattr(args, "stages", None)
     given = [key for key in (*RANDOM_OPTIONS, "seed") if getattr(args, key) is not None]
+    if args.model == JOINTS_OF_PEOPLE and (given or args.weights == "random"):
+        args.model = USUAL  # the one of all networks for joints that has random weights
+    name = str(args.model)
     if name in ARCHITECTURES:
         kind = args.weights or ("random" if given else args.usual_weights)
         if kind == "random":

@@ -104,6 +104,8 @@ class Overlay:
             return ", ".join(f"{name} {100 * p:.0f} %" for name, p in best)
         if self.meaning.has_joints:
             scores = self.meaning.joints(kept)[:, 2]
+            if not scores.any():
+                return "nobody"
             return f"{len(scores)} joints, mean confidence {float(scores.mean()):.2f}"
         output = self.meaning.first(kept)
         peaks = sigmoid(output.reshape(len(output), -1).max(axis=1))

@@ -80,7 +80,11 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentG
         "pipes, block, which loses none, for all others)",
     )
     group.add_argument("--realtime", action="store_true", help="play a file at its own pace")
-    group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
+    group.add_argument(
+        "--fit",
+        choices=("stretch", "letterbox"),
+        help="default: as the model was trained, else stretch",
+    )
     add_damaged_argument(group)
     group.add_argument(
         "--timeout",

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from pvnet.data.clips import Clip, ClipError, LeftOut, check_index, find_inside
 from pvnet.data.files.store import Shot, Store
-from pvnet.data.resample import Box, resample
+from pvnet.data.resample import Box, letterbox, resample
 from pvnet.data.sampling import Sampling
 from pvnet.errors import FileError, InvalidArgumentError
+from pvnet.video.mapping import Mapping
 
-Crop = Literal["none", "center", "person"]
+Crop = Literal["none", "letterbox", "center", "person"]
 CROPS: tuple[str, ...] = get_args(Crop)
 _TRIES = 20
 _PERSON_ROOM = 1.35  # the crop is this much larger than the box of the joints
@@ -81,8 +82,9 @@ class VideoDataset:
         store: where their frames come from.
         sampling: which window of a video.
         size: (h, w) of the frames handed out.
-        crop: "none" (the whole picture, stretched), "center" (the largest box of the size's
-            shape) or "person" (a box of that shape around the joints; without joints: center).
+        crop: "none" (the whole picture, stretched), "letterbox" (the whole picture in its own
+            shape, black borders), "center" (the largest box of the size's shape) or "person". The
+            last is a box of that shape around the joints; without joints: center.
         left_out: videos left out when the index was made.
         mirror_labels: label of each label's mirror image, empty if all stay.
         settings: more to tell in `describe`.
@@ -147,10 +149,15 @@ class VideoDataset:
             joints, visible = item.track.at(shot)
             visible = visible & find_inside(joints, shot.source_size)
             joints = Box.whole(shot.source_size).points(joints, (stored[0], stored[1]))
-        box = self._box((stored[0], stored[1]), joints, visible, rng)
-        frames = resample(shot.frames, box, self.size)
+        if self.crop == "letterbox":
+            mapping = Mapping.fit((stored[0], stored[1]), self.size, "letterbox")
+            frames = letterbox(shot.frames, mapping)
+            joints = None if joints is None else mapping.to_target(joints)
+        else:
+            box = self._box((stored[0], stored[1]), joints, visible, rng)
+            frames = resample(shot.frames, box, self.size)
+            joints = None if joints is None else box.points(joints, self.size)
         if joints is not None and visible is not None:
-            joints = box.points(joints, self.size)
             visible = visible & find_inside(joints, self.size)
             joints = np.where(np.isfinite(joints), joints, np.float32(0))
         return Clip(
