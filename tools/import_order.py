@@ -20,7 +20,7 @@ PYTHON_ROWS = (
     ("ops", "workshop"),
     ("nn",),
     ("models", "cluster"),
-    ("data",),
+    ("data", "catch"),
     ("evaluate",),
     ("label", "train"),
     ("cli",),
