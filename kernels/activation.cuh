@@ -32,9 +32,10 @@ PV_DEVICE float exp_f32(float x) {
 }
 
 // As the reference backend: NaN stays NaN.
-PV_DEVICE float activate(float x, int act) {
+PV_DEVICE float activate(float x, int act, float a, float b) {
   if (act == PV_NONE) return x;
   if (act == PV_RELU) return x < 0.0f ? 0.0f : x;
+  if (act == PV_CLAMP) return x < a ? a : x > b ? b : x;
   return (act == PV_SILU ? x : 1.0f) / (1.0f + exp_f32(-x));
 }
 

@@ -48,11 +48,11 @@ PV_DEVICE void store_group(T* to, const Group& g, int n) {
 }
 
 // In a circle, so that there is one copy of the code and no register has an index.
-PV_DEVICE void activate_group(Group& g, int act) {
-  if (act == PV_NONE) return;
+PV_DEVICE void activate_group(Group& g, const pv_op& op) {
+  if (op.act == PV_NONE) return;
 #pragma unroll 1
   for (int i = 0; i < kGroup; ++i) {
-    const float first = activate(g.v[0], act);
+    const float first = activate(g.v[0], op.act, op.act_a, op.act_b);
 #pragma unroll
     for (int k = 0; k + 1 < kGroup; ++k) g.v[k] = g.v[k + 1];
     g.v[kGroup - 1] = first;

@@ -39,7 +39,7 @@ typedef enum pv_pool {
 } pv_pool; /* INSIDE: by the pixels inside the map */
 typedef enum pv_eltwise { PV_COPY = 0, PV_ADD = 1, PV_MUL = 2 } pv_eltwise;
 typedef enum pv_interpolation { PV_NEAREST = 0, PV_BILINEAR = 1 } pv_interpolation;
-typedef enum pv_act { PV_NONE = 0, PV_RELU = 1, PV_SILU = 2, PV_SIGMOID = 3 } pv_act;
+typedef enum pv_act { PV_NONE = 0, PV_RELU = 1, PV_SILU = 2, PV_SIGMOID = 3, PV_CLAMP = 4 } pv_act;
 
 /* A firing that `begin` finds once a tick and row: slots[row][read] is the offset of its pixel
  * (0, 0), or -1: it does not exist (yet), and reads as zeros. */
@@ -78,10 +78,11 @@ typedef struct pv_patch {
 } pv_patch;
 
 typedef struct pv_op {
-  int32_t kind;    /* pv_kind */
-  int32_t plain;   /* 1: by the simple kernel, one thread an output */
-  int32_t variant; /* of the kind */
-  int32_t act;     /* pv_act of what is written */
+  int32_t kind;       /* pv_kind */
+  int32_t plain;      /* 1: by the simple kernel, one thread an output */
+  int32_t variant;    /* of the kind */
+  int32_t act;        /* pv_act of what is written */
+  float act_a, act_b; /* clamp: low, high; else 0 */
   int32_t in_c, in_h, in_w;
   int32_t out_c, out_h, out_w; /* that this op writes: channels [out_c0, out_c0 + out_c) */
   int32_t out_c0;

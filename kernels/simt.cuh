@@ -34,7 +34,7 @@ PV_DEVICE void simt_piece(const Tile<T>& t, const pv_piece& piece, int lo, int h
     const int pixel = i / groups, c = lo + i % groups * kGroup;
     const Place at = {t.y0 + pixel / t.w, t.x0 + pixel % t.w, c - piece.c0, lesser(hi - c, kGroup)};
     Group g = simt_group(t, piece, at);
-    activate_group(g, t.op.act);
+    activate_group(g, t.op);
     store_group(t.out(at.y, at.x, c), g, at.n);
   }
 }

@@ -17,13 +17,17 @@ CONVS = [
     {"kernel": (3, 3, 3), "groups": 6},  # depthwise
     {"kernel": (1, 7, 7), "stride": (1, 2, 2), "padding": (3, 3)},
     {"kernel": (1, 2, 2), "padding": (0, 0), "bias": False, "norm": True, "act": "silu"},
+    {"kernel": (2, 3, 3), "stride": (1, 2, 2), "padding": ((0, 1), (1, 0)), "act": "relu6"},
+    {"kernel": (1, 3, 3), "padding": ((0, 2), (3, 1)), "groups": 6, "act": ("clamp", None, 0.5)},
 ]
 POOLS = [
     {"kernel": (1, 3, 3), "stride": (1, 2, 2)},
     {"kernel": (3, 3, 3)},
     {"kernel": (2, 2, 2), "stride": (2, 2, 2), "padding": (0, 0)},
     {"kernel": (1, 1, 1), "stride": (3, 1, 1)},
+    {"kernel": (2, 3, 2), "stride": (1, 2, 2), "padding": ((0, 2), (1, 0))},
 ]
+ACTS = ("relu", "silu", "sigmoid", "softmax", "relu6")
 OTHERS = {
     "global_pool": lambda g, x: g.global_pool(x, window=2),
     "linear": lambda g, x: g.linear(x, 5, act="relu"),
@@ -36,12 +40,15 @@ OTHERS = {
     "concat of clocks": lambda g, x: g.concat(
         [x, g.conv3d(x, 3, kernel=1, stride=(2, 1, 1)), g.max_pool(x, kernel=1, stride=(4, 1, 1))]
     ),
-    **{a: lambda g, x, a=a: g.act(x, a) for a in ("relu", "silu", "sigmoid", "softmax")},
+    **{a: lambda g, x, a=a: g.act(x, a) for a in ACTS},
 }
 LAYERS = {
     **{f"conv3d {i}": lambda g, x, k=k: g.conv3d(x, 6, **k) for i, k in enumerate(CONVS)},
     **{f"max_pool {i}": lambda g, x, k=k: g.max_pool(x, **k) for i, k in enumerate(POOLS)},
     **{f"avg_pool {i}": lambda g, x, k=k: g.avg_pool(x, **k) for i, k in enumerate(POOLS)},
+    "avg_pool inside at the end": lambda g, x: g.avg_pool(
+        x, kernel=(2, 3, 3), stride=2, padding=((1, 2), (0, 1)), count_include_pad=False
+    ),
     "avg_pool inside": lambda g, x: g.avg_pool(x, kernel=(2, 3, 3), count_include_pad=False),
     **OTHERS,
 }

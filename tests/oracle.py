@@ -47,31 +47,33 @@ class Oracle:
             return self.conv3d(n, tick)
         if n.op in ("max_pool", "avg_pool"):
             taps = [self.tap(n, edge, tick, i) for i in range(a["kernel"][0])]
-            args = dict(kernel_size=a["kernel"][1:], stride=a["stride"][1:], padding=a["padding"])
+            args = dict(kernel_size=a["kernel"][1:], stride=a["stride"][1:])
             if n.op == "max_pool":
+                taps = [pad(x, a, -torch.inf) for x in taps]
                 return torch.stack([F.max_pool2d(x, **args) for x in taps]).amax(0)
-            args["count_include_pad"] = a["count_include_pad"]
-            return torch.stack([F.avg_pool2d(x, **args) for x in taps]).mean(0)
+            sums = [F.avg_pool2d(pad(x, a, 0.0), **args, divisor_override=1) for x in taps]
+            ones = pad(torch.ones_like(taps[0]), a, float(a["count_include_pad"]))
+            return sum(sums) / len(taps) / F.avg_pool2d(ones, **args, divisor_override=1)
         if n.op == "global_pool":
             taps = [self.tap(n, edge, tick, i) for i in range(a["window"])]
             return (sum(taps) / a["window"]).mean((2, 3), keepdim=True)
         if n.op == "concat":
             return torch.cat(xs, 1)
         if n.op == "add":
-            return act(sum(xs[1:], xs[0]), a["act"])
+            return act(sum(xs[1:], xs[0]), a)
         if n.op == "mul":
             y = xs[0]
             for x in xs[1:]:
                 y = y * x
-            return y
+            return act(y, a)
         if n.op == "act":
-            return act(xs[0], a["act"])
+            return act(xs[0], a)
         if n.op == "upsample":
             mode = dict(mode="nearest") if a["mode"] == "nearest" else dict(mode="bilinear")
             return F.interpolate(xs[0], size=tuple(a["size"]), **mode)
         if n.op == "linear":
             w, b = self.weights[f"{n.name}.weight"], self.weights.get(f"{n.name}.bias")
-            return act(F.linear(xs[0].flatten(1), w, b), a["act"])[..., None, None]
+            return act(F.linear(xs[0].flatten(1), w, b), a)[..., None, None]
         if n.op == "normalize":
             mean, std = (torch.tensor(a[k])[:, None, None].to(xs[0]) for k in ("mean", "std"))
             return (xs[0] - mean) / std
@@ -84,11 +86,11 @@ class Oracle:
         y = 0
         for i in range(kt):
             y = y + F.conv2d(
-                self.tap(n, n.inputs[0], tick, i * a["dilation"][0]),
+                pad(self.tap(n, n.inputs[0], tick, i * a["dilation"][0]), a, 0.0),
                 w[:, :, kt - 1 - i],
                 None,
                 a["stride"][1:],
-                a["padding"],
+                0,
                 a["dilation"][1:],
                 a["groups"],
             )
@@ -102,14 +104,23 @@ class Oracle:
                 for k in ("running_mean", "running_var", "weight", "bias")
             )
             y = (y - mean) / torch.sqrt(var + a["norm_eps"]) * g + b
-        return act(y, a["act"])
+        return act(y, a)
 
 
-def act(x, name):
+def pad(x, a, value):
+    (top, left), (bottom, right) = a["padding"], a["padding_end"]
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+def act(x, attrs):
+    inf = float("inf")
+    low, high = (attrs.get(k, inf) for k in ("act_low", "act_high"))
     table = {
         "relu": torch.relu,
         "silu": lambda v: v * torch.sigmoid(v),
         "sigmoid": torch.sigmoid,
         "softmax": lambda v: torch.softmax(v, 1),
+        "clamp": lambda v: v.clamp(-inf if low is None else low, inf if high is None else high),
+        "none": lambda v: v,
     }
-    return table.get(name, lambda v: v)(x)
+    return table[attrs["act"]](x)

@@ -70,8 +70,13 @@ class _Builder:
         st_ = rng.choice([1, 1, 2, 3]) if self.clocks and x.period < 4 else 1
         sh, sw = rng.choice([1, 1, 2]), rng.choice([1, 1, 2])
         ph, pw = rng.randint(0, kh // 2), rng.randint(0, kw // 2)
+        eh, ew = ph, pw
+        if rng.random() < 0.3:
+            eh, ew = rng.randint(0, kh - 1), rng.randint(0, kw - 1)
         attrs = {"kernel": [kt, kh, kw], "stride": [st_, sh, sw], "padding": [ph, pw]}
-        h, w = (x.h + 2 * ph - kh) // sh + 1, (x.w + 2 * pw - kw) // sw + 1
+        if (eh, ew) != (ph, pw):
+            attrs["padding_end"] = [eh, ew]
+        h, w = (x.h + ph + eh - kh) // sh + 1, (x.w + pw + ew - kw) // sw + 1
         if x.period * st_ > 1 and st_ > 1 and rng.random() < 0.3:
             attrs["phase"] = rng.randint(1, x.period * st_ - 1)  # type: ignore[assignment]
         return attrs, h, w, x.period * st_
@@ -82,7 +87,7 @@ class _Builder:
         groups = rng.choice([g for g in (1, 2, x.c) if x.c % g == 0])
         out = groups * rng.randint(1, max(1, 4 // groups))
         attrs |= {"out": out, "groups": groups, "bias": rng.random() < 0.7}
-        attrs["act"] = rng.choice(["none", "relu", "silu", "sigmoid"])
+        attrs |= random_act(rng)
         attrs["norm"] = self.norm and rng.random() < 0.5
         attrs["dilation"] = [rng.randint(1, 2), 1, 1]
         name = self.name("conv3d")
@@ -105,7 +110,7 @@ class _Builder:
         else:
             xs = self.fitting(x, lambda v: (v.c, v.h, v.w) == (x.c, x.h, x.w))
             channels = x.c
-        attrs = {"act": rng.choice(["none", "relu"])} if op == "add" else {}
+        attrs = {} if op == "concat" else random_act(rng)
         period = min(v.period for v in xs)
         value = _Value(self.name(op), channels, x.h, x.w, period)
         self.add(op, [v.name for v in xs], attrs, value)
@@ -117,7 +122,7 @@ class _Builder:
             op = "act"
         h, w = x.h, x.w
         if op == "act":
-            attrs: dict[str, Any] = {"act": rng.choice(["relu", "silu", "sigmoid", "softmax"])}
+            attrs: dict[str, Any] = rng.choice([{"act": "softmax"}, random_act(rng, none=False)])
         elif op == "delay":
             attrs = {"ticks": rng.randint(1, 3)}
         elif op == "normalize":
@@ -137,6 +142,21 @@ class _Builder:
         self.add("linear", [pooled.name], attrs, gate)
         product = _Value(self.name("mul"), x.c, x.h, x.w, x.period)
         self.add("mul", [x.name, gate.name], {}, product)
+
+
+# Activations that any operation may end with, some with their numbers.
+ACTS: list[dict[str, Any]] = [
+    {"act": "relu"},
+    {"act": "silu"},
+    {"act": "sigmoid"},
+    {"act": "clamp"},
+    {"act": "clamp", "act_low": -0.5, "act_high": None},
+]
+
+
+def random_act(rng: random.Random, *, none: bool = True) -> dict[str, Any]:
+    """The attributes of one of `ACTS`, or of none."""
+    return dict(rng.choice([{"act": "none"}, *ACTS] if none else ACTS))
 
 
 def _divide(p: int, q: int) -> bool:

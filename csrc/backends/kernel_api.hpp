@@ -35,6 +35,12 @@ struct SegmentView {
   const float* const* taps = nullptr;  // [n_taps], each at pixel (0, 0), channel 0
 };
 
+// What kernels are told of an activation besides its name.
+struct ActNumbers {
+  float a = 0.0f, b = 0.0f;  // clamp: low, high
+  bool operator==(const ActNumbers&) const = default;
+};
+
 struct ConvShape {
   int in_h = 0, in_w = 0, in_c = 0;
   int out_h = 0, out_w = 0, out_c = 0;
@@ -43,9 +49,10 @@ struct ConvShape {
   int ph = 0, pw = 0;  // input halo is at least this
   int dh = 1, dw = 1;
   int groups = 1;
-  Act act = Act::none;         // none, relu, silu, sigmoid
+  Act act = Act::none;         // not softmax
   const int* seg_c = nullptr;  // [n_segs] channels of each segment, summing to in_c
   int n_segs = 0;
+  ActNumbers numbers;  // of act
 };
 
 struct ConvArgs {
@@ -74,7 +81,8 @@ enum class EltOp : uint8_t { copy, add, mul };
 constexpr int kMaxOperands = 16;
 struct EltwiseArgs {
   EltOp op = EltOp::copy;
-  Act act = Act::none;  // none, relu, silu, sigmoid
+  Act act = Act::none;  // not softmax
+  ActNumbers numbers;   // of act
   int n = 0;
   MapGeometry g[kMaxOperands];
   const float* data[kMaxOperands] = {};

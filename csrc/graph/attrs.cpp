@@ -105,11 +105,25 @@ Value array_of(const std::vector<float>& xs) {
   return v;
 }
 
+// A bound of a clamp; null is none.
+Status read_bound(const Context& at, const Value& v, double none, double& out) {
+  out = none;
+  if (v.is(Kind::null)) return {};
+  if (!v.is(Kind::number) || std::abs(v.as_number()) > std::numeric_limits<float>::max()) {
+    return at.bad(v, "a finite number, or null for no bound",
+                  "Change " + std::string(at.key) + ".");
+  }
+  out = v.as_number();
+  return {};
+}
+Value bound_of(double x) { return std::isinf(x) ? Value() : Value::number(x); }
+
 // One row per attribute; the order is the order in files.
 struct Key {
   const char* name;
   Status (*read)(const Context&, const Value&, Attrs&);
   Value (*write)(const Attrs&);
+  bool (*of_act)(Act) = nullptr;  // null: whatever the activation
 };
 
 #define PVNET_INT_KEY(FIELD, LO, HI)                                                            \
@@ -151,6 +165,7 @@ constexpr Key kKernel = PVNET_INTS_KEY(kernel, 1, kMaxKernel);
 constexpr Key kStride = PVNET_INTS_KEY(stride, 1, kMaxStride);
 constexpr Key kDilation = PVNET_INTS_KEY(dilation, 1, kMaxDilation);
 constexpr Key kPadding = PVNET_INTS_KEY(padding, 0, kMaxSide);
+constexpr Key kPaddingEnd = PVNET_INTS_KEY(padding_end, 0, kMaxSide);
 constexpr Key kGroups = PVNET_INT_KEY(groups, 1, kMaxChannels);
 constexpr Key kBias = PVNET_BOOL_KEY(bias);
 constexpr Key kNorm = PVNET_BOOL_KEY(norm);
@@ -168,6 +183,28 @@ constexpr Key kNormEps = {
     [](const Context& c, const Value& v, Attrs& a) { return read_eps(c, v, a.norm_eps); },
     [](const Attrs& a) { return Value::number(a.norm_eps); }};
 
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+constexpr Key kActLow = {"act_low",
+                         [](const Context& c, const Value& v, Attrs& a) {
+                           return read_bound(c, v, -kInfinite, a.act_low);
+                         },
+                         [](const Attrs& a) { return bound_of(a.act_low); },
+                         [](Act act) { return act == Act::clamp; }};
+constexpr Key kActHigh = {"act_high",
+                          [](const Context& c, const Value& v, Attrs& a) {
+                            return read_bound(c, v, kInfinite, a.act_high);
+                          },
+                          [](const Attrs& a) { return bound_of(a.act_high); }, kActLow.of_act};
+
+// The keys of an op that may end with an activation.
+template <size_t N>
+constexpr std::array<Key, N + 4> with_act(const std::array<Key, N>& keys) {
+  std::array<Key, N + 4> all{};
+  for (size_t i = 0; i < N; ++i) all[i] = keys[i];
+  all[N] = kAct, all[N + 1] = kActLow, all[N + 2] = kActHigh, all[N + 3] = kPhase;
+  return all;
+}
+
 #undef PVNET_INT_KEY
 #undef PVNET_INTS_KEY
 #undef PVNET_BOOL_KEY
@@ -176,15 +213,14 @@ constexpr Key kNormEps = {
 
 // A delay, concat or feedback node does no work, so there is nothing to level with a phase.
 constexpr std::array kInputKeys{kChannels, kHeight, kWidth, kMean, kStd};
-constexpr std::array kConvKeys{kOut,  kKernel, kStride,  kPadding, kDilation, kGroups,
-                               kBias, kNorm,   kNormEps, kAct,     kPhase};
-constexpr std::array kMaxPoolKeys{kKernel, kStride, kPadding, kPhase};
-constexpr std::array kAvgPoolKeys{kKernel, kStride, kPadding, kCountPad, kPhase};
+constexpr std::array kConvKeys = with_act(std::array{kOut, kKernel, kStride, kPadding, kPaddingEnd,
+                                                     kDilation, kGroups, kBias, kNorm, kNormEps});
+constexpr std::array kMaxPoolKeys{kKernel, kStride, kPadding, kPaddingEnd, kPhase};
+constexpr std::array kAvgPoolKeys{kKernel, kStride, kPadding, kPaddingEnd, kCountPad, kPhase};
 constexpr std::array kGlobalPoolKeys{kWindow, kPhase};
-constexpr std::array kAddKeys{kAct, kPhase};
-constexpr std::array kMulKeys{kPhase};
+constexpr std::array kAddKeys = with_act(std::array<Key, 0>{});
 constexpr std::array kUpsampleKeys{kSize, kMode, kPhase};
-constexpr std::array kLinearKeys{kOut, kBias, kAct, kPhase};
+constexpr std::array kLinearKeys = with_act(std::array{kOut, kBias});
 constexpr std::array kNormalizeKeys{kMean, kStd, kPhase};
 constexpr std::array kDelayKeys{kTicks};
 constexpr std::array kFeedbackKeys{kTicks, kChannels, kHeight, kWidth};
@@ -204,9 +240,7 @@ std::span<const Key> keys_of(Op op) {
     case Op::concat:
       return {};
     case Op::add:
-      return kAddKeys;
     case Op::mul:
-      return kMulKeys;
     case Op::act:
       return kAddKeys;
     case Op::upsample:
@@ -221,6 +255,21 @@ std::span<const Key> keys_of(Op op) {
       return kFeedbackKeys;
   }
   return {};
+}
+
+// What depends on several attributes.
+Status settle(const Context& at, const Value& given, std::span<const Key> keys, Attrs& attrs) {
+  if (given.find("padding_end") == nullptr) attrs.padding_end = attrs.padding;
+  for (const Key& key : keys) {
+    const Value* value = given.find(key.name);
+    if (value == nullptr || key.of_act == nullptr || key.of_act(attrs.act)) continue;
+    return Context{at.where, at.node, key.name}.bad(
+        *value, "none with act " + quoted(to_string(attrs.act)), "Remove it or change act.");
+  }
+  if (attrs.act_low <= attrs.act_high) return {};
+  const Value low = bound_of(attrs.act_low);
+  return Context{at.where, at.node, "act_low"}.bad(
+      low, "at most act_high, " + bound_of(attrs.act_high).dump(), "Exchange or change them.");
 }
 
 }  // namespace
@@ -250,15 +299,17 @@ Status read_attrs(Op op, const Value* given, std::string_view where, std::string
     }
     PVNET_TRY(found->read(Context{where, node, found->name}, value, attrs));
   }
-  return {};
+  return settle(Context{where, node, ""}, *given, keys, attrs);
 }
 
 Value write_attrs(Op op, const Attrs& attrs, bool all) {
-  static const Attrs kDefault;
+  Attrs usual;
+  usual.padding_end = attrs.padding;
   Value v = Value::object();
   for (const Key& key : keys_of(op)) {
+    if (key.of_act != nullptr && !key.of_act(attrs.act)) continue;
     Value x = key.write(attrs);
-    if (all || x.dump() != key.write(kDefault).dump()) v.set(key.name, std::move(x));
+    if (all || x.dump() != key.write(usual).dump()) v.set(key.name, std::move(x));
   }
   return v;
 }

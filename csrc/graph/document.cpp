@@ -202,12 +202,22 @@ Status read_stages(Graph& g, Wiring wiring) {
   return GraphBuilder::retime(g, wiring, stages, n_stages, kWhere);
 }
 
+bool fits_first_format(const Node& n) {
+  const Attrs& a = n.attrs;
+  return n.op <= Op::feedback && a.act <= Act::softmax && a.padding_end == a.padding &&
+         (n.op != Op::mul || a.act == Act::none);
+}
+
 }  // namespace
+
+int Graph::format_version() const {
+  return std::all_of(nodes_.begin(), nodes_.end(), fits_first_format) ? 1 : kNewestFormat;
+}
 
 std::string Graph::to_json() const {
   Value root = Value::object();
   root.set("format", Value::string("pvnet-graph"));
-  root.set("version", Value::integer(1));
+  root.set("version", Value::integer(format_version()));
   root.set("wiring", Value::string(to_string(wiring_)));
   Value nodes = Value::array();
   for (size_t i = 0; i < nodes_.size(); ++i) {
@@ -240,9 +250,11 @@ Result<Graph> Graph::from_json(std::string_view text) {
     return damaged("the document is no graph", format, "\"format\": \"pvnet-graph\"");
   }
   const Value* version = root.find("version");
-  if (version == nullptr || !version->is_integer() || version->as_integer() != 1) {
+  if (version == nullptr || !version->is_integer() || version->as_integer() < 1 ||
+      version->as_integer() > kNewestFormat) {
     return failed(Code::file, kWhere, "the version of the graph is not known",
-                  version == nullptr ? "nothing" : version->dump().substr(0, 80), "version 1",
+                  version == nullptr ? "nothing" : version->dump().substr(0, 80),
+                  "a version from 1 to " + std::to_string(kNewestFormat),
                   "Update pvnet, or save the model again with this version.");
   }
   const Value* nodes = root.find("nodes");

@@ -17,15 +17,15 @@
 namespace pvnet {
 
 enum class Op : uint8_t {
-  input,     // attrs: channels, height, width, mean, std (for uint8 frames: (x / 255 - mean) / std)
-  conv3d,    // out, kernel, stride, padding, dilation, groups, bias, norm, norm_eps, act
-  max_pool,  // kernel, stride, padding
-  avg_pool,  // kernel, stride, padding, count_include_pad
+  input,   // attrs: channels, height, width, mean, std (for uint8 frames: (x / 255 - mean) / std)
+  conv3d,  // out, kernel, stride, padding, padding_end, dilation, groups, bias, norm, norm_eps, act
+  max_pool,     // kernel, stride, padding, padding_end
+  avg_pool,     // kernel, stride, padding, padding_end, count_include_pad
   global_pool,  // mean over space and over the last `window` firings -> [c, 1, 1]
   concat,       // over channels; inputs agree in (h, w)
   add,          // n inputs of one shape; act
   mul,          // n inputs of one shape; an input of [c, 1, 1] or [1, h, w] is broadcast
-  act,          // act: relu, silu, sigmoid, softmax (softmax over channels)
+  act,          // act: any (softmax over channels)
   upsample,     // size (h, w), mode nearest | bilinear (align_corners = false)
   linear,       // out, bias, act; reads the flattened (c, h, w) map -> [out, 1, 1]
   normalize,    // mean, std per channel: (x - mean) / std
@@ -33,7 +33,7 @@ enum class Op : uint8_t {
   feedback,     // ticks >= 1; the input is a node that may be added later; channels, height, width
 };
 
-enum class Act : uint8_t { none, relu, silu, sigmoid, softmax };
+enum class Act : uint8_t { none, relu, silu, sigmoid, softmax, clamp };
 enum class Interp : uint8_t { nearest, bilinear };
 enum class Wiring : uint8_t { sequential, pipelined, predictive };
 
@@ -56,19 +56,22 @@ struct Attrs {
   std::array<int, 3> kernel{1, 1, 1};       // (time, height, width)
   std::array<int, 3> stride{1, 1, 1};
   std::array<int, 3> dilation{1, 1, 1};
-  std::array<int, 2> padding{0, 0};  // (height, width); time is always causal
+  // (height, width) in front of the map and behind it; time is always causal. read_attrs() makes
+  // padding_end equal to padding where it is not given.
+  std::array<int, 2> padding{0, 0}, padding_end{0, 0};
   int groups = 1;
   bool bias = true;
   bool norm = false;  // batch norm, folded when a Plan is compiled
   double norm_eps = 1e-5;
   Act act = Act::none;
-  bool count_include_pad = true;  // avg_pool
-  int window = 1;                 // global_pool, in firings
-  std::array<int, 2> size{0, 0};  // upsample
-  Interp mode = Interp::nearest;  // upsample
-  int ticks = 0;                  // delay, feedback
-  int phase = 0;                  // extra ticks added to the origin (< period)
-  std::vector<float> mean, std;   // input, normalize
+  double act_low = 0, act_high = 6;  // clamp; infinite: no bound
+  bool count_include_pad = true;     // avg_pool
+  int window = 1;                    // global_pool, in firings
+  std::array<int, 2> size{0, 0};     // upsample
+  Interp mode = Interp::nearest;     // upsample
+  int ticks = 0;                     // delay, feedback
+  int phase = 0;                     // extra ticks added to the origin (< period)
+  std::vector<float> mean, std;      // input, normalize
   bool operator==(const Attrs&) const = default;
 };
 
@@ -99,6 +102,9 @@ struct Output {
   int node = -1;
 };
 
+// Of documents of graphs and of model files. Version 2 has the clamp and padding_end.
+constexpr int kNewestFormat = 2;
+
 class Graph {
  public:
   // Adds a node given as JSON, e.g. {"op":"conv3d","name":"stem","inputs":["frame"],
@@ -126,6 +132,8 @@ class Graph {
 
   // The graph as it is stored in a model file, and back; every check of add() and check() is run.
   std::string to_json() const;
+  // The version of that document: the oldest that has all that the graph uses.
+  int format_version() const;
   static Result<Graph> from_json(std::string_view text);
   // Everything inferred: shapes, clocks, delays, stages, costs, latencies (docs/model_format.md).
   Result<std::string> resolved_json() const;

@@ -12,12 +12,12 @@ namespace {
 constexpr std::array kOps{"input",  "conv3d",    "max_pool", "avg_pool", "global_pool",
                           "concat", "add",       "mul",      "act",      "upsample",
                           "linear", "normalize", "delay",    "feedback"};
-constexpr std::array kActs{"none", "relu", "silu", "sigmoid", "softmax"};
+constexpr std::array kActs{"none", "relu", "silu", "sigmoid", "softmax", "clamp"};
 constexpr std::array kModes{"nearest", "bilinear"};
 constexpr std::array kWirings{"sequential", "pipelined", "predictive"};
 
 static_assert(kOps.size() == static_cast<size_t>(Op::feedback) + 1);
-static_assert(kActs.size() == static_cast<size_t>(Act::softmax) + 1);
+static_assert(kActs.size() == static_cast<size_t>(Act::clamp) + 1);
 static_assert(kModes.size() == static_cast<size_t>(Interp::bilinear) + 1);
 static_assert(kWirings.size() == static_cast<size_t>(Wiring::predictive) + 1);
 

@@ -38,11 +38,11 @@ Status count_inputs(const Node& n, size_t lo, size_t hi) {
 Status act_allowed(const Node& n) {
   if (n.op == Op::act) {
     if (n.attrs.act != Act::none) return {};
-    return bad(n, "has no activation", "act 'none'", "relu, silu, sigmoid or softmax",
+    return bad(n, "has no activation", "act 'none'", "relu, silu, softmax or another",
                "Give the kind of activation.");
   }
   if (n.attrs.act != Act::softmax) return {};
-  return bad(n, "cannot apply this activation", "softmax", "none, relu, silu or sigmoid",
+  return bad(n, "cannot apply this activation", "softmax", "any other",
              "Add an act node with softmax behind it.");
 }
 
@@ -65,7 +65,7 @@ Status mean_std(const Node& n, int c, bool optional) {
   return {};
 }
 
-// out = floor((in + 2 pad - dilation (kernel - 1) - 1) / stride) + 1, as torch.
+// out = floor((in + pad + pad_end - dilation (kernel - 1) - 1) / stride) + 1, as torch.
 Status window(const Node& n, const Node& in, Shape& out) {
   const Attrs& a = n.attrs;
   const int size[2] = {in.shape.h, in.shape.w};
@@ -73,7 +73,7 @@ Status window(const Node& n, const Node& in, Shape& out) {
   for (size_t i = 0; i < 2; ++i) {
     const char* side = i == 0 ? "height" : "width";
     const int64_t extent = int64_t{a.dilation[i + 1]} * (a.kernel[i + 1] - 1) + 1;
-    const int64_t padded = size[i] + 2 * int64_t{a.padding[i]};
+    const int64_t padded = int64_t{size[i]} + a.padding[i] + a.padding_end[i];
     if (padded < extent) {
       return bad(n, std::string("has a kernel larger than its padded input in ") + side,
                  "kernel extent " + std::to_string(extent) + " on input " + named_shape(in) +
@@ -101,6 +101,13 @@ Status pool_padding(const Node& n) {
                  "at most half of the kernel, " + std::to_string(n.attrs.kernel[i + 1] / 2),
                  "Use padding=\"same\" or a smaller number.");
     }
+    if (n.attrs.padding_end[i] != n.attrs.padding[i] &&
+        n.attrs.padding_end[i] >= n.attrs.kernel[i + 1]) {
+      return bad(n, "has a padding_end that leaves windows without any pixel",
+                 std::to_string(n.attrs.padding_end[i]),
+                 "less than the kernel, " + std::to_string(n.attrs.kernel[i + 1]),
+                 "Use a smaller number.");
+    }
   }
   return {};
 }
@@ -114,19 +121,22 @@ Status conv_padding(const Node& n, const Node& in) {
   for (size_t i = 0; i < 2; ++i) {
     const int64_t extent = int64_t{a.dilation[i + 1]} * (a.kernel[i + 1] - 1) + 1;
     const int64_t most = std::max<int64_t>(extent, size[i]);
-    if (a.padding[i] <= most) continue;
+    const int padding = std::max(a.padding[i], a.padding_end[i]);
+    if (padding <= most) continue;
     return bad(
         n, std::string("has more padding than map and kernel in ") + (i == 0 ? "height" : "width"),
-        std::to_string(a.padding[i]) + " around " + named_shape(in),
+        std::to_string(padding) + " around " + named_shape(in),
         "at most " + std::to_string(most) + ", the larger of the map and the kernel's extent",
         "Use padding=\"same\" or a smaller number.");
   }
-  const Size padded = Size(in.shape.c) * (in.shape.h + 2 * int64_t{a.padding[0]}) *
-                      (in.shape.w + 2 * int64_t{a.padding[1]});
+  const int h = std::max(a.padding[0], a.padding_end[0]);
+  const int w = std::max(a.padding[1], a.padding_end[1]);
+  const Size padded =
+      Size(in.shape.c) * (in.shape.h + 2 * int64_t{h}) * (in.shape.w + 2 * int64_t{w});
   if (padded.at_most(kMaxElements)) return {};
   return bad(n, "reads a map that is too large with its padding",
-             named_shape(in) + " padded by " + std::to_string(a.padding[0]) + " and " +
-                 std::to_string(a.padding[1]) + ", " + padded.text() + " values",
+             named_shape(in) + " padded by " + std::to_string(h) + " and " + std::to_string(w) +
+                 ", " + padded.text() + " values",
              "at most " + std::to_string(kMaxElements), "Use less padding or a smaller map.");
 }
 
@@ -273,6 +283,7 @@ Status dispatch(const Nodes& nodes, Node& n) {
       PVNET_TRY(act_allowed(n));
       return add(nodes, n);
     case Op::mul:
+      PVNET_TRY(act_allowed(n));
       return mul(nodes, n);
     case Op::act:
       n.shape = in->shape;

@@ -25,7 +25,6 @@ using model::TensorEntry;
 
 constexpr const char* kGraphKey = "pvnet_graph";
 constexpr const char* kVersionKey = "pvnet_version";
-constexpr int kVersion = 1;
 
 static Status as_file_error(const Status& status) {
   return status.ok() ? Status() : Status(Code::file, status.message());
@@ -79,9 +78,10 @@ static Status check_version(const Header& header, const std::string& label) {
                    it == header.metadata.end() ? "none" : quoted(it->second), "a number from 1",
                    "Save the model again");
   }
-  if (version > kVersion) {
+  if (version > kNewestFormat) {
     return failure(Code::file, "load_model", label + " was written by a newer pvnet",
-                   "format version " + quoted(it->second), "at most " + std::to_string(kVersion),
+                   "format version " + quoted(it->second),
+                   "at most " + std::to_string(kNewestFormat),
                    "Update pvnet, or save it with this one");
   }
   return {};
@@ -206,7 +206,7 @@ Status save_model(const std::string& path, const Model& m) {
     }
   }
   metadata.emplace(kGraphKey, m.graph.to_json());
-  metadata.emplace(kVersionKey, std::to_string(kVersion));
+  metadata.emplace(kVersionKey, std::to_string(m.graph.format_version()));
 
   std::vector<std::pair<std::string, std::vector<int64_t>>> tensors;
   std::vector<model::Chunk> chunks(1);

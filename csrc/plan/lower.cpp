@@ -75,6 +75,7 @@ std::shared_ptr<OpParams> make_params(const Graph& graph, const Node& node) {
     s.in_h = in.h, s.in_w = in.w, s.in_c = in.c;
     s.out_h = node.shape.h, s.out_w = node.shape.w, s.out_c = node.shape.c;
     s.act = node.attrs.act;
+    s.numbers = numbers_of(node.attrs);
     if (node.op == Op::linear) {  // a convolution whose kernel is the whole map
       s.kh = in.h, s.kw = in.w;
     } else {
@@ -105,8 +106,8 @@ int taps_of(const Node& node) {
 Status refuse_fused_softmax(const Node& node) {
   if (node.attrs.act != Act::softmax || node.op == Op::act) return {};
   return {Code::unsupported, "[compile] node '" + node.name +
-                                 "' has a fused softmax: got act=\"softmax\", expected none, relu, "
-                                 "silu or sigmoid. Add a separate act(x, \"softmax\") node."};
+                                 "' has a fused softmax: got act=\"softmax\", expected any other. "
+                                 "Add a separate act(x, \"softmax\") node."};
 }
 
 // Looked at before segments are made: concats of concats double them at every step.
@@ -306,8 +307,9 @@ Status lower(Plan& plan) {
     if (node.op == Op::conv3d && layout.halo) {
       for (const Segment& s : op.operands[0]) {
         Value& v = plan.values[s.value];
-        v.halo_h = std::max(v.halo_h, node.attrs.padding[0]);
-        v.halo_w = std::max(v.halo_w, node.attrs.padding[1]);
+        const Attrs& a = node.attrs;
+        v.halo_h = std::max({v.halo_h, a.padding[0], a.padding_end[0]});
+        v.halo_w = std::max({v.halo_w, a.padding[1], a.padding_end[1]});
       }
     }
     op.params = std::move(params);

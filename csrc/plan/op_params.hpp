@@ -20,6 +20,11 @@ struct OpParams {
   OpParams& operator=(const OpParams&) = delete;
 };
 
+inline ActNumbers numbers_of(const Attrs& a) {
+  if (a.act != Act::clamp) return {};
+  return {static_cast<float>(a.act_low), static_cast<float>(a.act_high)};
+}
+
 inline bool is_virtual(Op op) {  // holds no memory: reads go through it
   return op == Op::concat || op == Op::delay || op == Op::feedback;
 }

@@ -98,7 +98,7 @@ PV_DEVICE void store_sums(const pv_program& p, const pv_op& op, const pv_tile& t
     for (int k = 0; k < kGroup; ++k) {
       if (k < n) g.v[k] += bias[c + k];
     }
-    activate_group(g, op.act);
+    activate_group(g, op);
     store_group(map + y * v.row_stride + x * v.pixel_stride + c, g, n);
   }
 }

@@ -55,7 +55,7 @@ PV_DEVICE void for_outputs(const Tile<T>& t, F&& f) {
   for (int i = threadIdx.x; i < n; i += PV_THREADS) {
     const int pixel = i / channels, c = t.c0 + i % channels;
     const Output out = {t.y0 + pixel / t.w, t.x0 + pixel % t.w, c, piece_of(t, c)};
-    store(t.out(out.y, out.x, c), activate(f(out), t.op.act));
+    store(t.out(out.y, out.x, c), activate(f(out), t.op.act, t.op.act_a, t.op.act_b));
   }
 }
 

@@ -11,6 +11,12 @@ from pvnet.errors import InvalidArgumentError
 
 Triple = int | Sequence[int]
 Pair = int | Sequence[int]
+# A name, or a name and its numbers: ("clamp", low, high), None for no bound.
+Activation = str | tuple[str | float | None, ...] | None
+
+# Numbers that may follow the name of an activation.
+_ACT_NUMBERS = {"clamp": ("act_low", "act_high")}
+_RELU6 = ("clamp", 0.0, 6.0)
 
 
 def refuse(where: str, what: str, got: object, expected: str, cure: str) -> InvalidArgumentError:
@@ -95,10 +101,54 @@ def truth(where: str, name: str, value: object) -> bool:
     raise refuse(where, f"{name} is no bool", value, "True or False", f"Give {name} as a bool.")
 
 
+def activation(where: str, value: Any) -> dict[str, Any]:
+    """The attributes of an activation: `act`, and its numbers where they are given."""
+    if value is None:
+        return {"act": "none"}
+    if value == "relu6":
+        value = _RELU6
+    if isinstance(value, str):
+        return {"act": value}
+    if not isinstance(value, (tuple, list)) or not value or not isinstance(value[0], str):
+        raise refuse(
+            where, "act is no activation", value, 'a name, or as ("clamp", 0, 6)',
+            "Give act as a str or a tuple.",
+        )  # fmt: skip
+    name, *given = value
+    names = _ACT_NUMBERS.get(name, ())
+    good = len(given) <= len(names) and all(
+        x is None or (isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x))
+        for x in given
+    )
+    if not good:
+        expected = f"at most {len(names)} numbers, each finite or None" if names else "no number"
+        raise refuse(
+            where, f"act {name} has wrong numbers", tuple(given), expected, "Change its numbers."
+        )
+    return {"act": name, **dict(zip(names, given))}
+
+
+def padding_pairs(
+    where: str, value: Any, *, kernel: Sequence[int], dilation: Sequence[int]
+) -> dict[str, list[int]]:
+    """`padding`, and `padding_end` where the two sides of a map are padded differently.
+
+    ((top, bottom), (left, right)) says both sides; what else there is, `paddings` has.
+    """
+    if isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value):
+        good = len(value) == 2 and all(isinstance(v, (tuple, list)) and len(v) == 2 for v in value)
+        if not good:
+            raise refuse(
+                where, "padding has a wrong form", value, "((top, bottom), (left, right))",
+                "Give a pair of pairs.",
+            )  # fmt: skip
+        start, end = ([integer(where, "padding", v[side]) for v in value] for side in (0, 1))
+        return {"padding": start, "padding_end": end}
+    return {"padding": paddings(where, value, kernel=kernel, dilation=dilation)}
+
+
 def word(where: str, name: str, value: object) -> str:
-    """`value`, which must be text (or None for an activation: "none")."""
-    if value is None and name == "act":
-        return "none"
+    """`value`, which must be text."""
     if isinstance(value, str):
         return value
     raise refuse(where, f"{name} is no word", value, "a string", f"Give {name} as a str.")

@@ -9,8 +9,8 @@ from pvnet.graph import arguments as arg
 from pvnet.graph.arguments import Pair, Triple
 from pvnet.graph.base import GraphBase, Node, Source
 
-Activation = Literal["none", "relu", "silu", "sigmoid"] | None
-Padding = Pair | Literal["same"]
+Activation = arg.Activation
+Padding = Pair | Sequence[Sequence[int]] | Literal["same"]
 
 
 class Builders(GraphBase):
@@ -76,7 +76,8 @@ class Builders(GraphBase):
     ) -> Node:
         """A causal convolution, then batch norm if `norm`, then `act`.
 
-        [c, h, w] -> [out, h', w'], h' = floor((h + 2 p - d (k - 1) - 1) / s) + 1. The weight is
+        [c, h, w] -> [out, h', w'], h' = floor((h + p - d (k - 1) - 1) / s) + 1, where p is the
+        padding of both sides. The weight is
         [out, c / groups, kt, kh, kw], temporal index kt - 1 the newest frame.
 
         Args:
@@ -84,13 +85,15 @@ class Builders(GraphBase):
             out: output channels.
             kernel: (kt, kh, kw).
             stride: (st, sh, sw); st makes the node fire at every st-th firing of its source.
-            padding: (ph, pw) per side, or "same": floor(d (k - 1) / 2).
+            padding: (ph, pw) per side, ((top, bottom), (left, right)), or "same":
+                floor(d (k - 1) / 2).
             dilation: (dt, dh, dw); dt in firings of the source.
             groups: as torch.
             bias: whether it has one.
             norm: batch norm with running statistics, folded when compiled.
             norm_eps: its eps.
-            act: None, "relu", "silu" or "sigmoid".
+            act: any activation but softmax (docs/model_format.md) by name: "relu", "relu6", ...
+                Numbers may follow: ("clamp", low, high).
             phase: ticks.
             name: of the node.
         """
@@ -101,13 +104,13 @@ class Builders(GraphBase):
             "out": arg.integer(where, "out", out),
             "kernel": k,
             "stride": arg.integers(where, "stride", stride, count=3),
-            "padding": arg.paddings(where, padding, kernel=k, dilation=d),
+            **arg.padding_pairs(where, padding, kernel=k, dilation=d),
             "dilation": d,
             "groups": arg.integer(where, "groups", groups),
             "bias": arg.truth(where, "bias", bias),
             "norm": arg.truth(where, "norm", norm),
             "norm_eps": arg.numbers(where, "norm_eps", norm_eps, count=1)[0],
-            "act": arg.word(where, "act", act),
+            **arg.activation(where, act),
             "phase": arg.integer(where, "phase", phase),
         }
         return self._add("conv3d", name, [self._source(where, x)], attrs)
@@ -120,7 +123,7 @@ class Builders(GraphBase):
         return self._source(where, x), {
             "kernel": k,
             "stride": arg.integers(where, "stride", stride, count=3),
-            "padding": arg.paddings(where, padding, kernel=k, dilation=(1, 1, 1)),
+            **arg.padding_pairs(where, padding, kernel=k, dilation=(1, 1, 1)),
             "phase": arg.integer(where, "phase", phase),
         }
 
@@ -199,22 +202,34 @@ class Builders(GraphBase):
         """The sum of 2 to 16 values of one shape, then `act`."""
         where = "Graph.add"
         attrs = {
-            "act": arg.word(where, "act", act),
+            **arg.activation(where, act),
             "phase": arg.integer(where, "phase", phase),
         }
         return self._add("add", name, self._sources(where, xs), attrs)
 
-    def mul(self, xs: Sequence[Source], *, phase: int = 0, name: str | None = None) -> Node:
-        """The product of 2 to 16 values; [c, 1, 1] and [1, h, w] are broadcast."""
+    def mul(
+        self,
+        xs: Sequence[Source],
+        *,
+        act: Activation = None,
+        phase: int = 0,
+        name: str | None = None,
+    ) -> Node:
+        """The product of 2 to 16 values, then `act`; [c, 1, 1] and [1, h, w] are broadcast."""
         where = "Graph.mul"
-        attrs = {"phase": arg.integer(where, "phase", phase)}
+        attrs = {
+            **arg.activation(where, act),
+            "phase": arg.integer(where, "phase", phase),
+        }
         return self._add("mul", name, self._sources(where, xs), attrs)
 
-    def act(self, x: Source, kind: str, *, phase: int = 0, name: str | None = None) -> Node:
-        """An activation: "relu", "silu", "sigmoid" or "softmax" (over channels)."""
+    def act(
+        self, x: Source, kind: Activation, *, phase: int = 0, name: str | None = None
+    ) -> Node:
+        """An activation, as `act` of conv3d, or "softmax" (over channels)."""
         where = "Graph.act"
         attrs = {
-            "act": arg.word(where, "kind", kind),
+            **arg.activation(where, kind),
             "phase": arg.integer(where, "phase", phase),
         }
         return self._add("act", name, [self._source(where, x)], attrs)
@@ -274,7 +289,7 @@ class Builders(GraphBase):
         attrs = {
             "out": arg.integer(where, "out", out),
             "bias": arg.truth(where, "bias", bias),
-            "act": arg.word(where, "act", act),
+            **arg.activation(where, act),
             "phase": arg.integer(where, "phase", phase),
         }
         return self._add("linear", name, [self._source(where, x)], attrs)

@@ -33,28 +33,34 @@ def per_clip(y: Tensor, b: int) -> Tensor:
     return y.reshape(b, -1, *y.shape[1:]).transpose(1, 2)
 
 
-def activate(x: Tensor, act: str | None) -> Tensor:
-    """The activation `act` of x [b, c, ...]; softmax is over channels."""
-    if act in (None, "none"):
-        return x
-    if act == "relu":
-        return F.relu(x)
-    if act == "silu":
-        return F.silu(x)
-    if act == "sigmoid":
-        return torch.sigmoid(x)
-    return torch.softmax(x, dim=1)
+ACTIVATIONS: dict[str, Callable[[Tensor, Attrs], Tensor]] = {
+    "none": lambda x, _: x,
+    "relu": lambda x, _: F.relu(x),
+    "silu": lambda x, _: F.silu(x),
+    "sigmoid": lambda x, _: torch.sigmoid(x),
+    "softmax": lambda x, _: torch.softmax(x, dim=1),
+    "clamp": lambda x, a: _clamp(x, a["act_low"], a["act_high"]),
+}
+
+
+def _clamp(x: Tensor, low: float | None, high: float | None) -> Tensor:
+    return x if low is None and high is None else torch.clamp(x, low, high)
+
+
+def activate(x: Tensor, attrs: Attrs) -> Tensor:
+    """The activation of x [b, c, ...] that a node has; softmax is over channels."""
+    return ACTIVATIONS[attrs["act"]](x, attrs)
 
 
 def finish(attrs: Attrs, layer: NodeLayer, y: Tensor) -> Tensor:
     """Norm and activation of what a convolution gave, y [n, c, h, w] or [b, c, J, h, w]."""
     if layer.norm is None:
-        return activate(y, attrs["act"])
+        return activate(y, attrs)
     if y.shape[-1] == 1 and y.shape[-2] == 1:
-        return activate(_norm_of_points(layer.norm, y), attrs["act"])
+        return activate(_norm_of_points(layer.norm, y), attrs)
     y = cast("Tensor", layer.norm(y))
     # Nothing else reads what a norm gives: no second map of this size.
-    return F.relu_(y) if attrs["act"] == "relu" else activate(y, attrs["act"])
+    return F.relu_(y) if attrs["act"] == "relu" else activate(y, attrs)
 
 
 def _norm_of_points(norm: nn.Module, y: Tensor) -> Tensor:
@@ -69,12 +75,13 @@ def _norm_of_points(norm: nn.Module, y: Tensor) -> Tensor:
 
 def _conv(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
     assert layer is not None
+    x, padding = pad_unevenly(xs[0], attrs, 0.0)
     y = F.conv2d(
-        xs[0],
+        x,
         layer.weight.squeeze(2),
         layer.bias,
         stride=tuple(attrs["stride"][1:]),
-        padding=tuple(attrs["padding"]),
+        padding=padding,
         dilation=tuple(attrs["dilation"][1:]),
         groups=attrs["groups"],
     )
@@ -83,7 +90,7 @@ def _conv(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor
 
 def is_pointwise(op: str, attrs: Attrs) -> bool:
     """Whether a node is a 1x1x1 convolution at every pixel of every firing."""
-    one = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1}
+    one = {"kernel": 1, "stride": 1, "padding": 0, "padding_end": 0, "dilation": 1}
     return (
         op == "conv3d"
         and attrs["groups"] == 1
@@ -115,6 +122,14 @@ def pointwise_together(
     ]
 
 
+def pad_unevenly(x: Tensor, attrs: Attrs, value: float) -> tuple[Tensor, tuple[int, int]]:
+    """Pads x where its two sides differ; also gives the spatial padding left to torch."""
+    (top, left), (bottom, right) = attrs["padding"], attrs["padding_end"]
+    if (top, left) == (bottom, right):
+        return x, (top, left)
+    return F.pad(x, (left, right, top, bottom), value=value), (0, 0)
+
+
 def pad_for_pool(
     x: Tensor, kernel: Sequence[int], padding: Sequence[int], value: float
 ) -> tuple[Tensor, tuple[int, int]]:
@@ -128,18 +143,27 @@ def pad_for_pool(
 def _max_pool(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
     del layer
     kernel = tuple(attrs["kernel"])
-    x, padding = pad_for_pool(xs[0], kernel, attrs["padding"], -math.inf)
+    x, padding = pad_unevenly(xs[0], attrs, -math.inf)
+    x, padding = pad_for_pool(x, kernel, padding, -math.inf)
     return F.max_pool2d(x, kernel[1:], tuple(attrs["stride"][1:]), padding)
 
 
 def _avg_pool(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tensor:
     del layer
     kernel, include = tuple(attrs["kernel"]), bool(attrs["count_include_pad"])
-    x, padding = xs[0], tuple(attrs["padding"])
-    if include:
-        x, padding = pad_for_pool(x, kernel, attrs["padding"], 0.0)
     stride = tuple(attrs["stride"][1:])
-    return F.avg_pool2d(x, kernel[1:], stride, padding, count_include_pad=include)
+    x, padding = pad_unevenly(xs[0], attrs, 0.0)
+    if include:
+        x, padding = pad_for_pool(x, kernel, padding, 0.0)
+    y = F.avg_pool2d(x, kernel[1:], stride, padding, count_include_pad=include)
+    return y if include or x is xs[0] else y / inside_share(xs[0], attrs)
+
+
+def inside_share(x: Tensor, attrs: Attrs) -> Tensor:
+    """How much of the pixels of every window lies inside the map x [..., h, w]: [h', w']."""
+    (top, left), (bottom, right) = attrs["padding"], attrs["padding_end"]
+    inside = F.pad(x.new_ones(1, 1, *x.shape[-2:]), (left, right, top, bottom))
+    return F.avg_pool2d(inside, attrs["kernel"][1:], attrs["stride"][1:])[0, 0]
 
 
 class _Join(torch.autograd.Function):

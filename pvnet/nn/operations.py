@@ -18,8 +18,10 @@ from pvnet.nn.frames import (
     Attrs,
     activate,
     finish,
+    inside_share,
     is_framewise,
     pad_for_pool,
+    pad_unevenly,
     per_clip,
     per_frame,
 )
@@ -42,12 +44,13 @@ def _conv3d(
     if is_framewise("conv3d", attrs):
         return _framewise("conv3d", attrs, layer, xs, stride)
     assert layer is not None
+    x, padding = pad_unevenly(xs[0], attrs, 0.0)
     y = F.conv3d(
-        xs[0],
+        x,
         layer.weight,
         layer.bias,
         stride=(stride, *attrs["stride"][1:]),
-        padding=(0, *attrs["padding"]),
+        padding=(0, *padding),
         dilation=(dilation, *attrs["dilation"][1:]),
         groups=attrs["groups"],
     )
@@ -69,7 +72,8 @@ def _max_pool(
     if is_framewise("max_pool", attrs):
         return _framewise("max_pool", attrs, layer, xs, stride)
     kernel = tuple(attrs["kernel"])
-    x, padding = pad_for_pool(xs[0], kernel, attrs["padding"], -math.inf)
+    x, padding = pad_unevenly(xs[0], attrs, -math.inf)
+    x, padding = pad_for_pool(x, kernel, padding, -math.inf)
     strides = (stride, *attrs["stride"][1:])
     return F.max_pool3d(x, kernel, strides, (0, *padding), (dilation, 1, 1))
 
@@ -80,12 +84,13 @@ def _avg_pool(
     if is_framewise("avg_pool", attrs):
         return _framewise("avg_pool", attrs, layer, xs, stride)
     kernel, include = tuple(attrs["kernel"]), bool(attrs["count_include_pad"])
-    x, stride = _spread(xs[0], kernel[0], stride, dilation)
-    padding = tuple(attrs["padding"])
+    clip, stride = _spread(xs[0], kernel[0], stride, dilation)
+    x, padding = pad_unevenly(clip, attrs, 0.0)
     if include:
-        x, padding = pad_for_pool(x, kernel, attrs["padding"], 0.0)
+        x, padding = pad_for_pool(x, kernel, padding, 0.0)
     strides = (stride, *attrs["stride"][1:])
-    return F.avg_pool3d(x, kernel, strides, (0, *padding), count_include_pad=include)
+    y = F.avg_pool3d(x, kernel, strides, (0, *padding), count_include_pad=include)
+    return y if include or x is clip else y / inside_share(clip, attrs)
 
 
 def _global_pool(
@@ -112,24 +117,24 @@ def _add(
     y = xs[0]
     for x in xs[1:]:
         y = y + x
-    return activate(y, attrs["act"])
+    return activate(y, attrs)
 
 
 def _mul(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
-    del attrs, layer, stride, dilation
+    del layer, stride, dilation
     y = xs[0]
     for x in xs[1:]:
         y = y * x
-    return y
+    return activate(y, attrs)
 
 
 def _act(
     attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor], stride: int, dilation: int
 ) -> Tensor:
     del layer, stride, dilation
-    return activate(xs[0], attrs["act"])
+    return activate(xs[0], attrs)
 
 
 def _upsample(
@@ -145,7 +150,7 @@ def _linear(
     del stride, dilation
     assert layer is not None
     y = F.linear(xs[0].transpose(1, 2).flatten(2), layer.weight, layer.bias)
-    return activate(y.transpose(1, 2)[..., None, None], attrs["act"])
+    return activate(y.transpose(1, 2)[..., None, None], attrs)
 
 
 def per_channel(values: Sequence[float], x: Tensor) -> Tensor:

@@ -26,17 +26,17 @@ PVNET_FIELDS(pv_piece, (c0, channels, source0, n_sources), "c0", "channels", "so
              "n_sources");
 PVNET_FIELDS(pv_patch, (read, value, c0, channels), "read", "value", "c0", "channels");
 PVNET_FIELDS(pv_op,
-             (kind, plain, variant, act, in_c, in_h, in_w, out_c, out_h, out_w, out_c0, kt, kh, kw,
-              sh, sw, ph, pw, dh, dw, groups, write, out_value, piece0, n_pieces, weights, floats,
-              tile_h, tile_w, tile_c, patch0, n_patches, patch_h, patch_w, patch_w_magic,
-              pixel_bytes, patch_bytes, patch_buffers, steps_per_row, steps_per_patch, splits,
-              partial0, counter0),
-             "kind", "plain", "variant", "act", "in_c", "in_h", "in_w", "out_c", "out_h", "out_w",
-             "out_c0", "kt", "kh", "kw", "sh", "sw", "ph", "pw", "dh", "dw", "groups", "write",
-             "out_value", "piece0", "n_pieces", "weights", "floats", "tile_h", "tile_w", "tile_c",
-             "patch0", "n_patches", "patch_h", "patch_w", "patch_w_magic", "pixel_bytes",
-             "patch_bytes", "patch_buffers", "steps_per_row", "steps_per_patch", "splits",
-             "partial0", "counter0");
+             (kind, plain, variant, act, act_a, act_b, in_c, in_h, in_w, out_c, out_h, out_w,
+              out_c0, kt, kh, kw, sh, sw, ph, pw, dh, dw, groups, write, out_value, piece0,
+              n_pieces, weights, floats, tile_h, tile_w, tile_c, patch0, n_patches, patch_h,
+              patch_w, patch_w_magic, pixel_bytes, patch_bytes, patch_buffers, steps_per_row,
+              steps_per_patch, splits, partial0, counter0),
+             "kind", "plain", "variant", "act", "act_a", "act_b", "in_c", "in_h", "in_w", "out_c",
+             "out_h", "out_w", "out_c0", "kt", "kh", "kw", "sh", "sw", "ph", "pw", "dh", "dw",
+             "groups", "write", "out_value", "piece0", "n_pieces", "weights", "floats", "tile_h",
+             "tile_w", "tile_c", "patch0", "n_patches", "patch_h", "patch_w", "patch_w_magic",
+             "pixel_bytes", "patch_bytes", "patch_buffers", "steps_per_row", "steps_per_patch",
+             "splits", "partial0", "counter0");
 PVNET_FIELDS(pv_tile, (op, row, y, x, c_block, split), "op", "row", "y", "x", "c_block", "split");
 PVNET_FIELDS(pv_input, (value, segment, floats), "value", "segment", "floats");
 PVNET_FIELDS(pv_output, (piece0, n_pieces, c, h, w, reserved, offset), "piece0", "n_pieces", "c",

@@ -54,17 +54,20 @@ PVNET_FIELDS(pvnet::Value,
              "depth", "persistent", "offset", "clock", "dtype", "domain");
 
 PVNET_FIELDS(pvnet::Attrs,
-             (channels, height, width, out, kernel, stride, dilation, padding, groups, bias, norm,
-              norm_eps, act, count_include_pad, window, size, mode, ticks, phase, mean, std),
+             (channels, height, width, out, kernel, stride, dilation, padding, padding_end, groups,
+              bias, norm, norm_eps, act, act_low, act_high, count_include_pad, window, size, mode,
+              ticks, phase, mean, std),
              "channels", "height", "width", "out", "kernel", "stride", "dilation", "padding",
-             "groups", "bias", "norm", "norm_eps", "act", "count_include_pad", "window", "size",
-             "mode", "ticks", "phase", "mean", "std");
+             "padding_end", "groups", "bias", "norm", "norm_eps", "act", "act_low", "act_high",
+             "count_include_pad", "window", "size", "mode", "ticks", "phase", "mean", "std");
+
+PVNET_FIELDS(pvnet::ActNumbers, (a, b), "a", "b");
 
 PVNET_FIELDS(pvnet::ConvShape,
              (in_h, in_w, in_c, out_h, out_w, out_c, kt, kh, kw, sh, sw, ph, pw, dh, dw, groups,
-              act, seg_c, n_segs),
+              act, seg_c, n_segs, numbers),
              "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kt", "kh", "kw", "sh", "sw", "ph",
-             "pw", "dh", "dw", "groups", "act", "seg_c", "n_segs");
+             "pw", "dh", "dw", "groups", "act", "seg_c", "n_segs", "numbers");
 
 PVNET_FIELDS(pvnet::OpParams, (op, attrs, conv, seg_c, scale, shift), "op", "attrs", "conv",
              "seg_c", "scale", "shift");

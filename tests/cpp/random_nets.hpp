@@ -115,10 +115,17 @@ class RandomNet {
     a += ",\"stride\":[" + num(pick({1, 1, 1, 1, 2, 3})) + "," + num(pick({1, 1, 2})) + "," +
          num(pick({1, 1, 2})) + "]";
     a += ",\"padding\":[" + num(std::min(kh, in.h) / 2) + "," + num(std::min(kw, in.w) / 2) + "]";
+    if (chance(25)) a += ",\"padding_end\":[" + num(pick({0, 1})) + ",0]";
     if (dilated)
       a += ",\"dilation\":[" + num(pick({1, 1, 2, 3})) + "," + num(pick({1, 1, 2})) + ",1]";
     if (chance(15)) a += ",\"phase\":1";
     return a;
+  }
+
+  std::string act_of(const char* none = "none") {
+    return pick({std::string("\"act\":\"") + none + "\"", "\"act\":\"relu\"", "\"act\":\"silu\"",
+                 "\"act\":\"sigmoid\"", "\"act\":\"clamp\"",
+                 "\"act\":\"clamp\",\"act_low\":null,\"act_high\":0.5"});
   }
 
   void grow() {
@@ -132,8 +139,7 @@ class RandomNet {
         const int groups = pick({1, 1, 1, in.c});
         const int out = groups == in.c ? in.c * pick({1, 1, 2}) : pick({1, 2, 4, 8, 12, 16, 33});
         std::string a = "\"out\":" + num(out) + ",\"groups\":" + num(groups) + "," +
-                        window(in, true) + ",\"act\":\"" +
-                        pick({"none", "relu", "silu", "sigmoid"}) + "\"";
+                        window(in, true) + "," + act_of();
         if (chance(50)) a += ",\"norm\":true";
         if (chance(30)) a += ",\"bias\":false";
         add("conv3d", {x}, a);
@@ -169,16 +175,11 @@ class RandomNet {
                                         ((s.h == in.h && s.w == in.w) || (s.h == 1 && s.w == 1)));
           if (inputs.size() < 4 && fits && chance(50)) inputs.push_back(n);
         }
-        if (sum) {
-          add("add", inputs, std::string("\"act\":\"") + pick({"none", "relu"}) + "\"");
-        } else {
-          add("mul", inputs, "");
-        }
+        add(sum ? "add" : "mul", inputs, act_of());
         return;
       }
       case 10:
-        add("act", {x},
-            std::string("\"act\":\"") + pick({"relu", "silu", "sigmoid", "softmax"}) + "\"");
+        add("act", {x}, chance(30) ? "\"act\":\"softmax\"" : act_of("relu"));
         return;
       case 11:
         add("upsample", {x},

@@ -199,7 +199,7 @@ TEST(damaged_headers_are_refused) {
 
 TEST(unknown_versions_are_refused) {
   const std::string one = "\"pvnet_version\":\"1\"";
-  refused(edited(one, "\"pvnet_version\":\"2\""), "newer");
+  refused(edited(one, "\"pvnet_version\":\"3\""), "newer");
   refused(edited(one, "\"pvnet_version\":\"99999999999999999999\""), "newer");
   refused(edited(one, "\"pvnet_version\":\"0\""), "pvnet_version");
   refused(edited(one, "\"pvnet_version\":\"x\""), "pvnet_version");

@@ -136,7 +136,7 @@ def test_another_safetensors_file_is_no_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "text"), [("2", "newer"), ("0", "pvnet_version"), ("", "pvnet_version")]
+    ("version", "text"), [("3", "newer"), ("0", "pvnet_version"), ("", "pvnet_version")]
 )
 def test_unknown_format_versions_are_refused(version: str, text: str) -> None:
     meta = {**metadata(), "pvnet_version": version}

@@ -32,19 +32,21 @@ inline std::string attrs_of(Bytes& in, const std::string& op) {
   const auto number = [&](const char* key, int64_t usual) {
     a += attr(key, std::to_string(in.chance(60) ? usual : in.number()));
   };
-  static const char* const kActs[] = {"relu", "silu", "sigmoid", "none", "softmax"};
+  static const char* const kActs[] = {"relu", "silu", "sigmoid", "none", "softmax", "clamp"};
   if (op == "input") {
     number("channels", 2), number("height", 4), number("width", 5);
   } else if (op == "conv3d") {
     number("out", 3);
     a += attr("kernel", list_of(in, 3, 1)) + attr("stride", list_of(in, 3, 1));
     a += attr("padding", list_of(in, 2, 0)) + attr("dilation", list_of(in, 3, 1));
+    if (in.chance(20)) a += attr("padding_end", list_of(in, 2, 1));
     if (in.chance(20)) number("groups", 1);
     if (in.chance(30)) a += attr("norm", "true");
     if (in.chance(30)) a += attr("act", std::string("\"") + in.one_of(kActs) + "\"");
   } else if (op == "max_pool" || op == "avg_pool") {
     a += attr("kernel", list_of(in, 3, 2)) + attr("stride", list_of(in, 3, 1));
     if (in.chance(30)) a += attr("padding", list_of(in, 2, 0));
+    if (in.chance(20)) a += attr("padding_end", list_of(in, 2, 1));
   } else if (op == "global_pool") {
     number("window", 1);
   } else if (op == "upsample") {
@@ -59,6 +61,7 @@ inline std::string attrs_of(Bytes& in, const std::string& op) {
   } else if (op == "feedback") {
     number("ticks", 1), number("channels", 3), number("height", 4), number("width", 5);
   }
+  if (in.chance(5)) number("act_low", 0);
   if (in.chance(5)) number("phase", 0);
   if (!a.empty()) a.pop_back();
   return a;

@@ -18,6 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "architecture.md"
 C, H, W, TICKS = 19, 7, 6, 6
 ISAS = [b["isa"] for b in pvnet.info()["backends"] if b["name"] == "cpu" and b["available"]]
 ENGINES = [("ref", None), *(("cpu", isa) for isa in ISAS)]
+ACTS = ("relu", "silu", "sigmoid", "relu6")
 SPECIALS = {"nan": (np.nan,), "inf": (np.inf, -np.inf), "mixed": (np.nan, np.inf, -np.inf)}
 
 CASES = {
@@ -43,10 +44,10 @@ CASES = {
     "conv3d depthwise": lambda g, x: g.conv3d(x, C, kernel=(2, 3, 3), groups=C, act="relu"),
     "conv3d with a norm": lambda g, x: g.conv3d(x, 5, kernel=1, norm=True, act="relu"),
     "linear": lambda g, x: g.linear(x, 5, act="relu"),
-    **{f"act {a}": lambda g, x, a=a: g.act(x, a) for a in ("relu", "silu", "sigmoid", "softmax")},
+    **{f"act {a}": lambda g, x, a=a: g.act(x, a) for a in (*ACTS, "softmax")},
     **{
         f"conv3d with {a}": lambda g, x, a=a: g.conv3d(x, 5, kernel=(1, 3, 3), act=a)
-        for a in ("relu", "silu", "sigmoid")
+        for a in ACTS
     },
 }
 

@@ -119,7 +119,7 @@ void conv(const ConvArgs& a, int lo, int hi) {
           float acc[kBlock];
           conv_block(a, layout, oy, ox, group, o, n, acc);
           for (int i = 0; i < n; ++i) {
-            out[group * layout.out_per_group + o + i] = activate(s.act, acc[i]);
+            out[group * layout.out_per_group + o + i] = activate(s.act, s.numbers, acc[i]);
           }
         }
       }

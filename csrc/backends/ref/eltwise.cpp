@@ -25,7 +25,7 @@ void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
           const float other = operand(a, k, y, x, c);
           v = a.op == EltOp::mul ? v * other : v + other;
         }
-        out[c] = activate(a.act, v);
+        out[c] = activate(a.act, a.numbers, v);
       }
     }
   }

@@ -36,7 +36,7 @@ inline float* pixel(const MapView& m, int y, int x) {
 }
 
 // NaN stays NaN. Softmax is an operation of its own.
-inline float activate(Act act, float x) {
+inline float activate(Act act, const ActNumbers& n, float x) {
   switch (act) {
     case Act::relu:
       return x < 0.0f ? 0.0f : x;
@@ -44,6 +44,8 @@ inline float activate(Act act, float x) {
       return x / (1.0f + std::exp(-x));
     case Act::sigmoid:
       return 1.0f / (1.0f + std::exp(-x));
+    case Act::clamp:
+      return x < n.a ? n.a : x > n.b ? n.b : x;
     case Act::none:
     case Act::softmax:
       break;

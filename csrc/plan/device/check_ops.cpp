@@ -126,6 +126,11 @@ class Ops {
         op.act != act(of.params->attrs.act) || op.groups != (plain_conv ? c.groups : 1)) {
       return wrong("kind of an operation", op.kind, w.kind);
     }
+    const Attrs& a = of.params->attrs;
+    const bool clamp = a.act == Act::clamp;
+    if (!same(op.act_a, clamp ? a.act_low : 0) || !same(op.act_b, clamp ? a.act_high : 0)) {
+      return wrong("numbers of an activation", "others", "the node's");
+    }
     if (op.in_c != in_c || op.in_h != w.in_h || op.in_w != w.in_w || op.out_c != out.c / parts ||
         op.out_h != out.h || op.out_w != out.w || op.out_c0 != part * (out.c / parts) ||
         op.out_value != of.out_value) {
@@ -137,8 +142,11 @@ class Ops {
     }
     return {};
   }
+  static bool same(float a, double b) {
+    return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(static_cast<float>(b));
+  }
   static int act(Act a) {
-    constexpr int kActs[] = {PV_NONE, PV_RELU, PV_SILU, PV_SIGMOID, PV_NONE};
+    constexpr int kActs[] = {PV_NONE, PV_RELU, PV_SILU, PV_SIGMOID, PV_NONE, PV_CLAMP};
     return kActs[static_cast<int>(a)];
   }
 

@@ -26,6 +26,8 @@ int act_of(Act act) {
       return PV_SILU;
     case Act::sigmoid:
       return PV_SIGMOID;
+    case Act::clamp:
+      return PV_CLAMP;
     default:
       return PV_NONE;  // softmax is a kind of its own
   }
@@ -117,6 +119,8 @@ pv_op OpTables::start(const PlanOp& op) const {
   d.kh = d.kw = d.sh = d.sw = d.dh = d.dw = d.groups = d.splits = 1;
   d.out_value = op.out_value;
   d.act = act_of(op.params->attrs.act);
+  const ActNumbers numbers = numbers_of(op.params->attrs);
+  d.act_a = numbers.a, d.act_b = numbers.b;
   return d;
 }
 

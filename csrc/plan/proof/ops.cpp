@@ -12,7 +12,7 @@ bool same_kernel(const ConvShape& a, const ConvShape& b) {
   return a.in_h == b.in_h && a.in_w == b.in_w && a.in_c == b.in_c && a.out_h == b.out_h &&
          a.out_w == b.out_w && a.out_c == b.out_c && a.kt == b.kt && a.kh == b.kh && a.kw == b.kw &&
          a.sh == b.sh && a.sw == b.sw && a.ph == b.ph && a.pw == b.pw && a.dh == b.dh &&
-         a.dw == b.dw && a.groups == b.groups && a.act == b.act;
+         a.dw == b.dw && a.groups == b.groups && a.act == b.act && a.numbers == b.numbers;
 }
 
 // (x / range - mean) / std as x * scale + shift.
@@ -165,6 +165,10 @@ ConvShape conv_shape_of(const std::vector<Node>& nodes, const Node& node) {
   s.in_c = in.c, s.in_h = in.h, s.in_w = in.w;
   s.out_c = node.shape.c, s.out_h = node.shape.h, s.out_w = node.shape.w;
   s.act = a.act;
+  if (a.act == Act::clamp) {
+    s.numbers.a = static_cast<float>(a.act_low);
+    s.numbers.b = static_cast<float>(a.act_high);
+  }
   if (node.op == Op::linear) {  // one window, as large as the map
     s.kh = in.h, s.kw = in.w;
     return s;

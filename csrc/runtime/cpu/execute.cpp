@@ -130,6 +130,7 @@ void Executor::run_eltwise(const PlanOp& op, const TileRange& range, RowMemory& 
   EltwiseArgs args;
   args.op = p.op == Op::add ? EltOp::add : p.op == Op::mul ? EltOp::mul : EltOp::copy;
   args.act = softmax ? Act::none : p.attrs.act;
+  args.numbers = numbers_of(p.attrs);
   args.n = static_cast<int>(op.operands.size());
   args.out = out;
   // Operands may be cut into segments at different channels: walk over the common refinement.

@@ -33,6 +33,7 @@ struct MicroArgs {
   int64_t out_stride;  // floats from pixel to pixel
   int out_channels;
   Act act;
+  ActNumbers numbers;
   float* scratch[2];  // [pixel][VECS vectors]
 };
 
@@ -89,7 +90,7 @@ __attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const Mic
       if (out == nullptr) {
         store(m.scratch[g] + (p * VECS + v) * kVecWidth, acc[p][v]);
       } else {
-        const vec y = activate(acc[p][v] + splat(0.0f), m.act);
+        const vec y = activate(acc[p][v] + splat(0.0f), m.act, m.numbers);
         store_n(out + p * m.out_stride + v * kVecWidth, y, m.out_channels - v * kVecWidth);
       }
     }

@@ -28,7 +28,9 @@ inline void depthwise_pixels(const ConvArgs& a, const SegmentView& seg, int c0, 
     }
   }
   float* out = a.out.data + y * a.out.g.row_stride + x * a.out.g.pixel_stride + c0 + c;
-  for (int p = 0; p < N; ++p) store_n(out + p * a.out.g.pixel_stride, activate(acc[p], s.act), n);
+  for (int p = 0; p < N; ++p) {
+    store_n(out + p * a.out.g.pixel_stride, activate(acc[p], s.act, s.numbers), n);
+  }
 }
 
 void depthwise(const ConvArgs& a, int row_lo, int row_hi) {

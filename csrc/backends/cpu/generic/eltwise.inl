@@ -20,7 +20,7 @@ inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, 
     } else if (a.op == EltOp::mul) {
       for (int k = 1; k < a.n; ++k) v *= operand_at(x[k], c, n);
     }
-    store_n(out + c, activate(v, a.act), n);
+    store_n(out + c, activate(v, a.act, a.numbers), n);
   }
 }
 

@@ -49,11 +49,16 @@ __attribute__((noinline)) vec act_slow(vec v, Act act) {
   return act == Act::silu ? v * s : s;
 }
 
-inline vec activate(vec v, Act act) {
+inline vec activate(vec v, Act act, const ActNumbers& n) {
   const vec zero = splat(0.0f);
   switch (act) {
     case Act::relu:
       return v < zero ? zero : v;  // a NaN stays a NaN
+    case Act::clamp: {
+      const vec low = splat(n.a), high = splat(n.b);
+      v = v < low ? low : v;
+      return v > high ? high : v;
+    }
     case Act::silu:
     case Act::sigmoid:
       return act_slow(v, act);
