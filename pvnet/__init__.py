@@ -43,6 +43,7 @@ _ATTRIBUTES = {
 _MODULES = (
     "cluster",
     "data",
+    "decode",
     "errors",
     "evaluate",
     "graph",
@@ -51,6 +52,7 @@ _MODULES = (
     "nn",
     "nvtx",
     "ops",
+    "results",
     "runtime",
     "train",
     "video",

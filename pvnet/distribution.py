@@ -16,8 +16,11 @@ EXTRAS = {
     "av": "video",
     "filelock": "video",
     "matplotlib": "viz",
+    "pyarrow": "parquet",
     "ray": "ray",
+    "rerun": "rerun",
     "safetensors": "train",
+    "supervision": "supervision",
     "tensorboard": "train",
     "torch": "torch",
 }

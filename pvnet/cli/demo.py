@@ -1,6 +1,6 @@
-"""Sequential and depth-parallel side by side on a built-in video: a table, a video, a timeline.
+"""Sequential and depth-parallel on one clock, then every wiring: tables, videos, a timeline.
 
-No arguments, no network, no camera needed. --compare puts both on one clock.
+No arguments, no network, no camera needed. --compare is for a video of your own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pvnet.video.synthetic import SyntheticFrame, SyntheticVideo
 
 _TOLERANCE = 1e-4
 _CHUNK_TICKS = 20
+_MODEL = "par_densenet_demo"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME",
-        default="par_densenet_demo",
-        help="shipped (default par_densenet_demo, which knows the figure of the built-in video)",
+        help="shipped (default: of the wirings par_densenet_demo, which knows the figure of the "
+        "built-in video; of the comparison there one that takes tens of ms a frame)",
     )
     parser.add_argument(
         "--stages", type=positive, metavar="K", help="of the depth-parallel one (default: the most)"
@@ -61,13 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="synthetic",
         metavar="VIDEO",
-        help="write compare.mp4, of a video or of the built-in one",
+        help="only the comparison, of a video or of the built-in one",
     )
     group.add_argument(
         "--fps",
         type=fraction,
         metavar="HZ",
-        help="frames that arrive per second (default: what the depth-parallel side can keep)",
+        help="frames that arrive per second (default: what the faster side can keep)",
     )
     group.add_argument(
         "--slowdown", type=fraction, default=1.0, metavar="X", help="a machine X times slower"
@@ -76,7 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lanes-simulated",
         type=positive,
         metavar="N",
-        help="depth-parallel as on N lanes, from measured times of the stages",
+        help="both as on N lanes, from measured times of the operations",
+    )
+    group.add_argument(
+        "--size",
+        type=positive,
+        default=160,
+        metavar="PIXELS",
+        help="of the network that takes its time (default 160)",
     )
     group.add_argument(
         "--moments", type=positive, default=4, metavar="N", help="pictures per frame (default 4)"
@@ -88,11 +96,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def written(args: argparse.Namespace) -> list[Path]:
     """The files of a run."""
+    names = ["compare.mp4", "compare.json", "compare_stills.ppm"]
     if args.what == "catch":
-        names: tuple[str, ...] = ("catch.mp4", "catch.json", "catch_stills.ppm")
-        return [] if args.no_files else [args.out / name for name in names]
-    stem = "demo" if args.compare is None else "compare"
-    names = (f"{stem}.mp4", f"{stem}.json", f"{stem}_stills.ppm", "timeline.png", "timeline.txt")
+        names = ["catch.mp4", "catch.json", "catch_stills.ppm"]
+    elif args.compare is None:
+        names += ["demo.mp4", "demo.json", "demo_stills.ppm", "timeline.png", "timeline.txt"]
     return [] if args.no_files else [args.out / name for name in names]
 
 
@@ -100,9 +108,9 @@ def run(args: argparse.Namespace) -> Report:
     """Run all wirings on the same frames, compare, score, write."""
     if args.what == "catch":
         return catch.run(args)
+    opening = compare.run(args)
     if args.compare is not None:
-        return compare.run(args)
-    _refuse_compare_options(args)
+        return opening
     teacher, student = _networks(args)
     lanes = args.lanes or cpus_allowed()
     runs = make_runs(teacher, student, lanes=lanes, backend=args.backend)
@@ -117,6 +125,7 @@ def run(args: argparse.Namespace) -> Report:
         "student": student.label,
         "weights": student.weights_words,
         "cut": student.cut.document(),
+        "comparison": opening.document,
         "frames": args.frames,
         "pipelined_minus_sequential_max": difference,
         "rows": rows,
@@ -124,23 +133,16 @@ def run(args: argparse.Namespace) -> Report:
     }
     if not args.no_files:
         write_json(args.out / "demo.json", plain(document), where="demo")
-    return Report(document, _text(teacher, document))
-
-
-def _refuse_compare_options(args: argparse.Namespace) -> None:
-    alone = {"--fps": args.fps, "--lanes-simulated": args.lanes_simulated}
-    given = [name for name, value in alone.items() if value is not None]
-    given += ["--slowdown"] if args.slowdown != 1 else []
-    if given:
-        raise UsageError(f"{', '.join(given)}: only with --compare")
+    return Report(document, f"{opening.text}\n\n{_text(teacher, document)}")
 
 
 def _networks(args: argparse.Namespace) -> tuple[Choice, Choice]:
     """The shipped sequential weights, and those trained to be depth-parallel."""
-    teacher = load_trained(args.model, "sequential", None)
-    student = load_trained(args.model, "predictive", args.stages)
+    name = args.model or _MODEL
+    teacher = load_trained(name, "sequential", None)
+    student = load_trained(name, "predictive", args.stages)
     if student.metadata.get("task") != "joints":
-        raise UsageError(f"--model {args.model}: the built-in video has joints to find")
+        raise UsageError(f"--model {name}: the built-in video has joints to find")
     return teacher, student
 
 

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 from pvnet.cli._common.network_choice import add_network_arguments, choose
-from pvnet.cli._common.parse import new_picture, positive
-from pvnet.cli._common.report import Report
-from pvnet.graph import draw
+from pvnet.cli._common.parse import natural, new_picture, positive
+from pvnet.cli._common.report import Report, UsageError
+from pvnet.graph import Graph, draw, draw_heard
+from pvnet.graph.heard import heard, ways
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet describe`; the model is positional here."""
     add_network_arguments(parser, positional=True)
     parser.add_argument(
-        "--draw", type=new_picture, metavar="FILE", help="timeline picture (.png, .svg)"
+        "--draw",
+        type=new_picture,
+        metavar="FILE",
+        help="picture of the timeline, or of --heard (.png, .svg)",
+    )
+    parser.add_argument(
+        "--heard",
+        type=natural,
+        metavar="TICK",
+        help="which frames every stage has heard of after this tick, and how old they are",
+    )
+    parser.add_argument(
+        "--of-stage", type=natural, metavar="S", help="with --heard: by which edges they come"
     )
     parser.add_argument("--ticks", type=positive, help="ticks of the timeline")
 
 
 def run(args: argparse.Namespace) -> Report:
     """Print what the graph declares."""
+    if args.of_stage is not None and args.heard is None:
+        raise UsageError("--of-stage: only with --heard")
     choice = choose(args)
     graph = choice.graph
     document = {
@@ -31,9 +47,35 @@ def run(args: argparse.Namespace) -> Report:
         "cut": choice.cut.document(),
         "graph": json.loads(graph.resolved_json()),
         "draw": None if args.draw is None else str(args.draw),
+        "heard": None if args.heard is None else _heard(graph, args.heard, args.of_stage),
     }
-    text = f"{choice.title}\n{graph.describe()}\n\n{draw.timeline_text(graph, ticks=args.ticks)}"
+    if args.heard is None:
+        shown = draw.timeline_text(graph, ticks=args.ticks)
+    else:
+        shown = draw_heard.heard_text(graph, args.heard, stage=args.of_stage)
+    text = f"{choice.title}\n{graph.describe()}\n\n{shown}"
     if args.draw is not None:
-        draw.timeline(graph, args.draw, ticks=args.ticks)
+        if args.heard is None:
+            draw.timeline(graph, args.draw, ticks=args.ticks)
+        else:
+            draw_heard.draw_heard(graph, args.draw, args.heard, stage=args.of_stage)
         text += f"\n\nwrote {args.draw}"
     return Report(document, text)
+
+
+def _heard(graph: Graph, tick: int, stage: int | None) -> dict[str, Any]:
+    """Frames and ages of every stage, and the ways into one."""
+    stages = [
+        {"stage": s, "frames": list(one.frames), "ages_ticks": list(one.ages_ticks)}
+        for s, one in enumerate(heard(graph, tick))
+    ]
+    reads = [
+        {
+            "source_stage": way.source,
+            "delay_ticks": way.delay_ticks,
+            "frames": list(way.heard.frames),
+            "ages_ticks": list(way.heard.ages_ticks),
+        }
+        for way in ([] if stage is None else ways(graph, tick, stage))
+    ]
+    return {"tick": tick, "stages": stages, "of_stage": stage, "reads": reads}

@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from pvnet import nvtx
-from pvnet.cli._common.annotated import AnnotatedVideo
 from pvnet.cli._common.network_choice import (
     Choice,
     add_compile_arguments,
@@ -17,14 +15,15 @@ from pvnet.cli._common.network_choice import (
     compile_plan,
 )
 from pvnet.cli._common.overlay import Overlay
-from pvnet.cli._common.parse import new_video, positive
+from pvnet.cli._common.pairing import DRAWN
+from pvnet.cli._common.parse import new_results, new_video, positive
 from pvnet.cli._common.progress import Progress, note
 from pvnet.cli._common.report import Report
+from pvnet.cli._common.run_outputs import RunOutputs
 from pvnet.cli._common.signals import Interrupted, as_interrupted, ending_in_any_case
 from pvnet.cli._common.sources import (
     add_source_arguments,
     chosen_policy,
-    may_stall,
     open_source,
     source_facts,
     source_options,
@@ -33,12 +32,14 @@ from pvnet.cli._common.sources import (
 from pvnet.cli._common.stats import RunStats, age_text
 from pvnet.errors import FileError, SourceLostError
 from pvnet.report import table
+from pvnet.results import ENDS
 from pvnet.runtime import Plan
 from pvnet.video import Feed, Frame, Source
 from pvnet.video.formats import WRITTEN
 
 # A synthetic video has no end; a run of it has one.
 _SYNTHETIC_FRAMES = 100
+_READ_AHEAD = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +50,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = add_source_arguments(parser)
     group.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
     group.add_argument("--out", type=new_video, metavar="FILE", help=f"annotated video ({WRITTEN})")
+    group.add_argument(
+        "--overlay",
+        choices=DRAWN,
+        default="live",
+        help="draw an answer on the newest frame (live, default), or on the frame that it has "
+        "heard of, the video being that much behind (aligned)",
+    )
+    group.add_argument(
+        "--save",
+        type=new_results,
+        metavar="FILE",
+        help=f"results, a row a tick ({', '.join(ENDS)})",
+    )
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -63,11 +77,13 @@ def run(args: argparse.Namespace) -> Report:
     lost = None
     with (
         ending_in_any_case(),
-        open_source(args.source, plan, **source_options(args)) as source,
-        AnnotatedVideo(args.out, source, quiet=args.quiet) as annotated,
+        open_source(
+            args.source, plan, keep_original=args.out is not None, **source_options(args)
+        ) as source,
+        RunOutputs(args, source, plan, overlay) as outputs,
     ):
         try:
-            complete = _loop(args, source, plan, overlay, stats, annotated)
+            complete = _loop(args, source, plan, stats, outputs)
         except KeyboardInterrupt as error:  # a camera has no other end; what was seen still counts
             if stats.last is None:
                 raise
@@ -76,7 +92,7 @@ def run(args: argparse.Namespace) -> Report:
             if stats.last is None:
                 raise
             lost, complete = str(error), False
-        annotated.close(complete=complete)
+        outputs.close(complete=complete)
     if stats.last is None:
         raise FileError(
             f"[run] nothing could be read from {args.source!r}: got 0 frames, expected at least 1. "
@@ -96,7 +112,8 @@ def run(args: argparse.Namespace) -> Report:
         **source_facts(args, source, lost),
         **stats.summary(plan.graph),
         "last_output": overlay.words(stats.last),
-        **annotated.facts(),
+        "overlay": args.overlay,
+        **outputs.facts(),
         "interrupted": interrupted is not None,
         "interrupted_by": None if interrupted is None else interrupted.signal_name,
     }
@@ -108,9 +125,8 @@ def _loop(
     args: argparse.Namespace,
     source: Source,
     plan: Plan,
-    overlay: Overlay,
     stats: RunStats,
-    annotated: AnnotatedVideo,
+    outputs: RunOutputs,
 ) -> bool:
     """Tick to the end of the source or the wanted number of frames; whether it was the end."""
     limit = args.max_frames
@@ -123,16 +139,13 @@ def _loop(
     ):
         policy = chosen_policy(args, source)
         frames: Iterable[Frame] = source
-        if policy == "block" and may_stall(args.source):
-            # A signal must find the main thread out of the read.
-            frames = reading.enter_context(Feed(source, "block"))
+        if policy == "block" and not args.realtime:
+            # Read beside the ticks; and a signal must find the main thread out of the read.
+            frames = reading.enter_context(Feed(source, "block", capacity=_READ_AHEAD))
         ticks = plan.stream().run(frames, policy=policy, realtime=args.realtime, on_gap=args.on_gap)
         for tick in ticks:
             stats.add(tick)
-            if args.out is not None:
-                with nvtx.io("draw", tick.frame.index):
-                    picture = overlay.draw(tick.frame, tick)
-                annotated.write(picture, tick.frame.time_s)
+            outputs.add(tick)
             bar.step()
             if limit is not None and len(stats.latencies_ms) >= limit:
                 return False
@@ -167,4 +180,6 @@ def _text(choice: Choice, d: dict[str, Any]) -> str:
         rows.append(("audio left out", "; ".join(d["audio_left_out"])))
     if d["out"]:
         rows.append(("wrote", d["out"]))
+    if d["saved"]:
+        rows.append(("saved", f"{d['saved']}, {d['saved_rows']} rows"))
     return table(("what", "value"), rows)

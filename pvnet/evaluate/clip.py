@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import runtime
+from pvnet.decode.heatmaps import decode_heatmaps
 from pvnet.errors import InvalidArgumentError
 from pvnet.evaluate.class_names import class_numbers, labels_of
 from pvnet.evaluate.emission import Protocol, first_scored, take_emissions
 from pvnet.evaluate.metrics import Counts, action_counts, joint_counts
-from pvnet.viz.heatmaps import decode_heatmaps
 
 if TYPE_CHECKING:
     from pvnet.data.clips import Clip, Dataset

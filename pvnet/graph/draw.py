@@ -70,29 +70,10 @@ def timeline(
         MissingPackageError: matplotlib is not installed.
         InvalidArgumentError: another file format, or ticks out of range.
     """
-    if path is not None and Path(path).suffix.lower() not in FORMATS:
-        raise refuse(
-            "draw.timeline",
-            "the file format is not known",
-            str(path),
-            ", ".join(FORMATS),
-            "Change the ending of the file.",
-        )
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingPackageError(
-            "[draw.timeline] matplotlib is missing: got no module, expected matplotlib >= 3.8. "
-            f"Run {install('viz')}.",
-            name="matplotlib",
-        ) from error
     table = cells(graph, ticks=ticks)
     columns = len(table[0])
-    figure = Figure(figsize=(1.5 + 0.55 * columns, 1.2 + 0.5 * len(table)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    size = (1.5 + 0.55 * columns, 1.2 + 0.5 * len(table))
+    matplotlib, figure, axes = canvas("draw.timeline", path, size)
     colours = matplotlib.colormaps["Set3"]  # pale: black numbers stay readable
     for stage, row in enumerate(table):
         for tick, cell in enumerate(row):
@@ -110,12 +91,54 @@ def timeline(
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    save(matplotlib, figure, path)
+    return figure
+
+
+def canvas(
+    where: str, path: str | os.PathLike[str] | None, size: tuple[float, float]
+) -> tuple[Any, Figure, Any]:
+    """matplotlib, an empty figure and its axes.
+
+    Args:
+        where: begins the message of an error.
+        path: where the figure will be written; None = nowhere.
+        size: (width, height) in inches.
+
+    Raises:
+        MissingPackageError: matplotlib is not installed.
+        InvalidArgumentError: another file format.
+    """
+    if path is not None and Path(path).suffix.lower() not in FORMATS:
+        raise refuse(
+            where,
+            "the file format is not known",
+            str(path),
+            ", ".join(FORMATS),
+            "Change the ending of the file.",
+        )
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingPackageError(
+            f"[{where}] matplotlib is missing: got no module, expected matplotlib >= 3.8. "
+            f"Run {install('viz')}.",
+            name="matplotlib",
+        ) from error
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return matplotlib, figure, figure.add_subplot()
+
+
+def save(matplotlib: Any, figure: Figure, path: str | os.PathLike[str] | None) -> None:
+    """Write a figure; None = nowhere."""
     if path is not None:
         # No date in the file: the same graph gives the same bytes.
         keep = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
         with matplotlib.rc_context({"svg.hashsalt": "pvnet", "svg.fonttype": "none"}):
             save_figure(figure, path, metadata=keep)
-    return figure
 
 
 def _title(graph: Graph, table: list[list[Cell]]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from pvnet import _core
+from pvnet.decode import Meaning
 from pvnet.graph import Graph
 
 
@@ -32,6 +34,11 @@ class PlanFacts:
     def outputs(self) -> dict[str, tuple[int, int, int]]:
         """Shape (c, h, w) of one tick's output, by name."""
         return {o["name"]: o["shape"] for o in self._outputs}
+
+    @functools.cached_property
+    def meaning(self) -> Meaning:
+        """Reads the outputs: joints in pixels, or actions by name."""
+        return Meaning(self.metadata, self.inputs, self.outputs)
 
     @property
     def information_latency_ticks(self) -> dict[str, int]:

@@ -129,6 +129,7 @@ class Stream:
             valid=valid,
             latency_ms=latency_ms,
             _age=self._ages(tick),
+            _plan=self.plan,
             _finite=None if device is None or device.of_host else device.finite,
             _of_host=device is None or device.of_host,
         )

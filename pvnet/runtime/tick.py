@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pvnet.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from pvnet.runtime.plan_facts import PlanFacts
     from pvnet.video.frame import Gap
 
 
@@ -44,6 +46,8 @@ class Tick:
     _finite: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
     # Whether the frames lay on the host.
     _of_host: bool = field(default=True, repr=False, compare=False)
+    _plan: PlanFacts | None = field(default=None, repr=False, compare=False)
+    _joints: NDArray[np.float32] | None = field(default=None, init=False, repr=False, compare=False)
     _ages: dict[int, dict[int, NDArray[np.int64]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -89,6 +93,51 @@ class Tick:
         """As `age`, for the output of that name."""
         self[output]
         return self._age_once(list(self.outputs).index(output))
+
+    @property
+    def joints(self) -> NDArray[np.float32]:
+        """Joints of the person in every row, float32 [b, 13, 3], of a network that gives joints.
+
+        x, y in pixels, and confidence in 0..1. Pixels are those of the original picture where
+        `frame` came from `pvnet.video`: a border or a stretch is undone. Else they are those of the
+        network's picture. x, y are NaN and the confidence is 0 in rows that are not `valid`.
+        `pvnet.video.JOINTS` has the names. Every access gives the same array.
+
+        Raises:
+            UnsupportedError: the network gives no joints.
+
+        """
+        if self._joints is None:
+            read, mapping = self._meaning(), getattr(self.frame, "mapping", None)
+            joints = np.stack(
+                [read.joints(read.kept(self, row), mapping) for row in range(len(self.tick))]
+            )
+            unknown = ~np.asarray(self.valid, bool)
+            joints[unknown, :, :2], joints[unknown, :, 2] = np.nan, 0.0
+            self._joints = joints
+        return self._joints
+
+    def actions(self, top: int = 3) -> list[list[tuple[str, float]]]:
+        """The most probable classes of every row, (name, probability), the best first.
+
+        A row that is not `valid` has an empty list.
+
+        Args:
+            top: how many.
+
+        Raises:
+            UnsupportedError: the network gives no actions.
+
+        """
+        read = self._meaning()
+        return [
+            read.actions(read.kept(self, row), top) if bool(self.valid[row]) else []
+            for row in range(len(self.tick))
+        ]
+
+    def _meaning(self) -> Any:
+        assert self._plan is not None, "a Tick that no Stream made"
+        return self._plan.meaning
 
     def _age_once(self, output: int) -> dict[int, NDArray[np.int64]]:
         if output not in self._ages:

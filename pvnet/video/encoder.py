@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from typing import Any
 
@@ -12,9 +13,11 @@ from pvnet.video.audio_copy import AudioCopy
 from pvnet.video.formats import Format, encoder_options, muxer_options
 from pvnet.video.palette import Palette
 from pvnet.video.part_file import Pipe
+from pvnet.video.planes import planes
 
 _LARGEST_DENOMINATOR = 1001  # 30000/1001 and its like
 _MOST_BITS_PER_S = 2**31 - 1
+_MOST_FAST = 4  # threads
 
 
 class Encoder:
@@ -32,6 +35,7 @@ class Encoder:
         quality: x264's constant rate factor.
         piped: whether the sink can only append.
         audio: source of audio, None without.
+        fast: rather a larger file than more of the processor's time.
 
     Raises:
         av.FFmpegError, ValueError: if the encoder refuses such pictures.
@@ -49,11 +53,13 @@ class Encoder:
         quality: int,
         piped: bool,
         audio: AudioCopy | None,
+        fast: bool = False,
     ) -> None:
         self._av = av
         self._rate = _fraction(fps)
         self._tick_s = form.tick(codec, self._rate)
         self._audio = audio
+        self._fast = fast
         self._pending: Any = None
         self._durations: dict[int, int] = {}
         even = codec != "gif"
@@ -61,7 +67,7 @@ class Encoder:
         options = muxer_options(av, form, piped=piped)
         self._container = av.open(sink, "w", format=form.muxer, options=options)
         try:
-            self._stream = self._make_stream(codec, size, quality)
+            self._stream = self._make_stream(codec, size, quality, fast)
             self._palette = Palette(av, size, self._tick_s) if codec == "gif" else None
             if audio is not None:
                 audio.add_to(self._container, form.muxer)
@@ -70,15 +76,19 @@ class Encoder:
             self._container.close()
             raise
 
-    def _make_stream(self, codec: str, size: tuple[int, int], quality: int) -> Any:
+    def _make_stream(
+        self, codec: str, size: tuple[int, int], quality: int, fast: bool
+    ) -> Any:
         h, w = size
         stream = self._container.add_stream(codec, rate=self._rate)
         stream.height, stream.width = h + self._pad[0], w + self._pad[1]
         stream.pix_fmt = "pal8" if codec == "gif" else "yuv420p"
         stream.codec_context.time_base = self._tick_s
-        stream.options = encoder_options(codec, quality)
+        stream.options = encoder_options(codec, quality, fast=fast)
         if codec == "libx264":
             stream.codec_context.thread_type = "SLICE"  # frame threads hold frames back
+            if fast:  # who asks for it has other work for the CPUs; slices cost some of their own
+                stream.codec_context.thread_count = min(_MOST_FAST, max(1, _cpus() // 2))
         elif codec == "mpeg4":
             wanted = int(h * w * min(float(self._rate), 60.0) * 0.2)
             stream.bit_rate = min(max(400_000, wanted), _MOST_BITS_PER_S)
@@ -91,11 +101,17 @@ class Encoder:
             ticks = max(ticks, self._pending.pts + 1)
         if any(self._pad):
             image = np.pad(image, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode="edge")
-        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = self._frame(np.ascontiguousarray(image))
         frame.pts, frame.time_base = ticks, self._tick_s
         before, self._pending = self._pending, frame
         if before is not None:
             self._encode(before, ticks - before.pts)
+
+    def _frame(self, image: NDArray[np.uint8]) -> Any:
+        """A frame of the encoder's own memory."""
+        if self._palette is not None:
+            return self._av.VideoFrame.from_ndarray(image, format="rgb24")
+        return planes(self._av, image, fast=self._fast)
 
     def _encode(self, frame: Any, duration: int) -> None:
         self._durations[frame.pts] = duration
@@ -131,6 +147,12 @@ class Encoder:
                     self._audio.mux_until(self._container, stop)
         finally:
             self._container.close()
+
+
+def _cpus() -> int:
+    """CPUs that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
 def _fraction(fps: float) -> Fraction:

@@ -94,9 +94,14 @@ class Feed:
             at most 10 s between two.
         clock: where time comes from.
 
+    Attributes:
+        owned: a frame that was delivered never changes.
+
     Raises:
         InvalidArgumentError: for an unknown policy or a capacity that does not fit it.
     """
+
+    owned = True
 
     def __init__(
         self,

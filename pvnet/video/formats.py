@@ -111,15 +111,18 @@ def muxer_options(av: Any, form: Format, *, piped: bool) -> dict[str, str]:
     return options
 
 
-def encoder_options(codec: str, quality: int) -> dict[str, str]:
+def encoder_options(codec: str, quality: int, *, fast: bool = False) -> dict[str, str]:
     """What an encoder is told, `quality` being x264's constant rate factor.
 
-    Few frames wait inside an encoder, because a killed program loses those.
+    Few frames wait inside an encoder, because a killed program loses those. `fast` takes less than
+    half of the processor's time, and gives files some three times as large.
     """
+    if codec == "libx264" and fast:
+        return {"crf": str(quality), "preset": "ultrafast", "x264-params": "cabac=1"}
     if codec == "libx264":
         return {"crf": str(quality), "preset": "veryfast", "bf": "0", "rc-lookahead": "5"}
     if codec in ("libvpx-vp9", "libvpx"):
         crf = max(4, round(quality * 63 / 51))
-        fast = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
-        return {"crf": str(crf), "b": "0" if codec == "libvpx-vp9" else "4M", **fast}
+        quick = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+        return {"crf": str(crf), "b": "0" if codec == "libvpx-vp9" else "4M", **quick}
     return {}

@@ -27,12 +27,15 @@ class PartFile:
 
     Args:
         path: where the complete file goes.
+        where: begins the message of an error.
 
     Raises:
         FileError: if nothing can be written there.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, where: str = "video.VideoWriter"
+    ) -> None:
         self.path = Path(path)
         self.error: OSError | None = None
         self.others: list[Path] = []
@@ -44,7 +47,7 @@ class PartFile:
             self.part, self._file = self._open()
         except (OSError, ValueError) as error:
             raise FileError(
-                f"[video.VideoWriter] cannot write {str(path)!r}: got {reason(error)}, expected a "
+                f"[{where}] cannot write {str(path)!r}: got {reason(error)}, expected a "
                 "folder that exists and may be written. Make it, or choose another."
             ) from error
         self.sink = Pipe(self) if self.direct else Sink(self)

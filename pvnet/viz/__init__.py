@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pvnet.decode.heatmaps import decode_heatmaps
 from pvnet.viz.bars import draw_actions, draw_label, draw_status
 from pvnet.viz.font import draw_text, text_size
-from pvnet.viz.heatmaps import decode_heatmaps, draw_heatmaps
+from pvnet.viz.heatmaps import draw_heatmaps
 from pvnet.viz.layout import hstack_labelled
 from pvnet.viz.pose import draw_pose
 

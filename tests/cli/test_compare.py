@@ -13,11 +13,11 @@ import pvnet
 from cli.conftest import count_frames
 from pvnet import models
 from pvnet.cli._demo.clock import Moment, Result, live, moments, on_show
-from pvnet.cli._demo.lanes import StageTimes, measure_stages, put_on_lanes
+from pvnet.cli._demo.lanes import OperationTimes, measure_operations, meetings, schedule_of
 from pvnet.cli._demo.picture import fitted
 from pvnet.models.random_weights import random_weights
 
-FAST = ("--frames", "24", "--moments", "2")
+FAST = ("--frames", "24", "--moments", "2", "--size", "32")
 
 
 def taken(n: int, rate_hz: float, *seconds: float) -> list[Result]:
@@ -61,27 +61,39 @@ def test_nothing_is_shown_before_it_exists():
     assert on_show(results, Moment(9.0, 7)) == 3
 
 
-def test_stages_go_on_the_emptiest_lane():
-    work = np.array([1.0, 4.0, 2.0, 2.0])
-    assert put_on_lanes(work, 2).tolist() == [0, 0, 1, 1]  # the first of equals
-    assert set(put_on_lanes(work, 9)) == {0, 1, 2, 3}
-    times = StageTimes(np.array([[1.0, 4.0, 2.0, 2.0], [1.0, 0.0, 2.0, 2.0]]), rest_ms=0.5)
-    assert times.tick_ms(1).tolist() == [9.5, 5.5]
-    assert times.tick_ms(4).tolist() == [4.5, 2.5]
+def test_a_tick_lasts_as_long_as_the_busiest_lane_between_meetings():
+    tile_ms = np.array([[1.0, 0.5], [0.0, 0.5]])  # the first operation is due every other tick
+    times = OperationTimes(tile_ms, np.array([0, 1]), np.array([4, 2]), rest_ms=0.25)
+    assert times.stage_ms == [2.0, 1.0]
+    one = [[[[(0, 0, 4), (1, 0, 2)]]], [[[(1, 0, 2)]]]]
+    assert times.tick_ms(one).tolist() == [5.25, 1.25]
+    two = [[[[(0, 0, 2)], [(0, 2, 4)]], [[(1, 0, 1)], [(1, 1, 2)]]], [[[(1, 0, 1)], [(1, 1, 2)]]]]
+    assert times.tick_ms(two).tolist() == [2.75, 0.75]
+    assert (meetings(one), meetings(two)) == (1.0, 1.5)
+    uneven = [[[[(0, 0, 4)], [(1, 0, 2)]]], [[[], [(1, 0, 2)]]]]
+    assert times.tick_ms(uneven).tolist() == [4.25, 1.25]
 
 
 @pytest.mark.parametrize("config", [{}, {"clocks": "i3d"}])
-def test_stage_times_come_from_the_trace(config):
+def test_times_of_operations_come_from_the_trace(config):
     size = {"width": 0.125, "size": 32, "stages": 5}
     graph = models.build("par_inception", wiring="predictive", **size, **config)
-    plan = pvnet.compile((graph, random_weights(graph)), lanes=1)
+    model = (graph, random_weights(graph))
+    plan = pvnet.compile(model, lanes=1)
     noise = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-    times = measure_stages(plan, list(noise))
-    assert times.work_ms.shape == (plan.hyper_period, 5)
+    times, again = measure_operations([plan, plan], list(noise))
+    assert times.tile_ms.shape == again.tile_ms.shape == (plan.hyper_period, len(plan.ops))
     assert times.rest_ms >= 0
-    assert (times.work_ms.max(axis=0) > 0).all()
-    if config:  # what is not due does no work: the last stage fires in few ticks
-        assert (times.work_ms[:, 4] == 0).any()
+    assert len(times.stage_ms) == 5
+    assert (times.tile_ms.max(axis=0) > 0).all()
+    if config:  # what is not due does no work
+        assert (times.tile_ms == 0).any()
+    # All lanes together do what one does: the schedule of many leaves nothing out.
+    work = (times.tile_ms * times.tiles).sum(axis=1) + times.rest_ms
+    assert times.tick_ms(schedule_of(plan)) == pytest.approx(work)
+    many = times.tick_ms(schedule_of(pvnet.compile(model, lanes=8)))
+    assert (many <= work + 1e-9).all()
+    assert (many >= times.rest_ms + (work - times.rest_ms) / 8 - 1e-9).all()
 
 
 def test_pictures_are_fitted():
@@ -105,9 +117,14 @@ def test_comparison_of_the_built_in_video(pvnet_cli, tmp_path):
     assert d["rate_hz"] > 0
     assert "keep" in d["rate_is"]
     left, right = d["sides"]
-    assert (left["wiring"], left["lanes"]) == ("sequential", 1)
+    assert (left["wiring"], left["lanes"], left["lanes_simulated"]) == ("sequential", 2, False)
     assert (right["wiring"], right["lanes"], right["lanes_simulated"]) == ("predictive", 2, False)
-    assert left["weights"].startswith("trained on")
+    assert left["stages"] == right["stages"] == 14
+    assert left["weights"] == right["weights"] == "random weights"
+    assert [row["lanes"] for row in d["more_lanes"]] == [2, 4, 8, 16]
+    assert all(row["simulated"] and min(row["tick_ms"]) > 0 for row in d["more_lanes"])
+    for before, after in zip(d["more_lanes"], d["more_lanes"][1:]):
+        assert len(before["meetings"]) == len(after["meetings"]) == 2
     for side in d["sides"]:
         assert side["results"] + side["missed_frames"] == 24
         assert side["computational_latency_p50_ms"] > 0
@@ -120,9 +137,8 @@ def test_slow_frames_are_all_taken_and_scored(pvnet_cli):
     assert done.code == 0, done.err
     d = done.document
     assert (d["rate_hz"], d["rate_is"], d["files"]) == (0.01, "given", {})
-    model = models.pretrained(d["sides"][1]["model"])
-    warm_up = max(model.graph.outputs[0].warm_up_ticks, 0)
-    assert d["scored_moments"] == 2 * (24 - warm_up)
+    graph = models.build("par_densenet", size=32, stages=14, wiring="predictive")
+    assert d["scored_moments"] == 2 * (24 - graph.outputs[0].warm_up_ticks)
     for side in d["sides"]:
         assert (side["results"], side["missed_frames"]) == (24, 0)
         assert side["age_mean_frames"] == side["information_latency_ticks"]
@@ -133,17 +149,33 @@ def test_simulated_lanes_are_called_simulated(pvnet_cli):
     words = ("demo", "--compare", *FAST, "--no-files", "--lanes-simulated", "7", "--slowdown", "3")
     d = pvnet_cli(*words, "--json").document
     left, right = d["sides"]
-    assert (right["lanes"], right["lanes_simulated"]) == (7, True)
-    assert left["lanes_simulated"] is False
-    assert len(right["stage_ms"]) == right["stages"]
-    assert right["missed_frames"] == 0  # at the rate of its own constant ticks
-    # Never shorter than the heaviest stage, nor longer than all of them and some.
-    assert right["computational_latency_p50_ms"] >= 3 * max(right["stage_ms"])
+    for side in (left, right):
+        assert (side["lanes"], side["lanes_simulated"]) == (7, True)
+        assert len(side["stage_ms"]) == side["stages"]
+        # Never shorter than a seventh of the work.
+        assert side["computational_latency_p50_ms"] >= 3 * sum(side["stage_ms"]) / 7
+    assert 0 in (left["missed_frames"], right["missed_frames"])  # at the rate of constant ticks
     assert d["slowdown"] == 3
     text = pvnet_cli(*words).out
     assert "SIMULATED" in text
     assert "7 simulated" in text
     assert "x 3" in text
+
+
+def test_random_weights_show_the_truth_of_the_frame_they_heard_of(pvnet_cli):
+    """What is wrong with the joints on show is their age alone: at a rest nothing is."""
+    words = ("demo", "--compare", *FAST, "--no-files", "--fps", "0.01", "--stages", "4", "--json")
+    left, right = pvnet_cli(*words).document["sides"]
+    assert left["pck_0_2"] == 1.0
+    assert 0 < right["pck_0_2"] <= 1
+
+
+def test_a_trained_network_is_compared_by_its_own_joints(pvnet_cli):
+    words = ("--model", "par_densenet_demo", "--no-files", "--fps", "0.01", "--json")
+    d = pvnet_cli("demo", "--compare", *FAST, *words).document
+    assert [side["weights"].startswith("trained on") for side in d["sides"]] == [True, True]
+    assert [side["model_random"] for side in d["sides"]] == [False, False]
+    assert all(0 < side["pck_0_2"] <= 1 for side in d["sides"])
 
 
 def test_comparison_of_a_video_file(pvnet_cli, video_file, tmp_path):
@@ -183,21 +215,27 @@ def test_actions_can_be_compared_too(pvnet_cli, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        ("--fps", "25"),
-        ("--slowdown", "2"),
-        ("--lanes-simulated", "8"),
+        ("--fps", "0"),
+        ("--size", "0"),
         ("--compare", "--fps", "0"),
         ("--compare", "--slowdown", "-1"),
         ("--compare", "--lanes-simulated", "0"),
         ("--compare", "--moments", "0"),
     ],
 )
-def test_demo_refuses_options_out_of_range_or_of_the_other_mode(pvnet_cli, words):
+def test_demo_refuses_options_out_of_range(pvnet_cli, words):
     assert pvnet_cli("demo", "--no-files", *words).code == 2
 
 
-@pytest.mark.parametrize("words", [("nothing.mp4",), ("synthetic", "--stages", "99")])
-def test_failures_say_what_to_do(pvnet_cli, words):
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("nothing.mp4",), "FileError"),
+        (("synthetic", "--stages", "99"), "InvalidArgumentError"),
+        (("synthetic", "--model", "par_densenet_demo", "--stages", "99"), "FileError"),
+    ],
+)
+def test_failures_say_what_to_do(pvnet_cli, words, error):
     done = pvnet_cli("demo", "--no-files", "--compare", *words, "--json")
     assert done.code == 1
-    assert done.document["error"]["type"] == "FileError"
+    assert done.document["error"]["type"] == error

@@ -15,7 +15,8 @@ def test_demo_compares_and_writes(pvnet_cli, tmp_path):
     pytest.importorskip("av")
     pytest.importorskip("matplotlib")
     out = tmp_path / "demo"
-    done = pvnet_cli("demo", "--frames", "24", "--out", out, "--lanes", "2", "--json")
+    words = ("--size", "32", "--moments", "1", "--lanes", "2")
+    done = pvnet_cli("demo", "--frames", "24", "--out", out, *words, "--json")
     assert done.code == 0, done.err
     d = done.document
     rows = {row["title"]: row for row in d["rows"]}
@@ -39,12 +40,15 @@ def test_demo_compares_and_writes(pvnet_cli, tmp_path):
     assert last.shape[1] > last.shape[0]
     assert (out / "timeline.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "demo.json").exists()
+    assert [side["lanes"] for side in d["comparison"]["sides"]] == [2, 2]
+    assert count_frames(out / "compare.mp4")[0] == 24
 
 
 def test_demo_prints_a_table(pvnet_process):
-    done = pvnet_process("demo", "--frames", "14", "--no-files")
+    done = pvnet_process("demo", "--frames", "14", "--no-files", "--size", "32")
     assert done.code == 0, done.err
-    for word in ("sequential", "pipelined", "predictive", "PCK@0.2", "ticks/s", "p99", "age"):
+    shown = ("sequential", "pipelined", "predictive", "PCK@0.2", "ticks/s", "p99", "age")
+    for word in (*shown, "simulated", "on these lanes"):
         assert word in done.words
     assert "#" not in done.err  # no progress bar where there is no terminal
 
@@ -57,7 +61,9 @@ def test_demo_without_extras_degrades(pvnet_process, tmp_path):
         "from pvnet.cli.__main__ import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
-    done = pvnet_process("demo", "--frames", "12", "--out", "d", program=("-c", code))
+    done = pvnet_process(
+        "demo", "--frames", "12", "--out", "d", "--size", "32", program=("-c", code)
+    )
     assert done.code == 0, done.err
     assert "pip install" in done.err
     assert (tmp_path / "d" / "timeline.txt").read_text().strip()
@@ -67,7 +73,8 @@ def test_demo_without_extras_degrades(pvnet_process, tmp_path):
 def test_same_seed_same_scores(pvnet_cli):
     scores = []
     for _ in range(2):
-        done = pvnet_cli("demo", "--frames", "16", "--no-files", "--seed", "5", "--json")
+        words = ("--frames", "16", "--no-files", "--size", "32", "--seed", "5", "--json")
+        done = pvnet_cli("demo", *words)
         scores.append([row["pck_0_2"] for row in done.document["rows"]])
     assert scores[0] == scores[1]
 

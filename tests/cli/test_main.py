@@ -132,7 +132,7 @@ def test_unwritable_output_is_refused_before_the_work(pvnet_cli, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        ("demo", "--frames", "3", "--no-files", "--quiet"),
+        ("demo", "--frames", "3", "--size", "32", "--no-files", "--quiet"),
         ("run", "synthetic", "--width", "0.125", "--size", "32", "--max-frames", "2"),
         ("trace", "--width", "0.125", "--size", "32", "--ticks", "2"),
         ("bench", "--width", "0.125", "--size", "32", "--ticks", "1", "--rounds", "1"),

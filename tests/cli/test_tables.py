@@ -73,8 +73,8 @@ def test_a_word_that_is_too_long_stays_whole():
 @pytest.mark.parametrize(
     "words",
     [
-        ("demo", "--frames", "12", "--no-files"),
-        ("demo", "--frames", "6", "--no-files", "--compare"),
+        ("demo", "--frames", "12", "--size", "32", "--no-files"),
+        ("demo", "--frames", "6", "--size", "32", "--no-files", "--compare"),
         ("run", "synthetic", "--max-frames", "3"),
         ("bench", "--model", "par_densenet", "--width", "0.125", "--size", "32", "--ticks", "1",
          "--rounds", "1"),
@@ -84,8 +84,8 @@ def test_tables_of_commands_fit_80_columns(pvnet_cli, words):
     done = pvnet_cli(*words, "--quiet")
     assert done.code == 0, done.err
     found = tables(done.out)
-    assert len(found) == 1
-    assert [line for line in found[0] if len(line) > 80] == []
+    assert found
+    assert [line for one in found for line in one if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("model", ["par_densenet", "par_inception"])

@@ -13,12 +13,12 @@ import pytest
 
 import pvnet
 from pvnet import models
+from pvnet.decode.heatmaps import decode_heatmaps
 from pvnet.errors import InvalidArgumentError
 from pvnet.models.pretrained import accuracy
 from pvnet.models.random_weights import random_weights
 from pvnet.video import synthetic
 from pvnet.video.joints import JOINTS
-from pvnet.viz.heatmaps import decode_heatmaps
 
 # The function of the same name hides the module in the package.
 module = importlib.import_module("pvnet.models.pretrained")

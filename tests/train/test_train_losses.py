@@ -92,7 +92,7 @@ def test_invisible_joints_get_no_gradient():
 
 
 def test_targets_peak_where_the_decoder_finds_them():
-    from pvnet.viz.heatmaps import decode_heatmaps
+    from pvnet.decode.heatmaps import decode_heatmaps
 
     joints = torch.tensor([[[[13.0, 22.0], [30.5, 9.25]]]])
     maps = joint_targets(joints, torch.ones(1, 1, 2).bool(), size=(8, 12), stride=4, sigma=1.2)

@@ -186,3 +186,19 @@ def test_synthetic_source_keeps_its_truth():
     assert len(frames) == 6
     assert frames[0].joints.shape == (13, 2)
     assert frames[0].capture_ns > 0
+
+
+def test_a_feed_promises_that_delivered_frames_stay_as_they_are():
+    from pvnet.video.owned import owns_frames
+
+    buffer = np.zeros((2, 2, 3), np.uint8)
+
+    def again():
+        for value in range(6):
+            buffer[:] = value
+            yield video.Frame(buffer, value, value / 25, "one buffer")
+
+    with video.Feed(again(), "block") as feed:
+        assert owns_frames(feed)
+        kept = [frame.image for frame in feed]
+    assert [int(image[0, 0, 0]) for image in kept] == list(range(6))

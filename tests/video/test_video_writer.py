@@ -9,6 +9,7 @@ import pytest
 
 from pvnet import video
 from pvnet.errors import FileError, InvalidArgumentError, StateError
+from pvnet.video import planes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from video_helpers import grey_frames, refused
@@ -29,6 +30,25 @@ def test_written_is_read_back(tmp_path):
         back = [f.image for f in source]
     assert len(back) == 10
     assert np.abs(np.stack(back).astype(int) - np.stack(images)).mean() < 3
+
+
+@pytest.mark.parametrize("opencv", [True, False])
+def test_haste_keeps_pictures_and_colours(tmp_path, monkeypatch, opencv):
+    if not opencv:
+        monkeypatch.setattr(planes, "_opencv", lambda: None)
+    elif planes._opencv() is None:
+        pytest.skip("needs OpenCV")
+    colours = [(200, 60, 40), (40, 180, 60), (50, 70, 210)]
+    buffer = np.empty((48, 64, 3), np.uint8)
+    with video.VideoWriter(tmp_path / "a.mp4", 25, size=(48, 64), fast=True) as out:
+        for colour in colours:
+            buffer[:] = colour  # one buffer again and again: what was written is no view of it
+            out.write(buffer)
+    with video.open(tmp_path / "a.mp4") as source:
+        back = [frame.image for frame in source]
+    assert len(back) == 3
+    for image, colour in zip(back, colours):
+        assert np.abs(image.reshape(-1, 3).mean(0) - colour).max() < 5
 
 
 def test_odd_sizes_are_padded(tmp_path):

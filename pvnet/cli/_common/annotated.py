@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from pvnet.cli._common.files import without_scheme
 from pvnet.cli._common.progress import note
-from pvnet.cli._common.signals import uninterrupted
 from pvnet.errors import UnsupportedError
 from pvnet.video import Source, VideoWriter
 from pvnet.video.av_import import load_av
@@ -23,7 +22,7 @@ _DEFAULT_FPS = 25.0
 class AnnotatedVideo:
     """Opened with the first picture, whose size it keeps; without a picture there is no file.
 
-    In a with statement: an error leaves what was written beside, under its partial name.
+    One thread writes. A signal must not come into `write` or `close`.
 
     Args:
         path: of the file; None writes nothing.
@@ -62,13 +61,12 @@ class AnnotatedVideo:
         """Append a picture of the source's time; one of another size is fitted."""
         if self._path is None:
             return
-        with uninterrupted():
-            if self._writer is None:
-                self._size = (image.shape[0], image.shape[1])
-                self._writer = self._open(self._path, time_s)
-            if image.shape[:2] != self._size:
-                image = resize_nearest(image, *self._size)
-            self._writer.write(image, time_s)
+        if self._writer is None:
+            self._size = (image.shape[0], image.shape[1])
+            self._writer = self._open(self._path, time_s)
+        if image.shape[:2] != self._size:
+            image = resize_nearest(image, *self._size)
+        self._writer.write(image, time_s)
 
     def _open(self, path: Path, time_s: float) -> VideoWriter:
         begin_s = self._source.stats.begin_s  # frames before the first picture may be dropped
@@ -78,6 +76,7 @@ class AnnotatedVideo:
             size=self._size,
             audio_from=self._audio,
             begin_s=time_s if begin_s is None else min(begin_s, time_s),
+            fast=True,
         )
         if not self._quiet:
             for part in writer.older_parts:
@@ -95,9 +94,8 @@ class AnnotatedVideo:
         """
         if self._writer is None:
             return
-        with uninterrupted():
-            end_s = self._end_s() if complete else None
-            self._writer.close(end_s, whole_audio=complete)
+        end_s = self._end_s() if complete else None
+        self._writer.close(end_s, whole_audio=complete)
 
     def _end_s(self) -> float | None:
         """When the source ended: by its own word where all of its frames came."""
@@ -121,11 +119,9 @@ class AnnotatedVideo:
             "audio_left_out": [*writer.audio_left_out, *self._no_audio] if writer else [],
         }
 
-    def __enter__(self) -> AnnotatedVideo:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if self._writer is None or kind is None:
+    def abandon(self) -> None:
+        """After an error: leave what was written beside, under its partial name."""
+        if self._writer is None:
             return
         said = self._writer.kept is not None  # by the writer's own error
         kept = self._writer.abandon()

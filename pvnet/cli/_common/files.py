@@ -14,7 +14,7 @@ from pvnet.video.folder import IMAGE_SUFFIXES
 from pvnet.video.formats import is_special
 
 # Arguments that name what a command writes; all others may name what it reads.
-_OUTPUTS = ("out", "picture", "graph_json", "draw", "command")
+_OUTPUTS = ("out", "save", "picture", "graph_json", "draw", "command")
 _LISTS = {".m3u8", ".m3u", ".ffconcat", ".ffcat"}
 _LONGEST_LIST_BYTES = 1 << 20
 

@@ -227,7 +227,8 @@ def compile_plan(
 ) -> runtime.Plan:
     """Compile the chosen network, or the same weights with another graph."""
     keywords = {"backend": args.backend, "lanes": args.lanes, **options}
-    return runtime.compile((graph or choice.graph, choice.weights), **keywords)
+    model = runtime.Model(graph or choice.graph, choice.weights, choice.metadata)
+    return runtime.compile(model, **keywords)
 
 
 def _default_wiring(stages: int) -> str:

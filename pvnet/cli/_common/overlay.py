@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import viz
 from pvnet.cli._common.network_choice import Choice
+from pvnet.decode import Meaning
 from pvnet.runtime import Plan, Tick
-from pvnet.video import JOINTS, Frame
+from pvnet.video import Frame
 
 # Pictures smaller than this are enlarged, so that lines and letters are readable.
 _SMALLEST_SIDE = 240
@@ -22,37 +23,40 @@ _GAP_SHOWN_S = 3.0
 class Overlay:
     """Draws the first output of a plan.
 
-    The model's metadata says what the output means: `task` (joints or actions) and `labels` (a
-    JSON list). Without it a vector is taken for actions and a map for heatmaps of joints.
-
     Args:
         plan: compiled network.
         choice: where it came from.
     """
 
     def __init__(self, plan: Plan, choice: Choice) -> None:
-        self._output = next(iter(plan.outputs))
-        channels, height, width = plan.outputs[self._output]
-        self._frame_size = next(iter(plan.inputs.values()))[1:]
-        guess = "actions" if height * width == 1 else "joints"
-        self.task = choice.metadata.get("task", guess)
-        if (height * width == 1) != (self.task == "actions"):  # metadata that cannot be meant
-            self.task = guess
-        self.labels = _labels(choice.metadata.get("labels"), channels, self.task)
+        self.meaning = Meaning(choice.metadata, plan.inputs, plan.outputs)
+        self.task = self.meaning.task
+        self.labels = self.meaning.labels
         weights = ", random weights" if choice.random else ""
         wiring = f"{plan.graph.wiring} {len(plan.graph.stages)}"
         self._caption = f"{Path(choice.label).stem} {wiring}{weights}"
         self._gap = ("", 0.0)  # words, and until when they are shown
 
-    def draw(self, frame: Frame, tick: Tick) -> NDArray[np.uint8]:
-        """The annotated picture, uint8 [h, w, 3]: the original where the source kept it."""
+    def draw(self, frame: Frame, tick: Tick | None, later: int = 0) -> NDArray[np.uint8]:
+        """The annotated picture, uint8 [h, w, 3]: the original where the source kept it.
+
+        Args:
+            frame: to draw on.
+            tick: whose answer it is; None: there is none.
+            later: ticks between the one that took the frame and this one.
+        """
         picture, _ = enlarged(frame.image if frame.original is None else frame.original)
-        output = np.asarray(tick[self._output][0], np.float32)
+        if tick is None:
+            viz.draw_label(picture, self._caption)
+            viz.draw_status(picture, "no answer: the video ended before it")
+            return picture
         if not bool(tick.valid[0]):
             status = f"tick {int(tick.tick[0])}  warming up"
         else:
             status = f"tick {int(tick.tick[0])}  {tick.latency_ms:.1f} ms"
-            self.mark(picture, frame, output)
+            self.mark(picture, frame, self.meaning.kept(tick))
+        if later:
+            status += f"  answer {later} tick{'s' if later > 1 else ''} later"
         status += self._gap_words(frame, tick)
         if self.task == "actions":  # the bars are where the caption would be
             status += f"  {self._caption}"
@@ -69,38 +73,39 @@ class Overlay:
         words, until_s = self._gap
         return words if frame.time_s < until_s else ""
 
-    def mark(
-        self, picture: NDArray[np.uint8], frame: Frame, output: NDArray[np.float32]
-    ) -> None:
-        """Draw an output over a picture of the frame, of whatever size, in place.
+    def mark(self, picture: NDArray[np.uint8], frame: Frame, kept: Any) -> None:
+        """Draw an answer over a picture of the frame, of whatever size, in place.
 
         Args:
             picture: uint8 [h, w, 3], all of the frame's original (of its image without one).
             frame: says how the network's pixels map to the original's.
-            output: [c, h, w] float32, of this or of another frame of the video.
+            kept: what `meaning.kept` gave, of this or of another frame of the video.
         """
         if self.task == "actions":
-            viz.draw_actions(picture, self.labels, softmax(output.ravel()), top=_TOP)
-        elif len(output) == len(JOINTS):
-            joints, scores = viz.decode_heatmaps(output, self._frame_size)
+            viz.draw_actions(picture, self.labels, self.meaning.probabilities(kept), top=_TOP)
+        elif self.meaning.has_joints:
             height, width = frame.image.shape[:2]
-            if frame.original is not None and frame.mapping is not None:
-                joints = frame.mapping.to_source(joints)
-                height, width = frame.mapping.source_size
+            mapping = frame.mapping if frame.original is not None else None
+            if mapping is not None:
+                height, width = mapping.source_size
+            joints = self.meaning.joints(kept, mapping)
             scale = np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
-            viz.draw_pose(picture, (joints + 0.5) * scale - 0.5, scores)
+            viz.draw_pose(picture, (joints[:, :2] + 0.5) * scale - 0.5, joints[:, 2])
         else:
-            viz.draw_heatmaps(picture, sigmoid(output))
+            viz.draw_heatmaps(picture, sigmoid(self.meaning.first(kept)))
 
     def words(self, tick: Tick) -> str:
         """The output of a tick in a line of text."""
-        output = np.asarray(tick[self._output][0], np.float32)
         if not bool(tick.valid[0]):
             return "none yet: the video ended before the warm-up"
+        kept = self.meaning.kept(tick)
         if self.task == "actions":
-            p = softmax(output.ravel())
-            best = np.argsort(-p)[:_TOP]
-            return ", ".join(f"{self.labels[i]} {100 * p[i]:.0f} %" for i in best)
+            best = self.meaning.actions(kept, _TOP)
+            return ", ".join(f"{name} {100 * p:.0f} %" for name, p in best)
+        if self.meaning.has_joints:
+            scores = self.meaning.joints(kept)[:, 2]
+            return f"{len(scores)} joints, mean confidence {float(scores.mean()):.2f}"
+        output = self.meaning.first(kept)
         peaks = sigmoid(output.reshape(len(output), -1).max(axis=1))
         return f"{len(peaks)} heatmaps, mean peak {float(peaks.mean()):.2f}"
 
@@ -108,25 +113,11 @@ class Overlay:
 def enlarged(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     """A copy of the picture, pixels repeated until it is easy to see, and how often each was."""
     factor = max(1, -(-_SMALLEST_SIDE // min(image.shape[:2])))
+    if factor == 1:  # numpy repeats once as slowly as often
+        return image.copy(), 1
     return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1), factor
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities of logits [n]."""
-    e = np.exp(logits - logits.max())
-    return np.asarray(e / e.sum(), np.float32)
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores of logits, any shape."""
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0))), np.float32)
-
-
-def _labels(text: str | None, channels: int, task: str) -> list[str]:
-    try:
-        labels = json.loads(text) if text else None
-    except json.JSONDecodeError:
-        labels = None
-    if isinstance(labels, list) and len(labels) == channels:
-        return [str(label) for label in labels]
-    return [f"{'class' if task == 'actions' else 'map'} {i}" for i in range(channels)]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pvnet.errors import InvalidArgumentError
+from pvnet.results.writer import ENDS, end_of
 from pvnet.video.formats import FORMATS, WRITTEN, is_special
 
 PICTURES = (".png", ".svg", ".pdf", ".jpg")
@@ -54,6 +55,18 @@ def new_video(text: str) -> Path:
     path = Path(text)
     if path.suffix.lower() not in FORMATS and not is_special(path):
         raise argparse.ArgumentTypeError(f"got {text}, expected a name that ends in {WRITTEN}")
+    return new_file(text)
+
+
+def new_results(text: str) -> Path:
+    """A file of results that can be written, in a format that its name says."""
+    try:
+        end_of(text)
+    except InvalidArgumentError:
+        names = ", ".join(ENDS)
+        raise argparse.ArgumentTypeError(
+            f"got {text}, expected a name that ends in {names}"
+        ) from None
     return new_file(text)
 
 

@@ -185,6 +185,7 @@ def open_source(
     timeout_s: float | None = None,
     reconnect: bool | Reconnect | None = None,
     damaged: Damaged = "deliver",
+    keep_original: bool = True,
 ) -> Source:
     """The source a command line names, resized to what the plan reads.
 
@@ -196,6 +197,7 @@ def open_source(
         timeout_s: as of `video.open`.
         reconnect: as of `video.open`.
         damaged: `deliver` pictures that show damage, or `drop` them.
+        keep_original: keep each picture before resizing, to draw on it.
 
     Raises:
         FileError: if there is no such video, or it is none.
@@ -206,7 +208,7 @@ def open_source(
         int(name) if camera else name,
         size=frame_size(plan),
         fit=fit,
-        keep_original=True,
+        keep_original=keep_original,
         timeout_s=timeout_s,
         reconnect=reconnect,
         damaged=damaged,

@@ -11,12 +11,13 @@ from pvnet import catch, runtime
 from pvnet.catch import engine as engines
 from pvnet.catch.score import difference, rate
 from pvnet.catch.times import tick_times, time_beside_others
-from pvnet.cli._common.network_choice import Choice, load_trained
+from pvnet.cli._common.network_choice import load_trained
 from pvnet.cli._common.parse import fraction, positive
 from pvnet.cli._common.progress import Progress
 from pvnet.cli._common.report import Report
 from pvnet.cli._demo.catch_picture import CatchPicture
 from pvnet.cli._demo.files import write_pictures
+from pvnet.cli._demo.lanes import measure_operations, schedule_of
 from pvnet.files import write_json
 from pvnet.report import plain, table
 from pvnet.runtime.machine import cpus_allowed
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Time the four ways, let each play all throws at all speeds, write table and video."""
-    lanes = args.lanes or cpus_allowed()
+    lanes = args.lanes_simulated or args.lanes or cpus_allowed()
     throws = catch.Throws(args.seed, args.throws)
     ways = _engines(args, lanes, len(throws))
     unit_ms = ways[0].period_ms
@@ -76,23 +77,28 @@ def _engines(args: argparse.Namespace, lanes: int, throws: int) -> list[catch.En
     student = load_trained(FAMILY, "predictive", args.stages)
     stages = student.graph.stage_lists
     flat, shifted = (teacher.graph.wire(w, stages=stages) for w in ("sequential", "pipelined"))
-
-    def compiled(choice: Choice, graph: Any, n: int, batch: int) -> runtime.Plan:
-        return runtime.compile(
-            (graph, choice.weights), lanes=n, batch=batch, backend=args.backend
-        )
-
     networks = ((teacher, flat), (teacher, shifted), (student, student.graph))
-    timed = [compiled(choice, graph, lanes, 1) for choice, graph in networks]
+
+    def compiled(n: int, batch: int = 1) -> list[runtime.Plan]:
+        options = {"lanes": n, "batch": batch, "backend": args.backend}
+        return [runtime.compile((g, choice.weights), **options) for choice, g in networks]
+
     frame = np.zeros((1, catch.HEIGHT, catch.WIDTH, 3), np.uint8)
-    whole_ms, pipelined_ms, predictive_ms = tick_times(timed, frame, _TIMED_TICKS)
-    lane_ms = time_beside_others(compiled(teacher, flat, 1, 1), frame, lanes, _TIMED_TICKS)
-    exact, late, fresh = (compiled(*network, lanes, throws) for network in networks)
+    if args.lanes_simulated is None:
+        times_ms = tick_times(compiled(lanes), frame, _TIMED_TICKS)
+        lane_ms = time_beside_others(compiled(1)[0], frame, lanes, _TIMED_TICKS)
+    else:
+        alone = compiled(1)
+        times = measure_operations(alone, [frame])
+        schedules = [schedule_of(plan) for plan in compiled(lanes)]
+        times_ms = [float(t.tick_ms(s).mean()) for t, s in zip(times, schedules)]
+        lane_ms = float(times[0].tick_ms(schedule_of(alone[0])).mean())
+    exact, late, fresh = compiled(cpus_allowed(), throws)
     return [
-        engines.frame_by_frame(exact, whole_ms),
+        engines.frame_by_frame(exact, times_ms[0]),
         engines.round_robin(exact, lane_ms, lanes),
-        engines.pipelined(late, pipelined_ms),
-        engines.predictive(fresh, predictive_ms),
+        engines.pipelined(late, times_ms[1]),
+        engines.predictive(fresh, times_ms[2]),
     ]
 
 
@@ -151,6 +157,7 @@ def _document(
         "throws": args.throws,
         "seed": args.seed,
         "lanes": lanes,
+        "lanes_simulated": args.lanes_simulated is not None,
         "aim": args.aim,
         "frozen": args.frozen,
         "rows": rows,
@@ -183,7 +190,8 @@ def _text(d: dict[str, Any]) -> str:
         rates = [f"{s['rate']:.3f}" for s in row["scores"]]
         rows.append((row["title"], row["stages"], row["period_ms"], row["delay_ms"], *rates))
     lines = [
-        f"{d['throws']} throws, {d['lanes']} lanes, aim: {d['aim']}"
+        f"{d['throws']} throws, {d['lanes']} {'SIMULATED ' * d['lanes_simulated']}lanes, "
+        f"aim: {d['aim']}"
         + (", the world waits for every answer (control)" if d["frozen"] else ""),
         "",
         table(header, rows),

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet import runtime, viz
+from pvnet import runtime
 from pvnet.cli._common.cut import cut_of
 from pvnet.cli._common.network_choice import Choice
-from pvnet.cli._common.sources import frame_size
 from pvnet.cli._common.stats import RunStats
 from pvnet.graph import Graph
 from pvnet.video.frame import Frame
@@ -43,7 +42,6 @@ class DemoRun:
     def __post_init__(self) -> None:
         self._stream = self.plan.stream()
         self._output = next(iter(self.plan.outputs))
-        self._frame_size = frame_size(self.plan)
 
     @property
     def stages(self) -> int:
@@ -59,11 +57,12 @@ class DemoRun:
         """One tick; the answer is kept."""
         tick = self._stream.tick(frame.image)
         self.stats.add(tick)
-        heatmaps = np.array(tick[self._output][0], np.float32)
-        joints, scores = viz.decode_heatmaps(heatmaps, self._frame_size)
-        self.joints.append(joints)
-        self.scores.append(scores)
-        self.raw.append(heatmaps.ravel())
+        read = self.plan.meaning
+        kept = read.kept(tick)
+        joints = read.joints(kept)
+        self.joints.append(joints[:, :2])
+        self.scores.append(joints[:, 2])
+        self.raw.append(read.first(kept).ravel())
 
     def row(self, frames: Sequence[SyntheticFrame], score_from: int) -> dict[str, Any]:
         """The row of the table; scored from tick `score_from` on."""
@@ -89,7 +88,8 @@ def make_runs(teacher: Choice, student: Choice, *, lanes: int, backend: str) -> 
     shifted = teacher.graph.wire("pipelined", stages=stages)
 
     def compiled(choice: Choice, graph: Graph, n: int) -> runtime.Plan:
-        return runtime.compile((graph, choice.weights), lanes=n, backend=backend)
+        model = runtime.Model(graph, choice.weights, choice.metadata)
+        return runtime.compile(model, lanes=n, backend=backend)
 
     runs = [DemoRun("sequential", compiled(teacher, flat, lanes))]
     if lanes > 1:

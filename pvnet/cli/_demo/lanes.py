@@ -1,13 +1,14 @@
-"""The tick of a machine with more lanes than this one, from measured times of the stages.
+"""The tick of a machine with more lanes than this one, from measured times of the operations.
 
-Whole stages are put on lanes, the heaviest first on the emptiest lane. A tick lasts as long as the
-slowest lane works, plus what a tick on one lane takes beside its stages (frame in, result out).
-What lanes cost each other (barriers, memory) is not in it, and neither is what the runtime gains by
-sharing one stage among lanes.
+The operations are timed on one lane. The plan is compiled for N lanes, and its own schedule says
+who would compute which tiles. Between two meetings of the lanes the busiest one counts. A tick
+also has what one lane does beside the operations (frame in, result out). What lanes cost each
+other (meetings, memory) is not in it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,58 +17,103 @@ from numpy.typing import NDArray
 
 from pvnet.runtime import Plan
 
-_TICKS = 40
+_TICKS = 24
 _EVENTS_PER_OP = 4
+
+# [tick of the hyper-period][superstep][lane]: (operation, first tile, end of the tiles)
+Schedule = list[list[list[list[tuple[int, int, int]]]]]
 
 
 @dataclass(frozen=True)
-class StageTimes:
+class OperationTimes:
     """Measured on one lane, medians, by tick of the hyper-period.
 
     Attributes:
-        work_ms: float64 [hyper_period, stages], work of every stage in a tick.
-        rest_ms: of a tick beside its stages.
+        tile_ms: float64 [hyper_period, operations], a tile of every operation; 0 where it is not
+            due.
+        stage: int64 [operations], stage of each.
+        tiles: int64 [operations], tiles of each.
+        rest_ms: of a tick beside its operations.
     """
 
-    work_ms: NDArray[np.float64]
+    tile_ms: NDArray[np.float64]
+    stage: NDArray[np.int64]
+    tiles: NDArray[np.int64]
     rest_ms: float
 
-    def tick_ms(self, lanes: int) -> NDArray[np.float64]:
-        """Length float64 [hyper_period] of a tick with so many lanes."""
-        lane_of = put_on_lanes(self.work_ms.mean(axis=0), lanes)
-        per_lane = np.stack(
-            [self.work_ms[:, lane_of == lane].sum(axis=1) for lane in range(lanes)], axis=1
-        )
-        return np.asarray(per_lane.max(axis=1) + self.rest_ms, np.float64)
+    @property
+    def stage_ms(self) -> list[float]:
+        """Mean work of every stage in a tick."""
+        work = (self.tile_ms * self.tiles).mean(axis=0)
+        return [float(work[self.stage == s].sum()) for s in range(int(self.stage.max()) + 1)]
+
+    def tick_ms(self, schedule: Schedule) -> NDArray[np.float64]:
+        """Length float64 [hyper_period] of a tick by a schedule."""
+        out = []
+        for t, supersteps in enumerate(schedule):
+            ms = self.rest_ms
+            for lanes in supersteps:
+                ms += max((self._work_ms(t, lane) for lane in lanes), default=0.0)
+            out.append(ms)
+        return np.asarray(out, np.float64)
+
+    def _work_ms(self, t: int, ranges: list[tuple[int, int, int]]) -> float:
+        return float(sum(self.tile_ms[t, op] * (end - begin) for op, begin, end in ranges))
 
 
-def put_on_lanes(work_ms: NDArray[np.float64], lanes: int) -> NDArray[np.int64]:
-    """Lane of every stage, int64 [stages]: the heaviest stage first, on the emptiest lane."""
-    load = np.zeros(lanes)
-    lane_of = np.zeros(len(work_ms), np.int64)
-    for stage in np.argsort(-work_ms, kind="stable"):
-        lane = int(load.argmin())
-        lane_of[stage] = lane
-        load[lane] += work_ms[stage]
-    return lane_of
+def schedule_of(plan: Plan) -> Schedule:
+    """Who computes which tiles, by a plan for any number of lanes."""
+    schedule: Schedule = json.loads(plan.to_json())["schedule"]
+    return schedule
 
 
-def measure_stages(plan: Plan, frames: Sequence[NDArray[np.uint8]]) -> StageTimes:
-    """Trace a plan of one lane over some frames (repeated as needed)."""
-    hyper, stages = plan.hyper_period, plan.graph.n_stages
-    ticks = max(_TICKS, 3 * hyper)
-    stream = plan.stream()
-    warm = max(plan.warm_up_ticks.values()) + hyper
-    for t in range(warm):
-        stream.tick(frames[t % len(frames)])
-    stream.trace_start(_EVENTS_PER_OP * len(plan.ops) * ticks)
-    whole_ms = [stream.tick(frames[t % len(frames)]).latency_ms for t in range(ticks)]
-    events = stream.trace_stop()
-    stage_of_op = np.asarray([int(op["stage"]) for op in plan.ops], np.int64)
-    work = np.zeros((ticks, stages))
-    cells = (events["tick"] - warm, stage_of_op[events["op"]])
-    np.add.at(work, cells, (events["end_ns"] - events["begin_ns"]) / 1e6)
-    at = (warm + np.arange(ticks)) % hyper
-    medians = [np.median(work[at == t], axis=0) for t in range(hyper)]
-    rest_ms = float(np.median(np.asarray(whole_ms) - work.sum(axis=1)))
-    return StageTimes(np.stack(medians), max(0.0, rest_ms))
+def meetings(schedule: Schedule) -> float:
+    """How often all lanes meet in a tick, mean over the hyper-period."""
+    return float(np.mean([len(supersteps) for supersteps in schedule]))
+
+
+def measure_operations(
+    plans: Sequence[Plan], frames: Sequence[NDArray[np.uint8]]
+) -> list[OperationTimes]:
+    """Trace plans of one lane over some frames (repeated as needed), in turns.
+
+    What else the machine does then meets all of them alike.
+    """
+    traces = [_Trace(plan, frames) for plan in plans]
+    for _ in range(max(_TICKS, *(3 * plan.hyper_period for plan in plans))):
+        for trace in traces:
+            trace.tick()
+    return [trace.times() for trace in traces]
+
+
+class _Trace:
+    """The events of one plan, after its warm-up."""
+
+    def __init__(self, plan: Plan, frames: Sequence[NDArray[np.uint8]]) -> None:
+        self._plan, self._frames = plan, frames
+        self._stream = plan.stream()
+        self._warm = max(plan.warm_up_ticks.values()) + plan.hyper_period
+        for t in range(self._warm):
+            self._stream.tick(frames[t % len(frames)])
+        self._whole_ms: list[float] = []
+        ticks = max(_TICKS, 3 * plan.hyper_period)
+        self._stream.trace_start(_EVENTS_PER_OP * len(plan.ops) * 4 * ticks)
+
+    def tick(self) -> None:
+        """One tick more."""
+        frame = self._frames[len(self._whole_ms) % len(self._frames)]
+        self._whole_ms.append(self._stream.tick(frame).latency_ms)
+
+    def times(self) -> OperationTimes:
+        """Medians over the ticks."""
+        plan, ticks = self._plan, len(self._whole_ms)
+        events = self._stream.trace_stop()
+        work = np.zeros((ticks, len(plan.ops)))
+        cells = (events["tick"] - self._warm, events["op"])
+        np.add.at(work, cells, (events["end_ns"] - events["begin_ns"]) / 1e6)
+        at = (self._warm + np.arange(ticks)) % plan.hyper_period
+        medians = np.stack([np.median(work[at == t], axis=0) for t in range(plan.hyper_period)])
+        tiles = np.asarray([int(op["tiles"]) for op in plan.ops], np.int64)
+        stage = np.asarray([int(op["stage"]) for op in plan.ops], np.int64)
+        rest_ms = float(np.median(np.asarray(self._whole_ms) - work.sum(axis=1)))
+        return OperationTimes(medians / np.maximum(tiles, 1), stage, tiles, max(0.0, rest_ms))

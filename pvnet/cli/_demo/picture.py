@@ -94,7 +94,7 @@ class ComparePicture:
         frame = self._frames[moment.frame]
         pane = fitted(_shown(frame))
         if index is not None:
-            side.overlay.mark(pane, frame, side.outputs[index])
+            side.mark(pane, self._frames, moment, index)
         out[top : top + height] = pane
         self._age(out[below:], side, moment, colour)
         return out

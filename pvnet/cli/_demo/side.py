@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet import viz
 from pvnet.cli._common.network_choice import Choice
 from pvnet.cli._common.overlay import Overlay
-from pvnet.cli._common.sources import frame_size
 from pvnet.cli._common.stats import latency_summary
 from pvnet.cli._demo.clock import Moment, Result, live, on_show
 from pvnet.cli._demo.demo_run import pck
-from pvnet.cli._demo.lanes import measure_stages
+from pvnet.cli._demo.lanes import OperationTimes, Schedule
 from pvnet.runtime import Plan
-from pvnet.video import JOINTS, Frame
+from pvnet.video import Frame
 from pvnet.video.synthetic import SyntheticFrame
-from pvnet.viz import decode_heatmaps
 
 _COLD_TICKS = 3
 
@@ -32,10 +31,11 @@ class Side:
         title: above its pane.
         choice: where it came from.
         plan: compiled; on one lane where the lanes are simulated.
+        schedule: of the machine that is pretended; None: the plan's own lanes are real.
         slowdown: factor on every measured time.
-        lanes_simulated: lanes of the machine that is pretended; None: the plan's own are real.
+        lanes_simulated: lanes of that machine.
         results: what exists when, after `run`.
-        outputs: first output [c, h, w] float32 of every result.
+        outputs: what the overlay draws of every result.
         tick_ms: time of every result, slowdown included.
     """
 
@@ -44,8 +44,9 @@ class Side:
     plan: Plan
     slowdown: float = 1.0
     lanes_simulated: int | None = None
+    schedule: Schedule | None = None
     results: list[Result] = field(default_factory=list)
-    outputs: list[NDArray[np.float32]] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
     tick_ms: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -64,12 +65,15 @@ class Side:
         """Results before this one say nothing."""
         return self.plan.warm_up_ticks[self._output]
 
+    def simulate(self, times: OperationTimes) -> None:
+        """From here on a tick takes what its schedule makes of these times; without one nothing."""
+        if self.schedule is not None:
+            self._simulated_ms = times.tick_ms(self.schedule)
+            self.stage_ms = times.stage_ms
+
     def measure(self, frames: Sequence[Frame]) -> list[float]:
         """Milliseconds of some ticks, slowdown included; of the pretended lanes if they are."""
-        if self.lanes_simulated is not None:
-            times = measure_stages(self.plan, [frame.image for frame in frames])
-            self._simulated_ms = times.tick_ms(self.lanes_simulated)
-            self.stage_ms = [float(ms) for ms in times.work_ms.mean(axis=0)]
+        if self._simulated_ms is not None:
             return [float(ms) * self.slowdown for ms in self._simulated_ms]
         # A rehearsal, every frame: what is done beside the ticks has its effect here too.
         work = self._new_stream(frames)
@@ -92,7 +96,7 @@ class Side:
             ms = tick.latency_ms
             if self._simulated_ms is not None:
                 ms = float(self._simulated_ms[len(self.outputs) % len(self._simulated_ms)])
-            self.outputs.append(np.array(tick[self._output][0], np.float32))
+            self.outputs.append(self.overlay.meaning.kept(tick))
             self.tick_ms.append(ms * self.slowdown)
             return self.tick_ms[-1] / 1e3
 
@@ -114,6 +118,7 @@ class Side:
             "title": self.title,
             "model": self.choice.label,
             "weights": self.choice.weights_words,
+            "model_random": self.choice.random,
             "wiring": self.plan.graph.wiring,
             "stages": self.plan.graph.n_stages,
             "information_latency_ticks": self.plan.graph.outputs[0].information_latency_ticks,
@@ -128,6 +133,22 @@ class Side:
             **self._scores(frames, moments, indices),
         }
 
+    def mark(
+        self, picture: NDArray[np.uint8], frames: Sequence[Frame], moment: Moment, index: int
+    ) -> None:
+        """Draw result `index` over the picture of a moment, in place.
+
+        Random weights know no joints. For them it draws the true joints of the newest frame that
+        the result has heard of: what is wrong with those is their age alone.
+        """
+        heard = frames[self.newest_frame(index)]
+        if self.choice.random and isinstance(heard, SyntheticFrame):
+            height, width = heard.image.shape[:2]
+            scale = np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
+            viz.draw_pose(picture, (heard.joints + 0.5) * scale - 0.5)
+        else:
+            self.overlay.mark(picture, frames[moment.frame], self.outputs[index])
+
     def newest_frame(self, index: int) -> int:
         """Index of the newest frame that had a part in result `index`: the information latency."""
         ticks = self.plan.graph.outputs[0].information_latency_ticks
@@ -141,10 +162,12 @@ class Side:
         self, frames: Sequence[Frame], moments: Sequence[Moment], indices: Sequence[int]
     ) -> dict[str, float | None]:
         """What was on show against the truth of the newest frame, where there is a truth."""
-        known = isinstance(frames[0], SyntheticFrame) and self.overlay.task == "joints"
-        if not known or self.plan.outputs[self._output][0] != len(JOINTS):
+        if not (isinstance(frames[0], SyntheticFrame) and self.overlay.meaning.has_joints):
             return {"pck_0_2": None}
-        size = frame_size(self.plan)
-        found = {i: decode_heatmaps(self.outputs[i], size)[0] for i in set(indices)}
+        read = self.overlay.meaning
+        found = {i: read.joints(self.outputs[i])[:, :2] for i in set(indices)}
+        if self.choice.random:  # as drawn
+            heard = {i: frames[self.newest_frame(i)] for i in found}
+            found = {i: f.joints for i, f in heard.items() if isinstance(f, SyntheticFrame)}
         truth = [f for f in (frames[m.frame] for m in moments) if isinstance(f, SyntheticFrame)]
         return {"pck_0_2": pck([found[i] for i in indices], truth)}
