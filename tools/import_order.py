@@ -21,7 +21,7 @@ PYTHON_ROWS = (
     ("ops", "workshop", "results", "onnx_import"),
     ("nn",),
     ("models", "cluster"),
-    ("data",),
+    ("data", "catch"),
     ("evaluate",),
     ("label", "train"),
     ("cli",),

@@ -15,7 +15,7 @@ from pvnet.cli._common.progress import Progress
 from pvnet.cli._common.report import Report, UsageError
 from pvnet.cli._common.sources import add_damaged_argument, frame_size
 from pvnet.cli._common.stats import age_text
-from pvnet.cli._demo import compare
+from pvnet.cli._demo import catch, compare
 from pvnet.cli._demo.demo_run import DemoRun, make_runs, shifted_difference
 from pvnet.cli._demo.files import write_timeline, write_video
 from pvnet.errors import InternalError
@@ -31,6 +31,12 @@ _MODEL = "par_densenet_demo"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet demo`; all have defaults."""
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("catch",),
+        help="catch: a paddle must catch a ball while the network computes",
+    )
     parser.add_argument(
         "--out", type=new_folder, default=Path("pvnet_demo"), help="directory to write"
     )
@@ -85,18 +91,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch")
     add_damaged_argument(group)
+    catch.add_arguments(parser)
 
 
 def written(args: argparse.Namespace) -> list[Path]:
     """The files of a run."""
     names = ["compare.mp4", "compare.json", "compare_stills.ppm"]
-    if args.compare is None:
+    if args.what == "catch":
+        names = ["catch.mp4", "catch.json", "catch_stills.ppm"]
+    elif args.compare is None:
         names += ["demo.mp4", "demo.json", "demo_stills.ppm", "timeline.png", "timeline.txt"]
     return [] if args.no_files else [args.out / name for name in names]
 
 
 def run(args: argparse.Namespace) -> Report:
     """Run all wirings on the same frames, compare, score, write."""
+    if args.what == "catch":
+        return catch.run(args)
     opening = compare.run(args)
     if args.compare is not None:
         return opening

@@ -1,0 +1,21 @@
+"""A closed loop: a paddle that sees by a network must catch a ball while the network computes."""
+
+from __future__ import annotations
+
+from pvnet.catch.drawing import draw
+from pvnet.catch.engine import Engine
+from pvnet.catch.game import Game, play, play_frozen
+from pvnet.catch.throws import FALL, HEIGHT, PADDLE_HALF, WIDTH, Throws
+
+__all__ = [
+    "FALL",
+    "HEIGHT",
+    "PADDLE_HALF",
+    "WIDTH",
+    "Engine",
+    "Game",
+    "Throws",
+    "draw",
+    "play",
+    "play_frozen",
+]
