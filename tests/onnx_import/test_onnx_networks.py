@@ -63,7 +63,9 @@ class Shuffled(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 3, padding=1)
-        self.branch = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 3, 1, 1, groups=4))
+        self.branch = nn.Sequential(
+            nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 3, 1, 1, groups=4)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         a, b = self.stem(x).chunk(2, 1)
