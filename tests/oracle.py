@@ -90,7 +90,7 @@ class Oracle:
         if n.op in MOVES:
             return MOVES[n.op](a, xs[0])
         if n.op in ("group_norm", "layer_norm"):
-            return act(self.norm(n, xs[0]), a["act"])
+            return act(self.norm(n, xs[0]), a)
         assert n.op in ("delay", "feedback")
         return xs[0]
 

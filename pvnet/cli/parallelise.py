@@ -135,12 +135,7 @@ def run(args: argparse.Namespace) -> Report:
     frames = list(test.pieces[0][:16])
     lanes = max(plan.lanes for plan in plans.values())
     here = tick_times(measure(plans, frames), lanes)
-    one = {
-        n: runtime.compile((wired[n], model.weights), lanes=1) for n in ("sequential", "predictive")
-    }
-    more = simulate(
-        one["sequential"], one["predictive"], frames, args.simulate or args.stages, here
-    )
+    more = simulate(model, wired, frames, args.simulate or args.stages, here)
     _say(
         args,
         f"a tick takes {here.sequential_ms:.1f} ms sequential, {here.predictive_ms:.1f} ms "

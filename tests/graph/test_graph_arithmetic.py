@@ -34,7 +34,7 @@ def test_either_side_is_broadcast(op: str) -> None:
         frames = [rng.uniform(1, 2, (1, *s)).astype(np.float32) for s in shapes]
         numpy_op = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}[op]
         got = stream.tick({f"x{i}": f for i, f in enumerate(frames)})["y"]
-        np.testing.assert_array_equal(got, numpy_op(*frames))
+        np.testing.assert_array_equal(got.reshape(1, *y.shape), numpy_op(*frames))
 
 
 @pytest.mark.parametrize("op", OPS)

@@ -138,7 +138,7 @@ BAD: dict[str, Callable[[pvnet.Graph], object]] = {
     "negative padding": lambda g: g.conv3d("frame", 4, kernel=3, padding=-1),
     "no bool": lambda g: g.conv3d("frame", 4, kernel=1, bias=1),
     "a NaN eps": lambda g: g.conv3d("frame", 4, kernel=1, norm_eps=float("nan")),
-    "unknown activation": lambda g: g.conv3d("frame", 4, kernel=1, act="tanh"),
+    "unknown activation": lambda g: g.conv3d("frame", 4, kernel=1, act="tan"),
     "softmax in a conv": lambda g: g.conv3d("frame", 4, kernel=1, act="softmax"),
     "groups": lambda g: g.conv3d("frame", 4, kernel=1, groups=3),
     "a phase beyond the period": lambda g: g.conv3d("frame", 4, kernel=1, phase=1),

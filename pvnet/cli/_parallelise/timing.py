@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet import runtime
-from pvnet.cli._demo.lanes import measure_stages
+from pvnet.cli._demo.lanes import measure_operations, schedule_of
 from pvnet.evaluate.rivals import TickTimes
 from pvnet.graph import Graph
 from pvnet.runtime import Plan
@@ -59,42 +59,42 @@ def tick_times(medians: Mapping[str, Sequence[float]], lanes: int) -> TickTimes:
 
 
 def simulate(
-    sequential: Plan, predictive: Plan, frames: Frames, lanes: int, here: TickTimes
+    model: runtime.Model, wired: Mapping[str, Graph], frames: Frames, lanes: int, here: TickTimes
 ) -> TickTimes:
-    """As on so many lanes, from times measured on one.
+    """As on so many lanes: operations are timed on one, and every plan's own schedule shares them.
 
-    Sequential shares every operation by its tiles. Depth-parallel networks have whole stages on
-    lanes, the heaviest first. What either takes beyond that on the lanes here (barriers, memory)
-    it takes there, too.
+    What a wiring takes beyond its schedule on the lanes here (meetings, memory) it takes there,
+    too.
 
     Args:
-        sequential: plan of one lane.
-        predictive: plan of one lane.
+        model: with the weights.
+        wired: its graph, "sequential" and "predictive".
         frames: that are shown.
         lanes: that are not here.
         here: measured on the lanes that are.
     """
-    spent_us = runtime.measure_costs(sequential)
-    stages = measure_stages(predictive, frames)
-    rest_ms = max(0.0, here.one_lane_ms - sum(spent_us.values()) / 1e3)
+    names = ("sequential", "predictive")
 
-    def shared_ms(n: int) -> float:
-        each = (
-            spent_us.get(op["node"], 0.0) / min(n, max(1, int(op["tiles"])))
-            for op in sequential.ops
-        )
-        return sum(each) / 1e3 + rest_ms
+    def plan_of(name: str, n: int) -> Plan:
+        return runtime.compile((wired[name], model.weights), lanes=n)
 
-    def staged_ms(n: int) -> float:
-        return float(stages.tick_ms(n).mean())
+    times = dict(zip(names, measure_operations([plan_of(name, 1) for name in names], frames)))
 
-    several = here.lanes > 1
-    beyond = here.sequential_ms - shared_ms(here.lanes) if several else 0.0
-    sequential_ms = shared_ms(lanes) + max(0.0, beyond)
-    beyond = here.predictive_ms - staged_ms(here.lanes) if several else 0.0
-    parallel_ms = staged_ms(lanes) + max(0.0, beyond)
+    def tick_ms(name: str, n: int) -> float:
+        return float(times[name].tick_ms(schedule_of(plan_of(name, n))).mean())
+
+    def there_ms(name: str, here_ms: float) -> float:
+        beyond = here_ms - tick_ms(name, here.lanes) if here.lanes > 1 else 0.0
+        return tick_ms(name, lanes) + max(0.0, beyond)
+
+    parallel_ms = there_ms("predictive", here.predictive_ms)
     return TickTimes(
-        lanes, here.one_lane_ms, sequential_ms, parallel_ms, parallel_ms, simulated=True
+        lanes,
+        here.one_lane_ms,
+        there_ms("sequential", here.sequential_ms),
+        parallel_ms,
+        parallel_ms,
+        simulated=True,
     )
 
 
