@@ -20,22 +20,14 @@ from pvnet.viz import decode_heatmaps
 Frame = NDArray[np.uint8]
 # The ball's pixel x, y; and the ticks ago of the newest frame that it is made of.
 Worker = Callable[[Frame], tuple[NDArray[np.float32], int]]
-FAMILY = "par_densenet_catch"
 
 
 def _ball(heatmaps: Any) -> NDArray[np.float32]:
     return decode_heatmaps(np.asarray(heatmaps), (catch.HEIGHT, catch.WIDTH))[0][0]
 
 
-def _network(wiring: str, lanes: int, count: int = 1) -> list[Worker]:
-    student = models.pretrained(FAMILY, "predictive")
-    if wiring == "predictive":
-        model = student
-    else:
-        teacher = models.pretrained(FAMILY, "sequential")
-        graph = teacher.graph.wire(wiring, stages=student.graph.stage_lists)
-        model = pvnet.Model(graph, teacher.weights, dict(teacher.metadata))
-    plan = pvnet.compile(model, lanes=lanes)
+def _network(wiring: Any, lanes: int, count: int = 1) -> list[Worker]:
+    plan = pvnet.compile(catch.network(wiring), lanes=lanes)
     heard = plan.graph.outputs[0].information_latency_ticks
 
     def worker() -> Worker:
@@ -54,7 +46,7 @@ def _torch(lanes: int) -> list[Worker]:
     from torch_eager import EagerStream
 
     torch.set_num_threads(lanes)
-    teacher = models.pretrained(FAMILY, "sequential")
+    teacher = catch.network("sequential")
     eager = EagerStream(teacher.graph, teacher.weights)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (models.MEAN, models.STD))
 

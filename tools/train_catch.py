@@ -1,6 +1,6 @@
 """Train the networks of `pvnet demo catch`: where is the ball now?
 
-    python tools/train_catch.py [--out pvnet/models/weights] [--steps N] [--student-steps N]
+    python tools/train_catch.py [--steps N] [--student-steps N]
     python tools/train_catch.py --score-only
 
 A sequential Par-DenseNet is trained frame by frame; a predictive one of 14 stages with skips to the
@@ -156,7 +156,7 @@ def save(net: pvnet.nn.Network, path: Path, scores: dict[str, float], command: s
 def main() -> None:
     """Train, compare on held-out throws, write both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("pvnet/models/weights"))
+    parser.add_argument("--out", type=Path, default=Path("pvnet/catch"))
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--student-steps", type=int, default=900)
     parser.add_argument("--student-only", action="store_true", help="keep the sequential model")
@@ -167,8 +167,8 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    teacher_path = args.out / "par_densenet_catch_sequential.safetensors"
-    student_path = args.out / "par_densenet_catch_predictive14.safetensors"
+    teacher_path = args.out / "sequential.safetensors"
+    student_path = args.out / "predictive.safetensors"
 
     def report(name: str) -> dict[str, float]:
         scores = evaluate(net)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pvnet.catch.drawing import draw
 from pvnet.catch.engine import Engine
 from pvnet.catch.game import Game, play, play_frozen
+from pvnet.catch.networks import network
 from pvnet.catch.throws import FALL, HEIGHT, PADDLE_HALF, WIDTH, Throws
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Game",
     "Throws",
     "draw",
+    "network",
     "play",
     "play_frozen",
 ]

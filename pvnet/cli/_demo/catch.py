@@ -11,7 +11,6 @@ from pvnet import catch, runtime
 from pvnet.catch import engine as engines
 from pvnet.catch.score import difference, rate
 from pvnet.catch.times import tick_times, time_beside_others
-from pvnet.cli._common.network_choice import load_trained
 from pvnet.cli._common.parse import fraction, positive
 from pvnet.cli._common.progress import Progress
 from pvnet.cli._common.report import Report
@@ -22,7 +21,6 @@ from pvnet.files import write_json
 from pvnet.report import plain, table
 from pvnet.runtime.machine import cpus_allowed
 
-FAMILY = "par_densenet_catch"
 # In pixels that a ball falls while one tick of the sequential network lasts.
 SPEEDS = (0.5, 1.0, 2.0, 3.0, 4.0)
 _TIMED_TICKS = 150
@@ -73,15 +71,11 @@ def run(args: argparse.Namespace) -> Report:
 
 def _engines(args: argparse.Namespace, lanes: int, throws: int) -> list[catch.Engine]:
     """The four ways, with times of one video and plans for all throws."""
-    teacher = load_trained(FAMILY, "sequential", None)
-    student = load_trained(FAMILY, "predictive", args.stages)
-    stages = student.graph.stage_lists
-    flat, shifted = (teacher.graph.wire(w, stages=stages) for w in ("sequential", "pipelined"))
-    networks = ((teacher, flat), (teacher, shifted), (student, student.graph))
+    networks = [catch.network(w) for w in ("sequential", "pipelined", "predictive")]
 
     def compiled(n: int, batch: int = 1) -> list[runtime.Plan]:
-        options = {"lanes": n, "batch": batch, "backend": args.backend}
-        return [runtime.compile((g, choice.weights), **options) for choice, g in networks]
+        options: dict[str, Any] = {"lanes": n, "batch": batch, "backend": args.backend}
+        return [runtime.compile(model, **options) for model in networks]
 
     frame = np.zeros((1, catch.HEIGHT, catch.WIDTH, 3), np.uint8)
     if args.lanes_simulated is None:
