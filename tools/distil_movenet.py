@@ -1,20 +1,19 @@
-"""Distils MoveNet into a predictive student, in 4 and in 7 stages, without labels.
+"""Distils MoveNet into a predictive student of 7 stages, without labels.
 
     python tools/distil_movenet.py movenet.safetensors --data jhmdb:FOLDER --out student.safetensors
 
 `movenet.safetensors` is what import_movenet.py writes: teacher and start. Every stage before the
 pyramid computes what it always did, only later. So those features are computed once, in a first
-pass, and the pyramid reads them at the ages that the wiring gives them. Pyramid and heads learn to
-say what the teacher says about the newest frame, in turns with the ages of either cut. What is
-written are their running averages.
+pass, and the pyramid reads them at the ages that the wiring gives them. It learns to say what the
+teacher says about the newest frame. New weights (the refinement) learn fast, those of pyramid and
+heads gently; what is written are their running averages.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pvnet import data, runtime
-from pvnet.models.movenet import OUTPUTS, movenet_graph
+from pvnet.models import model_metadata
+from pvnet.models.movenet import OUTPUTS, SKIP_BLOCK, SKIP_TICKS, movenet_graph
 
 WEIGHTS = dict[str, Tensor]
 # Block, or "deep", whose features are kept: channels and side at 192 x 192.
@@ -33,14 +33,14 @@ KEPT = {"block2": (24, 48), "block5": (32, 24), "block9": (64, 12), "deep": (64,
 CROP = 16  # cells of the 24 x 24 maps that a step looks at; their rim is not scored
 RIM = 2
 OLDEST = 6  # ticks of a clip before the first that is learnt
-RATE = 5e-5  # at 3e-4 it forgets
+FRESH_RATE, GENTLE_RATE = 1e-3, 2e-5  # gentle at 3e-4 forgets
 
 
-# How many ticks old kept features are where the pyramid of a student reads them, by its stages.
-AGES = {
-    4: {"deep": 2, "block9": 2, "block5": 1, "block2": 1},
-    7: {"deep": 3, "block9": 2, "block5": 2, "block2": 1},
-}
+# How many ticks old kept features are where the pyramid of the student reads them.
+STAGES = 7
+AGES = {"deep": 3, "block9": 2, "block5": 2, "block2": 1}
+SKIP = f"block{SKIP_BLOCK}"
+SEEN = (1, *(1 + ticks for ticks in SKIP_TICKS))  # ages of the projected skip
 
 
 def conv(w: WEIGHTS, name: str, x: Tensor, *, stride: int = 1) -> Tensor:
@@ -89,6 +89,14 @@ def fine(w: WEIGHTS, x: Tensor, lateral: Tensor) -> Tensor:
     """The rest of the pyramid."""
     x = separable(w, "pyramid/level1", x)
     return separable(w, "pyramid/level2", raised(w, x, 2, lateral))
+
+
+def refined(w: WEIGHTS, x: Tensor, seen: Sequence[Tensor]) -> Tensor:
+    """What the student adds at 24 x 24, of early features of several ages."""
+    projected = torch.cat([F.relu(conv(w, f"{SKIP}/skip", one)) for one in seen], dim=1)
+    motion = F.relu(conv(w, "pyramid/refine/motion", projected, stride=2))
+    mixed = F.relu(conv(w, "pyramid/refine/mix", torch.cat([x, motion], dim=1)))
+    return x + conv(w, "pyramid/refine/shift", mixed)
 
 
 def heads(w: WEIGHTS, x: Tensor) -> dict[str, Tensor]:
@@ -207,26 +215,33 @@ class Student:
     Args:
         teacher: weights by name.
         steps: of the whole training, for the rates.
-        seed: of the ticks that are drawn.
+        seed: of new weights and of the ticks that are drawn.
     """
 
     def __init__(self, teacher: WEIGHTS, steps: int, seed: int) -> None:
         self.teacher, self.steps = teacher, steps
         self.rng = np.random.default_rng(seed)
-        self.weights = {n: w.clone() for n, w in teacher.items()}
-        self.learnt = [n for n in teacher if n.startswith(("pyramid", *OUTPUTS))]
+        torch.manual_seed(seed)
+        expected = dict(movenet_graph(refine=True).expected_weights())
+        new = {n: _fresh(n, shape) for n, shape in expected.items() if n not in teacher}
+        gentle = [n for n in teacher if n.startswith(("pyramid", *OUTPUTS))]
+        self.weights = {n: w.clone() for n, w in teacher.items()} | new
+        self.learnt = [*new, *gentle]
         for name in self.learnt:
             self.weights[name].requires_grad_(True)
         self.average = {n: self.weights[n].detach().clone() for n in self.learnt}
-        moved = [self.weights[n] for n in self.learnt]
-        self.optimiser = torch.optim.AdamW(moved, lr=RATE, betas=(0.9, 0.99), weight_decay=0)
+        groups = [
+            {"params": [self.weights[n] for n in new], "rate": FRESH_RATE, "weight_decay": 1e-4},
+            {"params": [self.weights[n] for n in gentle], "rate": GENTLE_RATE, "weight_decay": 0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99))
         self.step_number = 0
 
     def step(self, features: Features, batch: int) -> float:
         """One step; the loss."""
         ticks = features.draw(self.rng, batch)
-        turns = list(AGES.values())
-        stale = pyramid_inputs(features, ticks, turns[self.step_number % len(turns)])
+        stale = pyramid_inputs(features, ticks, AGES)
+        seen = [features.get(SKIP, ticks - age) for age in SEEN]
         with torch.no_grad():
             deep, block9, block5, lateral = pyramid_inputs(features, ticks, {})
             target = fine(self.teacher, coarse(self.teacher, deep, block9, block5), lateral)
@@ -235,18 +250,19 @@ class Student:
             wanted = heads(self.teacher, crop(target, *at, 2))
         w = self.weights
         x = crop(coarse(w, *stale[:3]), *at, 1)
+        x = refined(w, x, [crop(one, *at, 2) for one in seen])
         found = heads(w, fine(w, x, crop(stale[3], *at, 2)))
         inside = slice(2 * RIM, 2 * (CROP - RIM))
         scored = ({n: m[..., inside, inside] for n, m in d.items()} for d in (found, wanted))
         loss = distance(*scored)
         self._move(loss)
-        return float(loss)
+        return float(loss.detach())
 
     def _move(self, loss: Tensor) -> None:
         done = min(1.0, self.step_number / self.steps)
         slow = 0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * done))
         for group in self.optimiser.param_groups:
-            group["lr"] = RATE * slow * min(1.0, (self.step_number + 1) / 20)
+            group["lr"] = group["rate"] * slow * min(1.0, (self.step_number + 1) / 20)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_([self.weights[n] for n in self.learnt], 20.0)
@@ -260,6 +276,13 @@ class Student:
     def export(self) -> dict[str, NDArray[np.float32]]:
         """All weights as the graph of the student names them, averages where it learnt."""
         return {n: w.detach().numpy() for n, w in (self.weights | self.average).items()}
+
+
+def _fresh(name: str, shape: Sequence[int]) -> Tensor:
+    """A new weight: what is added at the end begins with nothing."""
+    if name.endswith("bias") or name.startswith("pyramid/refine/shift"):
+        return torch.zeros(*shape)
+    return torch.randn(*shape) * (2 / np.prod(shape[1:])) ** 0.5
 
 
 def training_clips(spec: str, frames: int, held_out: Path | None) -> Iterator[NDArray[np.uint8]]:
@@ -283,7 +306,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=Path, help="a file with clip ids that are left out")
     parser.add_argument("--clips", type=int, default=540)
     parser.add_argument("--frames", type=int, default=16, help="of a clip")
-    parser.add_argument("--steps", type=int, default=420)
+    parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--features", type=Path, default=Path("build/movenet_features"))
@@ -300,8 +323,9 @@ def main() -> None:
         loss = student.step(features, args.batch)
         if number % 25 == 0:
             print(f"{number} {time.perf_counter() - began:.0f} s, loss {loss:.3f}", flush=True)
-    graph = movenet_graph(stages=min(AGES), wiring="predictive")
-    metadata = model.metadata | {"good_for": json.dumps(sorted(AGES))}
+    graph = movenet_graph(refine=True, stages=STAGES, wiring="predictive")
+    metadata = {n: v for n, v in model.metadata.items() if n != "good_for"}
+    metadata |= model_metadata("movenet", "joints", {"size": 192, "refine": True})
     runtime.save(runtime.Model(graph, student.export(), metadata), args.out)
 
 

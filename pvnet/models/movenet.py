@@ -5,7 +5,8 @@
 
 The structure is that of Google's `movenet/singlepose`; docs/models.md says where the weights come
 from. With "predictive" the laterals of the pyramid are fresh skips: shallow features of the last
-frame meet deep ones of older frames.
+frame meet deep ones of older frames. `refine` adds what a student of 7 stages has learnt: what has
+moved in early features corrects the deep ones.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pvnet.graph import Graph
 from pvnet.models.common import (
     Stages,
     Wiring,
+    check_choice,
     check_size,
     model_metadata,
     wire_stages,
@@ -50,6 +52,12 @@ PRESETS: dict[int, tuple[str, ...]] = {
     4: ("frame", "block6", "pyramid", "center"),
     7: ("frame", "block3", "block11", "pyramid", "offsets", "center", "regression"),
 }
+
+SKIP_BLOCK = 2
+"""The block whose output a refinement projects for the pyramid."""
+SKIP_TICKS = (1, 2)
+"""Further ages of that projection, beside the newest."""
+_SKIP, _MOTION = 16, 48
 
 
 class _Builder:
@@ -106,10 +114,22 @@ class _Builder:
         )
         return self.conv(y, out, f"{name}/expand", act="relu")
 
+    def refined(self, x: Node, fresh: Node) -> Node:
+        """Stale features plus what the motion of fresh ones says about them."""
+        graph, name = self.graph, "pyramid/refine"
+        ages = [graph.delay(fresh, n, name=f"{name}/ago{n}") for n in SKIP_TICKS]
+        seen = graph.concat([fresh, *ages], name=f"{name}/seen")
+        motion = self.conv(seen, _MOTION, f"{name}/motion", kernel=3, stride=2, act="relu")
+        mixed = graph.concat([x, motion], name=f"{name}/both")
+        mixed = self.conv(mixed, _MOTION, f"{name}/mix", kernel=3, act="relu")
+        shift = self.conv(mixed, x.shape[0], f"{name}/shift", kernel=3, act=None)
+        return graph.add([x, shift], name=f"{name}/sum")
+
 
 def movenet_graph(
     *,
     size: int | Sequence[int] = 192,
+    refine: bool = False,
     stages: Stages = 1,
     wiring: Wiring = "sequential",
 ) -> Graph:
@@ -120,6 +140,7 @@ def movenet_graph(
     Args:
         size: frame (height, width) in pixels or the side of a square; multiples of 32. The weights
             were trained for 192.
+        refine: with the refinement that the student of 7 stages has learnt.
         stages: preset 1, 4 or 7, any other number (cost-balanced), or lists of node names.
         wiring: "sequential", "pipelined" or "predictive".
 
@@ -129,6 +150,7 @@ def movenet_graph(
     """
     where = "models.movenet"
     height, width = check_size(where, size, multiple=32)
+    check_choice(where, "refine", refine, (False, True))
     graph = Graph()
     build = _Builder(graph)
     x = graph.input("frame", channels=3, height=height, width=width, mean=MEAN, std=STD)
@@ -137,6 +159,8 @@ def movenet_graph(
     for index, (out, stride) in enumerate(_BLOCKS):
         x = build.block(x, out, stride, name=f"block{index}", expand=index > 0)
         blocks.append(x)
+        if refine and index == SKIP_BLOCK:
+            fresh = build.conv(x, _SKIP, f"block{index}/skip", act="relu")
     x = build.conv(x, _TOP, "top", act="relu6")
     x = build.conv(x, _DEEP, "deep", act=None)
     for level, (block, channels, out) in enumerate(_LATERALS):
@@ -144,6 +168,8 @@ def movenet_graph(
         up = graph.upsample(x, scale=2, mode="bilinear", name=f"{name}/up")
         lateral = build.conv(blocks[block], channels, f"{name}/lateral", act=None)
         x = graph.add([up, lateral], name=f"{name}/sum")
+        if refine and level == 1:
+            x = build.refined(x, fresh)
         x = build.separable(x, out, name)
     for name, channels in OUTPUTS.items():
         hidden = build.separable(x, _HIDDEN, name)
@@ -154,6 +180,7 @@ def movenet_graph(
 def movenet(
     *,
     size: int | Sequence[int] = 192,
+    refine: bool = False,
     stages: Stages = 1,
     wiring: Wiring = "sequential",
 ) -> Network:
@@ -163,5 +190,6 @@ def movenet(
     """
     from pvnet.nn import Network
 
-    graph = movenet_graph(size=size, stages=stages, wiring=wiring)
-    return Network(graph, metadata=model_metadata("movenet", "joints", {"size": size}))
+    graph = movenet_graph(size=size, refine=refine, stages=stages, wiring=wiring)
+    options = {"size": size, "refine": refine}
+    return Network(graph, metadata=model_metadata("movenet", "joints", options))

@@ -27,7 +27,7 @@ def test_run_takes_the_shipped_predictive_joints():
     assert not default.random
     assert default.metadata["task"] == "joints"
     assert default.label in {one.name for one in PREDICTIVE}
-    assert default.graph.wiring == "predictive"
+    assert (default.graph.wiring, default.graph.n_stages) == ("predictive", 4)
     assert default.metadata["trained_on"] in default.title
     assert facts(chosen("run", "--model", "movenet")) == facts(default)
 

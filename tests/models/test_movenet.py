@@ -107,6 +107,18 @@ def test_student_hears_of_frames_as_its_cut_says(stages, oldest):
     assert facts["regression"].warm_up_ticks == oldest + 1
 
 
+def test_refinement_without_weight_changes_nothing():
+    plain, fine = (movenet_graph(size=64, refine=r) for r in (False, True))
+    weights = random_weights(fine, seed=2)
+    weights["pyramid/refine/shift.weight"][:] = 0
+    weights["pyramid/refine/shift.bias"][:] = 0
+    own = {name: weights[name] for name, _ in plain.expected_weights()}
+    image = frames(1, 64)[0]
+    a, b = (pvnet.compile(m).stream().tick(image) for m in ((plain, own), (fine, weights)))
+    for name in OUTPUTS:
+        assert_close(b[name], a[name])
+
+
 def test_sizes_are_multiples_of_32():
     with pytest.raises(InvalidArgumentError, match="multiple of 32"):
         movenet_graph(size=100)

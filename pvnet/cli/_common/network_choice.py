@@ -177,6 +177,8 @@ def _choose(args: argparse.Namespace) -> Choice:
     if args.model == JOINTS_OF_PEOPLE and (given or args.weights == "random"):
         args.model = USUAL  # the one of all networks for joints that has random weights
     name = str(args.model)
+    if name == JOINTS_OF_PEOPLE and wiring is None and stages is None:
+        wiring, stages = "predictive", 4  # as good as in one stage, nearly
     if name in ARCHITECTURES:
         kind = args.weights or ("random" if given else args.usual_weights)
         if kind == "random":
