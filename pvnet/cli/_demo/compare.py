@@ -10,7 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from pvnet import models
-from pvnet.cli._common.network_choice import Choice, compile_plan, load_trained
+from pvnet.cli._common.network_choice import (
+    JOINTS_OF_PEOPLE,
+    Choice,
+    compile_plan,
+    load_trained,
+)
 from pvnet.cli._common.progress import Progress
 from pvnet.cli._common.report import Report
 from pvnet.cli._common.sources import open_source, troubles
@@ -125,7 +130,7 @@ def _choices(args: argparse.Namespace) -> tuple[Choice, Choice]:
     name = args.model
     if name is None and args.compare in (None, "synthetic"):
         return _heavy("sequential", args), _heavy("predictive", args)
-    name = name or "par_densenet"
+    name = name or JOINTS_OF_PEOPLE
     sequential = load_trained(name, "sequential", None)
     return sequential, load_trained(name, "predictive", args.stages)
 
