@@ -107,7 +107,7 @@ void check_pool(int specials) {
   CHECK(close<D>(got, expected.elements, op.variant == PV_MAX ? 0.0 : kFew));
 }
 
-void give_act(pv_op& op) {
+void give_device_act(pv_op& op) {
   op.act = pick(0, kLastAct);
   const ActNumbers numbers = numbers_for(kFusedActs[op.act]);
   op.act_a = numbers.a, op.act_b = numbers.b;
@@ -117,7 +117,7 @@ template <pv_dtype D>
 void check_eltwise(int specials) {
   DeviceOp<D> d;
   d.specials = specials;
-  d.op.kind = PV_ELTWISE, d.op.variant = pick(0, 4), give_act(d.op);
+  d.op.kind = PV_ELTWISE, d.op.variant = pick(0, 4), give_device_act(d.op);
   d.op.in_h = d.op.out_h = pick(1, 6), d.op.in_w = d.op.out_w = pick(1, 7);
   const int c = d.op.in_c = pick_of({1, 3, 8, 16, 40, 33});
   for (int c0 = 0; c0 < c;) {
@@ -179,7 +179,7 @@ template <pv_dtype D>
 void check_normalize(int specials) {
   DeviceOp<D> d;
   d.specials = specials;
-  d.op.kind = PV_NORMALIZE, d.op.variant = pick(0, 1), give_act(d.op);
+  d.op.kind = PV_NORMALIZE, d.op.variant = pick(0, 1), give_device_act(d.op);
   d.op.in_h = d.op.out_h = pick(1, 6), d.op.in_w = d.op.out_w = pick(1, 6);
   const int c = pick_of({1, 3, 8, 16, 33});
   add_pieces(d, c, 1);
@@ -231,7 +231,7 @@ void check_conv(int specials) {
   DeviceOp<D> d;
   d.specials = specials;
   random_window(d.op);
-  d.op.kind = PV_CONV, d.op.plain = 1, give_act(d.op), d.op.groups = pick_of({1, 1, 2, 5});
+  d.op.kind = PV_CONV, d.op.plain = 1, give_device_act(d.op), d.op.groups = pick_of({1, 1, 2, 5});
   add_pieces(d, d.op.groups * pick_of({1, 3, 8, 13}), d.op.kt);
   set_out(d, d.op.groups * pick_of({1, 3, 8}));
   const pv_op& op = d.op;
@@ -253,7 +253,7 @@ void check_depthwise(int specials) {
   DeviceOp<D> d;
   d.specials = specials;
   random_window(d.op);
-  d.op.kind = PV_DEPTHWISE, give_act(d.op);
+  d.op.kind = PV_DEPTHWISE, give_device_act(d.op);
   const int c = d.op.groups = pick_of({1, 3, 8, 16, 40, 33}), rounded_c = (c + 7) / 8 * 8;
   add_pieces(d, c, d.op.kt);
   set_out(d, c);
