@@ -1,4 +1,4 @@
-"""A closed loop: a paddle that sees by a network must catch a ball while the network computes."""
+"""A closed loop: a paddle that sees by a network must catch a ball."""
 
 from __future__ import annotations
 

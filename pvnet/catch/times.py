@@ -1,4 +1,4 @@
-"""How long the ticks of four ways to run one network last on this machine, taken in turns."""
+"""How long ticks last on this machine, several plans in turns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tick_times(plans: Sequence[Plan], frame: NDArray[np.uint8], ticks: int) -> l
 
 
 def time_beside_others(plan: Plan, frame: NDArray[np.uint8], lanes: int, ticks: int) -> float:
-    """Median ms of a tick of a plan of one lane while lanes - 1 others of its kind run."""
+    """Median ms of a tick on one lane while lanes - 1 others like it run."""
     samples: list[list[float]] = [[] for _ in range(lanes)]
     begin = threading.Barrier(lanes)
 

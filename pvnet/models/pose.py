@@ -1,4 +1,4 @@
-"""Joints of one frame from the maps of a joints network; the work is done in `pvnet.decode`."""
+"""Joints of one frame from the maps of a joints network, by `pvnet.decode`."""
 
 from __future__ import annotations
 

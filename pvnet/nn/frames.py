@@ -212,7 +212,8 @@ def _concat(attrs: Attrs, layer: NodeLayer | None, xs: Sequence[Tensor]) -> Tens
     del attrs, layer
     if len(xs) == 1:
         return xs[0]
-    if xs[0].device.type == "cpu" and torch.is_grad_enabled():
+    plain = torch.compiler.is_compiling()  # which misreads _Join within a feedback cycle
+    if xs[0].device.type == "cpu" and torch.is_grad_enabled() and not plain:
         return cast("Tensor", _Join.apply(*xs))  # type: ignore[no-untyped-call]
     return torch.cat(list(xs), dim=1)
 

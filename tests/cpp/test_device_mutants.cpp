@@ -69,6 +69,19 @@ int64_t sum_up(const Tallies& tallies, const char* what, const std::set<std::str
   return all.tried;
 }
 
+// Two inputs of one mean and std may read each other's numbers.
+bool scales_as(const Plan& plan, const Program& a, const Program& b) {
+  for (size_t i = 0; i < a.inputs.size(); ++i) {
+    const int64_t n = 2 * static_cast<int64_t>(plan.input_scale[i].size());
+    const int64_t from = a.inputs[i].floats, as = b.inputs[i].floats;
+    if (from < 0 || from + n > static_cast<int64_t>(a.floats.size())) return false;
+    if (!std::equal(a.floats.begin() + from, a.floats.begin() + from + n, b.floats.begin() + as)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 struct Sample {
   std::shared_ptr<const Plan> plan;
   Weights weights;
@@ -104,6 +117,8 @@ TEST(damaged_tables_are_refused) {
     CHECK(status().ok());
     const auto look = [&](const std::string& field, const char* damage) {
       if (fields::same(*program, right)) return;  // moved to where it was
+      const bool inputs = field == "inputs[].floats";
+      if (inputs && scales_as(plan, *program, right) && status().ok()) return;
       judge(tallies, field, damage, status(), starts_with_any(field, kFreeOfProgram));
     };
     mutants::Damage(plan, 7, 12, look).everywhere_in(*program);

@@ -187,7 +187,7 @@ TEST(bad_nodes_leave_the_graph_as_it_was) {
           R"({"op":"conv3d","inputs":["a"],"attrs":{"out":1,"kernels":[1,1,1]}})",
           R"({"op":"conv3d","inputs":["a"],"attrs":{"out":1,"groups":3}})",
           R"({"op":"conv3d","inputs":["a"],"attrs":{"out":1,"act":"softmax"}})",
-          R"({"op":"conv3d","inputs":["a"],"attrs":{"out":1,"act":"tanh"}})",
+          R"({"op":"conv3d","inputs":["a"],"attrs":{"out":1,"act":"tan"}})",
           R"({"op":"conv3d","inputs":["a"],"attrs":{"out":1,"phase":1}})",
           R"({"op":"conv3d","inputs":["a"],"attrs":{"out":1},"stage":1})",
           R"({"op":"conv3d","name":"a","inputs":["a"],"attrs":{"out":1}})",
@@ -293,7 +293,7 @@ TEST(damaged_documents_are_refused) {
     return Graph::from_json(s.replace(at, std::strlen(from), to)).status();
   };
   expect_error(with("pvnet-graph", "other"), {"no graph"});
-  expect_error(with("\"version\":1", "\"version\":2"), {"version", "Update pvnet"});
+  expect_error(with("\"version\":1", "\"version\":3"), {"version", "Update pvnet"});
   expect_error(with("\"predictive\"", "\"fast\""), {"'fast'"});
   expect_error(with("\"wiring\"", "\"writing\""), {"wiring"});
   expect_error(with("\"stage\":1", "\"stage\":7"), {"stage"});

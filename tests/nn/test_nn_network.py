@@ -17,6 +17,7 @@ from random_graphs import graphs, random_graph, random_stages
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.nn import Network
+from pvnet.nn.node_layers import WEIGHTED
 
 MESSAGE = re.compile(r"^\[.+\] .+: got .+, expected .+\. .+\.$", re.DOTALL)
 WIRINGS = ("sequential", "pipelined", "predictive")
@@ -127,9 +128,10 @@ def test_state_dict_is_the_same_in_every_wiring():
     assert keys[0] == keys[1] == keys[2]
     expected = set()
     for n in graph.nodes:
-        if n.op in ("conv3d", "linear"):
+        if n.op in WEIGHTED:
             expected.add(f"{n.name}.weight")
-            expected |= {f"{n.name}.bias"} if n.attrs["bias"] else set()
+            has_bias = n.attrs.get("bias", n.op in ("group_norm", "layer_norm"))
+            expected |= {f"{n.name}.bias"} if has_bias else set()
             if n.attrs.get("norm"):
                 names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
                 expected |= {f"{n.name}.norm.{k}" for k in names}

@@ -156,7 +156,7 @@ def test_the_same_architecture_is_copied_whole() -> None:
         ),
         (network(list("apb")), network(list("ab")), "'last' .*no input.*of 'a'"),
         (network(list("ab"), groups=2), network(list("anb"), groups=2), "'last' .*(group|sizes)"),
-        (network(list("apb"), groups=2), network(list("pab"), groups=2), "'last' .*grouped"),
+        (network(list("apb"), groups=2), network(list("pab"), groups=2), "'last' .*groups"),
         (network(list("ab")), network(list("anb"), sum_of=3), "'sum' .*other inputs"),
     ],
 )

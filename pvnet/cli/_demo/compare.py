@@ -261,6 +261,6 @@ def _more_text(d: dict[str, Any]) -> list[str]:
         *lines,
         "",
         table(header, rows),
-        "simulated: operations timed on one lane, by the schedule for so many; meetings of the "
-        "lanes in a tick (sequential, depth-parallel) and shared memory cost more on top",
+        "simulated: operations timed on one lane, by the schedule for so many;",
+        "meetings of the lanes in a tick (sequential, depth-parallel) cost more on top",
     ]

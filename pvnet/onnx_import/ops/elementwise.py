@@ -122,6 +122,7 @@ def _constant(im: Importer, op: str, x: View, k: Array, *, first: bool) -> View:
 
 def constant_map(im: Importer, x: View, k: Array) -> str:
     """A node whose map is a constant [c, h, w]: a linear without weights makes its numbers."""
+    k = np.broadcast_to(k, (len(k), *im.shape(x)[1:]))  # maps are broadcast by whole planes
     c, h, w = k.shape
     block = max(h, w)
     full = np.zeros((c, block, block), np.float32)
