@@ -122,8 +122,8 @@ PV_DEVICE float activate_rarely(float x, int act, float a) {
   }
 }
 
-// As the reference backend: NaN stays NaN.
-PV_DEVICE float activate(float x, int act, float a, float b) {
+// As the reference backend: NaN stays NaN. A function that is called, for its code is large.
+PV_CALLED float activate(float x, int act, float a, float b) {
   if (act == PV_NONE) return x;
   if (act == PV_RELU) return x < 0.0f ? 0.0f : x;
   if (act == PV_CLAMP) return x < a ? a : x > b ? b : x;

@@ -13,6 +13,7 @@
 
 #define PV_GLOBAL __global__
 #define PV_DEVICE __device__ __forceinline__
+#define PV_CALLED static __device__ __noinline__
 #define PV_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
 // The launch's shared memory, and arrays of a kernel's own.
 #define PV_SMEM(name) extern __shared__ __align__(128) char name[]

@@ -15,6 +15,7 @@
 // In a program with the device's kernels, too, neither is to be taken for the other.
 #define PV_GLOBAL static
 #define PV_DEVICE inline
+#define PV_CALLED inline
 #define PV_BOUNDS(threads, blocks)
 #define PV_SMEM(name) char* const name = ::shim::block->shared()
 #define PV_SHARED(type, name, count) \
