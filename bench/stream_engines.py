@@ -1,4 +1,4 @@
-"""Engines that are asked where the ball is: pvnet in four ways, torch, OpenVINO, and a fake one.
+"""Engines that are asked where the ball is: pvnet in four ways, torch eager, and a fake one.
 
 An engine is a list of workers, a function `answer(frame)` each, which gives an answer and how many
 ticks late it is. Several workers take frames in turns (round-robin).

@@ -20,12 +20,13 @@ import numpy as np
 import ship_weights
 import torch
 from torch.nn import functional as F
+from train_demo import normalised
 
 import pvnet
 from pvnet import catch
 from pvnet.catch.drawing import scene
+from pvnet.decode import decode_heatmaps
 from pvnet.models import MEAN, STD, par_densenet
-from pvnet.viz.heatmaps import decode_heatmaps
 
 MODEL = {"joints": 1, "size": (catch.HEIGHT, catch.WIDTH), "width": 0.25, "stages": 14}
 MODEL |= {"skips": "head"}
@@ -53,13 +54,6 @@ def clips(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
         paddle = paddle + np.clip(ball[:, 0] + offset - paddle, -2 * speed, 2 * speed)
         fallen = np.where(fallen + speed > catch.FALL, 0.0, fallen + speed)
     return frames, balls
-
-
-def normalised(frames: np.ndarray) -> torch.Tensor:
-    """uint8 [b, t, h, w, 3] -> float [b, 3, t, h, w]."""
-    x = torch.from_numpy(np.ascontiguousarray(frames)).float().permute(0, 4, 1, 2, 3) / 255.0
-    shape = (1, 3, 1, 1, 1)
-    return (x - torch.tensor(MEAN).view(shape)) / torch.tensor(STD).view(shape)
 
 
 def bumps(balls: np.ndarray, *, stride: int = 4, sigma: float = 1.2) -> torch.Tensor:

@@ -24,10 +24,10 @@ import torch
 from torch.nn import functional as F
 
 import pvnet
+from pvnet.decode import decode_heatmaps
 from pvnet.models import MEAN, STD, par_densenet
 from pvnet.video import synthetic
 from pvnet.video.joints import FLIP, JOINTS
-from pvnet.viz.heatmaps import decode_heatmaps
 
 HEIGHT, WIDTH = 128, 96
 MODEL = {"joints": len(JOINTS), "size": (HEIGHT, WIDTH), "width": 0.25, "stages": 7}

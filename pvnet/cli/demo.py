@@ -106,6 +106,7 @@ def written(args: argparse.Namespace) -> list[Path]:
 
 def run(args: argparse.Namespace) -> Report:
     """Run all wirings on the same frames, compare, score, write."""
+    catch.refuse_foreign(args)
     if args.what == "catch":
         return catch.run(args)
     opening = compare.run(args)

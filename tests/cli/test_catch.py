@@ -41,3 +41,18 @@ def test_a_frozen_world_is_the_control(pvnet_cli):
         assert row["scores"][0]["rate"] == 1.0
     for row in done.document["rows"][:3]:
         assert row["scores"][0]["error_px"] < 1.5
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--throws", "3"), "--throws"),
+        (("--aim", "follow", "--frozen"), "--aim, --frozen"),
+        (("catch", "--fps", "30"), "--fps"),
+        (("catch", "--compare"), "--compare"),
+    ],
+)
+def test_options_of_the_other_demo_are_refused(pvnet_cli, words, named):
+    done = pvnet_cli("demo", *words)
+    assert done.code == 2
+    assert named in done.err

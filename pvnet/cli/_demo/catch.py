@@ -13,7 +13,7 @@ from pvnet.catch.score import difference, rate
 from pvnet.catch.times import tick_times, time_beside_others
 from pvnet.cli._common.parse import fraction, positive
 from pvnet.cli._common.progress import Progress
-from pvnet.cli._common.report import Report
+from pvnet.cli._common.report import Report, UsageError
 from pvnet.cli._demo.catch_picture import CatchPicture
 from pvnet.cli._demo.files import write_pictures
 from pvnet.cli._demo.lanes import measure_operations, schedule_of
@@ -23,6 +23,7 @@ from pvnet.runtime.machine import cpus_allowed
 
 # In pixels that a ball falls while one tick of the sequential network lasts.
 SPEEDS = (0.5, 1.0, 2.0, 3.0, 4.0)
+_THROWS = 100
 _TIMED_TICKS = 150
 _STEPS = 100
 _FPS = 25.0
@@ -31,7 +32,7 @@ _FPS = 25.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `pvnet demo catch` alone."""
     group = parser.add_argument_group("catch", "a paddle that sees by the network")
-    group.add_argument("--throws", type=positive, default=100, metavar="N", help="default 100")
+    group.add_argument("--throws", type=positive, metavar="N", help=f"default {_THROWS}")
     group.add_argument(
         "--speed",
         type=fraction,
@@ -43,16 +44,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--aim",
         choices=("follow", "extrapolate"),
-        default="follow",
-        help="send the paddle to the newest answer, or along a line through the last ones",
+        help="send the paddle to the newest answer (default), or along a line through the last",
     )
     group.add_argument("--frozen", action="store_true", help="control: the world waits for answers")
+
+
+def refuse_foreign(args: argparse.Namespace) -> None:
+    """Options of the game without the game, or of the rest of the demo with it.
+
+    Raises:
+        UsageError: naming them.
+    """
+    ours = {"--throws": args.throws, "--speed": args.speed, "--aim": args.aim}
+    theirs = {"--compare": args.compare, "--model": args.model, "--stages": args.stages}
+    theirs |= {"--fps": args.fps}
+    wrong = [name for name, value in ours.items() if value is not None]
+    wrong += ["--frozen"] if args.frozen else []
+    if args.what != "catch" and wrong:
+        raise UsageError(f"{', '.join(wrong)}: only with `pvnet demo catch`")
+    wrong = [name for name, value in theirs.items() if value is not None]
+    if args.what == "catch" and wrong:
+        raise UsageError(f"{', '.join(wrong)}: not with `pvnet demo catch`, which has its own")
 
 
 def run(args: argparse.Namespace) -> Report:
     """Time the four ways, let each play all throws at all speeds, write table and video."""
     lanes = args.lanes_simulated or args.lanes or cpus_allowed()
-    throws = catch.Throws(args.seed, args.throws)
+    throws = catch.Throws(args.seed, args.throws or _THROWS)
     ways = _engines(args, lanes, len(throws))
     unit_ms = ways[0].period_ms
     speeds = args.speed or SPEEDS
@@ -112,7 +130,7 @@ def _play(
         game = catch.play_frozen(throws, way, speed=speed, step_ms=step_ms, seed=args.seed)
     else:
         game = catch.play(
-            throws, way, speed=speed, policy=args.aim, seed=args.seed, progress=progress
+            throws, way, speed=speed, policy=args.aim or "follow", seed=args.seed, progress=progress
         )
     progress(1.0)
     return game
@@ -148,11 +166,11 @@ def _document(
             }
         )
     return {
-        "throws": args.throws,
+        "throws": args.throws or _THROWS,
         "seed": args.seed,
         "lanes": lanes,
         "lanes_simulated": args.lanes_simulated is not None,
-        "aim": args.aim,
+        "aim": args.aim or "follow",
         "frozen": args.frozen,
         "rows": rows,
         "files": {},
