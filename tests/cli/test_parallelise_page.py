@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-import pvnet
 from pvnet import video
 from pvnet.cli._parallelise import timing
 
 pytest.importorskip("torch")
 
-PAGE = (Path(pvnet.__file__).parents[1] / "docs" / "parallelise.md").read_text()
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "parallelise.md").read_text()
 SMALL = """
 import torch
 from torch import nn

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ from pvnet.train.loop import train
 # Batch norm of a half batch is another function: its statistics are frozen for the comparison.
 SHARED = {"run_norm": "frozen", "run_batch": 4, "run_steps": 3, "optimiser_accumulate": 2}
 PROGRAM = """
-import json, os, signal, sys
+import faulthandler, json, os, signal, sys
 from pathlib import Path
+faulthandler.dump_traceback_later(100, exit=True)  # a process that waits for ever says where
 from small_runs import figures, small, source_of
 from pvnet.train.loop import train
 from pvnet.train.run_state import Run
@@ -38,6 +40,8 @@ Run.save = killed
 config = small(**options)
 train(config, folder, source=source_of(figures(6, 5), config.run.batch))
 """
+
+HUNG = "Timeout (0:01:40)!"  # the first words of the dump
 
 
 def free_port() -> int:
@@ -57,7 +61,21 @@ def surroundings() -> dict[str, str]:
 def two_processes(
     folders: tuple[Path, Path], options: dict[str, object], *, dies_at: int = -1
 ) -> tuple[list[int], str]:
-    """Exit codes of both, and what they said; the second may die when it should save."""
+    """Exit codes of both, and what they said; the second may die when it should save.
+
+    A second try is for a port that something else has taken since it was found free.
+    """
+    before = [sorted(p.glob("state*")) for p in folders]
+    codes, said = _two_processes(folders, options, dies_at)
+    if HUNG in said and before == [sorted(p.glob("state*")) for p in folders]:
+        print(f"two processes that did not meet:\n{said}")
+        codes, said = _two_processes(folders, options, dies_at)
+    return codes, said
+
+
+def _two_processes(
+    folders: tuple[Path, Path], options: dict[str, object], dies_at: int
+) -> tuple[list[int], str]:
     env = surroundings()
     env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     words = [json.dumps(options), str(dies_at)]
@@ -70,12 +88,12 @@ def two_processes(
         )
         for r in (0, 1)
     ]
-    try:
+    with ExitStack() as stack:
+        for p in started:
+            stack.enter_context(p)
+            stack.callback(p.kill)
         said = [p.communicate(timeout=240)[1] for p in started]
         return [p.returncode for p in started], "".join(said)
-    finally:
-        for p in started:
-            p.kill()
 
 
 @pytest.mark.parametrize(
