@@ -139,6 +139,25 @@ typedef struct pv_op {
   int32_t counter0; /* first counter: [row][tile], a tile is [y][x][c_block]; 0 between launches */
 } pv_op;
 
+/* Whether it is made by rare_tiles: what most networks lack, or have once behind all else. Beside
+ * the others its code would not fit the instruction caches. */
+PVNET_HOST_DEVICE static inline int32_t pv_is_rare(const pv_op* op) {
+  switch (op->kind) {
+    case PV_CONV:
+      return op->plain;
+    case PV_GLOBAL_POOL:
+    case PV_SOFTMAX:
+    case PV_PAD:
+    case PV_DEPTH_TO_SPACE:
+    case PV_SPACE_TO_DEPTH:
+    case PV_GROUP_NORM:
+    case PV_LAYER_NORM:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
 enum {
   PV_K_BYTES = 64,      /* of a pixel's channels, or of a window's row, in a k-step */
   PV_TILE_M = 64,       /* output pixels */

@@ -10,12 +10,14 @@ const void* kernel_of(int kernel) {
   if (kernel == 1) return reinterpret_cast<const void*>(&pv::tiles<D>);
   if (kernel == 2) return reinterpret_cast<const void*>(&pv::end<pv::storage<D>>);
   if (kernel == 3) return reinterpret_cast<const void*>(&pv::plain_tiles<pv::storage<D>>);
+  if (kernel == 4) return reinterpret_cast<const void*>(&pv::rare_tiles<pv::storage<D>>);
   return nullptr;
 }
 
 }  // namespace
 
-// kernel: 0 begin, 1 tiles, 2 end, 3 plain_tiles; dtype: pv_dtype. Null where there is none.
+// kernel: 0 begin, 1 tiles, 2 end, 3 plain_tiles, 4 rare_tiles; dtype: pv_dtype. Null where there
+// is none.
 extern "C" const void* pv_kernel(int kernel, int dtype) {
   switch (dtype) {
     case PV_F32:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels of a tick: begin, tiles or plain_tiles (as many launches as the list has), end. Their
-// parameters are (pv_program, pv_call), and blocks have PV_THREADS threads.
+// The kernels of a tick: begin, end, and between them as many launches as the list has, of tiles or
+// rare_tiles, or all of plain_tiles. Their parameters are (pv_program, pv_call), and blocks have
+// PV_THREADS threads.
 #pragma once
 
 #include "conv/conv.cuh"
@@ -14,9 +15,9 @@
 
 namespace pv {
 
-// A tile of a fast kernel. Plain convolutions are those that the tensor cores cannot take.
+// A tile of rare_tiles. Plain convolutions are those that the tensor cores cannot take.
 template <class T>
-PV_DEVICE void run_tile(const Tile<T>& t) {
+PV_DEVICE void rare_tile(const Tile<T>& t) {
   switch (t.op.kind) {
     case PV_CONV:
       return plain_conv_tile(t);
@@ -30,10 +31,8 @@ PV_DEVICE void run_tile(const Tile<T>& t) {
       return move_tile(t);
     case PV_GROUP_NORM:
       return group_norm_tile(t);
-    case PV_LAYER_NORM:
-      return layer_norm_tile(t);
     default:
-      return simt_tile(t);
+      return layer_norm_tile(t);
   }
 }
 
@@ -85,7 +84,17 @@ PV_GLOBAL void PV_BOUNDS(PV_THREADS, 4) tiles(pv_program p, pv_call call) {
     return conv_block<D>(p, tile, shared, Traced{p, tile, number});
   }
   if (!wait_and_ask(p, tile)) return;
-  Traced{p, tile, number}([&] { run_tile(Tile<storage<D>>(p, tile)); });
+  Traced{p, tile, number}([&] { simt_tile(Tile<storage<D>>(p, tile)); });
+}
+
+// Operations for which pv_is_rare() holds.
+template <class T>
+PV_GLOBAL void PV_BOUNDS(PV_THREADS, 4) rare_tiles(pv_program p, pv_call call) {
+  allow_next_launch();
+  const int number = call.first_tile + static_cast<int>(blockIdx.x);
+  const pv_tile tile = p.tiles[number];
+  if (!wait_and_ask(p, tile)) return;
+  Traced{p, tile, number}([&] { rare_tile(Tile<T>(p, tile)); });
 }
 
 // All operations by the simple kernels, whatever pv_op.plain says.

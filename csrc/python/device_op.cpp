@@ -104,7 +104,9 @@ Status DeviceOp::launch(const DeviceOpMemory& memory, uintptr_t stream) const {
   const bool plain = is_plain_isa(plan_->options.isa);
   for (const device::Launch& l : list_.launches) {
     cuda::KernelLaunch launch;
-    launch.kernel = plain ? cuda::Kernel::plain_tiles : cuda::Kernel::tiles;
+    launch.kernel = plain    ? cuda::Kernel::plain_tiles
+                    : l.rare ? cuda::Kernel::rare_tiles
+                             : cuda::Kernel::tiles;
     launch.dtype = program().dtype;
     launch.program = p;
     launch.call = {l.first_tile, -1, 0, -1};

@@ -48,8 +48,9 @@ PVNET_FIELDS(pvnet::device::Program,
              "dtype", "values", "segments", "reads", "sources", "pieces", "patches", "ops",
              "plan_op", "inputs", "outputs", "floats", "row_elements", "state_elements",
              "row_floats", "partial_floats", "counters", "weight_bytes");
-PVNET_FIELDS(pvnet::device::Launch, (first_tile, tiles, after, stage, level, shared_bytes, cost),
-             "first_tile", "tiles", "after", "stage", "level", "shared_bytes", "cost");
+PVNET_FIELDS(pvnet::device::Launch,
+             (first_tile, tiles, after, stage, level, rare, shared_bytes, cost), "first_tile",
+             "tiles", "after", "stage", "level", "rare", "shared_bytes", "cost");
 PVNET_FIELDS(pvnet::device::LaunchList, (gather, phase, tiles, launches), "gather", "phase",
              "tiles", "launches");
 

@@ -17,7 +17,7 @@
 namespace pvnet::test {
 
 constexpr int kRows = 2;
-enum Kernel { kBegin = 0, kTiles = 1, kEnd = 2, kPlainTiles = 3 };
+enum Kernel { kBegin = 0, kTiles = 1, kEnd = 2, kPlainTiles = 3, kRareTiles = 4 };
 
 // What rounding a normal number to storage may change, relative to it.
 template <pv_dtype D>
@@ -131,7 +131,8 @@ class DeviceOp {
         p.weights, f32 ? f32_weights.size() * sizeof(float) : weights.size() * sizeof(T));
     const shim::Range of_floats(floats.data(), floats.size() * sizeof(float));
     const shim::Range of_count(&n_records, sizeof(n_records));
-    pv_shim_launch(kernel, D, p, {0, -1, 0, -1}, n_tiles, 0);
+    const bool rare = kernel == kTiles && pv_is_rare(&op) != 0;
+    pv_shim_launch(rare ? kRareTiles : kernel, D, p, {0, -1, 0, -1}, n_tiles, 0);
   }
 
   static T canary() {

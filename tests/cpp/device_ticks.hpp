@@ -21,7 +21,7 @@ using pvnet::device::Launch;
 using pvnet::device::LaunchList;
 using pvnet::device::Program;
 
-enum Kernel { kBegin = 0, kTiles = 1, kEnd = 2, kPlainTiles = 3 };
+enum Kernel { kBegin = 0, kTiles = 1, kEnd = 2, kPlainTiles = 3, kRareTiles = 4 };
 
 class Device {
  public:
@@ -54,7 +54,8 @@ class Device {
     for (size_t n = 0; n < list.launches.size(); ++n) {
       const size_t l = next(list, done, shuffle);
       const Launch& launch = list.launches[l];
-      run(plain_ ? kPlainTiles : kTiles, p, {launch.first_tile, -1, 0, -1}, launch.tiles,
+      const Kernel fast = launch.rare ? kRareTiles : kTiles;
+      run(plain_ ? kPlainTiles : fast, p, {launch.first_tile, -1, 0, -1}, launch.tiles,
           plain_ ? 0 : static_cast<size_t>(launch.shared_bytes));
       done[l] = true;
     }

@@ -61,13 +61,17 @@ Times times_of(unsigned seed) {
   return times;
 }
 
+bool makes_tiles(const cuda::KernelLaunch& l) {
+  return l.kernel != cuda::Kernel::begin && l.kernel != cuda::Kernel::end;
+}
+
 // The machine takes `times` for the kernels of stages, and has a clock, for as long as it lives.
 class Planted {
  public:
   Planted(const Plan& plan, const Times& times, bool clock = true) {
     machine().facts.clock = clock;
     machine().kernel_ns = [&plan, times](const cuda::KernelLaunch& l) -> int64_t {
-      if (l.kernel != cuda::Kernel::tiles) return 0;
+      if (!makes_tiles(l)) return 0;
       return static_cast<int64_t>(times[static_cast<size_t>(stage_of(plan, l))] * 1e3);
     };
   }
@@ -82,7 +86,7 @@ Packing packing_of(StreamCore& stream) {
   const Plan& plan = stream.plan();
   Packing packing;
   machine().on_launch = [&](const cuda::KernelLaunch& l, cuda::CudaStream s) {
-    if (l.kernel == cuda::Kernel::tiles) packing[stage_of(plan, l)] = s;
+    if (makes_tiles(l)) packing[stage_of(plan, l)] = s;
   };
   Video video(plan);
   must(stream.tick(video.frames(0).data()));

@@ -13,6 +13,7 @@ template __global__ void pv::begin<float>(pv_program, pv_call);
 template __global__ void pv::tiles<PV_F32>(pv_program, pv_call);
 template __global__ void pv::tiles<PV_BF16>(pv_program, pv_call);
 template __global__ void pv::plain_tiles<float>(pv_program, pv_call);
+template __global__ void pv::rare_tiles<float>(pv_program, pv_call);
 template __global__ void pv::end<float>(pv_program, pv_call);
 """
 

@@ -65,7 +65,7 @@ class Kernel:
     """What ptxas says of one kernel for one architecture."""
 
     architecture: str
-    name: str  # begin, tiles, end, plain_tiles
+    name: str  # begin, tiles, end, plain_tiles, rare_tiles
     dtype: str  # of tiles; the others have one kernel a type of element: ""
     symbol: str
     registers: int = 0
@@ -75,7 +75,8 @@ class Kernel:
 
 def kernel_of(architecture: str, symbol: str) -> Kernel:
     """Which kernel a symbol of tick.cu is."""
-    match = re.match(r"_ZN2pv\d+(begin|tiles|end|plain_tiles)I(?:L8pv_dtype(\d))?", symbol)
+    names = "begin|tiles|end|plain_tiles|rare_tiles"
+    match = re.match(rf"_ZN2pv\d+({names})I(?:L8pv_dtype(\d))?", symbol)
     assert match, f"a kernel of another name: {symbol}"
     return Kernel(architecture, match[1], DTYPES[int(match[2])] if match[2] else "", symbol)
 

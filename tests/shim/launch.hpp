@@ -7,8 +7,8 @@
 #include "grid.hpp"
 #include "kernels/program.h"
 
-// As pv_kernel: 0 begin, 1 tiles, 2 end, 3 plain_tiles; null where there is none. A pointer to a
-// function of (pv_program, pv_call) that a thread of the shim may call.
+// As pv_kernel: 0 begin, 1 tiles, 2 end, 3 plain_tiles, 4 rare_tiles; null where there is none. A
+// pointer to a function of (pv_program, pv_call) that a thread of the shim may call.
 extern "C" const void* pv_shim_kernel(int kernel, int dtype);
 
 namespace shim {

@@ -36,7 +36,7 @@ struct DeviceFacts {
 };
 
 // In the order of pv_kernel() in kernels/tick.cu.
-enum class Kernel : int { begin = 0, tiles = 1, end = 2, plain_tiles = 3 };
+enum class Kernel : int { begin = 0, tiles = 1, end = 2, plain_tiles = 3, rare_tiles = 4 };
 
 struct KernelLaunch {
   Kernel kernel = Kernel::tiles;

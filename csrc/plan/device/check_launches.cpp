@@ -149,6 +149,9 @@ class Launches {
         shared[l] = std::max(shared[l], int{pv_conv_shared_bytes(&op)});
       }
       stage[l] = stage[l] == -2 || stage[l] == of(i).stage ? of(i).stage : -1;
+      if (list_.launches[l].rare != (pv_is_rare(&op) != 0)) {
+        return wrong("kernel of a launch", list_.launches[l].rare, pv_is_rare(&op));
+      }
       const auto [it, added] = seen.try_emplace({launch_of_[i], 0}, key(i));
       if (!added && it->second != key(i)) {
         return wrong("operations of a launch", "of several kinds", to_string(list_.gather));

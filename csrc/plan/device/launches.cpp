@@ -44,6 +44,7 @@ class Gathering {
   LaunchList list_;
   std::vector<std::vector<int>> members_;  // [launch]: ops of the plan
   std::vector<int> level_;                 // [launch]
+  std::vector<bool> rare_;                 // [launch]
   std::map<int, int> later_;               // by group: levels by which it starts later
 
   const PlanOp& plan_op(int i) const { return plan_.ops[static_cast<size_t>(i)]; }
@@ -97,19 +98,27 @@ class Gathering {
     }
   }
 
+  // Of the device's operations that a plan's operation becomes, all or none are.
+  bool is_rare(int i) const {
+    const std::vector<int>& ops = ops_[static_cast<size_t>(i)];
+    return !ops.empty() && pv_is_rare(&program_.ops[static_cast<size_t>(ops[0])]) != 0;
+  }
+
   // Which ops share a launch: those of one key, in the order of keys.
   void assign() {
     if (list_.gather == Gather::packed) level_waves();
-    std::map<std::tuple<int, int, int>, std::vector<int>> by_key;
+    std::map<std::tuple<int, int, int, bool>, std::vector<int>> by_key;
     for (const int i : due_) {
       const PlanOp& op = plan_op(i);
       const auto it = later_.find(op.group);
       const int level = op.level + (it == later_.end() ? 0 : it->second);
       const bool of_group = list_.gather == Gather::op || list_.gather == Gather::group;
-      by_key[{level, of_group ? op.group : 0, list_.gather == Gather::op ? i : 0}].push_back(i);
+      const int alone = list_.gather == Gather::op ? i : 0;
+      by_key[{level, of_group ? op.group : 0, alone, is_rare(i)}].push_back(i);
     }
     for (auto& [key, ops] : by_key) {
       level_.push_back(std::get<0>(key));
+      rare_.push_back(std::get<3>(key));
       members_.push_back(std::move(ops));
     }
   }
@@ -119,6 +128,7 @@ class Gathering {
     Launch launch;
     launch.first_tile = static_cast<int>(list_.tiles.size());
     launch.level = level_[number];
+    launch.rare = rare_[number];
     launch.stage = plan_op(members_[number][0]).stage;
     std::vector<std::pair<double, int>> order;
     for (const int i : members_[number]) {

@@ -57,6 +57,7 @@ struct Launch {
   std::vector<int> after;  // launches that must have ended before; all others may run beside it
   int stage = -1;          // -1: of several stages
   int level = 0;
+  bool rare = false;     // pv_is_rare() of all of it: another kernel makes it
   int shared_bytes = 0;  // the most that a tile of it needs
   double cost = 0;       // in the unit of the cost model
 };

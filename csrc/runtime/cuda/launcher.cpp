@@ -50,7 +50,7 @@ KernelLaunch Launcher::begin(int request) const {
 KernelLaunch Launcher::tiles(const ResidentList& list, const device::Launch& launch,
                              bool early) const {
   KernelLaunch made;
-  made.kernel = plain_ ? Kernel::plain_tiles : Kernel::tiles;
+  made.kernel = plain_ ? Kernel::plain_tiles : launch.rare ? Kernel::rare_tiles : Kernel::tiles;
   made.dtype = resident_->host().dtype;
   made.program = program_;
   made.call = {list.first_tile + launch.first_tile, kByTurn, 0, -1};
