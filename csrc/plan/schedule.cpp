@@ -9,14 +9,11 @@
 
 #include "graph/errors.hpp"
 #include "graph/limits.hpp"
+#include "plan/level.hpp"
+#include "plan/waves.hpp"
 
 namespace pvnet {
 namespace {
-
-struct Level {
-  std::vector<int> ops;
-  double cost = 0;
-};
 
 // The levels of one group that have work in a tick.
 struct Chain {
@@ -26,15 +23,6 @@ struct Chain {
 
   double rest() const { return cost_from[shared]; }
 };
-
-// What a barrier costs: about two microseconds, in the unit of measured costs (microseconds) or of
-// the cost model (multiply-adds of a good kernel, some 10^5 in a microsecond).
-constexpr double kBarrierUs = 2.0;
-constexpr double kBarrierModel = 200'000.0;
-
-double barrier_of(const Plan& plan) {
-  return plan.options.costs.empty() ? kBarrierModel : kBarrierUs;
-}
 
 struct Packing {
   std::vector<int> lane_of;  // by chain
@@ -61,72 +49,11 @@ Packing pack_longest_first(const std::vector<double>& costs, int lanes) {
   return p;
 }
 
-// All of a level on one lane.
-void append_whole(const Plan& plan, const Level& level, std::vector<TileRange>& lane) {
-  for (const int i : level.ops) lane.push_back({i, 0, plan.ops[i].tiles});
-}
-
-// Cuts the tiles of a level into `lanes` runs of nearly equal cost; a level that would save less
-// than two barriers stays whole, on lane 0. Returns the superstep and the time it takes.
-std::pair<Superstep, double> split_level(const Plan& plan, const Level& level, int lanes) {
-  Superstep superstep;
-  superstep.lanes.resize(lanes);
-  std::vector<double> load(lanes, 0.0);
-  double done = 0;
-  for (const int i : level.ops) {
-    const PlanOp& op = plan.ops[i];
-    const double per_tile = op.cost / op.tiles;
-    int lo = 0;
-    while (lo < op.tiles) {
-      // The lane in whose share the middle of this tile falls.
-      const auto lane_at = [&](int tile) {
-        const double mid = done + per_tile * (tile + 0.5);
-        const double share = level.cost > 0 ? mid / level.cost : 0;
-        return std::min(lanes - 1, static_cast<int>(share * lanes));
-      };
-      const int lane = lane_at(lo);
-      int hi = lo + 1;  // the first tile of another lane, by bisection: there may be many tiles
-      for (int last = op.tiles; hi < last;) {
-        const int mid = hi + (last - hi) / 2;
-        if (lane_at(mid) == lane) {
-          hi = mid + 1;
-        } else {
-          last = mid;
-        }
-      }
-      superstep.lanes[lane].push_back({i, lo, hi});
-      load[lane] += per_tile * (hi - lo);
-      lo = hi;
-    }
-    done += op.cost;
-  }
-  const double longest = *std::max_element(load.begin(), load.end());
-  if (level.cost - longest >= 2 * barrier_of(plan))
-    return {std::move(superstep), longest + barrier_of(plan)};
-  superstep.lanes.assign(lanes, {});
-  append_whole(plan, level, superstep.lanes[0]);
-  return {std::move(superstep), level.cost};
-}
-
-bool on_lane_0_only(const Superstep& superstep) {
-  return std::all_of(superstep.lanes.begin() + 1, superstep.lanes.end(),
-                     [](const auto& lane) { return lane.empty(); });
-}
-
-// Appends a superstep; two in a row that are lane 0's alone need no barrier between them.
-void append_superstep(Superstep superstep, std::vector<Superstep>& supersteps) {
-  if (supersteps.empty() || !on_lane_0_only(superstep) || !on_lane_0_only(supersteps.back())) {
-    supersteps.push_back(std::move(superstep));
-    return;
-  }
-  auto& lane = supersteps.back().lanes[0];
-  lane.insert(lane.end(), superstep.lanes[0].begin(), superstep.lanes[0].end());
-}
-
-// A tick so short that waking the other lanes would take longer than they save.
-TickSchedule on_one_lane(const Plan& plan, const std::vector<Chain>& chains) {
+// All of a tick on the first lane; `solo`: it is so short that waking the others would take longer
+// than they save.
+TickSchedule on_one_lane(const Plan& plan, const std::vector<Chain>& chains, bool solo) {
   TickSchedule out;
-  out.solo = true;
+  out.solo = solo;
   Superstep superstep;
   superstep.lanes.resize(plan.options.lanes);
   for (const Chain& chain : chains) {
@@ -178,39 +105,131 @@ double share_levels(const Plan& plan, std::vector<Chain>& chains) {
     heaviest.pop();
     heaviest.emplace(chain.rest(), -c);
     total -= level.cost;
-    shared += split_level(plan, level, lanes).second;
+    shared += share_level(plan, level).time;
     order.push_back(c);
   }
   for (; order.size() > best_taken; order.pop_back()) --chains[order.back()].shared;
   return best;
 }
 
-TickSchedule schedule_tick(const Plan& plan, std::vector<Chain>& chains) {
-  const int lanes = plan.options.lanes;
-  if (lanes > 1) {
-    double total = 0;
-    for (const Chain& chain : chains) total += chain.rest();
-    if (total <= share_levels(plan, chains)) {
-      return on_one_lane(plan, chains);
+// Waves [0, waves.size()) of the chains by `starts`, each shared by all lanes.
+std::vector<SharedLevel> share_waves(const Plan& plan, const std::vector<Chain>& chains,
+                                     const std::vector<size_t>& starts) {
+  std::vector<Level> waves;
+  for (size_t c = 0; c < chains.size(); ++c) {
+    const std::vector<Level>& levels = chains[c].levels;
+    if (waves.size() < starts[c] + levels.size()) waves.resize(starts[c] + levels.size());
+    for (size_t l = 0; l < levels.size(); ++l) {
+      Level& wave = waves[starts[c] + l];
+      wave.ops.insert(wave.ops.end(), levels[l].ops.begin(), levels[l].ops.end());
+      wave.cost += levels[l].cost;
     }
   }
-  TickSchedule out;
+  std::vector<SharedLevel> shared;
+  for (const Level& wave : waves) shared.push_back(share_level(plan, wave));
+  return shared;
+}
+
+std::vector<size_t> level_starts(const std::vector<Chain>& chains) {
+  std::vector<std::vector<double>> costs;
   for (const Chain& chain : chains) {
-    for (size_t l = 0; l < chain.shared; ++l) {
-      append_superstep(split_level(plan, chain.levels[l], lanes).first, out.supersteps);
-    }
+    std::vector<double>& levels = costs.emplace_back();
+    for (const Level& level : chain.levels) levels.push_back(level.cost);
   }
-  const Packing packing = pack_longest_first(rests(chains), lanes);
+  return wave_starts(costs);
+}
+
+// How a tick may run, and how long it takes.
+struct Way {
+  double time = 0;
+  std::vector<Superstep> supersteps;
+};
+
+// What is left of every chain, each on one lane.
+Superstep pack_rests(const Plan& plan, const std::vector<Chain>& chains) {
+  const Packing packing = pack_longest_first(rests(chains), plan.options.lanes);
   Superstep last;
-  last.lanes.resize(lanes);
-  bool any = false;
+  last.lanes.resize(plan.options.lanes);
   for (size_t c = 0; c < chains.size(); ++c) {
     for (size_t l = chains[c].shared; l < chains[c].levels.size(); ++l) {
       append_whole(plan, chains[c].levels[l], last.lanes[packing.lane_of[c]]);
-      any = true;
     }
   }
-  if (any) append_superstep(std::move(last), out.supersteps);
+  return last;
+}
+
+bool is_empty(const Superstep& superstep) {
+  return std::all_of(superstep.lanes.begin(), superstep.lanes.end(),
+                     [](const auto& lane) { return lane.empty(); });
+}
+
+// Levels of single chains first, then whatever is left of the chains.
+Way by_chains(const Plan& plan, std::vector<Chain> chains) {
+  Way way;
+  way.time = share_levels(plan, chains);
+  for (const Chain& chain : chains) {
+    for (size_t l = 0; l < chain.shared; ++l) {
+      append_superstep(share_level(plan, chain.levels[l]).superstep, way.supersteps);
+    }
+  }
+  Superstep last = pack_rests(plan, chains);
+  if (!is_empty(last)) append_superstep(std::move(last), way.supersteps);
+  return way;
+}
+
+// Some waves of all chains first, as many as give the shortest tick, then what is left of them.
+Way by_first_waves(const Plan& plan, std::vector<Chain> chains) {
+  std::vector<SharedLevel> waves = share_waves(plan, chains, std::vector<size_t>(chains.size(), 0));
+  double shared = 2 * barrier_of(plan);
+  Way way;
+  size_t best = 0;
+  for (size_t w = 0; w <= waves.size(); ++w) {
+    for (Chain& chain : chains) chain.shared = std::min(w, chain.levels.size());
+    const double time = shared + pack_longest_first(rests(chains), plan.options.lanes).makespan;
+    if (w == 0 || time < way.time) way.time = time, best = w;
+    if (w < waves.size()) shared += waves[w].time;
+  }
+  for (Chain& chain : chains) chain.shared = std::min(best, chain.levels.size());
+  for (size_t w = 0; w < best; ++w) {
+    append_superstep(std::move(waves[w].superstep), way.supersteps);
+  }
+  Superstep last = pack_rests(plan, chains);
+  if (!is_empty(last)) append_superstep(std::move(last), way.supersteps);
+  return way;
+}
+
+// Nothing but waves, chains with few levels where others are light.
+Way by_waves(const Plan& plan, const std::vector<Chain>& chains) {
+  Way way;
+  way.time = 2 * barrier_of(plan);
+  for (SharedLevel& wave : share_waves(plan, chains, level_starts(chains))) {
+    way.time += wave.time;
+    append_superstep(std::move(wave.superstep), way.supersteps);
+  }
+  return way;
+}
+
+TickSchedule schedule_tick(const Plan& plan, const std::vector<Chain>& chains) {
+  TickSchedule out;
+  if (plan.options.lanes == 1) return on_one_lane(plan, chains, false);
+  constexpr double kWaveBudget = 5e7;  // chains looked at
+  double total = 0;
+  size_t longest = 0;
+  for (const Chain& chain : chains) {
+    total += chain.rest();
+    longest = std::max(longest, chain.levels.size());
+  }
+  Way best = by_chains(plan, chains);
+  const auto take = [&](Way way) {
+    if (way.time < best.time) best = std::move(way);
+  };
+  // The levels of a single chain are its waves.
+  const double looks =
+      chains.size() > 1 ? static_cast<double>(longest * chains.size()) : kWaveBudget;
+  if (looks < kWaveBudget) take(by_first_waves(plan, chains));
+  if (looks * static_cast<double>(longest) < kWaveBudget) take(by_waves(plan, chains));
+  if (total <= best.time) return on_one_lane(plan, chains, true);
+  out.supersteps = std::move(best.supersteps);
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include "plan/device/hazards.hpp"
 #include "plan/device/op_tile.hpp"
 #include "plan/device/program.hpp"
+#include "plan/waves.hpp"
 
 namespace pvnet::device {
 namespace {
@@ -62,40 +63,20 @@ class Gathering {
     return sum;
   }
 
-  // Groups with fewer levels than the longest: each, the dearest first, to where the highest wave
-  // that it takes part in becomes lowest.
+  // Groups with fewer levels than the longest may start later.
   void level_waves() {
     std::map<int, std::vector<double>> costs;  // by group and level
-    size_t longest = 0;
     for (const int i : due_) {
       std::vector<double>& levels = costs[plan_op(i).group];
       const auto level = static_cast<size_t>(plan_op(i).level);
       if (levels.size() <= level) levels.resize(level + 1);
       levels[level] += cost_of_plan_op(i);
-      longest = std::max(longest, levels.size());
     }
-    std::vector<std::pair<double, int>> order;
-    for (const auto& [group, levels] : costs) {
-      double sum = 0;
-      for (const double c : levels) sum += c;
-      order.emplace_back(-sum, group);
-    }
-    std::sort(order.begin(), order.end());
-    std::vector<double> waves(longest);
-    for (const auto& [cost, group] : order) {
-      const std::vector<double>& levels = costs[group];
-      size_t best = 0;
-      double lowest = -1;
-      for (size_t shift = 0; shift + levels.size() <= longest; ++shift) {
-        double highest = 0;
-        for (size_t l = 0; l < levels.size(); ++l) {
-          highest = std::max(highest, waves[shift + l] + levels[l]);
-        }
-        if (lowest < 0 || highest < lowest) lowest = highest, best = shift;
-      }
-      later_[group] = static_cast<int>(best);
-      for (size_t l = 0; l < levels.size(); ++l) waves[best + l] += levels[l];
-    }
+    std::vector<std::vector<double>> chains;
+    for (const auto& [group, levels] : costs) chains.push_back(levels);
+    const std::vector<size_t> starts = wave_starts(chains);
+    size_t c = 0;
+    for (const auto& [group, levels] : costs) later_[group] = static_cast<int>(starts[c++]);
   }
 
   // Of the device's operations that a plan's operation becomes, all or none are.

@@ -1,0 +1,72 @@
+"""Which lanes make which tiles of a tick, and how often they meet."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import pvnet
+from pvnet.models.random_weights import random_weights
+
+STAGES, LEVELS, SIDE = 4, 5, 32
+
+
+def chain(wiring: str) -> pvnet.Graph:
+    """Convolutions of equal work, one behind the other; the last stage has two levels less."""
+    g = pvnet.Graph()
+    x = g.input("x", channels=16, height=SIDE, width=SIDE)
+    for i in range(STAGES * LEVELS - 2):
+        x = g.conv3d(x, 16, kernel=(1, 3, 3), act="relu", name=f"c{i}")
+    g.output(x, name="y")
+    names = [f"c{i}" for i in range(STAGES * LEVELS - 2)]
+    cut = [names[s * LEVELS : (s + 1) * LEVELS] for s in range(STAGES)]
+    cut[0].insert(0, "x")
+    return g.wire(wiring, cut)
+
+
+def compiled(wiring: str, lanes: int) -> pvnet.Plan:
+    """With a microsecond for every tile, which is nearly nothing but barriers, times 100."""
+    graph = chain(wiring)
+    costs = {node.name: 1600.0 for node in graph.nodes}
+    return pvnet.compile((graph, random_weights(graph, seed=0)), lanes=lanes, costs=costs)
+
+
+def busiest_of(plan: pvnet.Plan) -> tuple[list[float], float]:
+    """Work of the busiest lane between every two meetings, and of a lane if all had the same."""
+    costs = [op["cost"] / op["tiles"] for op in plan.ops]
+    tick = json.loads(plan.to_json())["schedule"][0]
+    loads = [
+        [sum(costs[op] * (end - begin) for op, begin, end in lane) for lane in superstep]
+        for superstep in tick
+    ]
+    return [max(lanes) for lanes in loads], sum(map(sum, loads)) / len(loads[0])
+
+
+@pytest.mark.parametrize("lanes", [3, 6, 8])
+def test_stages_share_their_levels_in_waves(lanes):
+    """The lanes meet once a level of the longest stage, not once a level of every stage."""
+    busiest, fair = busiest_of(compiled("predictive", lanes))
+    assert len(busiest) <= LEVELS + 1
+    assert sum(busiest) < 1.2 * fair
+    alone, _ = busiest_of(compiled("sequential", lanes))
+    assert len(alone) == STAGES * LEVELS - 2
+
+
+def test_as_many_lanes_as_stages_need_not_meet():
+    """Whole stages on lanes of their own take the time of the longest, with one meeting."""
+    graph = chain("predictive")
+    costs = {node.name: 1.0 for node in graph.nodes}
+    plan = pvnet.compile((graph, random_weights(graph, seed=0)), lanes=STAGES, costs=costs)
+    busiest, _ = busiest_of(plan)
+    assert len(busiest) == 1
+    assert busiest[0] == LEVELS
+
+
+def test_waves_give_the_bits_of_one_lane():
+    """Whoever makes a tile."""
+    frames = np.random.default_rng(0).integers(0, 256, (9, SIDE, SIDE, 16), np.uint8)
+    one, eight = (compiled("predictive", n).stream() for n in (1, 8))
+    for frame in frames:
+        np.testing.assert_array_equal(one.tick(frame)["y"], eight.tick(frame)["y"])
