@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 from pvnet import _core
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.runtime.model import ExportsWeights, Model, Weights, to_model
+from pvnet.runtime.node_times import node_times
 from pvnet.runtime.plan import Plan
 
 
@@ -21,7 +23,7 @@ def compile(
     isa: str | None = None,
     pin: bool = True,
     fixed_lanes: bool = False,
-    costs: dict[str, float] | None = None,
+    costs: dict[str, float] | Literal["measure"] | None = None,
     executor: str = "auto",
 ) -> Plan:
     """Compiles a model into an immutable Plan that any number of Streams share.
@@ -43,7 +45,8 @@ def compile(
             makes ticks alone (see `Stream.lanes_used`) while other programs keep the CPUs so busy
             that lanes wait for each other longer than sharing a tick saves.
         costs: measured microseconds per firing by node (see `measure_costs`), used to level the
-            lanes; None = the cost model.
+            lanes; None = the cost model. "measure" = run some ticks on one lane first, and take
+            what they took: for more than a few lanes, which the model's errors keep waiting.
         executor: backend "cuda" only, how the launches of a tick reach the device: "serial",
             "streams", "graph", "group", "wave" or "packed" (`EXECUTORS`, docs/cuda.md); "auto"
             measures them where the first Stream is made. The bits of results do not depend on it.
@@ -60,6 +63,13 @@ def compile(
                 f"[compile] {name} is out of range: got {value!r}, expected an integer of at least "
                 f"{low}. Pass a count."
             )
+    if costs == "measure":
+        costs = _measured(model, backend, lanes, isa)
+    elif isinstance(costs, str):
+        raise InvalidArgumentError(
+            f"[compile] costs is no source of costs: got {costs!r}, expected 'measure', None or a "
+            "dict of microseconds by node. Pass one of these."
+        )
     core = _core.Plan.compile(
         model.graph.core,
         model.weights,
@@ -74,3 +84,18 @@ def compile(
         executor=executor,
     )
     return Plan(core, model.graph, model.metadata)
+
+
+def _measured(
+    model: Model, backend: str, lanes: int | None, isa: str | None
+) -> dict[str, float] | None:
+    """Times on one lane of the CPU; None where no lanes share a tick."""
+    if backend not in ("auto", "cpu"):
+        raise InvalidArgumentError(
+            f"[compile] costs cannot be measured there: got costs='measure' and backend="
+            f"{backend!r}, expected backend 'cpu'. Give costs as a dict, or leave them out."
+        )
+    if lanes == 1:
+        return None
+    alone = compile(model, backend=backend, lanes=1, isa=isa)
+    return node_times(alone) if alone.backend == "cpu" else None

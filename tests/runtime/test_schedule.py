@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pvnet
+from pvnet.errors import InvalidArgumentError
 from pvnet.models.random_weights import random_weights
 
 STAGES, LEVELS, SIDE = 4, 5, 32
@@ -70,3 +71,35 @@ def test_waves_give_the_bits_of_one_lane():
     one, eight = (compiled("predictive", n).stream() for n in (1, 8))
     for frame in frames:
         np.testing.assert_array_equal(one.tick(frame)["y"], eight.tick(frame)["y"])
+
+
+def test_costs_can_be_measured_when_compiling(monkeypatch):
+    """They come from ticks on one lane, and level the lanes; results do not depend on them."""
+    graph = chain("predictive")
+    model = pvnet.runtime.Model(graph, random_weights(graph, seed=0))
+    found = {}
+
+    def measured(plan):
+        assert plan.lanes == 1
+        found.update({op["node"]: 1e5 if op["node"] == "c0" else 10.0 for op in plan.ops})
+        return found
+
+    monkeypatch.setitem(pvnet.compile.__globals__, "node_times", measured)
+    plan = pvnet.compile(model, lanes=2, costs="measure")
+    assert found
+    tick = json.loads(plan.to_json())["schedule"][0]
+    number = next(i for i, op in enumerate(plan.ops) if op["node"] == "c0")
+    shares = [sum(e - b for op, b, e in lane if op == number) for s in tick for lane in s]
+    assert sorted(filter(None, shares)) == [plan.ops[number]["tiles"] // 2] * 2
+    frame = np.ones((16, SIDE, SIDE), np.float32)
+    one = pvnet.compile(model, lanes=1, costs="measure").stream().tick(frame)
+    np.testing.assert_array_equal(one["y"], plan.stream().tick(frame)["y"])
+
+
+def test_costs_are_measured_on_the_cpu_only():
+    graph = chain("predictive")
+    model = pvnet.runtime.Model(graph, random_weights(graph, seed=0))
+    with pytest.raises(InvalidArgumentError, match=r"got costs='measure' and backend='ref'"):
+        pvnet.compile(model, backend="ref", costs="measure")
+    with pytest.raises(InvalidArgumentError, match=r"got 'guess', expected 'measure'"):
+        pvnet.compile(model, costs="guess")

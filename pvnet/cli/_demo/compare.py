@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -33,9 +33,11 @@ from pvnet.errors import FileError
 from pvnet.files import write_json
 from pvnet.models.random_weights import random_weights
 from pvnet.report import plain, table
-from pvnet.runtime import Plan
+from pvnet.runtime import Plan, measure_costs
 from pvnet.runtime.machine import cpus_allowed
 from pvnet.video import Frame
+
+Compiler = Callable[[int], Plan]  # by the number of lanes
 
 _PLAYED_HZ = 50.0  # pictures per second of the file at most; more is slow motion
 # Room in the time between frames over the median tick. A high percentile would let other programs
@@ -51,10 +53,11 @@ _TIE = 0.05  # of the length of a tick
 def run(args: argparse.Namespace) -> Report:
     """Measure both, put them on one clock, write what was on show when."""
     choices = _choices(args)
-    sides = _sides(args, choices)
+    compilers = [_compiler(args, choice) for choice in choices]
+    sides = _sides(args, choices, compilers)
     frames, found = _frames(args, sides[0].plan)
     times = measure_operations(
-        [_compiled(args, choice, 1) for choice in choices], [frame.image for frame in frames]
+        [compiled(1) for compiled in compilers], [frame.image for frame in frames]
     )
     for side, its_times in zip(sides, times):
         side.simulate(its_times)
@@ -79,7 +82,7 @@ def run(args: argparse.Namespace) -> Report:
         "scored_moments": len(both),
         "slow_motion": rate_hz * args.moments / played_hz,
         "sides": [side.facts(frames, both, rate_hz) for side in sides],
-        "more_lanes": [] if args.slowdown != 1 else _more_lanes(args, choices, times),
+        "more_lanes": [] if args.slowdown != 1 else _more_lanes(args, compilers, times),
         "files": {},
     }
     if not args.no_files:
@@ -89,24 +92,26 @@ def run(args: argparse.Namespace) -> Report:
     return Report(document, _text(document))
 
 
-def _sides(args: argparse.Namespace, choices: Sequence[Choice]) -> list[Side]:
+def _sides(
+    args: argparse.Namespace, choices: Sequence[Choice], compilers: Sequence[Compiler]
+) -> list[Side]:
     """Both on all lanes, or on one that stands for more."""
     simulated = args.lanes_simulated
     sides = []
-    for title, choice in zip(_TITLES, choices):
-        schedule = None if simulated is None else schedule_of(_compiled(args, choice, simulated))
-        plan = _compiled(args, choice, _lanes(args) if simulated is None else 1)
+    for title, choice, compiled in zip(_TITLES, choices, compilers):
+        schedule = None if simulated is None else schedule_of(compiled(simulated))
+        plan = compiled(_lanes(args) if simulated is None else 1)
         sides.append(Side(title, choice, plan, args.slowdown, simulated, schedule))
     return sides
 
 
 def _more_lanes(
-    args: argparse.Namespace, choices: Sequence[Choice], times: Sequence[OperationTimes]
+    args: argparse.Namespace, compilers: Sequence[Compiler], times: Sequence[OperationTimes]
 ) -> list[dict[str, Any]]:
     """What more lanes would give, and those of this machine by the same calculation."""
     rows = []
     for n in sorted({*_MORE_LANES, _lanes(args), *filter(None, [args.lanes_simulated])}):
-        schedules = [schedule_of(_compiled(args, choice, n)) for choice in choices]
+        schedules = [schedule_of(compiled(n)) for compiled in compilers]
         ms = [float(t.tick_ms(s).mean()) for t, s in zip(times, schedules)]
         met = [meetings(s) for s in schedules]
         rows.append({"lanes": n, "simulated": True, "tick_ms": ms, "meetings": met})
@@ -117,8 +122,16 @@ def _lanes(args: argparse.Namespace) -> int:
     return args.lanes or cpus_allowed()
 
 
-def _compiled(args: argparse.Namespace, choice: Choice, lanes: int) -> Plan:
-    return compile_plan(choice, argparse.Namespace(backend=args.backend, lanes=lanes))
+def _compiler(args: argparse.Namespace, choice: Choice) -> Compiler:
+    """Compiles a network for a number of lanes, which are levelled by times measured here."""
+
+    def compiled(lanes: int, costs: dict[str, float] | None = None) -> Plan:
+        told = argparse.Namespace(backend=args.backend, lanes=lanes)
+        return compile_plan(choice, told, costs=costs)
+
+    alone = compiled(1)
+    costs = measure_costs(alone) if alone.backend == "cpu" else None
+    return lambda lanes: compiled(lanes, costs)
 
 
 def _choices(args: argparse.Namespace) -> tuple[Choice, Choice]:

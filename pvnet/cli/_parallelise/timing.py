@@ -75,10 +75,14 @@ def simulate(
     """
     names = ("sequential", "predictive")
 
-    def plan_of(name: str, n: int) -> Plan:
-        return runtime.compile((wired[name], model.weights), lanes=n)
+    costs: dict[str, dict[str, float]] = {}
 
-    times = dict(zip(names, measure_operations([plan_of(name, 1) for name in names], frames)))
+    def plan_of(name: str, n: int) -> Plan:
+        return runtime.compile((wired[name], model.weights), lanes=n, costs=costs.get(name))
+
+    alone = [plan_of(name, 1) for name in names]
+    times = dict(zip(names, measure_operations(alone, frames)))
+    costs |= {name: runtime.measure_costs(plan) for name, plan in zip(names, alone)}
 
     def tick_ms(name: str, n: int) -> float:
         return float(times[name].tick_ms(schedule_of(plan_of(name, n))).mean())
@@ -103,7 +107,8 @@ def compile_all(
 ) -> dict[str, Plan]:
     """Plans of the wirings on all lanes, and of the sequential one on "one lane"."""
     plans = {
-        name: runtime.compile((graph, model.weights), lanes=lanes) for name, graph in wired.items()
+        name: runtime.compile((graph, model.weights), lanes=lanes, costs="measure")
+        for name, graph in wired.items()
     }
     plans["one lane"] = runtime.compile((wired["sequential"], model.weights), lanes=1)
     return plans
