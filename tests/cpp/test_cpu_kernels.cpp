@@ -73,7 +73,7 @@ ConvCase random_case(int i) {
   s.in_w = pick_of({1, 2, 3, 4, 5, 6, 7, 7, 8, 13, 15, 16, 29});
   s.kt = pick_of({1, 1, 2, 3});
   s.kh = pick_of({1, 3, 3, 5});
-  s.kw = pick_of({1, 3, 3, 4, 7});
+  s.kw = pick_of({1, 3, 3, 4, 5, 7});
   s.sh = pick(1, 2);
   s.sw = pick(1, 3);
   s.dh = pick_of({1, 1, 2});
