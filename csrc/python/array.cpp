@@ -3,6 +3,8 @@
 // buffer protocol (numpy, read-only arrays included), `__dlpack__` capsules (everything else).
 #include "python/array.hpp"
 
+#include <pybind11/numpy.h>
+
 #include <algorithm>
 #include <cstring>
 #include <span>
@@ -324,6 +326,8 @@ std::string BorrowedArray::shape_string() const {
 }
 
 Result<BorrowedArray> borrow(py::handle obj, std::string_view where, const BorrowFrom& from) {
+  // To look for a table that numpy does not have costs more than all the rest.
+  if (py::isinstance<py::array>(obj)) return from_buffer(obj, where);
   if (const dlpack::ExchangeApi* api = exchange_api(obj)) {
     PVNET_TRY(check_no_lazy_view(obj, where));
     dlpack::Tensor t{};

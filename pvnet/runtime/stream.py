@@ -104,7 +104,8 @@ class Stream:
             raise
 
     def _frames(self, frame: Any) -> list[Any]:
-        if isinstance(frame, Mapping):
+        # A Mapping is asked for by a walk over its subclasses: not for every array.
+        if type(frame) is not np.ndarray and isinstance(frame, Mapping):
             if set(frame) != set(self._inputs):
                 raise InvalidArgumentError(
                     f"[Stream.tick] the frames do not match the inputs: got {sorted(frame)}, "
@@ -128,31 +129,28 @@ class Stream:
             tick=tick,
             valid=valid,
             latency_ms=latency_ms,
-            _age=self._ages(tick),
+            _age=self._ages,
             _plan=self.plan,
             _finite=None if device is None or device.of_host else device.finite,
             _of_host=device is None or device.of_host,
         )
 
-    def _ages(self, tick: NDArray[np.int64]) -> Any:
+    def _ages(self, tick: NDArray[np.int64], output: int) -> dict[int, NDArray[np.int64]]:
+        """Of an output whose rows have made these ticks, by stage."""
         plan = self.plan.core
+        if output not in self._age_tables:
+            self._age_tables[output] = plan.outputs()[output]["age_ticks"]
+        table = self._age_tables[output]
+        settle, hyper = plan.settle_ticks, plan.hyper_period
 
-        def ages(output: int) -> dict[int, NDArray[np.int64]]:
-            if output not in self._age_tables:
-                self._age_tables[output] = plan.outputs()[output]["age_ticks"]
-            table = self._age_tables[output]
-            settle, hyper = plan.settle_ticks, plan.hyper_period
+        def entry(t: int) -> list[int]:
+            if t < 0:
+                return [-1] * self.plan.graph.n_stages
+            row: list[int] = table[t if t < settle else settle + (t - settle) % hyper]
+            return row
 
-            def entry(t: int) -> list[int]:
-                if t < 0:
-                    return [-1] * self.plan.graph.n_stages
-                row: list[int] = table[t if t < settle else settle + (t - settle) % hyper]
-                return row
-
-            per_row = np.array([entry(int(t)) for t in tick], np.int64)
-            return {s: per_row[:, s] for s in range(per_row.shape[1])}
-
-        return ages
+        per_row = np.array([entry(int(t)) for t in tick], np.int64)
+        return {s: per_row[:, s] for s in range(per_row.shape[1])}
 
     def run(
         self,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pvnet.video.frame import Gap
 
 
-@dataclass
+@dataclass(slots=True, weakref_slot=True)
 class Tick:
     """The outputs of one tick and what is known about them.
 
@@ -41,17 +41,16 @@ class Tick:
     tick: NDArray[np.int64]
     valid: NDArray[np.bool_]
     latency_ms: float
-    _age: Callable[[int], dict[int, NDArray[np.int64]]]
+    _age: Callable[[NDArray[np.int64], int], dict[int, NDArray[np.int64]]]
     frame: Any = None
     _finite: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
     # Whether the frames lay on the host.
     _of_host: bool = field(default=True, repr=False, compare=False)
     _plan: PlanFacts | None = field(default=None, repr=False, compare=False)
     _joints: NDArray[np.float32] | None = field(default=None, init=False, repr=False, compare=False)
-    _ages: dict[int, dict[int, NDArray[np.int64]]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
+    _ages: dict[int, dict[int, NDArray[np.int64]]] | None = field(
+        default=None, init=False, repr=False, compare=False
     )
-
     _finite_seen: bool = field(default=True, init=False, repr=False, compare=False)
 
     @property
@@ -140,8 +139,10 @@ class Tick:
         return self._plan.meaning
 
     def _age_once(self, output: int) -> dict[int, NDArray[np.int64]]:
+        if self._ages is None:  # few ask, and a dict a tick takes its time
+            self._ages = {}
         if output not in self._ages:
-            self._ages[output] = self._age(output)
+            self._ages[output] = self._age(self.tick, output)
         return self._ages[output]
 
     def __getitem__(self, name: str) -> Any:

@@ -116,9 +116,9 @@ def test_ages_are_worked_out_once_a_tick_and_stay_those_of_the_tick(monkeypatch)
     asked = []
     ages_of = stream._ages
 
-    def counted(tick):
-        ages = ages_of(tick)
-        return lambda output: asked.append(output) or ages(output)
+    def counted(tick, output):
+        asked.append(output)
+        return ages_of(tick, output)
 
     monkeypatch.setattr(stream, "_ages", counted)
     first, second = (stream.tick(f) for f in frames(2))
