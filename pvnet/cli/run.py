@@ -156,7 +156,7 @@ def _loop(
 
 def _text(choice: Choice, d: dict[str, Any]) -> str:
     rows = [
-        ("model", f"{choice.label}, {d['stages']} stage(s), {d['wiring']}"),
+        ("model", f"{choice.name}, {d['stages']} stage(s), {d['wiring']}"),
         ("weights", d["weights"]),
         ("backend", f"{d['backend']} {d['isa']}, {d['lanes']} lane(s)"),
         (

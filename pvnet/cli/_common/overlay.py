@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ class Overlay:
         self.labels = self.meaning.labels
         weights = ", random weights" if choice.random else ""
         wiring = f"{plan.graph.wiring} {len(plan.graph.stages)}"
-        self._caption = f"{Path(choice.label).stem} {wiring}{weights}"
+        self._caption = f"{choice.name} {wiring}{weights}"
         self._gap = ("", 0.0)  # words, and until when they are shown
 
     def draw(self, frame: Frame, tick: Tick | None, later: int = 0) -> Picture:
