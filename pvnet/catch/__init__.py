@@ -5,6 +5,7 @@ from __future__ import annotations
 from pvnet.catch.drawing import draw
 from pvnet.catch.engine import Engine
 from pvnet.catch.game import Game, play, play_frozen
+from pvnet.catch.live import Way, play_live
 from pvnet.catch.networks import network
 from pvnet.catch.throws import FALL, HEIGHT, PADDLE_HALF, WIDTH, Throws
 
@@ -16,8 +17,10 @@ __all__ = [
     "Engine",
     "Game",
     "Throws",
+    "Way",
     "draw",
     "network",
     "play",
     "play_frozen",
+    "play_live",
 ]

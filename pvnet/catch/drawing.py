@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ _BALL = np.array([240, 150, 40], np.float32)
 _PADDLE = np.array([235, 235, 235], np.float32)
 _PADDLE_HIGH = 2.0
 _BOXES = 5
-_NOISE = 5.0
+NOISE = 5.0
 
 
 def scene(seed: int) -> NDArray[np.float32]:
@@ -47,15 +49,40 @@ def draw(
     Returns:
         uint8 [n, HEIGHT, WIDTH, 3].
     """
-    rows = np.arange(HEIGHT, dtype=np.float32)[None, :, None]
-    columns = np.arange(WIDTH, dtype=np.float32)[None, None, :]
+    picture = shown(scenes, ball, paddle, (0, 0, WIDTH, HEIGHT))
+    picture = picture + noise.normal(0, NOISE, picture.shape).astype(np.float32)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def shown(
+    scenes: NDArray[np.float32],
+    ball: NDArray[np.float64],
+    paddle: NDArray[np.float64],
+    box: tuple[int, int, int, int],
+) -> NDArray[np.float32]:
+    """What is there, without noise, in a box (x0, y0, x1, y1) of pixels: float32 [n, h, w, 3]."""
+    x0, y0, x1, y1 = box
+    rows = np.arange(y0, y1, dtype=np.float32)[None, :, None]
+    columns = np.arange(x0, x1, dtype=np.float32)[None, None, :]
     at = np.asarray(paddle, np.float32)[:, None, None]
     bar = np.minimum(PADDLE_HALF - np.abs(columns - at), _PADDLE_HIGH - np.abs(rows - PADDLE_Y))
     x, y = (np.asarray(v, np.float32)[:, None, None] for v in np.asarray(ball).T)
     disc = BALL_RADIUS - np.hypot(columns - x, rows - y)
-    picture = scenes
+    picture = scenes[:, y0:y1, x0:x1]
     for depth, color in ((bar, _PADDLE), (disc, _BALL)):
         cover = np.clip(depth + 0.5, 0, 1)[..., None]  # edges cover a part of their pixels
         picture = picture * (1 - cover) + color * cover
-    picture = picture + noise.normal(0, _NOISE, picture.shape).astype(np.float32)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    return picture
+
+
+def boxes(ball: NDArray[np.float64], paddle: float) -> list[tuple[int, int, int, int]]:
+    """Boxes of the pixels that ball [2] and paddle can cover."""
+    x, y = float(ball[0]), float(ball[1])
+    parts = ((x, y, BALL_RADIUS, BALL_RADIUS), (paddle, PADDLE_Y, PADDLE_HALF, _PADDLE_HIGH))
+    found = []
+    for across, down, wide, high in parts:
+        x0, x1 = max(0, math.floor(across - wide - 1)), min(WIDTH, math.ceil(across + wide + 2))
+        y0, y1 = max(0, math.floor(down - high - 1)), min(HEIGHT, math.ceil(down + high + 2))
+        if x0 < x1 and y0 < y1:
+            found.append((x0, y0, x1, y1))
+    return found

@@ -17,9 +17,9 @@ from pvnet.viz import decode_heatmaps
 
 Policy = Literal["follow", "extrapolate"]
 # The paddle keeps up with any ball (that moves at most 1.1 to the side per pixel of falling).
-_PADDLE_SPEED = 2.0
+PADDLE_SPEED = 2.0
 _REMEMBERED = 4  # answers from which "extrapolate" takes a velocity
-_OUTPUT = "heatmaps"
+OUTPUT = "heatmaps"
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Game:
     paddle: list[tuple[float, NDArray[np.float64]]]
 
 
-class _Paddle:
+class Paddle:
     """Positions of all paddles; each goes to where it was sent last, at a limited speed."""
 
     def __init__(self, n: int, speed: float) -> None:
@@ -63,16 +63,14 @@ class _Paddle:
         self._target = np.clip(target, 0, WIDTH - 1)
 
 
-class _Aim:
+class Aim:
     """From answers to targets."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._seen: deque[tuple[float, NDArray[np.float64]]] = deque(maxlen=_REMEMBERED)
 
-    def target(
-        self, frame_ms: float, x: NDArray[np.float64], now_ms: float
-    ) -> NDArray[np.float64]:
+    def target(self, frame_ms: float, x: NDArray[np.float64], now_ms: float) -> NDArray[np.float64]:
         """Where to send the paddles: to the answers, or to where a straight line leads from them.
 
         Args:
@@ -90,7 +88,7 @@ class _Aim:
         return np.asarray(places.mean(axis=0) + velocity * (now_ms - times.mean()))
 
 
-def _answers(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+def answers(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
     """Pixel x, y [n, 2] of the ball from heatmaps [n, 1, h, w]."""
     return np.array([decode_heatmaps(maps, (HEIGHT, WIDTH))[0][0] for maps in outputs], np.float64)
 
@@ -124,7 +122,7 @@ def play(
     stream = engine.plan.stream()
     noise = np.random.default_rng(seed)
     scenes = np.stack([scene(s) for s in throws.scenes])
-    paddle, aim = _Paddle(n, _PADDLE_SPEED * speed), _Aim(policy)
+    paddle, aim = Paddle(n, PADDLE_SPEED * speed), Aim(policy)
     begin_ms = engine.settle_ticks * engine.period_ms + engine.latency_ms
     end_ms = begin_ms + FALL / speed
     pending: deque[tuple[float, float, NDArray[np.float64]]] = deque()
@@ -148,7 +146,7 @@ def play(
         taken_ms = tick * engine.period_ms
         until(taken_ms)
         frame = draw(scenes, ball(taken_ms), paddle.x, noise)
-        found = _answers(np.asarray(stream.tick(frame)[_OUTPUT]))
+        found = answers(np.asarray(stream.tick(frame)[OUTPUT]))
         if tick >= engine.settle_ticks:
             about_ms = taken_ms - engine.late * engine.period_ms
             pending.append((taken_ms + engine.latency_ms, about_ms, found))
@@ -172,7 +170,7 @@ def play_frozen(
     stream = engine.plan.stream()
     noise = np.random.default_rng(seed)
     scenes = np.stack([scene(s) for s in throws.scenes])
-    paddle = _Paddle(n, _PADDLE_SPEED * speed)
+    paddle = Paddle(n, PADDLE_SPEED * speed)
     history, errors = [(0.0, paddle.x.copy())], []
     now_ms, end_ms = 0.0, FALL / speed
     while now_ms < end_ms:
@@ -180,7 +178,7 @@ def play_frozen(
         frame = draw(scenes, place, paddle.x, noise)
         for _ in range(engine.settle_ticks + 1):
             tick = stream.tick(frame)
-        found = _answers(np.asarray(tick[_OUTPUT]))
+        found = answers(np.asarray(tick[OUTPUT]))
         errors.append(float(np.abs(found[:, 0] - place[:, 0]).mean()))
         paddle.send(found[:, 0])
         now_ms = min(end_ms, now_ms + step_ms)

@@ -5,6 +5,8 @@ A path does not depend on who plays or how fast the ball is, so all engines meet
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,13 @@ class Throws:
 
     def __len__(self) -> int:
         return len(self._start)
+
+    def one(self, index: int) -> Throws:
+        """A single throw of them."""
+        other = copy.copy(self)
+        for name in ("scenes", "_start", "_knots", "_sides"):
+            setattr(other, name, getattr(self, name)[index : index + 1])
+        return other
 
     def ball(self, fallen: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pixel x, y, float64 [n, 2], after `fallen` [n] pixels; below 0 it waits at the top."""

@@ -37,6 +37,7 @@ from pvnet.results import ENDS
 from pvnet.runtime import Plan
 from pvnet.video import Feed, Frame, Source
 from pvnet.video.formats import WRITTEN
+from pvnet.video.reader import Kept
 
 # A synthetic video has no end; a run of it has one.
 _SYNTHETIC_FRAMES = 100
@@ -77,11 +78,10 @@ def run(args: argparse.Namespace) -> Report:
     stats = RunStats()
     interrupted: Interrupted | None = None
     lost = None
+    kept: Kept = "planes" if args.out is not None else False
     with (
         ending_in_any_case(),
-        open_source(
-            args.source, plan, keep_original=args.out is not None, **source_options(args)
-        ) as source,
+        open_source(args.source, plan, keep_original=kept, **source_options(args)) as source,
         RunOutputs(args, source, plan, overlay) as outputs,
     ):
         try:
@@ -156,7 +156,7 @@ def _loop(
 
 def _text(choice: Choice, d: dict[str, Any]) -> str:
     rows = [
-        ("model", f"{choice.label}, {d['stages']} stage(s), {d['wiring']}"),
+        ("model", f"{choice.name}, {d['stages']} stage(s), {d['wiring']}"),
         ("weights", d["weights"]),
         ("backend", f"{d['backend']} {d['isa']}, {d['lanes']} lane(s)"),
         (

@@ -25,6 +25,12 @@ def load_av() -> Any:
         ) from error
 
 
+def one_thread(av: Any) -> dict[str, int]:
+    """What a conversion of pictures is told, so that it stays on the thread that asks for it."""
+    asked = av.video.reformatter.VideoReformatter.reformat.__doc__ or ""
+    return {"threads": 1} if "threads" in asked else {}  # older ones have no other threads
+
+
 def broken(av: Any) -> tuple[type[Exception], ...]:
     """What reading a damaged file may raise.
 

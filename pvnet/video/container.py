@@ -12,7 +12,7 @@ from pvnet.video.complete import missing_end
 from pvnet.video.decoding import Decoding, count_corrupt, frame_rate
 from pvnet.video.frame import SourceInfo, SourceStats
 from pvnet.video.mapping import Fit
-from pvnet.video.reader import Fitter, Picture
+from pvnet.video.reader import Fitter, Kept, Picture
 from pvnet.video.shape import Shape, believed
 
 # FFmpeg reads any text as a picture of a terminal; who opens a text file does not mean that.
@@ -30,7 +30,7 @@ class ContainerReader:
         size: (h, w) of the pictures, None for their own.
         fps: asked of a camera; files keep theirs.
         fit: "stretch" or "letterbox".
-        keep_original: keep the picture before resizing.
+        keep_original: keep the picture before resizing, as of a `Fitter`.
         options: passed to FFmpeg.
         timeout_s: for opening and reading; None: `DEFAULT_TIMEOUT_S` for cameras and URLs.
         live: True: it has no end; None: `is_live` says.
@@ -49,7 +49,7 @@ class ContainerReader:
         size: tuple[int, int] | None,
         fps: float | None,
         fit: Fit,
-        keep_original: bool,
+        keep_original: Kept,
         options: dict[str, str] | None,
         timeout_s: float | None = None,
         live: bool | None = None,
@@ -66,7 +66,7 @@ class ContainerReader:
             self._args["options"].setdefault("rtsp_transport", "tcp")
         self._live = bool(live)
         self._cut_off: str | None = None  # why the last whole pass was not whole
-        self._fit: tuple[tuple[int, int] | None, Fit, bool] = (size, fit, keep_original)
+        self._fit: tuple[tuple[int, int] | None, Fit, Kept] = (size, fit, keep_original)
         self._container: Any = self._open()
         self._live = is_live(address.kind, self._container) if live is None else live
         # MJPEG over HTTP: FFmpeg makes up 25 pictures a second, whatever comes.

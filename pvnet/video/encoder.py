@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,7 @@ from pvnet.video.audio_copy import AudioCopy
 from pvnet.video.formats import Format, encoder_options, muxer_options
 from pvnet.video.palette import Palette
 from pvnet.video.part_file import Pipe
-from pvnet.video.planes import planes
+from pvnet.video.planes import FORMAT, UNSAID, Planes, frame_of
 
 _LARGEST_DENOMINATOR = 1001  # 30000/1001 and its like
 _MOST_BITS_PER_S = 2**31 - 1
@@ -36,6 +37,7 @@ class Encoder:
         piped: whether the sink can only append.
         audio: source of audio, None without.
         fast: rather a larger file than more of the processor's time.
+        colors: what the file says about its colours, see `Planes.tags`.
 
     Raises:
         av.FFmpegError, ValueError: if the encoder refuses such pictures.
@@ -54,12 +56,14 @@ class Encoder:
         piped: bool,
         audio: AudioCopy | None,
         fast: bool = False,
+        colors: Mapping[str, int] | None = None,
     ) -> None:
         self._av = av
         self._rate = _fraction(fps)
         self._tick_s = form.tick(codec, self._rate)
         self._audio = audio
         self._fast = fast
+        self._colors = dict(colors or {})
         self._pending: Any = None
         self._durations: dict[int, int] = {}
         even = codec != "gif"
@@ -76,15 +80,15 @@ class Encoder:
             self._container.close()
             raise
 
-    def _make_stream(
-        self, codec: str, size: tuple[int, int], quality: int, fast: bool
-    ) -> Any:
+    def _make_stream(self, codec: str, size: tuple[int, int], quality: int, fast: bool) -> Any:
         h, w = size
         stream = self._container.add_stream(codec, rate=self._rate)
         stream.height, stream.width = h + self._pad[0], w + self._pad[1]
         stream.pix_fmt = "pal8" if codec == "gif" else "yuv420p"
         stream.codec_context.time_base = self._tick_s
         stream.options = encoder_options(codec, quality, fast=fast)
+        for name, value in self._colors.items():
+            setattr(stream.codec_context, name, value)
         if codec == "libx264":
             stream.codec_context.thread_type = "SLICE"  # frame threads hold frames back
             if fast:  # who asks for it has other work for the CPUs; slices cost some of their own
@@ -94,24 +98,33 @@ class Encoder:
             stream.bit_rate = min(max(400_000, wanted), _MOST_BITS_PER_S)
         return stream
 
-    def write(self, image: NDArray[np.uint8], time_s: Fraction) -> None:
-        """Take a picture, uint8 [h, w, 3] RGB, shown from a time of the file on."""
+    def write(self, image: NDArray[np.uint8] | Planes, time_s: Fraction) -> None:
+        """Take a picture, uint8 [h, w, 3] RGB or planes, shown from a time of the file on.
+
+        Planes are kept: they must have memory of their own.
+        """
         ticks = max(round(time_s / self._tick_s), 0)
         if self._pending is not None:
             ticks = max(ticks, self._pending.pts + 1)
-        if any(self._pad):
-            image = np.pad(image, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode="edge")
-        frame = self._frame(np.ascontiguousarray(image))
+        frame = self._frame(image)
         frame.pts, frame.time_base = ticks, self._tick_s
         before, self._pending = self._pending, frame
         if before is not None:
             self._encode(before, ticks - before.pts)
 
-    def _frame(self, image: NDArray[np.uint8]) -> Any:
+    def _frame(self, image: NDArray[np.uint8] | Planes) -> Any:
         """A frame of the encoder's own memory."""
+        if isinstance(image, Planes):
+            if self._stream.pix_fmt == FORMAT and image.tags == self._colors:
+                return image.frame
+            image = image.rgb()
+        if any(self._pad):
+            image = np.pad(image, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode="edge")
+        image = np.ascontiguousarray(image)
         if self._palette is not None:
             return self._av.VideoFrame.from_ndarray(image, format="rgb24")
-        return planes(self._av, image, fast=self._fast)
+        space = self._colors.get("colorspace", UNSAID)
+        return frame_of(self._av, image, fast=self._fast, colorspace=space)
 
     def _encode(self, frame: Any, duration: int) -> None:
         self._durations[frame.pts] = duration

@@ -13,7 +13,7 @@ from pvnet.video.av_import import broken, load_av
 from pvnet.video.decoding import Decoded, Decoding
 from pvnet.video.frame import SourceInfo, SourceStats
 from pvnet.video.mapping import Fit
-from pvnet.video.reader import Fitter, Picture
+from pvnet.video.reader import Fitter, Kept, Picture
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -73,11 +73,11 @@ class FolderReader:
         size: tuple[int, int] | None,
         fps: float,
         fit: Fit,
-        keep_original: bool,
+        keep_original: Kept,
     ) -> None:
         self._av = load_av()
         self._fps = fps
-        self._fit: tuple[tuple[int, int] | None, Fit, bool] = (size, fit, keep_original)
+        self._fit: tuple[tuple[int, int] | None, Fit, Kept] = (size, fit, keep_original)
         self._paths = images_in(folder)
         if not self._paths:
             n = sum(1 for _ in folder.iterdir())

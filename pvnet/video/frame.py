@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvnet.video.mapping import Mapping
+from pvnet.video.planes import Planes
 
 MAX_LISTED_PROBLEMS = 100
 
@@ -58,6 +59,8 @@ class Frame:
         damaged: the picture was decoded from damaged data, or predicted from one that was.
         jump_s: by how much the container's time stamps jumped just before it, in seconds; 0.0 if
             they did not. Forward jumps of less than an hour are in `time_s` too.
+        planes: the picture before resizing as the decoder gave it, in place of `original`, if the
+            source keeps that.
     """
 
     image: NDArray[np.uint8]
@@ -70,6 +73,7 @@ class Frame:
     gap: Gap | None = None
     damaged: bool = False
     jump_s: float = 0.0
+    planes: Planes | None = None
 
 
 @dataclass(frozen=True, slots=True)

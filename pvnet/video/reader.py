@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet.video.av_import import one_thread
 from pvnet.video.decoding import Decoded, SourceGoneError
 from pvnet.video.frame import SourceInfo, SourceStats
 from pvnet.video.mapping import Fit, Mapping
 from pvnet.video.orientation import sideways, turned
+from pvnet.video.planes import Planes
+from pvnet.video.shape import Shape
 
 __all__ = ["Fitter", "Image", "Picture", "Reader", "SourceGoneError"]
 
 Image = NDArray[np.uint8]
+Kept = bool | Literal["planes"]  # what becomes of pictures before resizing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Picture:
         damaged: it was decoded from damaged data, or predicted from such a picture.
         duration_s: how long it is on show by the container's word, None if it does not say.
         number: its index in a pass over a source that can have gaps; 0 elsewhere.
+        planes: the picture before resizing, in place of `original`.
     """
 
     image: Image
@@ -42,6 +47,7 @@ class Picture:
     damaged: bool = False
     duration_s: float | None = None
     number: int = 0
+    planes: Planes | None = None
 
 
 class Reader(Protocol):
@@ -74,13 +80,15 @@ class Fitter:
         av: the module.
         size: (h, w) of the result, None for the size of the first picture.
         fit: "stretch" or "letterbox" (black borders keep the shape of the picture).
-        keep_original: also convert the picture at its own size.
+        keep_original: also convert the picture at its own size; "planes": or keep it as decoded,
+            where it is upright, in square pixels and of the usual kind.
     """
 
     def __init__(
-        self, av: Any, size: tuple[int, int] | None, *, fit: Fit, keep_original: bool
+        self, av: Any, size: tuple[int, int] | None, *, fit: Fit, keep_original: Kept
     ) -> None:
         self._reformatter = av.video.reformatter.VideoReformatter()
+        self._one_thread = one_thread(av)
         self._size = size
         self._fit = fit
         self._keep = keep_original
@@ -103,8 +111,9 @@ class Fitter:
             (y, x), (h, w) = mapping.offset, mapping.inner_size
             framed[y : y + h, x : x + w] = image
             image = framed
+        planes = self._planes(decoded) if self._keep == "planes" else None
         original = None
-        if self._keep:
+        if self._keep and planes is None:
             original = image if shown == self._size else self._convert(decoded, shown)
         return Picture(
             image,
@@ -113,10 +122,18 @@ class Fitter:
             original,
             damaged=decoded.damaged,
             duration_s=decoded.duration_s,
+            planes=planes,
         )
+
+    @staticmethod
+    def _planes(decoded: Decoded) -> Planes | None:
+        plain = decoded.shape == Shape(decoded.shape.coded)
+        return Planes.of(decoded.frame) if plain else None
 
     def _convert(self, decoded: Decoded, size: tuple[int, int]) -> Image:
         turn = decoded.shape.orientation
         h, w = size[::-1] if sideways(turn) else size
-        rgb = self._reformatter.reformat(decoded.frame, width=w, height=h, format="rgb24")
+        rgb = self._reformatter.reformat(
+            decoded.frame, width=w, height=h, format="rgb24", **self._one_thread
+        )
         return turned(rgb.to_ndarray(), turn)

@@ -22,7 +22,7 @@ from pvnet.video.folder import FolderReader
 from pvnet.video.frame import Frame, Gap, SourceInfo, SourceStats
 from pvnet.video.live import LiveReader, Reconnect
 from pvnet.video.mapping import Fit
-from pvnet.video.reader import Picture, Reader
+from pvnet.video.reader import Kept, Picture, Reader
 from pvnet.video.resample import held_s, resampled
 from pvnet.video.synthetic_reader import SyntheticReader
 from pvnet.video.time_stamps import USUAL_S, Timed, TimeLine
@@ -157,6 +157,7 @@ class Source:
             gap=gap,
             damaged=picture.damaged,
             jump_s=item.jump_s,
+            planes=picture.planes,
         )
 
     def _numbered(self) -> Iterator[Picture]:
@@ -198,7 +199,7 @@ def open(
     fps: float | None = None,
     loop: bool = False,
     fit: Fit = "stretch",
-    keep_original: bool = False,
+    keep_original: Kept = False,
     options: dict[str, str] | None = None,
     timeout_s: float | None = None,
     reconnect: Reconnect | bool | None = None,
@@ -215,7 +216,8 @@ def open(
             out); of a folder, the rate its images stand for; of a synthetic video, its rate.
         loop: begin again at the end; indices and time stamps go on.
         fit: "stretch", or "letterbox" to keep the shape with black borders.
-        keep_original: keep each picture before resizing in `frame.original`.
+        keep_original: keep each picture before resizing in `frame.original`; "planes": in
+            `frame.planes` as decoded, without conversion, where that can be.
         options: passed to FFmpeg (for example {"video_size": "640x480"} for a camera).
         timeout_s: how long a camera or a URL may take to open, and to give the next picture; None:
             10 s. Pipes are waited for without a limit unless it is given.

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pvnet.errors import InvalidArgumentError
 from pvnet.viz.font import GLYPH_HEIGHT, draw_text, text_size
+from pvnet.viz.part import Part, Picture, part_of, size_of
 from pvnet.viz.shapes import draw_rectangle
 
 _PANEL = (12, 15, 20)
 _FIRST = (86, 204, 140)
 _OTHER = (112, 134, 160)
+_INK, _FAINT, _EMPTY = (255, 255, 255), (196, 202, 210), (70, 76, 86)
+_RIM = (8, 10, 14)
 
 
-def text_scale(image: NDArray[Any]) -> int:
+def text_scale(image: Picture) -> int:
     """A font scale that suits the picture's size."""
-    return max(1, round(int(min(image.shape[:2])) / 260))
+    return max(1, round(min(size_of(image)) / 260))
 
 
 def draw_actions(
-    image: NDArray[Any],
+    image: Picture,
     labels: Sequence[str],
     probabilities: ArrayLike,
     *,
@@ -34,7 +36,7 @@ def draw_actions(
     """Draw the most probable actions as bars with labels, in place.
 
     Args:
-        image: [h, w, 3] uint8 or float32 in 0..255.
+        image: [h, w, 3] uint8 or float32 in 0..255, or planes of memory of their own.
         labels: n names.
         probabilities: [n] in 0..1; values that are not finite count as 0.
         top: how many to show.
@@ -57,29 +59,44 @@ def draw_actions(
     x0, y0 = at or (3 * s, 3 * s)
     names = [str(labels[i]).replace("_", " ") for i in order]
     wide = max(max(text_size(f"{n} 100%", scale=s)[1] for n in names), 70 * s)
-    wide = min(wide, image.shape[1] - x0 - 8 * s)
+    wide = min(wide, size_of(image)[1] - x0 - 8 * s)
     row = (GLYPH_HEIGHT + 6) * s
     panel = (x0, y0, x0 + wide + 5 * s, y0 + row * len(order) + 2 * s)
-    draw_rectangle(image, *panel, color=_PANEL, opacity=0.62, corner=2.5 * s)
-    for k, i in enumerate(order):
-        x, y = x0 + 3 * s, y0 + 3 * s + k * row
-        color = _FIRST if k == 0 else _OTHER
-        value = f"{100 * float(np.clip(p[i], 0, 1)):.0f}%"
-        ink = (255, 255, 255) if k == 0 else (196, 202, 210)
-        vw = text_size(value, scale=s)[1]
-        room = max(0, (wide - vw - 2 * s) // (6 * s))
-        draw_text(image, names[k][:room], at=(x, y), scale=s, shadow=0.0, color=ink)
-        draw_text(image, value, at=(x + wide - vw - s, y), scale=s, shadow=0.0, color=ink)
-        bar = y + (GLYPH_HEIGHT + 0.5) * s
-        full = (x, bar, x + wide - s, bar + 2 * s)
-        draw_rectangle(image, *full, color=(70, 76, 86), opacity=0.8, corner=s)
-        length = float(np.clip(p[i], 0, 1)) * (wide - s)
-        if length >= 0.5:
-            draw_rectangle(image, x, bar, x + length, bar + 2 * s, color=color, corner=s)
+    values = [float(np.clip(p[i], 0, 1)) for i in order]
+    with part_of(image, panel[0] - 1, panel[1] - 1, panel[2] + 1, panel[3] + 1) as part:
+        if part is None:
+            return
+        x0, y0 = x0 - part.x, y0 - part.y
+        panel = (x0, y0, x0 + wide + 5 * s, y0 + row * len(order) + 2 * s)
+        color = part.ink(_PANEL)
+        draw_rectangle(part.pixels, *panel, color=color, opacity=0.62, corner=2.5 * s)
+        for k, (name, value) in enumerate(zip(names, values)):
+            at = (x0 + 3 * s, y0 + 3 * s + k * row)
+            _draw_bar(part, name, value, at=at, wide=wide, s=s, first=k == 0)
+
+
+def _draw_bar(
+    part: Part, name: str, value: float, *, at: tuple[int, int], wide: int, s: int, first: bool
+) -> None:
+    """A name, a share in per cent, and a bar of that length below."""
+    image, (x, y) = part.pixels, at
+    share = f"{100 * value:.0f}%"
+    vw = text_size(share, scale=s)[1]
+    room = max(0, (wide - vw - 2 * s) // (6 * s))
+    ink = part.ink(_INK if first else _FAINT)
+    draw_text(image, name[:room], at=(x, y), scale=s, shadow=0.0, color=ink)
+    draw_text(image, share, at=(x + wide - vw - s, y), scale=s, shadow=0.0, color=ink)
+    bar = y + (GLYPH_HEIGHT + 0.5) * s
+    full = (x, bar, x + wide - s, bar + 2 * s)
+    draw_rectangle(image, *full, color=part.ink(_EMPTY), opacity=0.8, corner=s)
+    length = value * (wide - s)
+    if length >= 0.5:
+        color = part.ink(_FIRST if first else _OTHER)
+        draw_rectangle(image, x, bar, x + length, bar + 2 * s, color=color, corner=s)
 
 
 def draw_status(
-    image: NDArray[Any],
+    image: Picture,
     status: Mapping[str, object] | str,
     *,
     scale: int | None = None,
@@ -87,7 +104,7 @@ def draw_status(
     """Draw a line of text along the lower edge, in place.
 
     Args:
-        image: [h, w, 3] uint8 or float32 in 0..255.
+        image: [h, w, 3] uint8 or float32 in 0..255, or planes of memory of their own.
         status: text, or names and values ("fps": 24.8, "stages": 5, ...), floats to one decimal.
         scale: pixels per font pixel (None: by the picture's size).
     """
@@ -96,15 +113,39 @@ def draw_status(
             f"{k} {v:.1f}" if isinstance(v, float) else f"{k} {v}" for k, v in status.items()
         )
     s = scale or text_scale(image)
-    h, w = image.shape[:2]
+    h = size_of(image)[0]
     top = h - (GLYPH_HEIGHT + 4) * s
-    draw_rectangle(image, -2, top, w + 2, h + 2, color=_PANEL, opacity=0.68)
-    draw_text(image, status[: max(0, (w - 4 * s) // (6 * s))], at=(3 * s, top + 3 * s), scale=s)
+    _draw_band(image, status, (top, h + 2), at=(3 * s, top + 3 * s), s=s, opacity=0.68)
 
 
-def draw_label(image: NDArray[Any], text: str, *, scale: int | None = None) -> None:
+def draw_label(image: Picture, text: str, *, scale: int | None = None) -> None:
     """Draw a caption along the upper edge, in place."""
     s = scale or text_scale(image)
-    w = image.shape[1]
-    draw_rectangle(image, -2, -2, w + 2, (GLYPH_HEIGHT + 3) * s, color=_PANEL, opacity=0.75)
-    draw_text(image, text[: max(0, (w - 4 * s) // (6 * s))], at=(3 * s, 3 * s), scale=s)
+    _draw_band(image, text, (-2, (GLYPH_HEIGHT + 3) * s), at=(3 * s, 3 * s), s=s, opacity=0.75)
+
+
+def _draw_band(
+    image: Picture,
+    text: str,
+    rows: tuple[int, int],
+    *,
+    at: tuple[int, int],
+    s: int,
+    opacity: float,
+) -> None:
+    """A line of text on a band over the whole width."""
+    w = size_of(image)[1]
+    with part_of(image, 0, rows[0] - 1, w, rows[1] + 1) as part:
+        if part is None:
+            return
+        top, end = (y - part.y for y in rows)
+        color = part.ink(_PANEL)
+        draw_rectangle(part.pixels, -2, top, w + 2, end, color=color, opacity=opacity)
+        draw_text(
+            part.pixels,
+            text[: max(0, (w - 4 * s) // (6 * s))],
+            at=(at[0], at[1] - part.y),
+            scale=s,
+            color=part.ink(_INK),
+            rim=part.ink(_RIM),
+        )

@@ -154,10 +154,11 @@ def draw_text(
     text: str,
     *,
     at: tuple[int, int],
-    color: tuple[float, float, float] = (255, 255, 255),
+    color: tuple[float, ...] = (255, 255, 255),
     scale: int = 1,
     shadow: float = 0.65,
     opacity: float = 1.0,
+    rim: tuple[float, ...] = (8, 10, 14),
 ) -> None:
     """Write one line of text into an image, in place; what is outside is cut off.
 
@@ -169,12 +170,13 @@ def draw_text(
         scale: pixels per font pixel.
         shadow: opacity of a dark rim that keeps text readable on any picture; 0 for none.
         opacity: of the text.
+        rim: its colour.
     """
     if not text:
         return
-    mask, rim = _masks(text, scale)
+    mask, around = _masks(text, scale)
     if shadow > 0:
-        stamp(image, rim, at[0] - scale, at[1] - scale, color=(8, 10, 14), opacity=shadow)
+        stamp(image, around, at[0] - scale, at[1] - scale, color=rim, opacity=shadow)
     stamp(image, mask, at[0], at[1], color=color, opacity=opacity)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import JOINTS, SIDE, SKELETON
-from pvnet.viz.shapes import draw_disc, draw_line
+from pvnet.viz.part import Part, Picture, layer_over, size_of
+from pvnet.viz.shapes import draw_discs, draw_lines
 
 Color = tuple[float, float, float]
 
@@ -17,6 +16,7 @@ LEFT: Color = (64, 170, 255)
 RIGHT: Color = (255, 148, 46)
 MIDDLE: Color = (240, 240, 240)
 _DARK: Color = (14, 16, 20)
+_LIGHT: Color = (255, 255, 255)
 
 
 def side_color(side: int) -> Color:
@@ -25,7 +25,7 @@ def side_color(side: int) -> Color:
 
 
 def draw_pose(
-    image: NDArray[Any],
+    image: Picture,
     joints: ArrayLike,
     scores: ArrayLike | None = None,
     *,
@@ -35,7 +35,7 @@ def draw_pose(
     """Draw one person's joints and skeleton, in place.
 
     Args:
-        image: [h, w, 3] uint8 or float32 in 0..255.
+        image: [h, w, 3] uint8 or float32 in 0..255, or planes of memory of their own.
         joints: [13, 2] pixel x, y; joints that are not finite are left out.
         scores: [13] confidence in 0..1 (None: all 1); it sets the opacity.
         threshold: joints below it are left out.
@@ -56,26 +56,47 @@ def draw_pose(
     if not seen.any():
         return
     if thickness is None:
-        extent = float(np.ptp(xy[seen], axis=0).max()) or 0.3 * min(image.shape[:2])
+        extent = float(np.ptp(xy[seen], axis=0).max()) or 0.3 * min(size_of(image))
         thickness = float(np.clip(extent / 42, 1.2, 7.0))
     opacity = np.clip(0.25 + 0.75 * trust, 0, 1)
-    bones = [(xy[a], xy[b], a, b) for a, b in SKELETON if seen[a] and seen[b]]
-    if seen[[0, 1, 2]].all():
-        bones.append((xy[0], (xy[1] + xy[2]) / 2, 0, 0))
-    for dark in (True, False):
-        for p, q, a, b in bones:
-            color = side_color(SIDE[a] if SIDE[a] == SIDE[b] else 0)
-            draw_line(
-                image,
-                (float(p[0]), float(p[1])),
-                (float(q[0]), float(q[1])),
-                color=_DARK if dark else color,
-                width=thickness + (0.7 * thickness if dark else 0),
-                opacity=float(min(opacity[a], opacity[b])) * (0.45 if dark else 0.92),
-            )
-    for j in np.flatnonzero(seen):
-        center, see = (float(xy[j, 0]), float(xy[j, 1])), float(opacity[j])
+    reach = 2.2 * thickness + 1  # of the head's rim, the widest
+    low, high = xy[seen].min(axis=0) - reach, xy[seen].max(axis=0) + reach
+    corners = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    with layer_over(image, *corners) as layer:
+        if layer is not None:
+            at = xy - np.array([layer.x, layer.y], np.float32)
+            _draw(layer, at, np.flatnonzero(seen).tolist(), opacity.tolist(), thickness)
+
+
+def _draw(
+    layer: Part, xy: NDArray[np.float32], seen: list[int], opacity: list[float], thickness: float
+) -> None:
+    """All bones, first their dark rims, then all joints; xy [13, 2] are pixels of the layer.
+
+    What is drawn takes the place of what is under it in the layer: mixing each costs most of the
+    time.
+    """
+    pairs = [(a, b) for a, b in SKELETON if a in seen and b in seen]
+    ends = [(xy[a], xy[b]) for a, b in pairs]
+    if {0, 1, 2} <= set(seen):
+        pairs.append((0, 0))
+        ends.append((xy[0], (xy[1] + xy[2]) / 2))
+    sides = [SIDE[a] if SIDE[a] == SIDE[b] else 0 for a, b in pairs]
+    see = [min(opacity[a], opacity[b]) for a, b in pairs]
+    if ends:
+        n = len(ends)
+        dark = [layer.paint(_DARK, 0.45 * v) for v in see]
+        light = [layer.paint(side_color(side), 0.92 * v) for side, v in zip(sides, see)]
+        draw_lines(
+            layer.pixels,
+            np.array(ends * 2, np.float32),
+            [1.7 * thickness] * n + [thickness] * n,
+            dark + light,
+        )
+    radii, inks = [], []
+    for j in seen:
         radius = thickness * (1.7 if j == 0 else 1.15)
-        draw_disc(image, center, radius + 0.45 * thickness, color=_DARK, opacity=0.6 * see)
-        draw_disc(image, center, radius, color=side_color(SIDE[j]), opacity=see)
-        draw_disc(image, center, 0.45 * radius, color=(255, 255, 255), opacity=0.9 * see)
+        radii += [radius + 0.45 * thickness, radius, 0.45 * radius]
+        for color, share in ((_DARK, 0.6), (side_color(SIDE[j]), 1.0), (_LIGHT, 0.9)):
+            inks.append(layer.paint(color, share * opacity[j]))
+    draw_discs(layer.pixels, np.repeat(xy[seen], 3, axis=0), radii, inks)

@@ -50,9 +50,11 @@ def own_code() -> Iterator[None]:
         _allowed = before
 
 
-def _drawer(image: Image) -> Any:
+def drawer(image: Image) -> Any:
     """OpenCV, if it is there and can draw into this picture in place."""
-    plain = image.dtype == np.uint8 and image.strides[1:] == (3, 1) and image.strides[0] > 0
+    channels = image.shape[-1]
+    packed = image.strides[1] == channels and (channels == 1 or image.strides[2] == 1)
+    plain = image.dtype == np.uint8 and packed and image.strides[0] > 0
     return _opencv() if _allowed and plain else None
 
 
@@ -60,7 +62,7 @@ def draw_line(
     image: Image, a: Point, b: Point, *, color: Any, width: float = 2.0, opacity: float = 1.0
 ) -> None:
     """Draw a segment with round ends, `width` pixels thick."""
-    cv2 = _drawer(image)
+    cv2 = drawer(image)
     box = cv2 and raster.capsule_box(image, a, b, width / 2)
     if cv2 is None:
         raster.draw_line(image, a, b, color=color, width=width, opacity=opacity)
@@ -75,7 +77,7 @@ def draw_disc(
     image: Image, center: Point, radius: float, *, color: Any, opacity: float = 1.0
 ) -> None:
     """Draw a disc."""
-    cv2 = _drawer(image) if radius > _SMALL else None
+    cv2 = drawer(image) if radius > _SMALL else None
     if cv2 is None:
         raster.draw_disc(image, center, radius, color=color, opacity=opacity)
     elif (box := raster.capsule_box(image, center, center, radius)) is not None:
@@ -84,6 +86,49 @@ def draw_disc(
         ink = [float(v) for v in color]
         with _drawn_over(cv2, image, box, opacity) as part:
             cv2.circle(part, at, size, ink, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def draw_lines(
+    layer: Image, ends: NDArray[np.float32], widths: Sequence[float], inks: Sequence[Any]
+) -> None:
+    """Draw opaque segments with round ends, one after the other.
+
+    Args:
+        layer: the picture.
+        ends: [n, 2, 2], x and y of both ends.
+        widths: n, in pixels.
+        inks: a colour for each.
+    """
+    cv2 = drawer(layer)
+    if cv2 is None:
+        for (a, b), width, ink in zip(ends.tolist(), widths, inks):
+            raster.draw_line(layer, tuple(a), tuple(b), color=ink, width=width)
+        return
+    radii = np.maximum(np.asarray(widths) / 2 - _EDGE, 0.1)
+    corners = _capsules(ends.astype(np.float64), radii)
+    for outline, ink in zip(np.rint(corners * _ONE).astype(np.int32), inks):
+        cv2.fillConvexPoly(layer, outline, ink, cv2.LINE_AA, _SHIFT)
+
+
+def draw_discs(
+    layer: Image, centers: NDArray[np.float32], radii: Sequence[float], inks: Sequence[Any]
+) -> None:
+    """Draw opaque discs, one after the other.
+
+    Args:
+        layer: the picture.
+        centers: [n, 2], x and y.
+        radii: n, in pixels.
+        inks: a colour for each.
+    """
+    cv2 = drawer(layer)
+    places = np.rint(centers * _ONE).astype(np.int32).tolist()
+    for place, center, radius, ink in zip(places, centers.tolist(), radii, inks):
+        if cv2 is None or radius <= _SMALL:
+            raster.draw_disc(layer, tuple(center), radius, color=ink)
+        else:
+            size = round((radius - _EDGE) * _ONE)
+            cv2.circle(layer, place, size, ink, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def draw_rectangle(
@@ -98,8 +143,7 @@ def draw_rectangle(
     corner: float = 0.0,
 ) -> None:
     """Fill [x0, x1] x [y0, y1] (pixel centres), with corners of radius `corner`."""
-    cv2 = _drawer(image)
-    if cv2 is None:
+    if image.dtype != np.uint8:
         raster.draw_rectangle(image, x0, y0, x1, y1, color=color, opacity=opacity, corner=corner)
         return
     box = raster.clip_box(image, x0 - 1, y0 - 1, x1 + 1, y1 + 1)
@@ -110,8 +154,23 @@ def draw_rectangle(
     at = (x0 - u0, y0 - v0, x1 - u0, y1 - v0)
     veil = _veil if part.size <= _KEPT_VEIL else _veil.__wrapped__
     factor, addend = veil(part.shape, at, tuple(map(float, color)), opacity, corner)
-    cv2.multiply(part, factor, dst=part, scale=1 / 255)
-    cv2.add(part, addend, dst=part)
+    keep_and_add(part, factor, addend, drawer(image))
+
+
+def keep_and_add(
+    part: Image, factor: NDArray[np.uint8], addend: NDArray[np.uint8], cv2: Any
+) -> None:
+    """Keep so many 255ths of a part of a picture, and add; uint8, all of one shape, in place."""
+    if cv2 is not None:
+        cv2.multiply(part, factor, dst=part, scale=1 / 255)
+        cv2.add(part, addend, dst=part)
+        return
+    product = np.multiply(part, factor, dtype=np.uint16)
+    product += 128
+    product += product >> 8  # by 255, rounded
+    product >>= 8
+    product += addend
+    part[...] = np.minimum(product, 255)
 
 
 # Panels and bands are the same from frame to frame.
@@ -123,9 +182,9 @@ def _veil(
     opacity: float,
     corner: float,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Factor, in 1 / 255, and addend of a picture [h, w, 3] under a rectangle."""
+    """Factor, in 1 / 255, and addend of a picture [h, w, channels] under a rectangle."""
     alpha = np.zeros(shape, np.float32)
-    raster.draw_rectangle(alpha, *at, color=(1, 1, 1), opacity=opacity, corner=corner)
+    raster.draw_rectangle(alpha, *at, color=np.ones(shape[-1]), opacity=opacity, corner=corner)
     addend = alpha * np.asarray(color, np.float32)
     return np.rint(255 * (1 - alpha)).astype(np.uint8), np.rint(addend).astype(np.uint8)
 
@@ -139,7 +198,7 @@ def stamp(
         return
     x0, y0, x1, y1 = box
     ink = mask[y0 - y : y1 - y, x0 - x : x1 - x]
-    cv2 = _drawer(image)
+    cv2 = drawer(image)
     if cv2 is None:
         raster.blend(image, box, ink.astype(np.float32) * np.float32(opacity / 255), color)
         return
@@ -152,7 +211,7 @@ def stamp(
 
 @functools.lru_cache(maxsize=32)
 def _plain(shape: tuple[int, ...], color: tuple[float, ...]) -> NDArray[np.uint8]:
-    """A picture [h, w, 3] of one colour."""
+    """A picture [h, w, channels] of one colour."""
     return np.full(shape, np.rint(color), np.uint8)
 
 
@@ -165,16 +224,17 @@ def tint(image: Image, layers: Sequence[tuple[NDArray[np.float32], Any]]) -> Non
             over the picture.
     """
     h, w = image.shape[:2]
-    kept = np.ones((*layers[0][0].shape, 3), np.float32)  # of the picture
+    channels = image.shape[-1]
+    kept = np.ones((*layers[0][0].shape, channels), np.float32)  # of the picture
     mixed = np.zeros_like(kept)
     for alpha, color in layers:
         a = alpha[..., None]
         kept *= 1 - a
         mixed += (np.asarray(color, np.float32) - mixed) * a
-    cv2 = _drawer(image)
+    cv2 = drawer(image)
     if cv2 is None:
         rows, columns = _stretch(h, kept.shape[0]), _stretch(w, kept.shape[1])
-        for channel in range(3):
+        for channel in range(channels):
             part = image[..., channel] * (rows @ kept[..., channel] @ columns.T)
             part += rows @ mixed[..., channel] @ columns.T
             if image.dtype == np.uint8:
@@ -191,8 +251,9 @@ def tint(image: Image, layers: Sequence[tuple[NDArray[np.float32], Any]]) -> Non
     size = part.shape[1::-1]
     factor = np.rint(kept[top:bottom, left:right, 0] * 255).astype(np.uint8)
     addend = np.rint(mixed[top:bottom, left:right]).astype(np.uint8)
+    part = part if channels > 1 else part[..., 0]
     gray = cv2.resize(factor, size, interpolation=cv2.INTER_LINEAR)
-    layer = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+    layer = cv2.merge([gray] * channels) if channels > 1 else gray
     cv2.multiply(part, layer, dst=part, scale=1 / 255)
     cv2.resize(addend, size, dst=layer, interpolation=cv2.INTER_LINEAR)
     cv2.add(part, layer, dst=part)
@@ -239,11 +300,19 @@ def _half_circle(corners: int) -> NDArray[np.float64]:
 
 def _capsule(a: Point, b: Point, radius: float) -> NDArray[np.float64]:
     """Corners of the outline of a segment with round ends."""
-    length = math.hypot(b[0] - a[0], b[1] - a[1])
-    c, s = ((b[0] - a[0]) / length, (b[1] - a[1]) / length) if length else (1.0, 0.0)
-    corners = 3 + math.ceil(5 * math.sqrt(radius))  # within a twentieth of a pixel
-    arc = _half_circle(corners) @ np.array([[c, s], [-s, c]]) * radius
-    return np.concatenate([arc + b, -arc + a])
+    return np.asarray(_capsules(np.array([[a, b]], np.float64), np.array([radius]))[0])
+
+
+def _capsules(ends: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners [n, m, 2] of the outlines of segments [n, 2, 2]."""
+    along = ends[:, 1] - ends[:, 0]
+    length = np.hypot(along[:, 0], along[:, 1])[:, None]
+    c, s = np.where(length > 0, along / np.maximum(length, 1e-12), (1.0, 0.0)).T
+    corners = 3 + math.ceil(5 * math.sqrt(radii.max()))  # within a twentieth of a pixel
+    turn = np.array([[c, s], [-s, c]]) * radii  # [2, 2, n]
+    arc = np.einsum("mi,ijn->nmj", _half_circle(corners), turn)
+    outlines: NDArray[np.float64] = np.concatenate([arc + ends[:, 1:], -arc + ends[:, :1]], axis=1)
+    return np.ascontiguousarray(outlines)
 
 
 def _stretch(n: int, m: int) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cli.conftest import SMALL
-from pvnet import models
+from pvnet import models, runtime
 from pvnet.cli.__main__ import build_parser
 from pvnet.cli._common.network_choice import Choice, choose
 
@@ -30,6 +30,20 @@ def test_run_takes_the_shipped_predictive_joints():
     assert (default.graph.wiring, default.graph.n_stages) == ("predictive", 4)
     assert default.metadata["trained_on"] in default.title
     assert facts(chosen("run", "--model", "movenet")) == facts(default)
+
+
+def test_people_read_one_wiring_whatever_the_file_is_called():
+    assert chosen("run").name == "movenet"
+    words = ("--model", "par_densenet", "--stages", "14", "--wiring", "predictive")
+    predictive = chosen("run", *words)
+    assert (predictive.label, predictive.name) == ("par_densenet_predictive14", "par_densenet")
+    assert chosen("run", "--model", "par_densenet_demo_sequential").name == "par_densenet_demo"
+
+
+def test_the_name_of_a_file_is_kept(tmp_path):
+    path = tmp_path / "my_sequential.safetensors"
+    runtime.save(chosen("run", "--model", "par_densenet_demo_sequential").model, path)
+    assert chosen("run", "--model", path).name == "my_sequential"
 
 
 @pytest.mark.parametrize("one", PREDICTIVE, ids=lambda one: one.name)

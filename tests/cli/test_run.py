@@ -141,7 +141,7 @@ def test_interrupt_keeps_what_was_done(pvnet_cli, video_file, model_file, tmp_pa
         if len(drawn) == 4:
             raise KeyboardInterrupt
         drawn.append(tick)
-        return frame.original
+        return frame.planes.rgb()
 
     monkeypatch.setattr(Overlay, "draw", draw)
     out = tmp_path / "o.mp4"

@@ -221,3 +221,21 @@ def test_a_full_disk_is_said_by_name(pvnet_process, model_file, video_file, tmp_
     assert "/dev/full" in error["message"]
     assert "ENOSPC" in error["message"]
     assert "Traceback" not in done.err
+
+
+def test_a_frame_of_usual_size_is_drawn_on_as_decoded(pvnet_cli, model_file, tmp_path, monkeypatch):
+    import pvnet.cli._common.overlay as overlay
+    from pvnet.video import VideoWriter
+    from pvnet.video.synthetic import SyntheticVideo
+
+    video_file, out = tmp_path / "v.mp4", tmp_path / "o.mp4"
+    images = [frame.image for frame in SyntheticVideo(3, 256, 320, 6)]
+    with VideoWriter(video_file, 25.0, size=(256, 320)) as writer:
+        for image in images:
+            writer.write(image)
+    monkeypatch.setattr(overlay, "enlarged", lambda _: pytest.fail("it was converted"))
+    done = pvnet_cli("run", video_file, "--model", model_file, "--out", out, "--json")
+    assert done.code == 0, done.err
+    frames, last = count_frames(out)
+    assert (frames, last.shape) == (6, (256, 320, 3))
+    assert last[:8].mean() < 0.6 * images[-1][:8].mean()  # under the caption

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pvnet.cli._common.files import without_scheme
 from pvnet.cli._common.progress import note
 from pvnet.errors import UnsupportedError
 from pvnet.video import Source, VideoWriter
 from pvnet.video.av_import import load_av
 from pvnet.video.formats import choose_codec, format_of
+from pvnet.video.planes import Planes
 from pvnet.viz.layout import resize_nearest
+from pvnet.viz.part import Picture
 
 _DEFAULT_FPS = 25.0
 
@@ -57,18 +56,20 @@ class AnnotatedVideo:
         elif "://" in source.name:
             self._no_audio = ["any there is: only that of a file is copied"]
 
-    def write(self, image: NDArray[np.uint8], time_s: float) -> None:
+    def write(self, image: Picture, time_s: float) -> None:
         """Append a picture of the source's time; one of another size is fitted."""
         if self._path is None:
             return
         if self._writer is None:
             self._size = (image.shape[0], image.shape[1])
-            self._writer = self._open(self._path, time_s)
-        if image.shape[:2] != self._size:
-            image = resize_nearest(image, *self._size)
+            like = image if isinstance(image, Planes) else None
+            self._writer = self._open(self._path, time_s, like)
+        if (image.shape[0], image.shape[1]) != self._size:
+            plain = image.rgb() if isinstance(image, Planes) else image
+            image = resize_nearest(plain, *self._size)
         self._writer.write(image, time_s)
 
-    def _open(self, path: Path, time_s: float) -> VideoWriter:
+    def _open(self, path: Path, time_s: float, like: Planes | None) -> VideoWriter:
         begin_s = self._source.stats.begin_s  # frames before the first picture may be dropped
         writer = VideoWriter(
             path,
@@ -77,6 +78,7 @@ class AnnotatedVideo:
             audio_from=self._audio,
             begin_s=time_s if begin_s is None else min(begin_s, time_s),
             fast=True,
+            like=like,
         )
         if not self._quiet:
             for part in writer.older_parts:

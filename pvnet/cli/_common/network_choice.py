@@ -78,6 +78,14 @@ class Choice:
         return self.cut.trained is not False
 
     @property
+    def name(self) -> str:
+        """Label beside words for the wiring: shipped weights serve others than their file names."""
+        if self.metadata.get("pretrained") != self.label:
+            return Path(self.label).stem
+        family, _, tail = self.label.rpartition("_")
+        return family if tail.rstrip("0123456789") in WIRINGS else self.label
+
+    @property
     def title(self) -> str:
         """Label for people, which never hides that the weights are random."""
         return f"{self.label} ({self.weights_words})"

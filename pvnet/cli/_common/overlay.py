@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from pvnet.cli._common.network_choice import Choice
 from pvnet.decode import Meaning
 from pvnet.runtime import Plan, Tick
 from pvnet.video import Frame
+from pvnet.viz.part import Picture
 
 # Pictures smaller than this are enlarged, so that lines and letters are readable.
 _SMALLEST_SIDE = 240
@@ -34,18 +34,18 @@ class Overlay:
         self.labels = self.meaning.labels
         weights = ", random weights" if choice.random else ""
         wiring = f"{plan.graph.wiring} {len(plan.graph.stages)}"
-        self._caption = f"{Path(choice.label).stem} {wiring}{weights}"
+        self._caption = f"{choice.name} {wiring}{weights}"
         self._gap = ("", 0.0)  # words, and until when they are shown
 
-    def draw(self, frame: Frame, tick: Tick | None, later: int = 0) -> NDArray[np.uint8]:
-        """The annotated picture, uint8 [h, w, 3]: the original where the source kept it.
+    def draw(self, frame: Frame, tick: Tick | None, later: int = 0) -> Picture:
+        """The annotated picture, uint8 [h, w, 3] or planes: the original where the source kept it.
 
         Args:
             frame: to draw on.
             tick: whose answer it is; None: there is none.
             later: ticks between the one that took the frame and this one.
         """
-        picture, _ = enlarged(frame.image if frame.original is None else frame.original)
+        picture = _canvas(frame)
         if tick is None:
             viz.draw_label(picture, self._caption)
             viz.draw_status(picture, "no answer: the video ended before it")
@@ -73,11 +73,12 @@ class Overlay:
         words, until_s = self._gap
         return words if frame.time_s < until_s else ""
 
-    def mark(self, picture: NDArray[np.uint8], frame: Frame, kept: Any) -> None:
+    def mark(self, picture: Picture, frame: Frame, kept: Any) -> None:
         """Draw an answer over a picture of the frame, of whatever size, in place.
 
         Args:
-            picture: uint8 [h, w, 3], all of the frame's original (of its image without one).
+            picture: uint8 [h, w, 3] or planes, all of the frame's original (of its image without
+                one).
             frame: says how the network's pixels map to the original's.
             kept: what `meaning.kept` gave, of this or of another frame of the video.
         """
@@ -85,7 +86,8 @@ class Overlay:
             viz.draw_actions(picture, self.labels, self.meaning.probabilities(kept), top=_TOP)
         elif self.meaning.has_joints:
             height, width = frame.image.shape[:2]
-            mapping = frame.mapping if frame.original is not None else None
+            whole = frame.original is not None or frame.planes is not None
+            mapping = frame.mapping if whole else None
             if mapping is not None:
                 height, width = mapping.source_size
             joints = self.meaning.joints(kept, mapping)
@@ -110,6 +112,16 @@ class Overlay:
         output = self.meaning.first(kept)
         peaks = sigmoid(output.reshape(len(output), -1).max(axis=1))
         return f"{len(peaks)} heatmaps, mean peak {float(peaks.mean()):.2f}"
+
+
+def _canvas(frame: Frame) -> Picture:
+    """A copy of the frame's picture that is large enough to draw on."""
+    planes = frame.planes
+    if planes is not None and min(planes.shape) >= _SMALLEST_SIDE:
+        return planes.copy()
+    if planes is not None:
+        return enlarged(planes.rgb())[0]
+    return enlarged(frame.image if frame.original is None else frame.original)[0]
 
 
 def enlarged(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:

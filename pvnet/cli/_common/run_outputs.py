@@ -13,9 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pvnet import nvtx
 from pvnet.cli._common.annotated import AnnotatedVideo
 from pvnet.cli._common.beside import Beside
@@ -27,6 +24,7 @@ from pvnet.errors import UnsupportedError
 from pvnet.results import ResultsWriter, expect_results, row_of
 from pvnet.runtime import Plan, Tick
 from pvnet.video import Source
+from pvnet.viz.part import Picture
 
 # Rows that the JSON document of a run holds; a camera may run for days.
 MOST_ROWS = 10_000
@@ -60,7 +58,7 @@ class RunOutputs:
         self._draw: Beside[Pair] | None = None
         self._row: Beside[Tick] | None = None
         if args.out is not None:
-            self._write: Beside[tuple[NDArray[np.uint8], float]] = Beside(
+            self._write: Beside[tuple[Picture, float]] = Beside(
                 lambda item: self._video.write(*item), "pvnet-encode"
             )
             self._draw = Beside(self._drawn, "pvnet-draw")

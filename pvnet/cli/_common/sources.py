@@ -27,6 +27,7 @@ from pvnet.video import (
     SourceStats,
     default_policy,
 )
+from pvnet.video.reader import Kept
 
 
 def probe_frames(plan: Plan, *, n: int, seed: int = 0) -> list[Any]:
@@ -189,7 +190,7 @@ def open_source(
     timeout_s: float | None = None,
     reconnect: bool | Reconnect | None = None,
     damaged: Damaged = "deliver",
-    keep_original: bool = True,
+    keep_original: Kept = True,
 ) -> Source:
     """The source a command line names, resized to what the plan reads.
 
@@ -201,7 +202,7 @@ def open_source(
         timeout_s: as of `video.open`.
         reconnect: as of `video.open`.
         damaged: `deliver` pictures that show damage, or `drop` them.
-        keep_original: keep each picture before resizing, to draw on it.
+        keep_original: keep each picture before resizing, to draw on it; "planes": as decoded.
 
     Raises:
         FileError: if there is no such video, or it is none.

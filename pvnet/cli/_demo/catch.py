@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import statistics
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,6 +28,10 @@ _THROWS = 100
 _TIMED_TICKS = 150
 _STEPS = 100
 _FPS = 25.0
+_FRAME = np.zeros((1, catch.HEIGHT, catch.WIDTH, 3), np.uint8)
+
+Games = dict[float, list[catch.Game]]  # by speed
+Wiring = Literal["sequential", "pipelined", "predictive"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("follow", "extrapolate"),
         help="send the paddle to the newest answer (default), or along a line through the last",
     )
-    group.add_argument("--frozen", action="store_true", help="control: the world waits for answers")
+    world = group.add_mutually_exclusive_group()
+    world.add_argument("--frozen", action="store_true", help="control: the world waits for answers")
+    world.add_argument(
+        "--real-time",
+        action="store_true",
+        help="the clock on the wall moves the world, one way after the other has the lanes "
+        "(default: the clock of ticks that were measured before)",
+    )
 
 
 def refuse_foreign(args: argparse.Namespace) -> None:
@@ -60,25 +72,22 @@ def refuse_foreign(args: argparse.Namespace) -> None:
     theirs |= {"--fps": args.fps}
     wrong = [name for name, value in ours.items() if value is not None]
     wrong += ["--frozen"] if args.frozen else []
+    wrong += ["--real-time"] if args.real_time else []
     if args.what != "catch" and wrong:
         raise UsageError(f"{', '.join(wrong)}: only with `pvnet demo catch`")
     wrong = [name for name, value in theirs.items() if value is not None]
     if args.what == "catch" and wrong:
         raise UsageError(f"{', '.join(wrong)}: not with `pvnet demo catch`, which has its own")
+    if args.real_time and args.lanes_simulated is not None:
+        raise UsageError("--lanes-simulated: not with --real-time, whose lanes must be there")
 
 
 def run(args: argparse.Namespace) -> Report:
     """Time the four ways, let each play all throws at all speeds, write table and video."""
     lanes = args.lanes_simulated or args.lanes or cpus_allowed()
     throws = catch.Throws(args.seed, args.throws or _THROWS)
-    ways = _engines(args, lanes, len(throws))
-    unit_ms = ways[0].period_ms
-    speeds = args.speed or SPEEDS
-    games: dict[float, list[catch.Game]] = {}
-    with Progress("catch", total=_STEPS * len(ways) * len(speeds), quiet=args.quiet) as bar:
-        for speed in speeds:
-            games[speed] = [_play(args, throws, way, speed / unit_ms, bar) for way in ways]
-    document = _document(args, lanes, ways, games)
+    games = _played_live(args, lanes, throws) if args.real_time else _played(args, lanes, throws)
+    document = _document(args, lanes, games)
     if not args.no_files:
         args.out.mkdir(parents=True, exist_ok=True)
         if not args.frozen:
@@ -87,25 +96,59 @@ def run(args: argparse.Namespace) -> Report:
     return Report(document, _text(document))
 
 
+def _played(args: argparse.Namespace, lanes: int, throws: catch.Throws) -> Games:
+    """On the clock of ticks that were measured before."""
+    ways = _engines(args, lanes, len(throws))
+    unit_ms = ways[0].period_ms
+    speeds = args.speed or SPEEDS
+    with Progress("catch", total=_STEPS * len(ways) * len(speeds), quiet=args.quiet) as bar:
+        return {
+            speed: [_play(args, throws, way, speed / unit_ms, bar) for way in ways]
+            for speed in speeds
+        }
+
+
+def _played_live(args: argparse.Namespace, lanes: int, throws: catch.Throws) -> Games:
+    """On the wall's clock; speeds are of ticks that were measured before all the same."""
+    exact, late, fresh = _compiled(args, lanes)
+    alone = _compiled(args, 1)[0]
+    (unit_ms,) = tick_times([exact], _FRAME, _TIMED_TICKS)
+    ways = [
+        catch.Way("frame by frame", exact),
+        catch.Way("round-robin", alone, workers=lanes),
+        catch.Way("pipelined", late, late=late.graph.n_stages - 1),
+        catch.Way("predictive", fresh),
+    ]
+    speeds = args.speed or SPEEDS
+    settings: dict[str, Any] = {"policy": args.aim or "follow", "seed": args.seed}
+    with Progress("catch", total=len(throws) * len(ways) * len(speeds), quiet=args.quiet) as bar:
+        return {
+            speed: catch.play_live(
+                throws, ways, speed=speed / unit_ms, progress=bar.step, **settings
+            )
+            for speed in speeds
+        }
+
+
+def _compiled(args: argparse.Namespace, lanes: int, batch: int = 1) -> list[runtime.Plan]:
+    """The sequential network, the pipelined one and the predictive one."""
+    options: dict[str, Any] = {"lanes": lanes, "batch": batch, "backend": args.backend}
+    names: tuple[Wiring, ...] = ("sequential", "pipelined", "predictive")
+    return [runtime.compile(catch.network(name), **options) for name in names]
+
+
 def _engines(args: argparse.Namespace, lanes: int, throws: int) -> list[catch.Engine]:
     """The four ways, with times of one video and plans for all throws."""
-    networks = [catch.network(w) for w in ("sequential", "pipelined", "predictive")]
-
-    def compiled(n: int, batch: int = 1) -> list[runtime.Plan]:
-        options: dict[str, Any] = {"lanes": n, "batch": batch, "backend": args.backend}
-        return [runtime.compile(model, **options) for model in networks]
-
-    frame = np.zeros((1, catch.HEIGHT, catch.WIDTH, 3), np.uint8)
     if args.lanes_simulated is None:
-        times_ms = tick_times(compiled(lanes), frame, _TIMED_TICKS)
-        lane_ms = time_beside_others(compiled(1)[0], frame, lanes, _TIMED_TICKS)
+        times_ms = tick_times(_compiled(args, lanes), _FRAME, _TIMED_TICKS)
+        lane_ms = time_beside_others(_compiled(args, 1)[0], _FRAME, lanes, _TIMED_TICKS)
     else:
-        alone = compiled(1)
-        times = measure_operations(alone, [frame])
-        schedules = [schedule_of(plan) for plan in compiled(lanes)]
+        alone = _compiled(args, 1)
+        times = measure_operations(alone, [_FRAME])
+        schedules = [schedule_of(plan) for plan in _compiled(args, lanes)]
         times_ms = [float(t.tick_ms(s).mean()) for t, s in zip(times, schedules)]
         lane_ms = float(times[0].tick_ms(schedule_of(alone[0])).mean())
-    exact, late, fresh = compiled(cpus_allowed(), throws)
+    exact, late, fresh = _compiled(args, cpus_allowed(), throws)
     return [
         engines.frame_by_frame(exact, times_ms[0]),
         engines.round_robin(exact, lane_ms, lanes),
@@ -136,14 +179,10 @@ def _play(
     return game
 
 
-def _document(
-    args: argparse.Namespace,
-    lanes: int,
-    ways: list[catch.Engine],
-    games: dict[float, list[catch.Game]],
-) -> dict[str, Any]:
+def _document(args: argparse.Namespace, lanes: int, games: Games) -> dict[str, Any]:
     rows = []
-    for index, way in enumerate(ways):
+    for index in range(len(next(iter(games.values())))):
+        ways = [played[index].engine for played in games.values()]
         scores = []
         for speed, played in games.items():
             ours, mine = played[-1].caught, played[index].caught
@@ -158,10 +197,10 @@ def _document(
             )
         rows.append(
             {
-                "title": way.name,
-                "stages": way.plan.graph.n_stages,
-                "period_ms": way.period_ms,
-                "delay_ms": way.delay_ms,
+                "title": ways[0].name,
+                "stages": ways[0].plan.graph.n_stages,
+                "period_ms": statistics.median(e.period_ms for e in ways),
+                "delay_ms": statistics.median(e.delay_ms for e in ways),
                 "scores": scores,
             }
         )
@@ -172,12 +211,13 @@ def _document(
         "lanes_simulated": args.lanes_simulated is not None,
         "aim": args.aim or "follow",
         "frozen": args.frozen,
+        "real_time": args.real_time,
         "rows": rows,
         "files": {},
     }
 
 
-def _most_telling(games: dict[float, list[catch.Game]]) -> list[catch.Game]:
+def _most_telling(games: Games) -> list[catch.Game]:
     """The speed at which the rows lie furthest apart."""
 
     def spread(played: list[catch.Game]) -> float:
@@ -204,7 +244,8 @@ def _text(d: dict[str, Any]) -> str:
     lines = [
         f"{d['throws']} throws, {d['lanes']} {'SIMULATED ' * d['lanes_simulated']}lanes, "
         f"aim: {d['aim']}"
-        + (", the world waits for every answer (control)" if d["frozen"] else ""),
+        + (", the world waits for every answer (control)" if d["frozen"] else "")
+        + (", real time" if d["real_time"] else ""),
         "",
         table(header, rows),
         "",
@@ -218,5 +259,3 @@ def _text(d: dict[str, Any]) -> str:
         lines.append(f"predictive - {row['title']}: {', '.join(gains)}")
     lines += [f"wrote {path}" for path in d["files"].values()]
     return "\n".join(lines)
-
-
