@@ -1,11 +1,12 @@
 """Writes ONNX files of a network: `python -m peer.export FOLDER`, by the peers' Python.
 
-step.onnx takes a frame and the past, window.onnx a window of frames. A network of torchvision is
-written as it is, and pvnet reads that very file.
+step.onnx takes a frame and the past, window.onnx a window of frames. embed.tflite is for MediaPipe.
+A network of torchvision is written as it is, and pvnet reads that very file.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -62,6 +63,10 @@ def main(folder: Path) -> None:
         outs = [name for name, _ in net.outputs] + now
         frame = torch.zeros(1, *net.frame)
         write(one, (frame, *one.zeros()), folder / "step.onnx", ["frame", *before], outs)
+    if net.name == "catch" and importlib.util.find_spec("mediapipe"):
+        from peer import tflite
+
+        (folder / "embed.tflite").write_bytes(tflite.written(net))
     if net.window:
         whole = WindowNet(net.nodes, [node for _, node in net.outputs], net.weights()).eval()
         clip = torch.zeros(1, net.frame[0], net.window, *net.frame[1:])
