@@ -12,6 +12,8 @@ to bench/results/<machine>/peers/.
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from gpu.machine import commit
 from gpu.record import write
-from peer import files, networks, serve, summary, turns, venv
+from peer import files, networks, own, serve, summary, turns, venv
 
 from pvnet.runtime.machine import cpus_allowed, machine_record, peak_gflops
 
@@ -29,12 +31,13 @@ _LENGTHS = {False: (8, 0.5), True: (2, 0.02)}  # rounds, and seconds of a turn; 
 
 @dataclass(frozen=True)
 class Settings:
-    """How long, and where the records go."""
+    """How long, where the records go, and further arguments of `pvnet.compile`."""
 
     rounds: int
     seconds: float
     dry: bool
     out: Path
+    compile: dict[str, str]
 
 
 def measure(name: str, engines: list[str], threads: list[int], settings: Settings) -> None:
@@ -59,6 +62,7 @@ def measure(name: str, engines: list[str], threads: list[int], settings: Setting
         "dry": settings.dry,
         "rounds": settings.rounds,
         "seconds": settings.seconds,
+        "compile": settings.compile,
         "wall_s": time.perf_counter() - begin,
         "peers": venv.versions(),
         "rows": [turns.figures(net, seat) for seat in seats],
@@ -82,6 +86,9 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", nargs="+", type=int, default=sorted({1, cpus_allowed()}))
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of a turn")
+    parser.add_argument(
+        "--compile", nargs="+", default=[], metavar="NAME=VALUE", help="options of pvnet.compile"
+    )
     parser.add_argument("--out", type=Path, help="folder of the records")
     parser.add_argument("--dry", action="store_true", help="small sizes; its times say nothing")
     parser.add_argument("--make", action="store_true", help="make the peers' environment, and end")
@@ -116,7 +123,9 @@ def main(argv: list[str] | None = None) -> None:
         for name in args.networks:
             networks.prepare(name, dry=args.dry, again=True)
         return
-    settings = Settings(args.rounds, args.seconds, args.dry, args.out)
+    options = dict(option.split("=", 1) for option in args.compile)
+    os.environ[own.OPTIONS] = json.dumps(options)
+    settings = Settings(args.rounds, args.seconds, args.dry, args.out, options)
     for name in args.networks:
         measure(name, args.engines, args.threads, settings)
 

@@ -37,6 +37,7 @@ class Prepared:
         still_ticks: after so many equal frames no output changes any more, in no wiring.
         window: frames of the window that is recomputed for every frame; 0 = none.
         vision: its name in torchvision; "" = not one of theirs.
+        beside: the folder of the network that a plan with clocks is timed beside; "" = none.
         parallel: the graph in fully parallel wiring, as text.
     """
 
@@ -52,6 +53,7 @@ class Prepared:
     still_ticks: int
     window: int
     vision: str
+    beside: str
     parallel: str
     folder: Path = field(default_factory=Path)
 

@@ -39,6 +39,7 @@ class Source:
         options: of its builder.
         stages: of the fully parallel wiring.
         window: frames of the window that peers recompute.
+        beside: the network without clocks.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Source:
     options: dict[str, Any] = field(default_factory=dict)
     stages: int | str = "layers"
     window: int = 0
+    beside: str = ""
 
 
 _INCEPTION = {"model": "par_inception", "stages": 10}
@@ -55,10 +57,17 @@ NETWORKS = {
     ),
     "inception_single": Source("Par-Inception single-rate", window=FRAMES, **_INCEPTION),
     "inception_i3d": Source(
-        "Par-Inception, i3d clocks", options={"clocks": "i3d"}, window=FRAMES, **_INCEPTION
+        "Par-Inception, i3d clocks",
+        options={"clocks": "i3d"},
+        window=FRAMES,
+        beside="inception_single",
+        **_INCEPTION,
     ),
     "inception_halving": Source(
-        "Par-Inception, halving clocks", options={"clocks": "halving"}, **_INCEPTION
+        "Par-Inception, halving clocks",
+        options={"clocks": "halving"},
+        beside="inception_single",
+        **_INCEPTION,
     ),
     "densenet": Source("Par-DenseNet", "par_densenet", stages=14),
     "resnet18": Source("ResNet-18", "torchvision"),
@@ -86,6 +95,9 @@ def prepare(name: str, *, dry: bool = False, again: bool = False) -> Prepared:
     Raises:
         ImportError: the peers that are needed to read or write it are not there.
     """
+    source = _CATCH if name == "catch" else NETWORKS[name]
+    if source.beside:
+        prepare(source.beside, dry=dry)
     folder = folder_of(name, dry=dry)
     key = _key(name, dry)
     try:
@@ -96,10 +108,9 @@ def prepare(name: str, *, dry: bool = False, again: bool = False) -> Prepared:
         pass
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    source = _CATCH if name == "catch" else NETWORKS[name]
     model, parallel = _models(source, folder, dry)
     pvnet.save(model, folder / "model.safetensors")
-    net = _described(key, name, source, folder, model, parallel)
+    net = _described(key, name, source, folder, model, parallel, dry=dry)
     np.savez(folder / "weights.npz", **folded(model))
     _play(net, model)
     net.write()
@@ -156,7 +167,7 @@ def _export(folder: Path) -> None:
 
 def _described(
     key: str, name: str, source: Source, folder: Path, model: pvnet.runtime.Model,
-    parallel: pvnet.Graph,
+    parallel: pvnet.Graph, *, dry: bool,
 ) -> Prepared:  # fmt: skip
     graph = model.graph
     ticks = math.lcm(*(node.clock.period for node in graph.nodes))
@@ -179,6 +190,7 @@ def _described(
         still_ticks=reach + 2 * ticks,
         window=source.window,
         vision=name if vision else "",
+        beside=folder_of(source.beside, dry=dry).name if source.beside else "",
         parallel=parallel.to_json(),
         folder=folder,
     )

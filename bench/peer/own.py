@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,13 +12,16 @@ import pvnet
 from peer.engines import Engine, Frame
 from peer.files import Prepared, prepared
 
+OPTIONS = "PEERS_COMPILE"  # the variable with further arguments of `pvnet.compile`, as JSON
+
 
 class Own(Engine):
     """Frame by frame in sequential wiring, as `pvnet.compile` makes it by itself."""
 
     def __init__(self, net: Prepared, threads: int) -> None:
         self.net = net
-        self.plan = pvnet.compile(self.model(), lanes=threads)
+        options = json.loads(os.environ.get(OPTIONS) or "{}")
+        self.plan = pvnet.compile(self.model(), lanes=threads, **options)
         self.reset()
 
     def model(self) -> pvnet.runtime.Model:
@@ -44,5 +50,4 @@ class OwnSingle(Own):
     """The single-rate network beside one with clocks."""
 
     def __init__(self, net: Prepared, threads: int) -> None:
-        single = net.name.replace("i3d", "single").replace("halving", "single")
-        super().__init__(prepared(net.folder.with_name(single)), threads)
+        super().__init__(prepared(net.folder.with_name(net.beside)), threads)
