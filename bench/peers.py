@@ -1,7 +1,7 @@
 """pvnet and what people would run instead on the same CPU: the same weights, in turns, checked.
 
     python bench/peers.py --make     # once: the environment of the peers, build/peers-venv
-    python bench/peers.py [--networks resnet18 ...] [--engines pvnet openvino ...] [--rounds 8]
+    python bench/peers.py [--networks resnet18 ...] [--engines all] [--rounds 8] [--minutes 10]
     python bench/peers.py --table    # what the records say: ratios, bars, losses
 
 Every engine has a process of its own, and only one is at work. Its outputs are compared with
@@ -82,7 +82,9 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The arguments; names are looked at."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", default=list(networks.NETWORKS))
-    parser.add_argument("--engines", nargs="+", default=list(serve.ENGINES))
+    parser.add_argument(
+        "--engines", nargs="+", help="default: those that a bar counts; all: every one"
+    )
     parser.add_argument("--threads", nargs="+", type=int, default=sorted({1, cpus_allowed()}))
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of a turn")
@@ -90,6 +92,7 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
         "--compile", nargs="+", default=[], metavar="NAME=VALUE", help="options of pvnet.compile"
     )
     parser.add_argument("--out", type=Path, help="folder of the records")
+    parser.add_argument("--minutes", type=float, help="after these no further network is begun")
     parser.add_argument("--dry", action="store_true", help="small sizes; its times say nothing")
     parser.add_argument("--make", action="store_true", help="make the peers' environment, and end")
     parser.add_argument("--prepare", action="store_true", help="make the networks' files, and end")
@@ -99,6 +102,8 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
         if name not in networks.NETWORKS:
             some = ", ".join(networks.NETWORKS)
             parser.error(f"--networks: got {name!r}, expected some of {some}")
+    quick = [name for name in serve.ENGINES if name not in summary.SLOW]
+    args.engines = list(serve.ENGINES) if args.engines == ["all"] else args.engines or quick
     for name in args.engines:
         if not turns.known(name):
             parser.error(f"--engines: got {name!r}, expected some of {', '.join(serve.ENGINES)}")
@@ -126,7 +131,12 @@ def main(argv: list[str] | None = None) -> None:
     options = dict(option.split("=", 1) for option in args.compile)
     os.environ[own.OPTIONS] = json.dumps(options)
     settings = Settings(args.rounds, args.seconds, args.dry, args.out, options)
-    for name in args.networks:
+    begin = time.monotonic()
+    for number, name in enumerate(args.networks):
+        minutes = (time.monotonic() - begin) / 60
+        if number and args.minutes is not None and minutes > args.minutes:
+            print(f"no time left for {', '.join(args.networks[number:])}", file=sys.stderr)
+            break
         measure(name, args.engines, args.threads, settings)
 
 

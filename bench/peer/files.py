@@ -72,7 +72,7 @@ class Prepared:
             return [stored[name] for name, _ in self.outputs]
 
     def write(self) -> None:
-        """net.json, the last file of a folder: with it, all are there."""
+        """net.json, which says that pvnet's files are there; a failed export takes it away."""
         told = asdict(self)
         del told["folder"]
         (self.folder / "net.json").write_text(json.dumps(told) + "\n")

@@ -161,6 +161,7 @@ def _export(folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(_BENCH)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
+        (folder / "net.json").unlink(missing_ok=True)
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise ImportError(f"{folder.name}: the export failed: {last}")
 

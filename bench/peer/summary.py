@@ -14,6 +14,8 @@ from pvnet.report import table
 
 # What counts for a bar: the best of these, on the same number of threads.
 RIVALS = ("openvino", "openvino streams", "onnxruntime")
+# No bar counts these: they take several times as long, or minutes to compile.
+SLOW = ("torch", "torch compile", "continual")
 Record = dict[str, Any]
 Row = dict[str, Any]
 

@@ -250,6 +250,9 @@ def test_the_command(
     assert record["rows"][0]["frames"] >= 2
     assert record["rows"][0]["peak_gflops"] > 0
 
+    peers.main([*options, "--engines", "pvnet", "--minutes", "0"])
+    assert "no time left for resnet18" in capsys.readouterr().err
+
     peers.main(["--table", "--out", out])
     assert "Par-DenseNet" in capsys.readouterr().out
     with pytest.raises(SystemExit):
