@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pvnet.report import table
+from pvnet.tables import layout
 
 # What counts for a bar: the best of these, on the same number of threads.
 RIVALS = ("openvino", "openvino streams", "onnxruntime")
 # No bar counts these: they take several times as long, or minutes to compile.
 SLOW = ("torch", "torch compile", "continual")
+_WIDTH = 120
+# A machine that other programs keep busier than that says little.
+_QUIET = 0.1
 Record = dict[str, Any]
 Row = dict[str, Any]
 
@@ -59,6 +62,19 @@ def slug(cpu: str, cpus: int) -> str:
     words = re.sub(r"\(.*?\)|@.*|\b(amd|intel|cpu|processor)\b", " ", cpu.lower())
     name = "-".join(re.findall(r"[a-z0-9]+", words)[:2])
     return f"{name or 'cpu'}-{cpus}core"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Wider than a terminal may be: a network stays a line."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    right = [i > 0 for i in range(len(header))]
+    return layout(header, cells, right=right, width=_WIDTH)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}" if value >= 100 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
+    return "-" if value is None else str(value)
 
 
 def read(folder: Path) -> dict[str, Record]:
@@ -118,7 +134,9 @@ def table_of(records: dict[str, Record]) -> str:
     parts = [
         "Times as long as pvnet in sequential wiring (above 1 pvnet is quicker):",
         table(header, cells),
+        "",
         table(("bar", "threads", "found", "least", "aim", ""), _bars(records)),
+        "",
         *(losses(records) or ["no losses"]),
         "",
         *(_source(record) for record in records.values()),
@@ -190,7 +208,7 @@ def losses(records: dict[str, Record]) -> list[str]:
                 found = [value for one in own if (value := ratio(row, one)) is not None]
                 if found and max(found) < 1:
                     lines.append(
-                        f"loss: {record['label']}, {threads} threads: {row['engine']} takes "
+                        f"loss: {record['label']} x{threads}: {row['engine']} takes "
                         f"{max(found):.2f} of pvnet's time"
                     )
     return lines
@@ -203,5 +221,6 @@ def _source(record: Record) -> str:
     return (
         f"{record['network']}: {record['made']}, commit {record['commit']}, FMA peak {peak:.0f} "
         f"GFLOP/s a core, other programs at most {100 * others:.0f} % of the machine"
+        + (", busy: measure again" if others > _QUIET else "")
         + (", dry" if record["dry"] else "")
     )

@@ -211,9 +211,12 @@ def test_ratios_bars_and_losses() -> None:
     assert lanes == (2, 2.0, "pvnet parallel")
     assert summary.held(bars["inception_i3d", ("openvino window",)], clocks) is None
     assert summary.losses(records) == [
-        "loss: mobilenet_v2, 2 threads: onnxruntime takes 0.80 of pvnet's time"
+        "loss: mobilenet_v2 x2: onnxruntime takes 0.80 of pvnet's time"
     ]
     text = summary.table_of(records)
+    assert "busy" not in text
+    busy = _record("resnet18", {**_row("pvnet", 2, 10), "others": 0.4})
+    assert "40 % of the machine, busy: measure again" in summary.table_of({"resnet18": busy})
     for part in ("held", "aim reached", "missed by 16 %", "not measured", "loss: mobilenet_v2"):
         assert part in text
     assert "left out: torch x2: gone" in summary.of_network(resnet)
