@@ -1,4 +1,4 @@
-"""Engines that are asked where the ball is: pvnet in four ways, torch eager, and a fake one.
+"""Engines that are asked where the ball is: pvnet in four ways, its peers, and a fake one.
 
 An engine is a list of workers, a function `answer(frame)` each, which gives an answer and how many
 ticks late it is. Several workers take frames in turns (round-robin).
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import stream_peers
 from numpy.typing import NDArray
 
 import pvnet
@@ -57,6 +58,11 @@ def _torch(lanes: int) -> list[Worker]:
     return [answer]
 
 
+def _peer(name: str, lanes: int) -> list[Worker]:
+    heatmaps = stream_peers.heatmaps(name, lanes)
+    return [lambda frame: (_ball(heatmaps(frame)), 0)]
+
+
 def _fake(delay_ms: float) -> list[Worker]:
     """Finds the ball by its colour, exactly, after a known time: the control."""
 
@@ -86,10 +92,18 @@ def make(name: str, lanes: int) -> list[Worker]:
         "pipelined": lambda: _network("pipelined", lanes),
         "predictive": lambda: _network("predictive", lanes),
         "torch": lambda: _torch(lanes),
+        **{peer: lambda peer=peer: _peer(peer, lanes) for peer in stream_peers.FROM_FILES},
     }
     if name not in made:
         raise SystemExit(f"--engines: got {name!r}, expected some of {', '.join(made)}, fake:MS")
     return made[name]()
 
 
-ENGINES = ("frame by frame", "round-robin", "pipelined", "predictive", "torch")
+ENGINES = (
+    "frame by frame",
+    "round-robin",
+    "pipelined",
+    "predictive",
+    *stream_peers.FROM_FILES,
+    "torch",
+)

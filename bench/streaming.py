@@ -5,6 +5,7 @@
 One process sends frames in real time and asks; another runs the engine on the same cores. An answer
 is scored against where the ball is at the moment of asking, however late the engine is. Engines
 play in turns, round after round. `fake:MS` is exact after MS milliseconds: its score is known.
+ONNX Runtime, OpenVINO and MediaPipe come from the environment of `bench/peers.py --make`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import stream_engines
+import stream_peers
 from stream_world import World
 
 from pvnet import catch
@@ -169,6 +171,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in args.engines}
+    for name in args.engines:
+        reason = stream_peers.missing(name)
+        if reason:
+            print(f"left out: {name}: {reason}", file=sys.stderr)
+            del found[name]
+    stream_peers.prepare(found)
     for number in range(args.rounds):
         world = World(args.seed + number, args.seconds, args.fps, args.speed)
         order = list(found) if number % 2 == 0 else list(found)[::-1]

@@ -50,6 +50,34 @@ def test_an_exact_engine_is_off_by_what_the_ball_moved_while_it_worked():
     assert row["late_px"] > 150.0 * 0.040 * 0.9  # it falls at least so far in 40 ms
 
 
+def test_a_peer_that_is_not_here_is_left_out(monkeypatch, tmp_path):
+    import stream_peers
+    from peer import venv
+
+    monkeypatch.setattr(venv, "HOME", tmp_path)
+    monkeypatch.setattr(stream_peers.importlib.util, "find_spec", lambda name: None)
+    assert stream_peers.missing("openvino").startswith("no environment of the peers")
+    assert stream_peers.missing("predictive") == ""
+
+
+def test_a_peer_gets_the_frame_as_the_network_wants_it(monkeypatch, tmp_path):
+    import stream_peers
+    from peer import files, serve, venv
+    from peer.own import Own
+
+    monkeypatch.setattr(files, "HOME", tmp_path / "files")
+    monkeypatch.setattr(venv, "HOME", tmp_path / "no-environment")
+    monkeypatch.setattr(serve, "make", lambda name, net, threads: Own(net, threads))
+    stream_peers.prepare(["openvino"])
+    found = stream_peers.heatmaps("openvino", 1)  # compared with pvnet's, from the frame's bytes
+
+    def wrong(frame):
+        return found(frame[:, ::-1])
+
+    with pytest.raises(RuntimeError, match="openvino is refused: heatmaps differ by"):
+        stream_peers.check("openvino", wrong)
+
+
 def test_an_unknown_engine_is_named():
     from stream_engines import make
 

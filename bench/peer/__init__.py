@@ -1,0 +1,1 @@
+"""Parts of bench/peers.py: pvnet and what people would run instead, in turns."""

@@ -1,0 +1,53 @@
+"""pvnet in the same form as its peers; by pvnet's own Python."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pvnet
+from peer.engines import Engine, Frame
+from peer.files import Prepared, prepared
+
+OPTIONS = "PEERS_COMPILE"  # the variable with further arguments of `pvnet.compile`, as JSON
+
+
+class Own(Engine):
+    """Frame by frame in sequential wiring, as `pvnet.compile` makes it by itself."""
+
+    def __init__(self, net: Prepared, threads: int) -> None:
+        self.net = net
+        options = json.loads(os.environ.get(OPTIONS) or "{}")
+        self.plan = pvnet.compile(self.model(), lanes=threads, **options)
+        self.reset()
+
+    def model(self) -> pvnet.runtime.Model:
+        """Graph and weights."""
+        return pvnet.load(self.net.folder / "model.safetensors")
+
+    def reset(self) -> None:
+        self.stream = self.plan.stream()
+
+    def tick(self, frame: Frame) -> list[NDArray[np.float32]]:
+        found = self.stream.tick(frame)
+        return [np.asarray(found[name]) for name, _ in self.net.outputs]
+
+
+class OwnParallel(Own):
+    """Fully parallel, predictive: its outputs are late, so they are compared on still video."""
+
+    checks = "still"
+
+    def model(self) -> pvnet.runtime.Model:
+        graph = pvnet.Graph.from_json(self.net.parallel)
+        return pvnet.runtime.Model(graph, super().model().weights)
+
+
+class OwnSingle(Own):
+    """The single-rate network beside one with clocks."""
+
+    def __init__(self, net: Prepared, threads: int) -> None:
+        super().__init__(prepared(net.folder.with_name(net.beside)), threads)
