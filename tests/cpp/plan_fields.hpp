@@ -66,9 +66,9 @@ PVNET_FIELDS(pvnet::ActNumbers, (a, b), "a", "b");
 
 PVNET_FIELDS(pvnet::ConvShape,
              (in_h, in_w, in_c, out_h, out_w, out_c, kt, kh, kw, sh, sw, ph, pw, dh, dw, groups,
-              act, seg_c, n_segs, numbers),
+              act, seg_c, n_segs, numbers, algorithm),
              "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kt", "kh", "kw", "sh", "sw", "ph",
-             "pw", "dh", "dw", "groups", "act", "seg_c", "n_segs", "numbers");
+             "pw", "dh", "dw", "groups", "act", "seg_c", "n_segs", "numbers", "algorithm");
 
 PVNET_FIELDS(pvnet::OpParams, (op, attrs, conv, seg_c, scale, shift), "op", "attrs", "conv",
              "seg_c", "scale", "shift");
