@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How convolutions are computed, and who decides it. The choice depends on the shape, the kernels
-// and the options alone, never on a clock: so the bits of a graph are the same in every run, and in
+// and the options alone, never on a clock. So the bits of a graph are the same in every run and in
 // every cut into stages.
 #pragma once
 
