@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
+ALGORITHMS: tuple[str, ...]  # of convolutions of backend "cpu", the default first
 EXECUTORS: tuple[str, ...]  # of backend "cuda", the one that chooses first
 
 # Graphs and model files (register_graph.cpp)
@@ -127,6 +128,8 @@ class Plan:
         fixed_lanes: bool,
         costs: dict[str, float],
         executor: str = "auto",
+        algorithm: str = "auto",
+        memory: str = "fast",
     ) -> Plan: ...
     def to_json(self) -> str: ...
     def ops(self) -> list[dict[str, Any]]: ...
@@ -139,6 +142,10 @@ class Plan:
     def isa(self) -> str: ...
     @property
     def executor(self) -> str: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def memory(self) -> str: ...
     @property
     def dtype(self) -> str: ...
     @property

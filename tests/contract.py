@@ -32,6 +32,7 @@ class Options:
     # Of backend "cuda", which runs here on the machine for tests.
     device_isas: tuple[str, ...] = ("shim",)
     executor: str = "auto"
+    algorithm: str = "auto"  # of backend "cpu"
 
 
 def random_network(graph: pvnet.Graph, seed: int) -> pvnet.nn.Network:
@@ -129,10 +130,13 @@ def verify_stream_contract(
     net = random_network(graph, o.seed)
     clip = random_clip(graph, 1, o.ticks, o.seed + 1)
     for backend in o.backends:
-        executor = o.executor if backend == "cuda" else "auto"
+        ways = {
+            "executor": o.executor if backend == "cuda" else "auto",
+            "algorithm": o.algorithm if backend == "cpu" else "auto",
+        }
         isas = {"cpu": o.isas, "cuda": o.device_isas}.get(backend, (None,))
         for isa in isas:
-            base = compile_wired(net, "sequential", 1, backend, isa=isa, executor=executor)
+            base = compile_wired(net, "sequential", 1, backend, isa=isa, **ways)
             sequential = run(base, clip)
             assert_finite(sequential, graph, f"{backend}: sequential")
             net.rewire("sequential", stages=1)
@@ -140,7 +144,7 @@ def verify_stream_contract(
             for k in cuts:
                 where = f"{backend}/{isa} K={k}"
                 try:
-                    plan = compile_wired(net, "pipelined", k, backend, isa=isa, executor=executor)
+                    plan = compile_wired(net, "pipelined", k, backend, isa=isa, **ways)
                 except GraphError:
                     assert has_feedback(graph)  # a loop shorter than the pipeline: refused
                 else:
@@ -151,19 +155,19 @@ def verify_stream_contract(
                             {n: y[k - 1 :] for n, y in piped.items()}, shifted, where + " pipelined"
                         )
                 net.rewire("predictive", stages=k)
-                plan = compile_wired(net, "predictive", k, backend, isa=isa, executor=executor)
+                plan = compile_wired(net, "predictive", k, backend, isa=isa, **ways)
                 predictive = run(plan, clip)
                 assert_finite(predictive, graph, where + " predictive")
                 assert_close(predictive, twin(net, clip), o.rtol, where + " predictive = twin")
-                check_lanes(net, k, backend, isa, clip, predictive, o)
+                check_lanes(net, k, backend, isa, clip, predictive, o, ways)
                 check_state(plan, clip, predictive)
-                check_rows(net, k, backend, isa, o, executor)
+                check_rows(net, k, backend, isa, o, ways)
                 check_clocks(plan, clip)
                 check_causality(plan, clip, predictive)
 
 
 def compile_wired(
-    net, wiring: str, k: int, backend: str, *, isa=None, lanes=1, batch=1, executor="auto"
+    net, wiring: str, k: int, backend: str, *, isa=None, lanes=1, batch=1, **ways: str
 ) -> pvnet.Plan:
     net.rewire(wiring, stages=k)
     # Costs so high that the scheduler shares even these small nodes between lanes.
@@ -176,16 +180,16 @@ def compile_wired(
         batch=batch,
         pin=False,
         costs=costs,
-        executor=executor,
+        **ways,
     )
 
 
-def check_lanes(net, k, backend, isa, clip, want, o: Options) -> None:
+def check_lanes(net, k, backend, isa, clip, want, o: Options, ways: dict) -> None:
     """The result does not depend on the number of lanes, nor on how the frames were chunked, nor
     on which ticks the calling thread makes alone.
     """
     for lanes in o.lanes[1:]:
-        plan = compile_wired(net, "predictive", k, backend, isa=isa, lanes=lanes)
+        plan = compile_wired(net, "predictive", k, backend, isa=isa, lanes=lanes, **ways)
         assert_same(run(plan, clip), want, f"{backend} K={k} lanes={lanes}")
     stream = plan.stream()
     at, parts = 0, []
@@ -217,14 +221,14 @@ def check_state(plan: pvnet.Plan, clip, want) -> None:
     assert_same({n: np.stack([x[n] for x in outs]) for n in want}, want, "reset and garbage")
 
 
-def check_rows(net, k, backend, isa, o: Options, executor: str = "auto") -> None:
+def check_rows(net, k, backend, isa, o: Options, ways: dict) -> None:
     """Several videos as rows = each alone; freezing or resetting one leaves the others alone."""
     batch = 3
     clip = random_clip(net.graph, batch, o.ticks, o.seed + 2)
-    single = compile_wired(net, "predictive", k, backend, isa=isa, executor=executor)
+    single = compile_wired(net, "predictive", k, backend, isa=isa, **ways)
     alone = [run(single, {n: v[r : r + 1] for n, v in clip.items()}) for r in range(batch)]
     plan = compile_wired(
-        net, "predictive", k, backend, isa=isa, lanes=2, batch=batch, executor=executor
+        net, "predictive", k, backend, isa=isa, lanes=2, batch=batch, **ways
     )
     stream = plan.stream()
     made = [0] * batch

@@ -13,6 +13,8 @@
 
 #include "graph/graph.hpp"
 
+#include "backends/algorithm.hpp"
+
 namespace pvnet {
 
 struct MapGeometry {
@@ -53,6 +55,7 @@ struct ConvShape {
   const int* seg_c = nullptr;  // [n_segs] channels of each segment, summing to in_c
   int n_segs = 0;
   ActNumbers numbers;  // of act
+  ConvAlgorithm algorithm = ConvAlgorithm::direct;
 };
 
 struct ConvArgs {
@@ -60,6 +63,7 @@ struct ConvArgs {
   const SegmentView* segs = nullptr;  // [shape->n_segs]
   const float* packed = nullptr;      // written by conv_pack
   MapView out;
+  float* scratch = nullptr;  // [conv_scratch_floats], 64-byte aligned; of one call at a time
 };
 
 // Pooling of one segment into channels [out_c0, out_c0 + seg.g.c) of `out`. Missing taps count as
@@ -164,6 +168,11 @@ struct HostKernels {
   // weight: [out_c, in_c / groups, kt, kh, kw], bias: [out_c] (never null)
   void (*conv_pack)(const ConvShape&, const float* weight, const float* bias, float* packed);
   int (*conv_tiles)(const ConvShape&);
+  // What one call needs beside its maps; whatever lies there.
+  size_t (*conv_scratch_floats)(const ConvShape&);
+  // About how long, in multiply-adds of a good direct convolution; infinite where the kernels do
+  // not have the shape's algorithm for it.
+  double (*conv_cost)(const ConvShape&);
   void (*conv)(const ConvArgs&, int lo, int hi);
   void (*pool)(const PoolArgs&, int row_lo, int row_hi);
   void (*eltwise)(const EltwiseArgs&, int row_lo, int row_hi);

@@ -97,7 +97,8 @@ struct MemberEnds<pvnet_options> {
       PVNET_MEMBER_END(pvnet_options, isa),         PVNET_MEMBER_END(pvnet_options, dtype),
       PVNET_MEMBER_END(pvnet_options, lanes),       PVNET_MEMBER_END(pvnet_options, batch),
       PVNET_MEMBER_END(pvnet_options, pin),         PVNET_MEMBER_END(pvnet_options, fixed_lanes),
-      PVNET_MEMBER_END(pvnet_options, executor)};
+      PVNET_MEMBER_END(pvnet_options, executor),    PVNET_MEMBER_END(pvnet_options, algorithm),
+      PVNET_MEMBER_END(pvnet_options, memory)};
 };
 template <>
 struct MemberEnds<pvnet_plan_info> {

@@ -38,6 +38,8 @@ static Status to_compile_options(const pvnet_options* given, pvnet::CompileOptio
   to->pin = o.pin != 0;
   to->fixed_lanes = o.fixed_lanes != 0;
   if (o.executor != nullptr) to->executor = o.executor;
+  if (o.algorithm != nullptr) to->algorithm = o.algorithm;
+  if (o.memory != nullptr) to->memory = o.memory;
   return {};
 }
 

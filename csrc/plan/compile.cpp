@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <new>
 
 #include "backends/registry.hpp"
@@ -34,19 +35,49 @@ Status check_options(const CompileOptions& o) {
   return {};
 }
 
+template <size_t N>
+std::string quoted_names(const std::array<std::string_view, N>& names) {
+  std::string all;
+  for (const std::string_view name : names) {
+    all.append(all.empty() ? "\"" : ", \"").append(name).append("\"");
+  }
+  return all;
+}
+
 Status check_executor(const Backend& backend, const std::string& executor) {
   if (!executor_of(executor).has_value()) {
-    std::string known;
-    for (const std::string_view name : kExecutorNames) {
-      known.append(known.empty() ? "\"" : ", \"").append(name).append("\"");
-    }
     return failed(Code::invalid_argument, "compile", "there is no such executor",
-                  "\"" + executor + "\"", known, "Take \"auto\" for the quickest.");
+                  "\"" + executor + "\"", quoted_names(kExecutorNames),
+                  "Take \"auto\" for the quickest.");
   }
   if (executor == kExecutorNames[0] || backend.name == std::string_view("cuda")) return {};
   return failed(Code::invalid_argument, "compile",
                 "backend \"" + std::string(backend.name) + "\" has no executors",
                 "\"" + executor + "\"", "\"auto\"", "Leave executor out.");
+}
+
+Status check_algorithm(const Backend& backend, const CompileOptions& o) {
+  const auto wish = algorithm_of(o.algorithm);
+  if (!wish.has_value()) {
+    return failed(Code::invalid_argument, "compile", "there is no such algorithm",
+                  "\"" + o.algorithm + "\"", quoted_names(kAlgorithmNames),
+                  "Take \"auto\" for the quickest of every layer.");
+  }
+  if (std::find(kMemoryNames.begin(), kMemoryNames.end(), o.memory) == kMemoryNames.end()) {
+    return failed(Code::invalid_argument, "compile", "there is no such use of memory",
+                  "\"" + o.memory + "\"", quoted_names(kMemoryNames),
+                  "Take \"small\" for small weights.");
+  }
+  if (wish != AlgorithmWish::winograd) return {};
+  if (backend.name != std::string_view("cpu")) {
+    return failed(Code::invalid_argument, "compile",
+                  "backend \"" + std::string(backend.name) + "\" has no such algorithm",
+                  "\"" + o.algorithm + "\"", "\"auto\" or \"direct\"", "Leave algorithm out.");
+  }
+  if (wish_of(o).has_value()) return {};
+  return failed(Code::invalid_argument, "compile", "the algorithm needs large weights",
+                "\"winograd\" with memory \"small\"", "one of the two",
+                "Leave algorithm or memory out.");
 }
 
 Status check_dtype(const Backend& backend, std::string& dtype) {
@@ -84,6 +115,7 @@ Status build(Plan& plan, const Weights& weights) {
   plan.backend = backend.value();
   PVNET_TRY(check_dtype(*plan.backend, plan.options.dtype));
   PVNET_TRY(check_executor(*plan.backend, plan.options.executor));
+  PVNET_TRY(check_algorithm(*plan.backend, plan.options));
   plan.options.backend = plan.backend->name;
   plan.options.isa = plan.backend->isa;
 

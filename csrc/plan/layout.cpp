@@ -5,12 +5,14 @@
 #include <map>
 #include <numeric>
 
+#include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "graph/errors.hpp"
 #include "graph/firing.hpp"
 #include "graph/limits.hpp"
 #include "graph/size.hpp"
 #include "plan/device/program.hpp"
+#include "plan/op_params.hpp"
 #include "plan/place.hpp"
 #include "plan/resolve.hpp"
 
@@ -28,7 +30,7 @@ Size stream_size(const Plan& plan) {
   for (const OutputFacts& o : plan.outputs) {
     row += Size(o.shape.c) * o.shape.h * o.shape.w * kFloat;
   }
-  const Size lane = Size(plan.max_segments) * int64_t{sizeof(SegmentView)} +
+  const Size lane = Size(plan.lane_bytes) + Size(plan.max_segments) * int64_t{sizeof(SegmentView)} +
                     Size(most_reads(plan)) * int64_t{sizeof(float*)};
   Size all = row * plan.options.batch + lane * plan.options.lanes;
   if (plan.device != nullptr) {  // and what its kernels need beside the maps
@@ -97,6 +99,17 @@ int64_t needed_depth(const Plan& plan, const Value& value, const Reader& reader)
   return depth;
 }
 
+// The neediest call's.
+int64_t lane_bytes(const Plan& plan) {
+  size_t most = 0;
+  if (plan.backend->kernels == nullptr) return 0;
+  for (const PlanOp& op : plan.ops) {
+    if (op.params->op != Op::conv3d) continue;
+    most = std::max(most, plan.backend->kernels->conv_scratch_floats(op.params->conv));
+  }
+  return static_cast<int64_t>(most * sizeof(float));
+}
+
 Status lay_out(Plan& plan) {
   const auto readers = readers_of_values(plan);
   std::vector<const PlanOp*> writer(plan.values.size(), nullptr);
@@ -160,6 +173,7 @@ Status lay_out(Plan& plan) {
   }
   plan.state_bytes = state;
   plan.scratch_bytes = end;
+  plan.lane_bytes = lane_bytes(plan);
   return {};
 }
 

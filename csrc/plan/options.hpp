@@ -1,10 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ranges of the options of compile().
+// Ranges and names of the options of compile().
 #pragma once
+
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include "backends/algorithm.hpp"
+#include "plan/plan.hpp"
 
 namespace pvnet {
 
 constexpr int kMaxLanes = 256;
 constexpr int kMaxBatch = 4096;
+constexpr std::array<std::string_view, 2> kMemoryNames = {"fast", "small"};
+
+// What the options, which compile() has looked at, say of convolutions. Nothing: they are wrong.
+inline std::optional<AlgorithmWish> wish_of(const CompileOptions& o) {
+  const auto wish = algorithm_of(o.algorithm);
+  if (o.memory == kMemoryNames[0]) return wish;
+  if (o.memory != kMemoryNames[1] || wish == AlgorithmWish::winograd) return std::nullopt;
+  return wish.has_value() ? std::optional(AlgorithmWish::direct) : std::nullopt;
+}
 
 }  // namespace pvnet

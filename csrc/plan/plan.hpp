@@ -55,8 +55,10 @@ struct CompileOptions {
   // sharing a tick saves, the caller makes ticks alone. The results are the same.
   bool fixed_lanes = false;
   std::map<std::string, double>
-      costs;                      // measured microseconds per firing by node; else the model's
-  std::string executor = "auto";  // cuda only: plan/executor.hpp has the names
+      costs;                       // measured microseconds per firing by node; else the model's
+  std::string executor = "auto";   // cuda only: plan/executor.hpp has the names
+  std::string algorithm = "auto";  // of convolutions: backends/algorithm.hpp has the names
+  std::string memory = "fast";     // small: no algorithm that needs larger weights
 };
 
 // Where a value lives inside the memory of one batch row. A node with memory has one whose form its
@@ -154,6 +156,7 @@ class Plan {
   AlignedBytes packed;                 // packed weights of all ops
   int64_t state_bytes = 0;             // per batch row
   int64_t scratch_bytes = 0;           // per batch row
+  int64_t lane_bytes = 0;              // per lane: what a call of a kernel needs beside its maps
   std::shared_ptr<const device::Program> device;  // of backends whose kernels run on a device
   uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op

@@ -55,6 +55,9 @@ Value ops_json(const Plan& plan) {
     v.set("out_value", Value::integer(op.out_value));
     v.set("stage", Value::integer(op.stage));
     v.set("level", Value::integer(op.level));
+    if (op.params->op == Op::conv3d) {
+      v.set("algorithm", Value::string(std::string(to_string(op.params->conv.algorithm))));
+    }
     v.set("tiles", Value::integer(op.tiles));
     v.set("taps", Value::integer(op.taps));
     v.set("cost", Value::number(op.cost));
@@ -105,12 +108,15 @@ std::string Plan::to_json() const {
   v.set("isa", json::Value::string(options.isa));
   v.set("dtype", json::Value::string(options.dtype));
   v.set("executor", json::Value::string(options.executor));
+  v.set("algorithm", json::Value::string(options.algorithm));
+  v.set("memory", json::Value::string(options.memory));
   v.set("lanes", json::Value::integer(options.lanes));
   v.set("batch", json::Value::integer(options.batch));
   v.set("hyper_period_ticks", json::Value::integer(hyper_period));
   v.set("settle_ticks", json::Value::integer(settle_ticks));
   v.set("state_bytes", json::Value::integer(state_bytes));
   v.set("scratch_bytes", json::Value::integer(scratch_bytes));
+  v.set("lane_bytes", json::Value::integer(lane_bytes));
   v.set("stream_bytes", json::Value::integer(stream_bytes()));
   v.set("weights_bytes", json::Value::integer(static_cast<int64_t>(packed.size())));
   v.set("values", values_json(*this));

@@ -44,6 +44,7 @@ py::list ops_of(const Plan& plan) {
     d["node"] = node.name;
     d["op"] = to_string(op.params->op);
     d["stage"] = op.stage;
+    if (op.params->op == Op::conv3d) d["algorithm"] = to_string(op.params->conv.algorithm);
     d["tiles"] = op.tiles;
     d["cost"] = op.cost;
     d["macs"] = node.macs;
@@ -111,6 +112,7 @@ double fma_peak_gflops(const std::string& isa) {
 }  // namespace
 
 void register_plan(py::module_& m) {
+  m.attr("ALGORITHMS") = py::tuple(py::cast(kAlgorithmNames));
   m.attr("EXECUTORS") = py::tuple(py::cast(kExecutorNames));
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
       .def_static(
@@ -118,13 +120,15 @@ void register_plan(py::module_& m) {
           [](const Graph& graph, const py::dict& weights, const std::string& backend,
              const std::string& isa, const std::string& dtype, int lanes, int batch, bool pin,
              bool fixed_lanes, const std::map<std::string, double>& costs,
-             const std::string& executor) {
+             const std::string& executor, const std::string& algorithm, const std::string& memory) {
             return compile(graph, weights,
-                           {backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor});
+                           {backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor,
+                            algorithm, memory});
           },
           py::arg("graph"), py::arg("weights"), py::kw_only(), py::arg("backend"), py::arg("isa"),
           py::arg("dtype"), py::arg("lanes"), py::arg("batch"), py::arg("pin"),
-          py::arg("fixed_lanes"), py::arg("costs"), py::arg("executor") = "auto")
+          py::arg("fixed_lanes"), py::arg("costs"), py::arg("executor") = "auto",
+          py::arg("algorithm") = "auto", py::arg("memory") = "fast")
       .def("to_json", &Plan::to_json)
       .def("ops", &ops_of)
       .def("inputs", &inputs_of)
@@ -134,6 +138,8 @@ void register_plan(py::module_& m) {
       .def_property_readonly("isa", [](const Plan& p) { return p.options.isa; })
       .def_property_readonly("dtype", [](const Plan& p) { return p.options.dtype; })
       .def_property_readonly("executor", [](const Plan& p) { return p.options.executor; })
+      .def_property_readonly("algorithm", [](const Plan& p) { return p.options.algorithm; })
+      .def_property_readonly("memory", [](const Plan& p) { return p.options.memory; })
       .def_property_readonly("lanes", [](const Plan& p) { return p.options.lanes; })
       .def_property_readonly("batch", [](const Plan& p) { return p.options.batch; })
       .def_readonly("hyper_period", &Plan::hyper_period)

@@ -6,11 +6,12 @@ import argparse
 import json
 from typing import Any
 
-from pvnet.cli._common.network_choice import add_network_arguments, choose
+from pvnet.cli._common.network_choice import Choice, add_network_arguments, choose
 from pvnet.cli._common.parse import natural, new_picture, positive
 from pvnet.cli._common.report import Report, UsageError
 from pvnet.graph import Graph, draw, draw_heard
 from pvnet.graph.heard import heard, ways
+from pvnet.runtime import compile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--of-stage", type=natural, metavar="S", help="with --heard: by which edges they come"
     )
+    parser.add_argument(
+        "--algorithms", action="store_true", help="how this CPU computes every convolution"
+    )
     parser.add_argument("--ticks", type=positive, help="ticks of the timeline")
 
 
@@ -46,6 +50,7 @@ def run(args: argparse.Namespace) -> Report:
         "metadata": choice.metadata,
         "cut": choice.cut.document(),
         "graph": json.loads(graph.resolved_json()),
+        "algorithms": _algorithms(choice) if args.algorithms else None,
         "draw": None if args.draw is None else str(args.draw),
         "heard": None if args.heard is None else _heard(graph, args.heard, args.of_stage),
     }
@@ -54,6 +59,8 @@ def run(args: argparse.Namespace) -> Report:
     else:
         shown = draw_heard.heard_text(graph, args.heard, stage=args.of_stage)
     text = f"{choice.title}\n{graph.describe()}\n\n{shown}"
+    if document["algorithms"] is not None:
+        text += "\n\n" + _table(document["algorithms"])
     if args.draw is not None:
         if args.heard is None:
             draw.timeline(graph, args.draw, ticks=args.ticks)
@@ -61,6 +68,18 @@ def run(args: argparse.Namespace) -> Report:
             draw_heard.draw_heard(graph, args.draw, args.heard, stage=args.of_stage)
         text += f"\n\nwrote {args.draw}"
     return Report(document, text)
+
+
+def _algorithms(choice: Choice) -> dict[str, str]:
+    """By convolution: what `compile(algorithm="auto")` takes here."""
+    plan = compile((choice.graph, choice.weights), backend="cpu", lanes=1)
+    return {op["node"]: op["algorithm"] for op in plan.ops if "algorithm" in op}
+
+
+def _table(algorithms: dict[str, str]) -> str:
+    width = max(len(name) for name in algorithms) if algorithms else 0
+    lines = [f"{name:{width}}  {algorithm}" for name, algorithm in algorithms.items()]
+    return "\n".join(["algorithms of convolutions:", *lines])
 
 
 def _heard(graph: Graph, tick: int, stage: int | None) -> dict[str, Any]:

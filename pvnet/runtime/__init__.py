@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pvnet._core import EXECUTORS
+from pvnet._core import ALGORITHMS, EXECUTORS
 from pvnet.runtime.compile import compile
 from pvnet.runtime.device_array import DeviceArray
 from pvnet.runtime.installation import info
@@ -13,6 +13,7 @@ from pvnet.runtime.stream import Stream
 from pvnet.runtime.tick import Tick
 
 __all__ = [
+    "ALGORITHMS",
     "EXECUTORS",
     "DeviceArray",
     "Model",

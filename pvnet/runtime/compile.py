@@ -25,6 +25,8 @@ def compile(
     fixed_lanes: bool = False,
     costs: dict[str, float] | Literal["measure"] | None = None,
     executor: str = "auto",
+    algorithm: str = "auto",
+    memory: str = "fast",
 ) -> Plan:
     """Compiles a model into an immutable Plan that any number of Streams share.
 
@@ -50,6 +52,10 @@ def compile(
         executor: backend "cuda" only, how the launches of a tick reach the device: "serial",
             "streams", "graph", "group", "wave" or "packed" (`EXECUTORS`, docs/cuda.md); "auto"
             measures them where the first Stream is made. The bits of results do not depend on it.
+        algorithm: backend "cpu" only, of 3x3 convolutions of stride 1: "direct", or "winograd"
+            (fewer multiplications, results that differ in the last bits: docs/speed.md). "auto"
+            takes the quicker one of every layer by a fixed cost model: no run differs from another.
+        memory: "small" forbids algorithms with larger weights than the direct one ("winograd").
 
     Raises:
         GraphError: the graph cannot run. InvalidArgumentError: weights or options do not fit.
@@ -82,6 +88,8 @@ def compile(
         fixed_lanes=fixed_lanes,
         costs=costs or {},
         executor=executor,
+        algorithm=algorithm,
+        memory=memory,
     )
     return Plan(core, model.graph, model.metadata)
 

@@ -82,7 +82,10 @@ class PlanFacts:
 
     @property
     def ops(self) -> list[dict[str, Any]]:
-        """What runs, in topological order: node, op, stage, tiles, cost, macs, period."""
+        """What runs, in topological order: node, op, stage, tiles, cost, macs, period.
+
+        A conv3d also has its algorithm: "direct", "winograd 2x2" or "winograd 4x4".
+        """
         return self.core.ops()
 
     @property

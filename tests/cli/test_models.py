@@ -52,6 +52,15 @@ def test_presets_are_used(pvnet_cli):
     assert [s["nodes"] for s in stages] == [list(s.nodes) for s in graph.stages]
 
 
+def test_describe_tells_the_algorithms_of_convolutions(pvnet_cli):
+    network = ("describe", "par_densenet", "--width", "0.5", "--size", "112", "--algorithms")
+    algorithms = pvnet_cli(*network, "--json").document["algorithms"]
+    assert set(algorithms.values()) >= {"direct", "winograd 4x4"}
+    name = next(n for n, algorithm in algorithms.items() if algorithm == "winograd 4x4")
+    text = pvnet_cli(*network).out
+    assert any(line.split() == [name, "winograd", "4x4"] for line in text.splitlines())
+
+
 def test_describe_tells_latencies_and_draws(pvnet_cli, model_file, tmp_path):
     done = pvnet_cli("describe", model_file, "--stages", "3", "--wiring", "pipelined")
     assert done.code == 0, done.err

@@ -44,8 +44,10 @@ PVNET_FIELDS(pvnet::Superstep, (lanes), "lanes");
 PVNET_FIELDS(pvnet::TickSchedule, (supersteps, solo), "supersteps", "solo");
 
 PVNET_FIELDS(pvnet::CompileOptions,
-             (backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor), "backend",
-             "isa", "dtype", "lanes", "batch", "pin", "fixed_lanes", "costs", "executor");
+             (backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor, algorithm,
+              memory),
+             "backend", "isa", "dtype", "lanes", "batch", "pin", "fixed_lanes", "costs", "executor",
+             "algorithm", "memory");
 
 PVNET_FIELDS(pvnet::Value,
              (node, shape, halo_h, halo_w, pixel_stride, row_stride, slot_bytes, depth, persistent,
@@ -66,9 +68,9 @@ PVNET_FIELDS(pvnet::ActNumbers, (a, b), "a", "b");
 
 PVNET_FIELDS(pvnet::ConvShape,
              (in_h, in_w, in_c, out_h, out_w, out_c, kt, kh, kw, sh, sw, ph, pw, dh, dw, groups,
-              act, seg_c, n_segs, numbers),
+              act, seg_c, n_segs, numbers, algorithm),
              "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kt", "kh", "kw", "sh", "sw", "ph",
-             "pw", "dh", "dw", "groups", "act", "seg_c", "n_segs", "numbers");
+             "pw", "dh", "dw", "groups", "act", "seg_c", "n_segs", "numbers", "algorithm");
 
 PVNET_FIELDS(pvnet::OpParams, (op, attrs, conv, seg_c, scale, shift), "op", "attrs", "conv",
              "seg_c", "scale", "shift");
@@ -87,11 +89,11 @@ PVNET_FIELDS(pvnet::OutputFacts,
 
 PVNET_FIELDS(pvnet::Plan,
              (graph, options, backend, values, ops, input_values, input_scale, input_shift, outputs,
-              hyper_period, settle_ticks, schedule, packed, state_bytes, scratch_bytes, device,
-              fingerprint, max_segments),
+              hyper_period, settle_ticks, schedule, packed, state_bytes, scratch_bytes, lane_bytes,
+              device, fingerprint, max_segments),
              "graph", "options", "backend", "values", "ops", "input_values", "input_scale",
              "input_shift", "outputs", "hyper_period", "settle_ticks", "schedule", "packed",
-             "state_bytes", "scratch_bytes", "device", "fingerprint", "max_segments");
+             "state_bytes", "scratch_bytes", "lane_bytes", "device", "fingerprint", "max_segments");
 
 // A copy with nothing shared: parameters that may be changed, packed weights.
 inline void copy(const pvnet::Plan& from, pvnet::Plan& to) {

@@ -33,8 +33,8 @@ bool last_error_has(const char* text) { return std::strstr(pvnet_last_error(), t
 
 TEST(options_of_half_a_member_are_refused) {
   Handles h;
-  const size_t ends[] = {8, 16, 24, 32, 36, 40, 44, 48, 56};
-  static_assert(sizeof(pvnet_options) == 56);
+  const size_t ends[] = {8, 16, 24, 32, 36, 40, 44, 48, 56, 64, 72};
+  static_assert(sizeof(pvnet_options) == 72);
   // Garbage where half a pointer would be taken from.
   std::vector<unsigned char> memory(sizeof(pvnet_options) + 64, 0x41);
   for (size_t size = 0; size <= sizeof(pvnet_options); ++size) {

@@ -1,70 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions of every instruction set of the cpu backend against the reference backend, on random
 // shapes, and the registry of backends.
-#include <algorithm>
 #include <cstdlib>
 #include <numeric>
 #include <regex>
 
 #include "backends/registry.hpp"
-#include "check.hpp"
-#include "kernel_maps.hpp"
+#include "host_conv.hpp"
 
 using namespace pvnet;
 using namespace pvnet::test;
 
 namespace {
-
-struct ConvCase {
-  ConvShape s;
-  std::vector<int> seg_c;
-  std::vector<float> weight, bias;
-  std::vector<std::vector<Map>> frames;  // [segment][tap]
-  std::vector<std::vector<const float*>> taps;
-  std::vector<SegmentView> segs;
-  int out_pad = 0;
-  double bound = 0;  // of the rounding error of an output before the activation
-};
-
-void fill_case(ConvCase& c) {
-  ConvShape& s = c.s;
-  s.in_c = std::accumulate(c.seg_c.begin(), c.seg_c.end(), 0);
-  s.seg_c = c.seg_c.data();
-  s.n_segs = static_cast<int>(c.seg_c.size());
-  s.out_h = (s.in_h + 2 * s.ph - s.dh * (s.kh - 1) - 1) / s.sh + 1;
-  s.out_w = (s.in_w + 2 * s.pw - s.dw * (s.kw - 1) - 1) / s.sw + 1;
-  const int k = s.in_c / s.groups * s.kt * s.kh * s.kw;
-  c.weight.resize(static_cast<size_t>(s.out_c) * k);
-  c.bias.resize(s.out_c);
-  for (float& w : c.weight) w = value();
-  for (float& b : c.bias) b = value();
-  for (const int n : c.seg_c) {
-    const int pad = pick_of({0, 0, 1, 5, 16}), hh = s.ph + pick(0, 1), hw = s.pw + pick(0, 1);
-    std::vector<Map> maps;
-    maps.push_back(make_input(s.in_h, s.in_w, n, hh, hw, pad));
-    for (int t = 1; t < s.kt; ++t) {
-      maps.push_back(maps[0]);
-      for (int y = 0; y < s.in_h; ++y) {
-        for (int x = 0; x < s.in_w; ++x) {
-          for (int i = 0; i < n; ++i) maps[t].at(y, x)[i] = value();
-        }
-      }
-    }
-    c.frames.push_back(std::move(maps));
-  }
-  for (auto& maps : c.frames) {
-    std::vector<const float*> taps;
-    const int missing = pick(0, 3) == 0 ? pick(0, s.kt) : 0;  // the oldest are missing
-    for (int t = 0; t < s.kt; ++t) taps.push_back(t < missing ? nullptr : maps[t].data());
-    c.taps.push_back(taps);
-  }
-  for (size_t i = 0; i < c.frames.size(); ++i) {
-    c.segs.push_back({c.frames[i][0].g, c.taps[i].data()});
-  }
-  // Two sums of k + 1 terms of at most 1, each within (k + 1) * unit * sum of the magnitudes. The
-  // magnitudes average 1/4; 0.6 covers the spread of short sums. Activations have slope <= 1.1.
-  c.bound = 2.2 * (k + 2) * kUnit * (0.6 * k + 3) + 1e-6;
-}
 
 ConvCase random_case(int i) {
   ConvCase c;
@@ -100,46 +47,6 @@ ConvCase random_case(int i) {
   c.out_pad = pick_of({0, 0, 3, 16});
   fill_case(c);
   return c;
-}
-
-Map run_conv(const HostKernels& be, const ConvCase& c, const Map& like,
-             const std::vector<int>& cuts) {
-  Map out = like;
-  std::vector<float> packed(be.conv_packed_floats(c.s) + 2, kCanary);
-  be.conv_pack(c.s, c.weight.data(), c.bias.data(), packed.data() + 1);
-  CHECK(packed.front() == kCanary && packed.back() == kCanary);
-  const ConvArgs a{&c.s, c.segs.data(), packed.data() + 1, out.view()};
-  for (size_t i = 0; i + 1 < cuts.size(); i += 2) be.conv(a, cuts[i], cuts[i + 1]);
-  return out;
-}
-
-void check_conv(const ConvCase& c) {
-  const Map empty = make_output(c.s.out_h, c.s.out_w, c.s.out_c, c.out_pad);
-  Map expected = run_conv(ref_kernels(), c, empty, {0, ref_kernels().conv_tiles(c.s)});
-  for (const HostKernels* be : all_isas()) {
-    const int tiles = be->conv_tiles(c.s);
-    Map got = run_conv(*be, c, empty, {0, tiles});
-    const double error = worst(got, expected, 0, c.s.out_c, c.bound);
-    if (!(error <= 1)) {
-      std::fprintf(
-          stderr, "%s: in %dx%dx%d out %dx%dx%d k %dx%dx%d s %dx%d d %dx%d p %dx%d g %d segs %d\n",
-          be->isa, c.s.in_c, c.s.in_h, c.s.in_w, c.s.out_c, c.s.out_h, c.s.out_w, c.s.kt, c.s.kh,
-          c.s.kw, c.s.sh, c.s.sw, c.s.dh, c.s.dw, c.s.ph, c.s.pw, c.s.groups, c.s.n_segs);
-    }
-    CHECK(error <= 1);
-    CHECK(canaries_alive(got, 0, static_cast<int>(got.g.pixel_stride)));
-    std::vector<int> order(tiles), one_by_one, pieces;
-    std::iota(order.begin(), order.end(), 0);
-    std::shuffle(order.begin(), order.end(), rng);
-    for (const int t : order) one_by_one.insert(one_by_one.end(), {t, t + 1});
-    for (int lo = 0; lo < tiles;) {
-      const int hi = std::min(tiles, lo + pick(1, 7));
-      pieces.insert(pieces.end(), {lo, hi});
-      lo = hi;
-    }
-    CHECK(same_bits(got.memory, run_conv(*be, c, empty, one_by_one).memory));
-    CHECK(same_bits(got.memory, run_conv(*be, c, empty, pieces).memory));
-  }
 }
 
 }  // namespace

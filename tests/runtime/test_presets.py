@@ -90,7 +90,7 @@ def test_state_rows_and_clocks(model: str, k: int, config: dict) -> None:
         assert all(np.array_equal(again[n], want[n]) for n in want)
     check_state(plan, clip, want)
     check_clocks(plan, clip)
-    check_rows(net, k, "cpu", None, Options(ticks=9))
+    check_rows(net, k, "cpu", None, Options(ticks=9), {})
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "backends/kernel_api.hpp"
+#include "backends/winograd.hpp"
 
 namespace pvnet::cpu {
 

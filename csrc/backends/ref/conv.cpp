@@ -4,6 +4,7 @@
 // show. Missing firings and pixels outside the map are left out (their value is 0); the halo is
 // never read. One tile is one output row.
 #include <algorithm>
+#include <limits>
 
 #include "backends/ref/ops.hpp"
 
@@ -106,6 +107,14 @@ void conv_pack(const ConvShape& s, const float* weight, const float* bias, float
 }
 
 int conv_tiles(const ConvShape& s) { return s.out_h; }
+
+size_t conv_scratch_floats(const ConvShape&) { return 0; }
+
+double conv_cost(const ConvShape& s) {
+  if (s.algorithm != ConvAlgorithm::direct) return std::numeric_limits<double>::infinity();
+  return static_cast<double>(s.out_h) * s.out_w * s.out_c * (s.in_c / s.groups) * s.kt * s.kh *
+         s.kw;
+}
 
 void conv(const ConvArgs& a, int lo, int hi) {
   const ConvShape& s = *a.shape;

@@ -14,6 +14,8 @@ namespace pvnet::ref {
 size_t conv_packed_floats(const ConvShape& s);
 void conv_pack(const ConvShape& s, const float* weight, const float* bias, float* packed);
 int conv_tiles(const ConvShape& s);
+size_t conv_scratch_floats(const ConvShape& s);
+double conv_cost(const ConvShape& s);
 void conv(const ConvArgs& a, int lo, int hi);
 void pool(const PoolArgs& a, int row_lo, int row_hi);
 void eltwise(const EltwiseArgs& a, int row_lo, int row_hi);

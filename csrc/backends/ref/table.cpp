@@ -11,6 +11,8 @@ const HostKernels& ref_kernels() {
       .conv_packed_floats = ref::conv_packed_floats,
       .conv_pack = ref::conv_pack,
       .conv_tiles = ref::conv_tiles,
+      .conv_scratch_floats = ref::conv_scratch_floats,
+      .conv_cost = ref::conv_cost,
       .conv = ref::conv,
       .pool = ref::pool,
       .eltwise = ref::eltwise,

@@ -110,17 +110,20 @@ PVNET_API int pvnet_model_metadata(const pvnet_model* model, const char* key, ch
 
 /* Make one with pvnet_options_default(), then set members. */
 typedef struct pvnet_options {
-  size_t struct_size;   /* sizeof(pvnet_options): tells the library which members you know */
-  const char* backend;  /* "auto", "ref", "cpu", "cuda"; NULL = "auto" */
-  const char* isa;      /* cpu only, e.g. "avx2"; NULL = the best of this machine */
-  const char* dtype;    /* NULL = "f32" */
-  int32_t lanes;        /* 0 = as many as are useful on the CPUs of this process */
-  int32_t batch;        /* batch rows: independent videos; 0 = 1 */
-  int32_t pin;          /* 1 = pin worker lanes to CPUs */
-  int32_t fixed_lanes;  /* 0 = the caller makes ticks alone while other programs keep the CPUs so
-                           busy that sharing them takes longer; 1 = always share */
-  const char* executor; /* cuda only: how a tick reaches the device, "serial", "streams", "graph",
-                           "group", "wave" or "packed"; NULL = "auto", the quickest of them */
+  size_t struct_size;    /* sizeof(pvnet_options): tells the library which members you know */
+  const char* backend;   /* "auto", "ref", "cpu", "cuda"; NULL = "auto" */
+  const char* isa;       /* cpu only, e.g. "avx2"; NULL = the best of this machine */
+  const char* dtype;     /* NULL = "f32" */
+  int32_t lanes;         /* 0 = as many as are useful on the CPUs of this process */
+  int32_t batch;         /* batch rows: independent videos; 0 = 1 */
+  int32_t pin;           /* 1 = pin worker lanes to CPUs */
+  int32_t fixed_lanes;   /* 0 = the caller makes ticks alone while other programs keep the CPUs so
+                            busy that sharing them takes longer; 1 = always share */
+  const char* executor;  /* cuda only: how a tick reaches the device, "serial", "streams", "graph",
+                            "group", "wave" or "packed"; NULL = "auto", the quickest of them */
+  const char* algorithm; /* cpu only, of 3x3 convolutions: "direct" or "winograd"; NULL = "auto",
+                            the quicker one by a cost model, the same in every run */
+  const char* memory;    /* "small" = no algorithm with larger weights; NULL = "fast" */
 } pvnet_options;
 
 static inline pvnet_options pvnet_options_default(void) {
@@ -134,6 +137,8 @@ static inline pvnet_options pvnet_options_default(void) {
   options.pin = 1;
   options.fixed_lanes = 0;
   options.executor = NULL;
+  options.algorithm = NULL;
+  options.memory = NULL;
   return options;
 }
 

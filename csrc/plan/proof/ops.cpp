@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ops: which node each computes, with what parameters; the values that frames are written to.
+#include <algorithm>
+
 #include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "plan/op_params.hpp"
+#include "plan/options.hpp"
 #include "plan/proof/proof.hpp"
 
 namespace pvnet::proof {
@@ -12,7 +15,8 @@ bool same_kernel(const ConvShape& a, const ConvShape& b) {
   return a.in_h == b.in_h && a.in_w == b.in_w && a.in_c == b.in_c && a.out_h == b.out_h &&
          a.out_w == b.out_w && a.out_c == b.out_c && a.kt == b.kt && a.kh == b.kh && a.kw == b.kw &&
          a.sh == b.sh && a.sw == b.sw && a.ph == b.ph && a.pw == b.pw && a.dh == b.dh &&
-         a.dw == b.dw && a.groups == b.groups && a.act == b.act && a.numbers == b.numbers;
+         a.dw == b.dw && a.groups == b.groups && a.act == b.act && a.numbers == b.numbers &&
+         a.algorithm == b.algorithm;
 }
 
 // (x / range - mean) / std as x * scale + shift.
@@ -54,6 +58,7 @@ class Ops {
       PVNET_TRY(parameters(i));
       PVNET_TRY(tiles(i));
     }
+    PVNET_TRY(lane_memory());
     return inputs();
   }
 
@@ -118,7 +123,7 @@ class Ops {
     if (op.params->op != node.op || op.params->attrs != node.attrs) {
       return wrong("attributes of " + p_.op_name(i), "others", "the node's");
     }
-    if (is_conv(node.op) && !same_kernel(op.params->conv, conv_shape_of(p_.nodes, node))) {
+    if (is_conv(node.op) && !same_kernel(op.params->conv, conv_shape_of(plan_, node))) {
       return wrong("shape of the convolution " + p_.op_name(i), "another", "the node's");
     }
     if (node.op == Op::normalize) {
@@ -130,12 +135,24 @@ class Ops {
   Status tiles(size_t i) const {
     const Node& node = node_of(i);
     const Op work = plan_.ops[i].converts ? Op::act : node.op;
-    ConvShape conv = is_conv(work) ? conv_shape_of(p_.nodes, node) : ConvShape{};
+    ConvShape conv = is_conv(work) ? conv_shape_of(plan_, node) : ConvShape{};
     if (work == Op::group_norm) conv.groups = node.attrs.groups;
     const int expected = plan_.backend->tiles(work, conv, node.shape);
     if (plan_.ops[i].tiles == expected) return {};
     return wrong("tiles of " + p_.op_name(i), std::to_string(plan_.ops[i].tiles),
                  std::to_string(expected));
+  }
+
+  // What the neediest of the kernels' calls takes.
+  Status lane_memory() const {
+    size_t floats = 0;
+    for (const PlanOp& op : plan_.ops) {
+      if (plan_.backend->kernels == nullptr || !is_conv(op.params->op)) continue;
+      floats = std::max(floats, plan_.backend->kernels->conv_scratch_floats(op.params->conv));
+    }
+    const auto expected = static_cast<int64_t>(floats * sizeof(float));
+    if (plan_.lane_bytes == expected) return {};
+    return wrong("bytes of a lane", std::to_string(plan_.lane_bytes), std::to_string(expected));
   }
 
   Status inputs() const {
@@ -159,8 +176,8 @@ class Ops {
 
 }  // namespace
 
-ConvShape conv_shape_of(const std::vector<Node>& nodes, const Node& node) {
-  const Shape& in = nodes[static_cast<size_t>(node.inputs[0].src)].shape;
+ConvShape conv_shape_of(const Plan& plan, const Node& node) {
+  const Shape& in = plan.graph.nodes()[static_cast<size_t>(node.inputs[0].src)].shape;
   const Attrs& a = node.attrs;
   ConvShape s;
   s.in_c = in.c, s.in_h = in.h, s.in_w = in.w;
@@ -180,6 +197,7 @@ ConvShape conv_shape_of(const std::vector<Node>& nodes, const Node& node) {
   s.dh = a.dilation[1], s.dw = a.dilation[2];
   s.ph = a.padding[0], s.pw = a.padding[1];
   s.groups = a.groups;
+  s.algorithm = choose_algorithm(plan.backend->kernels, s, *wish_of(plan.options));
   return s;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "backends/backend.hpp"
+#include "backends/winograd.hpp"
 #include "plan/device/checks.hpp"
 #include "plan/proof/proof.hpp"
 
@@ -20,17 +21,29 @@ const std::string& name_of(const Plan& plan, size_t op) {
   return plan.graph.nodes()[static_cast<size_t>(plan.ops[op].node)].name;
 }
 
-// Sums of floats as bits: exact, in any order. Packing moves floats and adds zeros, so the sum of a
-// extent is that of what belongs there; how a layout orders them is the backend's own affair.
+// Sums of floats as bits: exact, in any order. Packing moves floats (or their transforms) and adds
+// zeros, so the sum of an extent is that of what belongs there; how a layout orders them is the
+// backend's own affair.
 uint64_t sum(const float* floats, size_t count) {
   uint64_t total = 0;
   for (size_t i = 0; i < count; ++i) total += std::bit_cast<uint32_t>(floats[i]);
   return total;
 }
-uint64_t scaled_sum(const float* floats, size_t count, double scale) {
+// Of 3x3 kernels times `scale`, as their algorithm has them: as they are, or at the points of tiles
+// of m x m.
+uint64_t kernel_sum(const float* floats, size_t count, double scale, int m) {
   uint64_t total = 0;
+  float kernel[9], points[36];
   for (size_t i = 0; i < count; ++i) {
-    total += std::bit_cast<uint32_t>(static_cast<float>(floats[i] * scale));
+    const auto folded = static_cast<float>(floats[i] * scale);
+    if (m == 0) {
+      total += std::bit_cast<uint32_t>(folded);
+      continue;
+    }
+    kernel[i % 9] = folded;
+    if (i % 9 < 8) continue;
+    winograd_weights(m, kernel, points);
+    total += sum(points, static_cast<size_t>((m + 2) * (m + 2)));
   }
   return total;
 }
@@ -41,6 +54,7 @@ bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, ui
   const auto channels = static_cast<size_t>(s.out_c);
   const size_t each = static_cast<size_t>(s.in_c / s.groups) * static_cast<size_t>(s.kt) *
                       static_cast<size_t>(s.kh) * static_cast<size_t>(s.kw);
+  const int m = tile_size(s.algorithm);
   bool there = true;
   const auto tensor = [&](const char* suffix, size_t size) -> const float* {
     const auto it = weights.find(node.name + suffix);
@@ -50,7 +64,8 @@ bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, ui
   const float* const weight = tensor(".weight", each * channels);
   const float* const bias = node.attrs.bias ? tensor(".bias", channels) : nullptr;
   if (there && !node.attrs.norm) {
-    total = sum(weight, each * channels) + (bias == nullptr ? 0 : sum(bias, channels));
+    total =
+        kernel_sum(weight, each * channels, 1.0, m) + (bias == nullptr ? 0 : sum(bias, channels));
     return true;
   }
   const float* const gamma = tensor(".norm.weight", channels);
@@ -62,7 +77,7 @@ bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, ui
   for (size_t o = 0; o < channels; ++o) {
     const double deviation = std::sqrt(static_cast<double>(variance[o]) + node.attrs.norm_eps);
     const double scale = gamma[o] / deviation;
-    total += scaled_sum(weight + o * each, each, scale);
+    total += kernel_sum(weight + o * each, each, scale, m);
     const double centred = static_cast<double>(bias == nullptr ? 0.0f : bias[o]) - mean[o];
     total += std::bit_cast<uint32_t>(static_cast<float>(centred * scale + beta[o]));
   }
@@ -92,7 +107,7 @@ Status content(const Plan& plan, const std::vector<Extent>& extents, const Weigh
       return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
     }
     uint64_t expected = 0;
-    if (!folded_sum(node, conv_shape_of(plan.graph.nodes(), node), weights, expected)) {
+    if (!folded_sum(node, conv_shape_of(plan, node), weights, expected)) {
       return wrong("weights of " + quoted(node.name), "none, or others", "those of the node");
     }
     if (sum(floats, static_cast<size_t>(extent.hi - extent.lo) / sizeof(float)) != expected) {
@@ -134,10 +149,9 @@ Status prove_packed(const Plan& plan, const Weights* weights) {
       continue;
     }
     const size_t room = plan.packed.size();
-    const size_t floats =
-        is_conv(node.op)
-            ? plan.backend->kernels->conv_packed_floats(conv_shape_of(plan.graph.nodes(), node))
-            : static_cast<size_t>(node.shape.c) * (node.op == Op::prelu ? 1 : 2);
+    const size_t floats = is_conv(node.op)
+                              ? plan.backend->kernels->conv_packed_floats(conv_shape_of(plan, node))
+                              : static_cast<size_t>(node.shape.c) * (node.op == Op::prelu ? 1 : 2);
     const size_t bytes = floats * sizeof(float);
     if (lo < 0 || bytes > room || static_cast<size_t>(lo) > room - bytes || lo % 4 != 0) {
       return wrong("offset of the packed weights of " + quoted(node.name), std::to_string(lo),

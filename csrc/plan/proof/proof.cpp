@@ -43,6 +43,9 @@ Status prove_frame(const Plan& plan) {
                    [&](Dtype d) { return to_string(d) == o.dtype; })) {
     return wrong("dtype", o.dtype, "one of the backend");
   }
+  if (!wish_of(o).has_value()) {
+    return wrong("algorithm and memory", o.algorithm + ", " + o.memory, "those that there are");
+  }
   if (o.backend != plan.backend->name || o.isa != plan.backend->isa) {
     return wrong("name of the backend", o.backend + " " + o.isa,
                  std::string(plan.backend->name) + " " + plan.backend->isa);

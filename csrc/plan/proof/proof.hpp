@@ -77,7 +77,7 @@ Status prove(const Plan& plan);
 // At `tick` the newest tap reads a firing of a value of this clock that is made in that tick.
 bool reads_what_is_due(const Segment& segment, const Clock& clock, int64_t tick);
 // What the kernel of a conv3d or linear node must be told; seg_c and n_segs are left out.
-ConvShape conv_shape_of(const std::vector<Node>& nodes, const Node& node);
+ConvShape conv_shape_of(const Plan& plan, const Node& node);
 
 inline bool is_conv(Op op) { return op == Op::conv3d || op == Op::linear; }
 inline bool has_channel_weights(Op op) {

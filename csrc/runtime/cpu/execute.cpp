@@ -67,7 +67,10 @@ MapGeometry geometry_of(const Value& v) {
   return {v.shape.h, v.shape.w, v.shape.c, v.halo_h, v.halo_w, v.pixel_stride, v.row_stride};
 }
 
-Executor::Executor(const Plan& plan) : plan_(plan), kernels_(*plan.backend->kernels) {
+Executor::Executor(const Plan& plan)
+    : plan_(plan),
+      kernels_(*plan.backend->kernels),
+      scratch_(static_cast<size_t>(plan.lane_bytes)) {
   segments_.resize(static_cast<size_t>(plan.max_segments));
   taps_.resize(static_cast<size_t>(most_reads(plan)));
 }
@@ -98,7 +101,7 @@ void Executor::run(const TileRange& range, RowMemory& row, int64_t tick) {
       bind(op, 0, row, tick);
       const ConvArgs args{&op.params->conv, segments_.data(),
                           reinterpret_cast<const float*>(plan_.packed.data() + op.packed_offset),
-                          out};
+                          out, scratch_.floats()};
       kernels_.conv(args, range.lo, range.hi);
       break;
     }

@@ -37,6 +37,7 @@ class Executor {
   const HostKernels& kernels_;
   std::vector<SegmentView> segments_;
   std::vector<const float*> taps_;
+  AlignedBytes scratch_;  // of kernels
 };
 
 }  // namespace pvnet

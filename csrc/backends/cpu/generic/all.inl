@@ -7,6 +7,11 @@
 #include "backends/cpu/generic/conv_micro.inl"
 #include "backends/cpu/generic/conv.inl"
 #include "backends/cpu/generic/depthwise.inl"
+#include "backends/cpu/generic/winograd_layout.inl"
+#include "backends/cpu/generic/winograd_transform.inl"
+#include "backends/cpu/generic/winograd_micro.inl"
+#include "backends/cpu/generic/winograd.inl"
+#include "backends/cpu/generic/conv_table.inl"
 #include "backends/cpu/generic/pool.inl"
 #include "backends/cpu/generic/eltwise.inl"
 #include "backends/cpu/generic/upsample.inl"
@@ -16,16 +21,10 @@
 #include "backends/cpu/generic/norm.inl"
 // clang-format on
 
-void conv(const ConvArgs& a, int lo, int hi) {
-  if (is_depthwise(*a.shape)) {
-    depthwise(a, lo, hi);
-  } else {
-    conv_dense(a, lo, hi);
-  }
-}
-
-const HostKernels backend = {
-    "cpu",     PVNET_ISA_NAME, conv_packed_floats, conv_pack,   conv_tiles, conv,
-    pool,      eltwise,        upsample,           global_pool, affine,     softmax,
-    load_u8,   load_f32,       store_f32,          fma_block,   move,       group_norm,
-    layer_norm};
+const HostKernels backend = {"cpu",     PVNET_ISA_NAME, conv_packed_floats,
+                             conv_pack, conv_tiles,     conv_scratch_floats,
+                             conv_cost, conv,           pool,
+                             eltwise,   upsample,       global_pool,
+                             affine,    softmax,        load_u8,
+                             load_f32,  store_f32,      fma_block,
+                             move,      group_norm,     layer_norm};

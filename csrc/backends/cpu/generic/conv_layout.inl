@@ -37,14 +37,14 @@ inline int tile_rows(const ConvShape& s) {
   return imin(rows, s.out_h);
 }
 
-int conv_tiles(const ConvShape& s) {
+int direct_tiles(const ConvShape& s) {
   if (is_depthwise(s)) return s.out_h;
   return s.groups * Blocks(s).per_group * ceil_div(s.out_h, tile_rows(s));
 }
 
 inline int depthwise_stride(const ConvShape& s) { return ceil_div(s.in_c, kVecWidth) * kVecWidth; }
 
-size_t conv_packed_floats(const ConvShape& s) {
+size_t direct_packed_floats(const ConvShape& s) {
   if (is_depthwise(s)) {
     return static_cast<size_t>(depthwise_stride(s)) * (s.kt * s.kh * s.kw + 1) + kVecWidth;
   }
@@ -53,7 +53,7 @@ size_t conv_packed_floats(const ConvShape& s) {
 
 void depthwise_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
   const int stride = depthwise_stride(s), taps = s.kt * s.kh * s.kw;
-  for (size_t i = 0; i < conv_packed_floats(s); ++i) packed[i] = 0.0f;
+  for (size_t i = 0; i < direct_packed_floats(s); ++i) packed[i] = 0.0f;
   for (int c = 0; c < s.out_c; ++c) {
     packed[c] = bias[c];
     for (int t = 0; t < taps; ++t) {
@@ -81,7 +81,7 @@ void pack_block(const ConvShape& s, const Blocks& b, int group, int n, int width
   }
 }
 
-void conv_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
+void direct_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
   if (is_depthwise(s)) return depthwise_pack(s, weight, bias, packed);
   const Blocks b(s);
   for (int g = 0; g < s.groups; ++g) {

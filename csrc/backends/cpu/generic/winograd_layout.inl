@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Winograd convolutions: how the map is cut into tiles, groups and parts, packed weights, scratch.
+//
+// Tiles of m x m outputs, row after row, are cut into groups, blocks of output channels into parts;
+// what is given to a lane is a part of a group. Temporal taps are taken in chunks, whose products
+// are summed at the points before the one transform back.
+//
+// Packed weights: [bias][chunk][point][block][tap of the chunk][ic][width], blocks and widths as in
+// conv_layout.inl.
+//
+// Scratch of a lane: [point][tile of the group][taps of a chunk * ic], what is read;
+// [point][tile of the group][oc], sums of products. Rows and planes are padded, or the points of a
+// tile would lie at one place of the first cache.
+
+constexpr int kTileRows = 2 * kGroupPixels;  // of a register tile
+constexpr int kPad = 16;                     // floats
+constexpr int kChunkChannels = 192;          // of all taps of a chunk, but for a single tap
+constexpr int kPartChannels = 128;           // of the output
+constexpr int64_t kGroupBytes = 640 * 1024;  // scratch of a group: near the second cache
+
+inline bool winograd_fits(const ConvShape& s) {
+  return s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 && s.dh == 1 && s.dw == 1 &&
+         s.groups == 1;
+}
+
+struct WinogradLayout {
+  int m, points;
+  int tiles_x, tiles;
+  int width;  // of all blocks
+  int blocks, parts;
+  int chunk_taps;  // of every chunk but the last
+  bool part_sums;  // sums of one part at a time, or of all: chunk after chunk adds to them
+  int groups;
+  int64_t row, plane;          // floats of what is read
+  int64_t sum_row, sum_plane;  // and of sums
+
+  explicit WinogradLayout(const ConvShape& s)
+      : m(tile_size(s.algorithm)),
+        points((m + 2) * (m + 2)),
+        tiles_x(ceil_div(s.out_w, m)),
+        tiles(tiles_x * ceil_div(s.out_h, m)),
+        width(ceil_div(s.out_c, kVecWidth) * kVecWidth),
+        blocks(ceil_div(s.out_c, kBlock)),
+        parts(ceil_div(width, kPartChannels)),
+        chunk_taps(imax(1, imin(s.kt, kChunkChannels / s.in_c))),
+        part_sums(chunk_taps == s.kt) {
+    row = int64_t{ceil_div(chunk_taps * s.in_c, kPad) + 1} * kPad;
+    sum_row =
+        int64_t{ceil_div(part_sums ? imin(width, most_blocks() * kBlock) : width, kPad)} * kPad;
+    const int64_t fit = kGroupBytes / (points * 4 * (row + sum_row));
+    const int most = imax(kTileRows, static_cast<int>(fit) / kTileRows * kTileRows);
+    groups = ceil_div(tiles, most);
+    plane = group_tiles() * row + kPad;
+    sum_plane = group_tiles() * sum_row + kPad;
+  }
+  int group_tiles() const { return ceil_div(tiles, groups); }  // at most
+  int group_lo(int group) const {
+    return static_cast<int>(static_cast<int64_t>(tiles) * group / groups);
+  }
+  int most_blocks() const { return ceil_div(blocks, parts); }  // of a part
+  int part_lo(int part) const { return blocks * part / parts; }
+  int vecs(int block) const { return width - block * kBlock > kVecWidth ? 2 : 1; }
+  int64_t read_floats() const { return points * plane; }
+  int64_t scratch_floats() const { return read_floats() + points * sum_plane; }
+  // Of a block, a point, and the chunk of `channels` that begins at tap `tap`.
+  int64_t weight(const ConvShape& s, int tap, int channels, int point, int block) const {
+    const int64_t before = static_cast<int64_t>(tap) * s.in_c * points;
+    return (1 + before + static_cast<int64_t>(point) * channels) * width +
+           static_cast<int64_t>(block) * kBlock * channels;
+  }
+  int64_t packed_floats(const ConvShape& s) const { return weight(s, s.kt, 0, 0, 0); }
+};
+
+void winograd_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
+  const WinogradLayout w(s);
+  const int64_t floats = w.packed_floats(s);
+  for (int64_t i = 0; i < floats; ++i) packed[i] = 0.0f;
+  for (int o = 0; o < s.out_c; ++o) packed[o] = bias[o];
+  for (int o = 0; o < s.out_c; ++o) {
+    const int block = o / kBlock, wide = w.vecs(block) * kVecWidth;
+    for (int c = 0; c < s.in_c; ++c) {
+      for (int tap = 0; tap < s.kt; ++tap) {
+        float at[36];
+        winograd_weights(w.m, weight, at);
+        weight += 9;
+        const int first = tap / w.chunk_taps * w.chunk_taps;
+        const int channels = imin(w.chunk_taps, s.kt - first) * s.in_c;
+        float* to = packed + w.weight(s, first, channels, 0, block) + o % kBlock +
+                    static_cast<int64_t>((tap - first) * s.in_c + c) * wide;
+        for (int p = 0; p < w.points; ++p) {
+          to[static_cast<int64_t>(p) * channels * w.width] = at[p];
+        }
+      }
+    }
+  }
+}
