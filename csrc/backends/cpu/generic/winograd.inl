@@ -108,12 +108,13 @@ void WinogradConv<M>::multiply(int tap_lo, int tap_hi, int rows, int block_lo, i
   m.channels = (tap_hi - tap_lo) * s.in_c;
   m.sum_row = w.sum_row;
   m.first = tap_lo == 0;
+  const RowCut cut(rows);
   for (int p = 0; p < kPoints; ++p) {
     m.in = read + p * w.plane;
     for (int b = block_lo; b < block_hi; ++b) {
       m.weight = a.packed + w.weight(s, tap_lo, m.channels, p, b);
       m.sum = sums + p * w.sum_plane + (b - block_lo) * kBlock;
-      products(m, rows, w.vecs(b));
+      products(m, cut, w.vecs(b));
     }
   }
 }
