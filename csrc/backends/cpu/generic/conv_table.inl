@@ -16,7 +16,7 @@ void conv_pack(const ConvShape& s, const float* weight, const float* bias, float
 int conv_tiles(const ConvShape& s) {
   if (!is_winograd(s)) return direct_tiles(s);
   const WinogradLayout w(s);
-  return w.groups * w.parts;
+  return w.groups * w.blocks;
 }
 
 size_t conv_scratch_floats(const ConvShape& s) {
@@ -31,9 +31,7 @@ struct WinogradCost {
 };
 constexpr WinogradCost kCost2 = {100, 100}, kCost4 = {300, 500};
 constexpr double kProductCost = 1.15;                  // of a product at a point
-constexpr double kWeightCost = 6 * (kVecWidth / 8.0);  // of a weight that a group of tiles reads,
-constexpr double kFarWeightCost = 2 * kWeightCost;     // of so many that they are far away
-constexpr double kFarWeights = 3 << 19;
+constexpr double kWeightCost = 6 * (kVecWidth / 8.0);  // of a weight that a group of tiles reads
 
 double conv_cost(const ConvShape& s) {
   const double k = static_cast<double>(s.in_c / s.groups) * s.kt;
@@ -42,8 +40,7 @@ double conv_cost(const ConvShape& s) {
   const WinogradLayout w(s);
   const WinogradCost& cost = w.m == 2 ? kCost2 : kCost4;
   const double weights = k * w.points * w.width;
-  const double weight = weights > kFarWeights ? kFarWeightCost : kWeightCost;
-  return weights * (kProductCost * w.tiles + weight * w.groups) +
+  return weights * (kProductCost * w.tiles + kWeightCost * w.groups) +
          w.tiles * (cost.in * k + cost.out * w.width);
 }
 

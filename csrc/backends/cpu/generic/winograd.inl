@@ -17,7 +17,7 @@ struct WinogradConv {
   explicit WinogradConv(const ConvArgs& args)
       : a(args), s(*args.shape), w(s), read(args.scratch), sums(read + w.read_floats()) {}
 
-  void run(int group, int part_lo, int part_hi);
+  void run(int group, int block_lo, int block_hi);
 
  private:
   void read_segment(const SegmentView& seg, const float* tap, int lo, int hi, float* to);
@@ -108,12 +108,13 @@ void WinogradConv<M>::multiply(int tap_lo, int tap_hi, int rows, int block_lo, i
   m.channels = (tap_hi - tap_lo) * s.in_c;
   m.sum_row = w.sum_row;
   m.first = tap_lo == 0;
+  const RowCut cut(rows);
   for (int p = 0; p < kPoints; ++p) {
     m.in = read + p * w.plane;
     for (int b = block_lo; b < block_hi; ++b) {
       m.weight = a.packed + w.weight(s, tap_lo, m.channels, p, b);
       m.sum = sums + p * w.sum_plane + (b - block_lo) * kBlock;
-      products(m, rows, w.vecs(b));
+      products(m, cut, w.vecs(b));
     }
   }
 }
@@ -161,27 +162,26 @@ void WinogradConv<M>::write(int lo, int hi, int c_lo, int c_hi) {
 }
 
 template <int M>
-void WinogradConv<M>::run(int group, int part_lo, int part_hi) {
+void WinogradConv<M>::run(int group, int block_lo, int block_hi) {
   const int lo = w.group_lo(group), hi = w.group_lo(group + 1);
-  const int step = w.part_sums ? 1 : part_hi - part_lo;
-  for (int part = part_lo; part < part_hi; part += step) {
-    const int block_lo = w.part_lo(part), block_hi = w.part_lo(part + step);
+  for (int block = block_lo; block < block_hi; block += w.sum_blocks) {
+    const int block_end = imin(block_hi, block + w.sum_blocks);
     for (int tap = 0; tap < s.kt; tap += w.chunk_taps) {
       const int end = imin(s.kt, tap + w.chunk_taps);
-      if (part == part_lo) read_chunk(tap, end, lo, hi);
-      multiply(tap, end, hi - lo, block_lo, block_hi);
+      if (block == block_lo) read_chunk(tap, end, lo, hi);
+      multiply(tap, end, hi - lo, block, block_end);
     }
-    write(lo, hi, block_lo * kBlock, imin(s.out_c, block_hi * kBlock));
+    write(lo, hi, block * kBlock, imin(s.out_c, block_end * kBlock));
   }
 }
 
 template <int M>
 void winograd(const ConvArgs& a, int lo, int hi) {
   WinogradConv<M> conv(a);
-  const int parts = conv.w.parts;
+  const int blocks = conv.w.blocks;
   for (int t = lo; t < hi;) {
-    const int group = t / parts, end = imin(hi, (group + 1) * parts);
-    conv.run(group, t - group * parts, end - group * parts);
+    const int group = t / blocks, end = imin(hi, (group + 1) * blocks);
+    conv.run(group, t - group * blocks, end - group * blocks);
     t = end;
   }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Winograd convolutions: how the map is cut into tiles, groups and parts, packed weights, scratch.
+// Winograd convolutions: how the map is cut into tiles and groups, packed weights, scratch.
 //
-// Tiles of m x m outputs, row after row, are cut into groups, blocks of output channels into parts;
-// what is given to a lane is a part of a group. Temporal taps are taken in chunks, whose products
-// are summed at the points before the one transform back.
+// Tiles of m x m outputs, row after row, are cut into groups; what is given to a lane is a block of
+// output channels of a group. Who computes several blocks transforms the group once. Temporal taps
+// are taken in chunks, whose products are summed at the points before the one transform back.
 //
 // Packed weights: [bias][chunk][point][block][tap of the chunk][ic][width], blocks and widths as in
 // conv_layout.inl.
@@ -14,9 +14,12 @@
 
 constexpr int kTileRows = 2 * kGroupPixels;  // of a register tile
 constexpr int kPad = 16;                     // floats
-constexpr int kChunkChannels = 192;          // of all taps of a chunk, but for a single tap
-constexpr int kPartChannels = 128;           // of the output
-constexpr int64_t kGroupBytes = 640 * 1024;  // scratch of a group: near the second cache
+constexpr int kChunkChannels = 512;          // of all taps of a chunk, but for a single tap
+constexpr int kSumBlocks = 128 / kBlock;     // of output channels that are summed at a time
+// Scratch of a group: near the second cache; but more where the weights, which every group reads,
+// would not stay near.
+constexpr int64_t kGroupBytes = 640 * 1024, kFarGroupBytes = 1536 * 1024;
+constexpr int64_t kNearWeightBytes = 4096 * 1024;
 
 inline bool winograd_fits(const ConvShape& s) {
   return s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 && s.dh == 1 && s.dw == 1 &&
@@ -27,9 +30,9 @@ struct WinogradLayout {
   int m, points;
   int tiles_x, tiles;
   int width;  // of all blocks
-  int blocks, parts;
+  int blocks;
   int chunk_taps;  // of every chunk but the last
-  bool part_sums;  // sums of one part at a time, or of all: chunk after chunk adds to them
+  int sum_blocks;  // summed at a time: all, where chunk after chunk adds to them
   int groups;
   int64_t row, plane;          // floats of what is read
   int64_t sum_row, sum_plane;  // and of sums
@@ -41,14 +44,14 @@ struct WinogradLayout {
         tiles(tiles_x * ceil_div(s.out_h, m)),
         width(ceil_div(s.out_c, kVecWidth) * kVecWidth),
         blocks(ceil_div(s.out_c, kBlock)),
-        parts(ceil_div(width, kPartChannels)),
         chunk_taps(imax(1, imin(s.kt, kChunkChannels / s.in_c))),
-        part_sums(chunk_taps == s.kt) {
+        sum_blocks(chunk_taps == s.kt ? imin(blocks, kSumBlocks) : blocks) {
     row = int64_t{ceil_div(chunk_taps * s.in_c, kPad) + 1} * kPad;
-    sum_row =
-        int64_t{ceil_div(part_sums ? imin(width, most_blocks() * kBlock) : width, kPad)} * kPad;
-    const int64_t fit = kGroupBytes / (points * 4 * (row + sum_row));
-    const int most = imax(kTileRows, static_cast<int>(fit) / kTileRows * kTileRows);
+    sum_row = int64_t{ceil_div(imin(width, sum_blocks * kBlock), kPad)} * kPad;
+    const bool near = packed_floats(s) * 4 <= kNearWeightBytes;
+    const int64_t tile_bytes = points * 4 * (row + sum_row);
+    const auto fit = static_cast<int>((near ? kGroupBytes : kFarGroupBytes) / tile_bytes);
+    const int most = imax(kTileRows, tiles <= fit ? fit : fit / kTileRows * kTileRows);
     groups = ceil_div(tiles, most);
     plane = group_tiles() * row + kPad;
     sum_plane = group_tiles() * sum_row + kPad;
@@ -57,8 +60,6 @@ struct WinogradLayout {
   int group_lo(int group) const {
     return static_cast<int>(static_cast<int64_t>(tiles) * group / groups);
   }
-  int most_blocks() const { return ceil_div(blocks, parts); }  // of a part
-  int part_lo(int part) const { return blocks * part / parts; }
   int vecs(int block) const { return width - block * kBlock > kVecWidth ? 2 : 1; }
   int64_t read_floats() const { return points * plane; }
   int64_t scratch_floats() const { return read_floats() + points * sum_plane; }

@@ -62,7 +62,8 @@ void product_micro(const ProductArgs& m) {
     ahead += kPrefetchLines * 64;
 #pragma GCC unroll 4
     for (int k = 0; k < kUnroll; ++k) {
-      __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
+      // And no load is moved to an earlier step, which would take the registers of sums.
+      __asm__ volatile("" : "+r"(s), "+r"(s3), "+r"(s5) : : "memory");
       reduction_step<2, N, VECS>(acc, w + k * kWidth, a0 + 4 * k, a1 + 4 * k, s, s3, s5);
     }
     a0 += 4 * kUnroll;
@@ -91,20 +92,22 @@ constexpr ProductMicro kProductMicro[kGroupPixels][kBlockVecs] = {
 };
 #undef PVNET_PRODUCT
 
-// Rows of one block at one point, in register tiles of nearly equal size.
-inline void products(ProductArgs m, int rows, int vecs) {
-  const int n = ceil_div(rows, kTileRows);
+// Rows cut into n register tiles, the first `more` of which have a row more than `rows`.
+struct RowCut {
+  int n, rows, more;
+  explicit RowCut(int all) : n(ceil_div(all, kTileRows)), rows(all / n), more(all - rows * n) {}
+};
+
+// One block at one point.
+inline void products(ProductArgs m, const RowCut& cut, int vecs) {
   const int64_t half = static_cast<int64_t>(m.channels) * vecs * kVecWidth * 4 / 2;
   const char* const own = reinterpret_cast<const char*>(m.weight);
-  const float* const in = m.in;
-  float* const sum = m.sum;
-  for (int i = 0; i < n; ++i) {
-    const int lo = rows * i / n, count = rows * (i + 1) / n - lo;
-    const int group = ceil_div(count, 2);
-    m.in = in + lo * m.row;
-    m.sum = sum + lo * m.sum_row;
-    m.second = count - group;
+  for (int i = 0; i < cut.n; ++i) {
+    const int rows = cut.rows + (i < cut.more ? 1 : 0), group = (rows + 1) / 2;
+    m.second = rows - group;
     m.prefetch = i < 2 ? own + (2 + i) * half : own;
     kProductMicro[group - 1][vecs - 1](m);
+    m.in += rows * m.row;
+    m.sum += rows * m.sum_row;
   }
 }
