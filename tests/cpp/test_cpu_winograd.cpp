@@ -77,7 +77,7 @@ TEST(winograd_large_shapes) {
       c.s.act = Act::relu;
       c.seg_c = {in, 5};
       fill_case(c);
-          check_conv(c);
+      check_conv(c);
     };
     layer(300, 150, 9, 21, 2);
     layer(20, 70, 40, 44, 3);

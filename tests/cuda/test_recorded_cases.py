@@ -46,7 +46,10 @@ def test_every_executor_gives_the_recorded_bits(recorded, options, executor) -> 
 @pytest.mark.parametrize("case", exact_nets.CASES)
 def test_the_arithmetic_is_exact(case) -> None:
     """The reference and the CPU add in other orders, and give the same bits."""
-    ref, cpu = (exact_nets.play(case, backend=backend) for backend in ("ref", "cpu"))
+    # Tiles of a convolution divide by 24, which no number of bits holds.
+    ref, cpu = (
+        exact_nets.play(case, backend=b, algorithm="direct") for b in ("ref", "cpu")
+    )
     for name, y in ref.items():
         assert np.array_equal(y, cpu[name])
         bits = next(n for n in range(24) if np.array_equal(np.round(y * 2.0**n), y * 2.0**n))

@@ -23,7 +23,7 @@ def tiled(plan: pvnet.Plan) -> list[str]:
     return [o["algorithm"] for o in plan.ops if o.get("algorithm", "direct") != "direct"]
 
 
-def stack(size: int = 13) -> pvnet.Graph:
+def stack(size: int = 24) -> pvnet.Graph:
     """3x3 layers of all kinds: causal, dilated in time, over a concat, with uneven padding."""
     g = pvnet.Graph()
     x = g.input("frame", channels=3, height=size, width=size + 2)
@@ -54,7 +54,7 @@ def test_the_algorithm_of_a_layer_is_told_and_does_not_depend_on_the_cut() -> No
         o["node"]: o.get("algorithm")
         for o in compile_wired(net, "sequential", 1, "cpu", algorithm="winograd").ops
     }
-    assert set(told.values()) == {"winograd 2x2", "winograd 4x4"}
+    assert all(algorithm.startswith("winograd") for algorithm in told.values())
     for wiring in ("pipelined", "predictive"):
         plan = compile_wired(net, wiring, 3, "cpu", algorithm="winograd", lanes=2)
         assert {o["node"]: o.get("algorithm") for o in plan.ops} == told
@@ -130,6 +130,19 @@ def test_a_network_is_as_near_as_the_documentation_says(model: str) -> None:
         got = run(plan, clip)
         for name, y in want.items():
             assert apart(got[name], y) < NETWORK_BOUND
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_pipelined_is_sequential_bit_for_bit_with_tiles(model: str) -> None:
+    torch.manual_seed(0)
+    net = MODELS[model]().eval()
+    stages, ticks = 3, 6
+    clip = random_clip(net.graph, 1, ticks, 2)
+    want = run(compile_wired(net, "sequential", 1, "cpu"), clip)
+    plan = compile_wired(net, "pipelined", stages, "cpu", lanes=2)
+    assert tiled(plan)
+    for name, y in run(plan, clip).items():
+        assert np.array_equal(y[stages - 1 :], want[name][: ticks - stages + 1])
 
 
 def test_two_compilations_and_any_lanes_give_the_same_bits() -> None:

@@ -24,14 +24,15 @@ size_t conv_scratch_floats(const ConvShape& s) {
 }
 
 // The time of Winograd's steps, in multiply-adds of the direct convolution: fitted to layers of 16
-// to 512 channels at 7 to 56 pixels on AVX2 (bench/cpp/bench_winograd.cpp). A transform is work of
-// vectors as a multiply-add is, so that wider ones change nothing; memory is not.
+// to 512 channels at 7 to 56 pixels on AVX2 and on the baseline (bench/cpp/bench_winograd.cpp), not
+// measured on others. A transform is work of vectors as a multiply-add is, so that wider ones
+// change nothing; memory is slow beside wide ones only.
 struct WinogradCost {
   double in, out;  // transforms, of a tile and a channel
 };
 constexpr WinogradCost kCost2 = {100, 100}, kCost4 = {300, 500};
 constexpr double kProductCost = 1.15;                  // of a product at a point
-constexpr double kWeightCost = 6 * (kVecWidth / 8.0);  // of a weight that a group of tiles reads
+constexpr double kWeightCost = kVecWidth < 8 ? 3 : 6;  // of a weight that a group of tiles reads
 
 double conv_cost(const ConvShape& s) {
   const double k = static_cast<double>(s.in_c / s.groups) * s.kt;

@@ -32,19 +32,21 @@ struct TileRead {
   const float* in;  // pixel (0, 0) of the tile, in the map or its halo or beyond
   int64_t row, pixel;
   int y_lo, y_hi, x_lo, x_hi;
+  int channels;  // from this vector on
 };
 
 template <int M, bool WHOLE>
 __attribute__((always_inline)) inline void transform_in(const TileRead& r, float* to,
                                                         int64_t plane) {
   constexpr int kSize = Winograd<M>::kSize;
+  const int channels = WHOLE ? kVecWidth : r.channels;
   vec d[kSize][kSize];  // [x][y], then transformed along y
 #pragma GCC unroll 6
   for (int x = 0; x < kSize; ++x) {
 #pragma GCC unroll 6
     for (int y = 0; y < kSize; ++y) {
       const bool there = WHOLE || (y >= r.y_lo && y < r.y_hi && x >= r.x_lo && x < r.x_hi);
-      d[x][y] = there ? load(r.in + y * r.row + x * r.pixel) : splat(0.0f);
+      d[x][y] = there ? load_n(r.in + y * r.row + x * r.pixel, channels) : splat(0.0f);
     }
     Winograd<M>::in(d[x]);
   }
@@ -59,8 +61,8 @@ __attribute__((always_inline)) inline void transform_in(const TileRead& r, float
   }
 }
 
-// Whole vectors are read and written: what lies beyond the last channel is written over by the
-// segment or tap that follows, or is padding of the row.
+// Whole vectors are written, and read where the pixel has room: what lies beyond the last channel
+// is written over by the segment or tap that follows, or is padding of the row.
 template <int M>
 void WinogradConv<M>::read_segment(const SegmentView& seg, const float* tap, int lo, int hi,
                                    float* to) {
@@ -79,10 +81,11 @@ void WinogradConv<M>::read_segment(const SegmentView& seg, const float* tap, int
                imax(0, -g.halo_h - y),
                imin(kSize, g.h + g.halo_h - y),
                imax(0, -g.halo_w - x),
-               imin(kSize, g.w + g.halo_w - x)};
-    const bool whole = r.y_lo == 0 && r.y_hi == kSize && r.x_lo == 0 && r.x_hi == kSize;
-    for (int c = 0; c < g.c; c += kVecWidth, r.in += kVecWidth) {
-      if (whole) {
+               imin(kSize, g.w + g.halo_w - x),
+               g.c};
+    const bool inside = r.y_lo == 0 && r.y_hi == kSize && r.x_lo == 0 && r.x_hi == kSize;
+    for (int c = 0; c < g.c; c += kVecWidth, r.in += kVecWidth, r.channels -= kVecWidth) {
+      if (inside && c + kVecWidth <= g.pixel_stride) {
         transform_in<M, true>(r, to + c, w.plane);
       } else {
         transform_in<M, false>(r, to + c, w.plane);
