@@ -121,25 +121,29 @@ class Emitter:
     Args:
         model: to run.
         before: ticks of the clip's beginning, backwards, before it; None: until it is filled.
+        first: nobody asks for the frames before this one. A network that only has to be filled does
+            not run for them; what it gives there means nothing.
     """
 
-    def __init__(self, model: runtime.Model, before: int | None = None) -> None:
+    def __init__(self, model: runtime.Model, before: int | None = None, first: int = 0) -> None:
         plan = runtime.compile(model, lanes=1)
         self._stream, self._size = plan.stream(), next(iter(plan.inputs.values()))[1:]
         self._centered = pose.is_centered(list(plan.outputs))
         self._names = pose.CENTERED if self._centered else tuple(plan.outputs)[:1]
         warm_up = max(plan.warm_up_ticks[name] for name in self._names)
         self._before = warm_up if before is None else before
+        self._first = first
 
     def __call__(self, frames: NDArray[np.uint8], stride: int) -> Joints:
         """Of all frames, [t, 13, 2] in pixels of the network's picture."""
         found = np.zeros((len(frames), 13, 2), np.float32)
-        for first in range(min(stride, len(frames))):
-            taken = frames[first::stride]
-            shown = reflect(len(taken), self._before)
+        for phase in range(min(stride, len(frames))):
+            taken = frames[phase::stride]
+            skipped = max(0, -(-(self._first - phase) // stride))  # ticks
+            shown = reflect(len(taken), self._before)[skipped:]
             self._stream.reset()
-            out = [self._joints(self._stream.tick(taken[i])) for i in shown]
-            found[first::stride] = out[self._before :]
+            out = [self._joints(self._stream.tick(taken[i])) for i in shown][self._before :]
+            found[phase + skipped * stride :: stride] = np.reshape(out, (-1, 13, 2))
         return found
 
     def _joints(self, tick: Any) -> Joints:
@@ -155,7 +159,7 @@ def emit(row: Row, dataset: Any, kept: Path) -> list[Joints]:
     path = kept / f"{row.file}_k{row.stages}_every{stride}.npz"
     if not path.exists():
         print(f"running {path.stem}", flush=True)
-        emitter = Emitter(load(row.file, row.stages))
+        emitter = Emitter(load(row.file, row.stages), first=0 if row.stages == 1 else FIRST)
         clips = (dataset.get(i, np.random.default_rng(0)) for i in range(len(dataset)))
         out = [emitter(clip.frames, stride) for clip in clips]
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -75,6 +75,9 @@ def test_every_frame_has_an_answer_of_the_frame_a_tick_before(rates, stride):
         frames[t, 10, 3 * t + 2] = 255
     now = rates.Emitter(heard_network(0))(frames, stride)
     before = rates.Emitter(heard_network(1), before=2)(frames, stride)
+    asked = rates.Emitter(heard_network(1), before=2, first=5)(frames, stride)
+    assert (asked[5:] == before[5:]).all()
+    assert not asked[:5].any()
     assert (np.diff(now[:, 0, 0]) > 2).all()
     assert np.allclose(before[stride:], now[:-stride], atol=1e-3)
 
