@@ -19,6 +19,7 @@ from record_files import Record, read_records
 
 from pvnet.evaluate.metrics import difference
 
+BASE = "predictive, trained"
 Known = dict[str, list[Record]]
 
 
@@ -71,13 +72,12 @@ def latencies(known: Known) -> str:
     (exact,) = (r for r in rows if r.stages == 1 and r.late == 0)
     lines = [["1", "exact", *[show(known[exact.name])] * len(ASKED)]]
     for stages in sorted({r.stages for r in rows} - {1}):
-        for label in ("predictive, trained", "parallel at test time only"):
+        for label in (BASE, f"{BASE} for P = 0", "parallel at test time only"):
             cells = []
             for asked in ASKED:
-                (row,) = (
-                    r for r in rows if (r.stages, r.asked, r.label) == (stages, asked, label)
-                )
-                whole = exact_by_pipeline(row) and "trained" in label
+                wanted = (stages, asked, label if asked or label != f"{BASE} for P = 0" else BASE)
+                (row,) = (r for r in rows if (r.stages, r.asked, r.label) == wanted)
+                whole = exact_by_pipeline(row) and label == BASE
                 cells.append("exact, by a pipeline" if whole else show(known[row.name]))
             lines.append([str(stages), label, *cells])
     return format_table(["K", "network", *(f"P = {p}" for p in ASKED)], lines)
@@ -106,7 +106,7 @@ def differences(known: Known, temporal: int) -> str:
     """Every trained predictive network less its rivals, answers needed now."""
     lines = []
     for row in list_rows(temporal):
-        if row.label == "predictive, trained" and row.asked == 0 and known[row.name]:
+        if row.label == BASE and row.asked == 0 and known[row.name]:
             for other in rivals(row):
                 cell = apart(known[row.name], known[other.name])
                 if cell:

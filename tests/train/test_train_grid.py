@@ -93,6 +93,11 @@ def test_every_rate_scores_the_same_frames_and_has_them(rates):
         assert late >= {0, 1, 2, 3, 4}
 
 
+def test_lanes_in_turns_are_late_by_the_work_of_all_stages_less_one(rates):
+    rows = [rates.Row("movenet_sequential", stages, 1) for stages in (2, 4, 7, 14)]
+    assert [rates.late_in_turns(row) for row in rows] == [1, 2, 3, 11]
+
+
 def test_kernels_that_know_no_past_yet_change_nothing(grid):
     model = models.pretrained("par_densenet_sequential")
     graph = models.build("par_densenet", size=(64, 80), width=0.375)
