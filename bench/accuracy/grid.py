@@ -191,7 +191,10 @@ def list_rows(temporal: int) -> Iterator[Row]:
     or networks are left out later."""
     exact = Cell(1, temporal=temporal)
     for late in LATE:
-        yield Row(f"exact, {late} ticks late" if late else "exact, at once", exact, 1, late=late)
+        ticks = f"{late} tick{'s' if late > 1 else ''} late" if late else "at once"
+        yield Row(f"exact, {ticks}", exact, 1, late=late)
+    for asked in ASKED[1:] if temporal == 1 else ():  # the frames that the others are asked for
+        yield Row("exact", exact, 1, late=asked, asked=asked)
     networks = {c.stages for cells in ROUNDS for c in cells if c.temporal == temporal} - {1}
     for every in sorted({skipping_of(stages, temporal) for stages in networks} - {1}):
         yield Row(f"frame skipping, every {every}", exact, 1, every=every, late=every - 1)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from clusters import find_clusters, interval
-from grid import ASKED, HERE, SETTING, Row, list_rows
+from grid import ASKED, HERE, SEEDS, SETTING, Cell, Row, list_rows, skipping_of
 from rates import KEPT, format_table
 from record_files import Record, read_records
 
@@ -23,19 +23,20 @@ BASE = "predictive, trained"
 Known = dict[str, list[Record]]
 
 
-def read(folder: Path) -> Known:
-    """The records by name, a seed each."""
+def read(folder: Path, seeds: int = len(SEEDS)) -> Known:
+    """The records by name, a seed each; those of fewer seeds are left out."""
     known: Known = defaultdict(list)
     for path in sorted(folder.glob(f"{SETTING}-seed*.jsonl")):
         for record in read_records(path):
             known[record["name"]].append(record)
-    return known
+    whole = {name: same for name, same in known.items() if len(same) >= seeds}
+    return defaultdict(list, whole)
 
 
 def show(records: list[Record], metric: str = KEPT[0], digits: int = 3) -> str:
     """A score over the seeds, its interval, and each seed's own."""
     if not records:
-        return "not trained"
+        return ""
     pairs = [r["per_clip"][metric] for r in records]
     value, low, high = interval(pairs, find_clusters(SETTING, len(pairs[0])))
     text = f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
@@ -47,9 +48,7 @@ def show(records: list[Record], metric: str = KEPT[0], digits: int = 3) -> str:
 def apart(ours: list[Record], theirs: list[Record]) -> str:
     """Paired difference over the seeds that both have, and each seed's own."""
     by_seed = {r["seed"]: r["per_clip"][KEPT[0]] for r in theirs}
-    both = [
-        (r["per_clip"][KEPT[0]], by_seed[r["seed"]]) for r in ours if r["seed"] in by_seed
-    ]
+    both = [(r["per_clip"][KEPT[0]], by_seed[r["seed"]]) for r in ours if r["seed"] in by_seed]
     if not both:
         return ""
     clusters = find_clusters(SETTING, len(both[0][0]))
@@ -69,8 +68,8 @@ def exact_by_pipeline(row: Row) -> bool:
 def latencies(known: Known) -> str:
     """K by P: answers that may be P ticks old."""
     rows = list(list_rows(1))
-    (exact,) = (r for r in rows if r.stages == 1 and r.late == 0)
-    lines = [["1", "exact", *[show(known[exact.name])] * len(ASKED)]]
+    exact = [r for r in rows if r.stages == r.every == 1 and r.late == r.asked]
+    lines = [["1", "exact", *(show(known[r.name]) for r in exact)]]
     for stages in sorted({r.stages for r in rows} - {1}):
         for label in (BASE, f"{BASE} for P = 0", "parallel at test time only"):
             cells = []
@@ -94,12 +93,20 @@ def answers(known: Known, temporal: int) -> str:
     return format_table(["K", "answers for now", *KEPT[:3], "error, px of 320 x 240"], lines)
 
 
-def rivals(row: Row) -> Iterator[Row]:
-    """What a trained predictive network is compared with."""
-    for other in list_rows(row.cell.temporal):
-        beside = other.stages == row.stages and other.label != row.label
-        if other.asked == 0 and (other.stages == 1 or beside):
-            yield other
+def rivals(row: Row) -> dict[str, Row]:
+    """What a trained predictive network is compared with, by what people read."""
+    every = skipping_of(row.stages, row.cell.temporal)
+    exact = Row("", Cell(1, temporal=row.cell.temporal), 1)
+    turns = "in turns, or a pipeline of even stages" if row.cell.temporal == 1 else "even pipeline"
+    return {
+        "exact, at once": exact,
+        f"{turns}: exact, {every - 1} late": replace(exact, late=every - 1),
+        f"pipeline of {row.stages}: exact, {row.stages - 1} late": replace(
+            exact, late=row.stages - 1
+        ),
+        f"frame skipping, every {every}": replace(exact, every=every, late=every - 1),
+        "parallel at test time only": replace(row, cell=exact.cell),
+    }
 
 
 def differences(known: Known, temporal: int) -> str:
@@ -107,10 +114,9 @@ def differences(known: Known, temporal: int) -> str:
     lines = []
     for row in list_rows(temporal):
         if row.label == BASE and row.asked == 0 and known[row.name]:
-            for other in rivals(row):
+            for label, other in rivals(row).items():
                 cell = apart(known[row.name], known[other.name])
-                if cell:
-                    lines.append([str(row.stages), other.label, cell])
+                lines.append([str(row.stages), label, cell])
     return format_table(["K", "predictive, trained, less", KEPT[0]], lines)
 
 
@@ -118,7 +124,9 @@ def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=Path, default=HERE / "records" / "grid")
-    known = read(parser.parse_args().records)
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="rows of no fewer seeds")
+    args = parser.parse_args()
+    known = read(args.records, args.seeds)
     print("## Answers that may be P ticks old\n\n" + latencies(known))
     for temporal in (1, 3):
         print(f"\n## Answers for now, temporal kernels of {temporal}\n")

@@ -5,8 +5,9 @@
 
 Predictive networks of K stages against exact answers that come P ticks late. A lower rate takes
 every second or third frame: more motion in a tick. Every rate is scored on the same frames, those
-from frame 14 on: the clip runs once for every first frame that gives the others. Before a clip
-comes its beginning, backwards, until the network is filled. Records: records/rates/.
+from frame 14 on: the clip runs once for every first frame that gives the others. Where the network
+is not filled yet, the clip's beginning comes before it, backwards. No scored answer has heard of
+that. Records: records/rates/.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Row:
     def name(self) -> str:
         """Of its record."""
         how = f"late{self.late}" if self.stages == 1 else f"p{self.asked}"
+        how += f"_p{self.asked}" if self.stages == 1 and self.asked else ""
         return f"{self.file}_k{self.stages}_{how}_every{self.stride}"
 
     @property
@@ -87,6 +89,8 @@ def list_rows(family: str) -> Iterator[Row]:
         for late in LATE:
             if late * stride <= FIRST:
                 yield Row(f"{family}_sequential", 1, stride, late=late)
+        for asked in ASKED[1:]:  # the same frames that the others are asked for
+            yield Row(f"{family}_sequential", 1, stride, late=asked, asked=asked)
         networks = [(f"{family}_sequential", stages) for stages in STAGES]
         networks += [
             (one.name, one.stages)
@@ -94,8 +98,8 @@ def list_rows(family: str) -> Iterator[Row]:
             if one.family == family and one.wiring == "predictive"
         ]
         for file, stages in networks:
-            if stages == 2 and stride > 1:
-                continue  # its pipeline and it are one: exact, 1 tick late
+            if stages in (2, STAGES[-1]) and stride > 1:
+                continue  # 2 are exact, 1 tick late; most are filled by more frames than clips have
             for asked in ASKED:
                 yield Row(file, stages, stride, asked=asked)
 
@@ -286,9 +290,11 @@ def tables(records: list[Record], setting: str) -> str:
         record = known[row.name]
         cells = [format_score(record, name) for name in KEPT[:3]]
         answers.append([row.rate, row.label, *cells, format_score(record, KEPT[3], 1)])
+    for row in [row for row in rows if row.stages > 1 or row.late == 0]:
+        names = [replace(row, late=p if row.stages == 1 else 0, asked=p).name for p in ASKED]
+        if known.keys() >= set(names):
+            asked.append([row.rate, row.label, *(format_score(known[n]) for n in names)])
     for row in predictive:
-        names = [replace(row, asked=p).name for p in ASKED]
-        asked.append([row.rate, row.label, *(format_score(known[n]) for n in names)])
         exact = Row(f"{family}_sequential", 1, row.stride)
         rivals = [known[replace(exact, late=p).name] for p in RIVALS]
         less.append([row.rate, row.label, *(apart(known[row.name], r, setting) for r in rivals)])

@@ -88,6 +88,9 @@ def test_every_rate_scores_the_same_frames_and_has_them(rates):
     assert {row.stages for row in rows} == {1, 2, 4, 7, 14}
     for row in rows:
         assert max(row.late, row.asked) * row.stride <= rates.FIRST
+    for file, stages, stride in {(r.file, r.stages, r.stride) for r in rows if r.stages > 1}:
+        outputs = rates.load(file, stages).graph.outputs
+        assert max(o.warm_up_ticks for o in outputs) * stride <= rates.FIRST
     for stride in rates.STRIDES:
         late = {row.late for row in rows if row.stages == 1 and row.stride == stride}
         assert late >= {0, 1, 2, 3, 4}
@@ -139,3 +142,46 @@ def test_rows_of_the_grid_have_names_of_their_own_and_rivals(grid):
     assert len({row.name for row in rows}) == len(rows)
     assert {r.stages for r in rows if r.every > 1 or r.late} == {1}  # rivals are sequential
     assert {r.every for r in grid.list_rows(3) if r.every > 1} == {4, 5}
+
+
+@pytest.mark.parametrize("folder", ["rates", "grid"])
+def test_kept_scores_are_those_of_their_clips(rates, folder):
+    import record_files
+
+    paths = sorted((BENCH / "records" / folder).glob("*.jsonl"))
+    assert paths
+    for path in paths:
+        text = path.read_text()
+        assert "jhmdb:" not in text  # the place where the data lie
+        for one in record_files.read_records(path):
+            assert set(one["per_clip"]) == set(rates.KEPT)
+            for metric, pairs in one["per_clip"].items():
+                assert pairs.shape == (171, 2)
+                total, count = pairs.sum(axis=0)
+                low, high = one["result"][f"{metric}_interval"]
+                assert one["result"][metric] == pytest.approx(total / count)
+                assert low < one["result"][metric] < high
+
+
+def test_a_table_has_rows_that_every_seed_has(grid, tmp_path, capsys, monkeypatch):
+    import grid_table
+    import record_files
+
+    (exact, late) = (r for r in grid.list_rows(1) if r.every == 1 and r.late < 2 and r.stages == 1 > r.asked)
+    rng = np.random.default_rng(0)
+    for seed in grid.SEEDS:
+        path = tmp_path / f"{grid.SETTING}-seed{seed}.jsonl"
+        for row in (exact, late)[: 2 if seed else 1]:
+            pairs = np.stack([rng.integers(0, 9, 171), np.full(171, 9)], axis=1)
+            result = {
+                name: float(pairs[:, 0].sum() / pairs[:, 1].sum()) for name in grid_table.KEPT
+            }
+            record = {"name": row.name, "experiment": "grid", "label": row.label, "seed": seed}
+            scores = {"result": result, "per_clip": dict.fromkeys(grid_table.KEPT, pairs)}
+            record_files.add_record(path, record | scores)
+    assert set(grid_table.read(tmp_path)) == {exact.name}
+    monkeypatch.setattr("sys.argv", ["grid_table.py", "--records", str(tmp_path)])
+    grid_table.main()
+    out = capsys.readouterr().out
+    assert out.count("| exact, at once |") == 1
+    assert "1 tick late" not in out
