@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from clusters import BY, find_clusters, interval
 from record_files import Record, add_record, key, read_records
 
 from pvnet import data, models, runtime
@@ -84,8 +85,8 @@ def score(row: Row, family: str, dataset: Any, first_tick: int) -> Record:
     return record | {"result": result, "machine": machine_record(), "per_clip": per_clip}
 
 
-def table(records: list[Record]) -> str:
-    """The records as a Markdown table."""
+def table(records: list[Record], setting: str = "", by: str = "source") -> str:
+    """The records as a Markdown table, with intervals over sources, classes or clips."""
     lines = [f"| stages | network | {SCORE} | 95 % interval | pck@0.1_box | delay, ticks |"]
     lines.append("|---" * 6 + "|")
     order = {"sequential": 0, "predictive, distilled": 1, "parallel at test time only": 2}
@@ -93,7 +94,8 @@ def table(records: list[Record]) -> str:
         records, key=lambda r: (r["result"]["stages"], order.get(r["label"], 3))
     ):
         result = record["result"]
-        low, high = result[f"{SCORE}_interval"]
+        pairs = record["per_clip"][SCORE]
+        _, low, high = interval([pairs], find_clusters(setting, len(pairs), by))
         cells = [
             str(result["stages"]),
             record["label"],
@@ -117,6 +119,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="TEXT", default="", help="rows whose names have it")
     parser.add_argument("--records", type=Path, default=HERE / "records" / "shipped")
     parser.add_argument("--table", action="store_true", help="only print the table")
+    parser.add_argument("--by", choices=BY, default="source", help="what intervals are drawn over")
     args = parser.parse_args()
     path = args.records / f"{args.family}-jhmdb-split1.jsonl"
     if not args.table:
@@ -129,7 +132,7 @@ def main() -> None:
         for row in wanted:
             if ("shipped", row.name) not in map(key, read_records(path)):
                 add_record(path, score(row, args.family, dataset, args.first_tick))
-    print(table(read_records(path)))
+    print(table(read_records(path), path.stem, args.by))
 
 
 if __name__ == "__main__":

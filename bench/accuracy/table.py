@@ -2,6 +2,7 @@
 
     python bench/accuracy/table.py [--records bench/accuracy/records] [--out tables]
     python bench/accuracy/table.py --against "+ skips" --score top1   # rows less this one
+    python bench/accuracy/table.py --by class   # intervals over classes, not over source videos
 
 Writes accuracy.md (one table per setting and experiment, mean over seeds) and one picture of
 accuracy over the number of stages per setting, where matplotlib is installed.
@@ -16,6 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from clusters import BY, find_clusters, interval
 from matrix import BASE, BESIDE, COMPARED, EXPERIMENTS, FINE_TUNED, SCORE, read_label
 from record_files import Record, read_records
 
@@ -35,8 +37,14 @@ def read(folder: Path) -> Records:
     return found
 
 
-def merge(records: list[Record]) -> list[dict[str, Any]]:
-    """One line per row: the mean over seeds, and the widest of the intervals of the seeds."""
+def merge(records: list[Record], setting: str = "", by: str = "clip") -> list[dict[str, Any]]:
+    """One line per row: the mean over seeds, and the widest of the intervals of the seeds.
+
+    Args:
+        records: of one experiment.
+        setting: whose records they are, without the seed.
+        by: what intervals are drawn over, as `find_clusters` takes it.
+    """
     by_row: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_row[record["name"]].append(record)
@@ -45,8 +53,9 @@ def merge(records: list[Record]) -> list[dict[str, Any]]:
         results = [r["result"] for r in same]
         task = results[0]["task"]
         values = [r[SCORE[task]] for r in results]
-        score, low, high = summarise_seeds(results, SCORE[task])
-        beside = summarise_seeds(results, BESIDE[task])
+        clusters = find_clusters(setting, results[0]["clips"], by)
+        score, low, high = summarise_seeds(same, SCORE[task], clusters)
+        beside = summarise_seeds(same, BESIDE[task], clusters)
         lines.append(
             {
                 "label": same[0]["label"],
@@ -57,7 +66,8 @@ def merge(records: list[Record]) -> list[dict[str, Any]]:
                 "low": low,
                 "high": high,
                 "beside": f"{beside[0]:.3f} ({beside[1]:.3f} to {beside[2]:.3f})",
-                "drawn": summarise_seeds(results, COMPARED[task]),
+                "drawn": summarise_seeds(same, COMPARED[task], clusters),
+                "clusters": clusters,
                 "spread": max(values) - min(values),
                 "seeds": len(values),
                 "clips": results[0]["clips"],
@@ -87,7 +97,8 @@ def compare(line: dict[str, Any], lines: list[dict[str, Any]], score: str, label
     common = mine.keys() & its.keys()
     if common and not (line["teacher"] or base["teacher"]):  # a teacher may serve many seeds
         mine, its = ({s: side[s] for s in sorted(common)} for side in (mine, its))
-    apart = difference(list(mine.values()), list(its.values()))
+    clusters = line["clusters"]
+    apart = difference(list(mine.values()), list(its.values()), clusters=clusters)
     if apart is None:
         return ""
     value, (low, high) = apart
@@ -103,11 +114,23 @@ def find_base(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
     return wanted if wanted in labels else ""
 
 
-def summarise_seeds(results: list[dict[str, Any]], metric: str) -> tuple[float, float, float]:
-    """Mean over seeds, and the widest of their intervals: low, high."""
+def summarise_seeds(
+    records: list[Record], metric: str, clusters: list[Any] | None
+) -> tuple[float, float, float]:
+    """Mean over seeds, and the widest of their intervals: low, high.
+
+    Args:
+        records: of one row, a seed each.
+        metric: one of those that the records have by clip.
+        clusters: of the clips; None: as the records say, over clips.
+    """
+    results = [r["result"] for r in records]
     value = sum(r[metric] for r in results) / len(results)
-    intervals = [r[f"{metric}_interval"] for r in results]
-    return value, min(i[0] for i in intervals), max(i[1] for i in intervals)
+    if clusters is None:
+        found = [tuple(r[f"{metric}_interval"]) for r in results]
+    else:
+        found = [interval([r["per_clip"][metric]], clusters)[1:] for r in records]
+    return value, min(i[0] for i in found), max(i[1] for i in found)
 
 
 def format_table(lines: list[dict[str, Any]], task: str, args: argparse.Namespace) -> str:
@@ -166,6 +189,9 @@ def main() -> None:
     parser.add_argument(
         "--score", metavar="NAME", help="that is compared (default: where being late shows)"
     )
+    parser.add_argument(
+        "--by", choices=BY, default="source", help="what intervals are drawn over (clusters.py)"
+    )
     args = parser.parse_args()
     found = read(args.records)
     if not found:
@@ -179,9 +205,13 @@ def main() -> None:
     for (setting, experiment), records in sorted(
         found.items(), key=lambda item: (item[0][0], EXPERIMENTS.index(item[0][1]))
     ):
-        lines = merge(records)
+        lines = merge(records, setting, args.by)
         task = records[0]["result"]["task"]
-        note = f"{lines[0]['clips']} clips, scored from tick {lines[0]['first']} on."
+        drawn = len(set(lines[0]["clusters"])) if lines[0]["clusters"] else lines[0]["clips"]
+        note = (
+            f"{lines[0]['clips']} clips, scored from tick {lines[0]['first']} on. Intervals draw "
+            f"{drawn} of {'clips' if lines[0]['clusters'] is None else args.by}."
+        )
         text = format_table(lines, task, args)
         parts.append(f"## {setting}: {experiment}\n\n{note}\n\n{text}\n")
         if drawable and experiment in ("stages", "techniques"):

@@ -6,7 +6,7 @@ truth that belongs to each of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,22 +103,26 @@ def summary(
     samples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    clusters: Sequence[Hashable] | None = None,
 ) -> dict[str, Any]:
-    """Every metric over all clips, with a bootstrap interval over clips.
+    """Every metric over all clips, with a bootstrap interval over clips or clusters of them.
 
     Args:
         clips: counts of each clip.
         samples: bootstrap resamplings.
         seed: of the resampling.
         level: share of resamplings inside the interval.
+        clusters: of each clip, such as its source video; None: each is its own.
 
     Returns:
         `name` (None where nothing was scored) and `name_interval` [low, high] for every metric.
+
+    Raises:
+        InvalidArgumentError: there are not as many clusters as clips.
     """
     out: dict[str, Any] = {}
     names = list(dict.fromkeys(name for counts in clips for name in counts))
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(clips), np.full(len(clips), 1 / len(clips)), samples)
+    draws = draw_clips(len(clips), samples=samples, seed=seed, clusters=clusters)
     tail = 100 * (1 - level) / 2
     for name in names:
         pairs = np.array([counts.get(name, (0.0, 0.0)) for counts in clips])
@@ -133,6 +137,35 @@ def summary(
     return out
 
 
+def draw_clips(
+    clips: int, *, samples: int, seed: int, clusters: Sequence[Hashable] | None = None
+) -> NDArray[np.int64]:
+    """How often every resampling has every clip, [samples, clips].
+
+    Clips of one cluster, such as one source video, resemble each other. So whole clusters are
+    drawn, with replacement and as many as there are; a cluster's clips come all or not at all.
+
+    Args:
+        clips: how many there are.
+        samples: bootstrap resamplings.
+        seed: of the resampling.
+        clusters: of each clip; None: each is its own.
+
+    Raises:
+        InvalidArgumentError: there are not as many clusters as clips.
+    """
+    of_clip = list(range(clips)) if clusters is None else list(clusters)
+    if len(of_clip) != clips:
+        raise InvalidArgumentError(
+            f"[evaluate.metrics] clusters of other clips: got {len(of_clip)} clusters for {clips} "
+            "clips, expected one for each. Take those of the same data and part."
+        )
+    number = {cluster: i for i, cluster in enumerate(dict.fromkeys(of_clip))}
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(number), np.full(len(number), 1 / len(number)), samples)
+    return np.asarray(draws[:, [number[cluster] for cluster in of_clip]], np.int64)
+
+
 Pairs = Sequence[tuple[float, float]]
 
 
@@ -143,6 +176,7 @@ def difference(
     samples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    clusters: Sequence[Hashable] | None = None,
 ) -> tuple[float, list[float]] | None:
     """By how much one metric is higher here than there, over the same clips.
 
@@ -154,6 +188,7 @@ def difference(
         samples: bootstrap resamplings.
         seed: of the resampling.
         level: share of resamplings inside the interval.
+        clusters: of each clip, such as its source video; None: each is its own.
 
     Returns:
         The difference and its interval [low, high]; None where nothing was scored.
@@ -166,8 +201,7 @@ def difference(
         )
     if a[:, 1].sum() == 0 or b[:, 1].sum() == 0:
         return None
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(a), np.full(len(a), 1 / len(a)), samples)
+    draws = draw_clips(len(a), samples=samples, seed=seed, clusters=clusters)
     there = ((draws @ a[:, 1]) > 0) & ((draws @ b[:, 1]) > 0)
     drawn = draws[there]
     values = (drawn @ a[:, 0]) / (drawn @ a[:, 1]) - (drawn @ b[:, 0]) / (drawn @ b[:, 1])
