@@ -31,7 +31,8 @@ def compiled(wiring: str, lanes: int) -> pvnet.Plan:
     """With a microsecond for every tile, which is nearly nothing but barriers, times 100."""
     graph = chain(wiring)
     costs = {node.name: 1600.0 for node in graph.nodes}
-    return pvnet.compile((graph, random_weights(graph, seed=0)), lanes=lanes, costs=costs)
+    model = (graph, random_weights(graph, seed=0))
+    return pvnet.compile(model, lanes=lanes, costs=costs, algorithm="direct")
 
 
 def busiest_of(plan: pvnet.Plan) -> tuple[list[float], float]:
@@ -85,14 +86,15 @@ def test_costs_can_be_measured_when_compiling(monkeypatch):
         return found
 
     monkeypatch.setitem(pvnet.compile.__globals__, "node_times", measured)
-    plan = pvnet.compile(model, lanes=2, costs="measure")
+    plan = pvnet.compile(model, lanes=2, costs="measure", algorithm="direct")
     assert found
     tick = json.loads(plan.to_json())["schedule"][0]
     number = next(i for i, op in enumerate(plan.ops) if op["node"] == "c0")
     shares = [sum(e - b for op, b, e in lane if op == number) for s in tick for lane in s]
     assert sorted(filter(None, shares)) == [plan.ops[number]["tiles"] // 2] * 2
     frame = np.ones((16, SIDE, SIDE), np.float32)
-    one = pvnet.compile(model, lanes=1, costs="measure").stream().tick(frame)
+    alone = pvnet.compile(model, lanes=1, costs="measure", algorithm="direct")
+    one = alone.stream().tick(frame)
     np.testing.assert_array_equal(one["y"], plan.stream().tick(frame)["y"])
 
 

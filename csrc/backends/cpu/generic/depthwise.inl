@@ -2,10 +2,10 @@
 // Depthwise convolution: vectors over channels, several pixels of a row at once. One tile is one
 // output row.
 //
-// The usual windows (3 or 5 wide, one or two pixels apart) have a kernel in which a pixel of the
-// input is loaded once for all outputs that it is part of: loads, not products, are the bound. The
-// others have a simple one. Both sum in the same order, taps of a row from left to right, so the
-// bits of an output do not depend on which it was made by.
+// The usual windows, 3 or 5 wide and one or two pixels apart, have a kernel of their own. It loads
+// a pixel of the input once for all outputs that it is part of: loads, not products, are the bound.
+// The others have a simple one. Both sum the taps of a row from left to right. So the bits of an
+// output do not depend on which kernel made it.
 
 constexpr int kDepthwisePixels = 8;  // with 5 weights and a pixel: 14 of the 16 registers of AVX2
 constexpr int kDepthwiseRows = 64;   // of a window, over all its taps; more have the simple kernel
