@@ -50,7 +50,9 @@ def test_a_signal_ends_a_run_with_a_whole_video_and_a_summary(tmp_path, name, co
     out.write_bytes(b"an older one")
     as_text = name == "SIGHUP"
     words = [w for w in ENDLESS if not (as_text and w == "--json")]
-    with start((*words, "--out", out), tmp_path) as process:
+    # Tests that run under nohup ignore it, and so would their children.
+    heed = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)  # noqa: E731
+    with start((*words, "--out", out), tmp_path, prepare=heed) as process:
         wait_for(part, 20_000, process)
         process.send_signal(getattr(signal, name))
         text, err = process.communicate(timeout=60)
