@@ -38,13 +38,8 @@ constexpr Layer kLayers[] = {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const char* why = "";
-  const HostKernels* be = pvnet::cpu_kernels(argc > 1 ? argv[1] : "", &why);
-  if (be == nullptr) {
-    std::fprintf(stderr, "%s\n", why);
-    return 2;
-  }
-  std::printf("isa %s, f32, 1 thread, peak %.1f GF/s\n", be->isa, peak_gflops(*be));
+  const HostKernels* be = kernels_of(argc, argv);
+  if (be == nullptr) return 2;
   std::printf("%-28s %9s %8s %8s %6s %10s\n", "layer", "MMAC", "us", "GF/s", "peak", "error");
   int failed = 0;
   double total_s = 0, total_flops = 0;

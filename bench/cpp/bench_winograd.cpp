@@ -46,13 +46,8 @@ void time_in_turns(const HostKernels& be, const Case (&cases)[3], double macs, d
 }  // namespace
 
 int main(int argc, char** argv) {
-  const char* why = "";
-  const HostKernels* be = pvnet::cpu_kernels(argc > 1 ? argv[1] : "", &why);
-  if (be == nullptr) {
-    std::fprintf(stderr, "%s\n", why);
-    return 2;
-  }
-  std::printf("isa %s, f32, 1 thread, peak %.1f GF/s\n", be->isa, peak_gflops(*be));
+  const HostKernels* be = kernels_of(argc, argv);
+  if (be == nullptr) return 2;
   std::printf("%-20s %8s | %6s %6s | %6s %6s | %8s %8s %8s | %s\n", "layer", "direct us", "2x2",
               "4x4", "model", "model", "error", "2x2", "4x4", "chosen");
   int failed = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <vector>
@@ -137,6 +138,19 @@ inline double worst_error(const Case& c) {
     worst = std::max(worst, std::abs(got - std::max(sum, 0.0)) / scale);
   }
   return worst;
+}
+
+// The kernels of the instruction set that the first argument names, or of the best one here, which
+// are told on stdout. nullptr, and a word on stderr: there are none.
+inline const HostKernels* kernels_of(int argc, char** argv) {
+  const char* why = "";
+  const HostKernels* be = pvnet::cpu_kernels(argc > 1 ? argv[1] : "", &why);
+  if (be == nullptr) {
+    std::fprintf(stderr, "%s\n", why);
+    return nullptr;
+  }
+  std::printf("isa %s, f32, 1 thread, peak %.1f GF/s\n", be->isa, peak_gflops(*be));
+  return be;
 }
 
 }  // namespace bench

@@ -28,7 +28,7 @@ def chain(wiring: str) -> pvnet.Graph:
 
 
 def compiled(wiring: str, lanes: int) -> pvnet.Plan:
-    """With a microsecond for every tile, which is nearly nothing but barriers, times 100."""
+    """Every level takes long enough to be shared by all lanes."""
     graph = chain(wiring)
     costs = {node.name: 1600.0 for node in graph.nodes}
     model = (graph, random_weights(graph, seed=0))
