@@ -74,7 +74,8 @@ bool scales_as(const Plan& plan, const Program& a, const Program& b) {
   for (size_t i = 0; i < a.inputs.size(); ++i) {
     const int64_t n = 2 * static_cast<int64_t>(plan.input_scale[i].size());
     const int64_t from = a.inputs[i].floats, as = b.inputs[i].floats;
-    if (from < 0 || from + n > static_cast<int64_t>(a.floats.size())) return false;
+    const int64_t last = static_cast<int64_t>(a.floats.size()) - n;
+    if (from < 0 || from > last) return false;  // `from + n` may overflow
     if (!std::equal(a.floats.begin() + from, a.floats.begin() + from + n, b.floats.begin() + as)) {
       return false;
     }
