@@ -49,9 +49,15 @@ def draw(
     Returns:
         uint8 [n, HEIGHT, WIDTH, 3].
     """
-    picture = shown(scenes, ball, paddle, (0, 0, WIDTH, HEIGHT))
-    picture = picture + noise.normal(0, NOISE, picture.shape).astype(np.float32)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    # Ball and paddle cover a few pixels: elsewhere the scene is what is there.
+    picture = scenes.copy()
+    for i, (at, bar) in enumerate(zip(ball, paddle, strict=True)):
+        for x0, y0, x1, y1 in boxes(at, float(bar)):
+            (seen,) = shown(scenes[i : i + 1], at[None], paddle[i : i + 1], (x0, y0, x1, y1))
+            picture[i, y0:y1, x0:x1] = seen
+    picture += np.float32(NOISE) * noise.standard_normal(scenes.shape, np.float32)
+    np.clip(picture, 0, 255, out=picture)
+    return picture.astype(np.uint8)
 
 
 def shown(

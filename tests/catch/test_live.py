@@ -124,7 +124,10 @@ def test_an_answer_about_an_older_frame_comes_too_late():
 
 
 def test_the_camera_sees_what_is_drawn():
-    quiet: Any = SimpleNamespace(normal=lambda mean, spread, shape: np.zeros(shape))
+    quiet: Any = SimpleNamespace(
+        normal=lambda mean, spread, shape: np.zeros(shape),
+        standard_normal=lambda shape, dtype: np.zeros(shape, dtype),
+    )
     ground = scene(5)
     see = Camera(ground, quiet)
     for ball, paddle in (((40.3, 20.7), 50.2), ((2.0, 57.5), 4.0), ((93.5, 5.0), 95.0)):
