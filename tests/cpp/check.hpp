@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <sstream>
 #include <string>
@@ -29,6 +30,13 @@ struct Register {
 inline void fail(const char* file, int line, const std::string& what) {
   ++failures();
   std::fprintf(stderr, "%s:%d: %s\n", file, line, what.c_str());
+}
+
+// Of a test's many cases of one kind every how-manieth runs: PVNET_TEST_EVERY, else each of them.
+inline int every() {
+  const char* const given = std::getenv("PVNET_TEST_EVERY");
+  const int n = given == nullptr ? 1 : std::atoi(given);
+  return n < 1 ? 1 : n;
 }
 
 }  // namespace check

@@ -107,7 +107,7 @@ double most(const std::string& dtype) {
 
 TEST(ticks_of_random_networks_are_those_of_the_reference) {
   double worst[4] = {};
-  for (uint32_t seed = 1; seed <= 60; ++seed) {
+  for (uint32_t seed = 1; seed <= 60; seed += static_cast<uint32_t>(check::every())) {
     const Graph g = device_plans::random_graph(seed);
     const Weights w = nets::random_weights(g, seed);
     const int d = static_cast<int>(seed % 4), batch = 1 + static_cast<int>(seed / 4 % 2);
