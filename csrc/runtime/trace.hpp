@@ -18,7 +18,7 @@ enum class TracePlace : uint8_t {
 
 // One executed tile range.
 struct TraceEvent {
-  int64_t tick = 0;  // of the first row that ran
+  int64_t tick = 0;  // of the row, the first one where several ran one after the other
   int lane = 0;
   int op = 0;  // index into plan.ops
   int lo = 0, hi = 0;

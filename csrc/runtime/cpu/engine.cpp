@@ -17,6 +17,7 @@ CpuEngine::CpuEngine(std::shared_ptr<const Plan> plan)
     : plan_(std::move(plan)),
       policy_(plan_->options.lanes, plan_->hyper_period, plan_->options.fixed_lanes),
       trace_(plan_->options.lanes),
+      order_(*plan_),
       names_(*plan_) {
   const auto batch = static_cast<size_t>(plan_->options.batch);
   rows_.resize(batch);
@@ -96,42 +97,97 @@ Status CpuEngine::tick(const Rows& rows) {
 }
 
 void CpuEngine::run_active() {
-  if (schedule_->solo || policy_.alone() || always_alone_) return run_alone();
+  const DueRows rows{active_begin_, active_end_};
+  const int whole = order_.whole_rows(static_cast<int>(rows.size()));
+  const int64_t schedule = rows.front().schedule;
+  const bool solo = schedule_->solo && !order_.is_worth_lanes(schedule, whole);
+  const bool single = plan_->options.lanes == 1;
+  if (single || solo || policy_.alone() || always_alone_) return run_alone(rows);
   lanes_used_ = plan_->options.lanes;
+  whole_rows_ = rows.first(static_cast<size_t>(whole));
+  other_rows_ = rows.subspan(static_cast<size_t>(whole));
+  taken_.store(0, std::memory_order_relaxed);  // Lanes::run() publishes it
   lanes_->run([](void* c, int lane) { static_cast<CpuEngine*>(c)->run_lane(lane); }, this);
 }
 
 // The lists of one superstep need nothing of each other, so one thread may do them one by one.
-void CpuEngine::run_alone() {
+void CpuEngine::run_alone(DueRows rows) {
   for (const Superstep& superstep : schedule_->supersteps) {
-    for (const auto& list : superstep.lanes) run_list(list, 0);
+    for (const auto& list : superstep.lanes) {
+      if (rows.size() == 1) {
+        run_list(list, rows, 0);
+      } else {
+        run_list_by_rows(list, rows, 0);
+      }
+    }
+  }
+}
+
+// Each row by itself, from one operation that is mostly weights to the next.
+void CpuEngine::run_list_by_rows(TileRanges list, DueRows rows, int lane) {
+  while (!list.empty()) {
+    size_t n = 0;
+    while (n < list.size() && !order_.is_mostly_weights(list[n].op)) ++n;
+    for (size_t r = 0; r < rows.size(); ++r) run_list(list.first(n), rows.subspan(r, 1), lane);
+    list = list.subspan(n);
+    if (list.empty()) return;
+    run_list(list.first(1), rows, lane);
+    list = list.subspan(1);
   }
 }
 
 void CpuEngine::run_lane(int lane) {
-  const auto& supersteps = schedule_->supersteps;
-  for (size_t k = 0; k < supersteps.size(); ++k) {
-    run_list(supersteps[k].lanes[lane], lane);
-    // The end of run() is the barrier after the last superstep.
-    if (k + 1 < supersteps.size()) lanes_->barrier(lane);
+  if (whole_rows_.empty()) return run_shared({0, schedule_->supersteps.size()}, other_rows_, lane);
+  const std::vector<RowSpan>& spans = order_.spans(whole_rows_.front().schedule);
+  size_t first = 0;  // place in line of the span's first row
+  for (size_t i = 0; i < spans.size(); ++i) {
+    if (i > 0) lanes_->barrier(lane);
+    const RowSpan& span = spans[i];
+    if (!span.by_rows) {
+      run_shared(span, {active_begin_, active_end_}, lane);
+      continue;
+    }
+    run_whole_rows(span, first, lane);
+    // Every lane learns once that no row is left.
+    first += whole_rows_.size() + static_cast<size_t>(plan_->options.lanes);
+    if (!other_rows_.empty()) run_shared(span, other_rows_, lane);
   }
 }
 
-void CpuEngine::run_list(const std::vector<TileRange>& list, int lane) {
-  PlanRanges ranges(*plan_, names_, ticks_[active_begin_->row]);
+// A lane that is done with a row takes the next in line.
+void CpuEngine::run_whole_rows(const RowSpan& span, size_t first, int lane) {
+  for (;;) {
+    const size_t row = taken_.fetch_add(1, std::memory_order_relaxed) - first;
+    if (row >= whole_rows_.size()) return;
+    for (size_t k = span.begin; k < span.end; ++k) {
+      for (const auto& list : schedule_->supersteps[k].lanes) {
+        run_list(list, whole_rows_.subspan(row, 1), lane);
+      }
+    }
+  }
+}
+
+// The end of run(), or of the span, is the barrier after the last superstep.
+void CpuEngine::run_shared(const RowSpan& span, DueRows rows, int lane) {
+  for (size_t k = span.begin; k < span.end; ++k) {
+    if (k > span.begin) lanes_->barrier(lane);
+    run_list(schedule_->supersteps[k].lanes[static_cast<size_t>(lane)], rows, lane);
+  }
+}
+
+void CpuEngine::run_list(TileRanges list, DueRows rows, int lane) {
+  PlanRanges ranges(*plan_, names_, ticks_[rows.front().row]);
   for (const TileRange& range : list) {
     const nvtx::Range shown = ranges.op(range.op);
-    run_range(range, lane);
+    run_range(range, rows, lane);
   }
 }
 
-void CpuEngine::run_range(const TileRange& range, int lane) {
+void CpuEngine::run_range(const TileRange& range, DueRows rows, int lane) {
   const int64_t begin = trace_.running() ? now_ns() : 0;
-  for (const DueRow* r = active_begin_; r != active_end_; ++r) {
-    executors_[lane].run(range, rows_[r->row], ticks_[r->row]);
-  }
+  for (const DueRow& r : rows) executors_[lane].run(range, rows_[r.row], ticks_[r.row]);
   if (!trace_.running()) return;
-  const int64_t tick = ticks_[active_begin_->row];
+  const int64_t tick = ticks_[rows.front().row];
   if (!is_due(plan_->ops[range.op].clock, tick)) return;
   trace_.record({tick, lane, range.op, range.lo, range.hi, begin, now_ns()});
 }

@@ -3,14 +3,17 @@
 // every superstep of a tick.
 #pragma once
 
+#include <atomic>
 #include <compare>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "runtime/cpu/execute.hpp"
 #include "runtime/cpu/lane_policy.hpp"
 #include "runtime/cpu/lanes.hpp"
 #include "runtime/cpu/row_memory.hpp"
+#include "runtime/cpu/row_order.hpp"
 #include "runtime/engine.hpp"
 #include "runtime/plan_ranges.hpp"
 
@@ -49,11 +52,17 @@ class CpuEngine final : public Engine {
 
   explicit CpuEngine(std::shared_ptr<const Plan> plan);
   Status start_lanes();
+  using DueRows = std::span<const DueRow>;
+  using TileRanges = std::span<const TileRange>;
+
   void run_active();
-  void run_alone();
+  void run_alone(DueRows rows);
   void run_lane(int lane);
-  void run_list(const std::vector<TileRange>& list, int lane);
-  void run_range(const TileRange& range, int lane);
+  void run_whole_rows(const RowSpan& span, size_t first, int lane);
+  void run_shared(const RowSpan& span, DueRows rows, int lane);
+  void run_list_by_rows(TileRanges list, DueRows rows, int lane);
+  void run_list(TileRanges list, DueRows rows, int lane);
+  void run_range(const TileRange& range, DueRows rows, int lane);
 
   std::shared_ptr<const Plan> plan_;
   std::vector<RowMemory> rows_;
@@ -61,6 +70,7 @@ class CpuEngine final : public Engine {
   std::unique_ptr<Lanes> lanes_;
   LanePolicy policy_;
   TraceRecorder trace_;
+  const RowOrder order_;
   const PlanNames names_;
   bool always_alone_ = false;
   int lanes_used_ = 0;  // of the last tick
@@ -71,6 +81,8 @@ class CpuEngine final : public Engine {
   const DueRow* active_begin_ = nullptr;  // rows that run the current schedule
   const DueRow* active_end_ = nullptr;
   const TickSchedule* schedule_ = nullptr;
+  DueRows whole_rows_, other_rows_;  // of the active ones: run by one lane each, by all lanes
+  std::atomic<size_t> taken_{0};     // places in line that lanes have taken
 };
 
 }  // namespace pvnet

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the rows of a batch go through a tick. The bits must be those of each row alone.
+#include "runtime/cpu/row_order.hpp"
+#include "runtime/stream.hpp"
+#include "runtime/test_hooks.hpp"
+
+#include "nets.hpp"
+
+namespace {
+
+using pvnet::Graph;
+using pvnet::Plan;
+using pvnet::RowOrder;
+using pvnet::RowSpan;
+using pvnet::StreamCore;
+
+constexpr int kSide = 8, kOut = 512;
+
+// A convolution, a linear layer of 1 MiB, a convolution on its result, and a skip over both.
+Graph with_linear() {
+  return nets::make(
+      {
+          R"({"op":"input","name":"x","attrs":{"channels":4,"height":8,"width":8}})",
+          R"({"op":"conv3d","name":"a","inputs":["x"],"attrs":{"out":512,"kernel":[2,3,3],"padding":[1,1],"act":"relu"}})",
+          R"({"op":"global_pool","name":"pool","inputs":["a"]})",
+          R"({"op":"linear","name":"fc","inputs":["pool"],"attrs":{"out":512,"act":"relu"}})",
+          R"({"op":"add","name":"skip","inputs":["fc","pool"]})",
+          R"({"op":"conv3d","name":"head","inputs":["skip"],"attrs":{"out":512}})",
+      },
+      "head");
+}
+
+std::shared_ptr<const Plan> plan_of(const Graph& g, int lanes, int batch, bool long_ticks) {
+  pvnet::CompileOptions o;
+  o.backend = "cpu", o.lanes = lanes, o.batch = batch, o.fixed_lanes = true;
+  if (long_ticks) o.costs = nets::heavy(g);
+  return nets::must(Plan::compile(g, nets::random_weights(g), o));
+}
+
+std::vector<float> frame(int seed, int64_t t) {
+  std::mt19937 rng(static_cast<uint32_t>(seed * 1000003 + t));
+  std::uniform_real_distribution<float> u(-1.0f, 1.0f);
+  std::vector<float> f(4 * kSide * kSide);
+  for (float& x : f) x = u(rng);
+  return f;
+}
+
+using Out = std::vector<float>;
+
+// Of every row and every tick that it makes; row r rests in tick r.
+std::vector<std::vector<Out>> run(const std::shared_ptr<const Plan>& plan, int first_seed,
+                                  int first_rest, bool alone = false) {
+  const int batch = plan->options.batch;
+  const auto s = nets::must(StreamCore::create(plan));
+  pvnet::StreamHooks::make_alone(*s, alone);
+  std::vector<std::vector<Out>> out(static_cast<size_t>(batch));
+  for (int64_t t = 0; t < 7; ++t) {
+    std::vector<std::vector<float>> frames;
+    std::vector<pvnet::FrameView> views;
+    std::vector<uint8_t> runs;
+    for (int r = 0; r < batch; ++r) {
+      frames.push_back(frame(first_seed + r, t));
+      pvnet::FrameView v;
+      v.strides[0] = kSide * kSide, v.strides[1] = kSide, v.strides[2] = 1;
+      v.h = kSide, v.w = kSide, v.c = 4;
+      views.push_back(v);
+      runs.push_back(t == first_rest + r ? 0 : 1);
+    }
+    for (int r = 0; r < batch; ++r)
+      views[static_cast<size_t>(r)].data = frames[static_cast<size_t>(r)].data();
+    CHECK(s->tick(views.data(), runs.data()).ok());
+    for (int r = 0; r < batch; ++r) {
+      if (runs[static_cast<size_t>(r)] == 0) continue;
+      Out y(kOut);
+      CHECK(s->read_output(0, r, y.data()).ok());
+      out[static_cast<size_t>(r)].push_back(std::move(y));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST(rows_have_the_bits_of_each_alone_for_any_number_of_rows_and_lanes) {
+  const Graph g = with_linear();
+  for (const int batch : {2, 3, 5, 8}) {
+    std::vector<std::vector<Out>> want;
+    for (int r = 0; r < batch; ++r) {
+      want.push_back(run(plan_of(g, 1, 1, true), 20 + r, r).front());
+    }
+    for (const int lanes : {1, 2, 3}) {
+      for (const bool long_ticks : {true, false}) {
+        const auto plan = plan_of(g, lanes, batch, long_ticks);
+        CHECK(run(plan, 20, 0) == want);
+        CHECK(run(plan, 20, 0, true) == want);
+      }
+    }
+  }
+}
+
+TEST(only_a_layer_with_few_pixels_and_many_weights_is_shared_by_rows) {
+  const auto plan = plan_of(with_linear(), 2, 4, true);
+  const RowOrder order(*plan);
+  for (size_t i = 0; i < plan->ops.size(); ++i) {
+    const std::string& name = plan->graph.nodes()[plan->ops[i].node].name;
+    // `head` has as many weights as `fc`, and one pixel.
+    CHECK_EQ(order.is_mostly_weights(static_cast<int>(i)), name == "fc" || name == "head");
+  }
+}
+
+TEST(every_superstep_is_in_one_span) {
+  for (const Graph& g : {with_linear(), nets::mixed()}) {
+    const auto plan = plan_of(g, 2, 4, true);
+    const RowOrder order(*plan);
+    bool together = false;
+    for (size_t tick = 0; tick < plan->schedule.size(); ++tick) {
+      size_t next = 0;
+      for (const RowSpan& span : order.spans(static_cast<int64_t>(tick))) {
+        CHECK_EQ(span.begin, next);
+        CHECK(span.end > span.begin);
+        next = span.end;
+        together = together || !span.by_rows;
+      }
+      CHECK_EQ(next, plan->schedule[tick].supersteps.size());
+    }
+    CHECK_EQ(together, g.nodes().front().shape.c == 4);
+  }
+}
+
+TEST(lanes_take_as_many_rows_as_they_share_evenly) {
+  const RowOrder two(*plan_of(with_linear(), 2, 8, true));
+  const int wanted[] = {0, 0, 2, 2, 4, 4, 6, 6, 8};
+  for (int rows = 0; rows <= 8; ++rows) CHECK_EQ(two.whole_rows(rows), wanted[rows]);
+  CHECK_EQ(RowOrder(*plan_of(with_linear(), 3, 8, true)).whole_rows(2), 0);
+}
+
+TEST(rows_make_a_short_tick_worth_the_lanes) {
+  const Graph g = nets::make(
+      {
+          R"({"op":"input","name":"x","attrs":{"channels":4,"height":8,"width":8}})",
+          R"({"op":"conv3d","name":"a","inputs":["x"],"attrs":{"out":64,"kernel":[1,3,3],"padding":[1,1]}})",
+      },
+      "a");
+  const auto plan = plan_of(g, 2, 32, false);
+  CHECK(plan->schedule.front().solo);
+  const RowOrder order(*plan);
+  CHECK(!order.is_worth_lanes(0, 0));
+  CHECK(!order.is_worth_lanes(0, 2));
+  CHECK(order.is_worth_lanes(0, 32));
+}
