@@ -78,16 +78,16 @@ TEST(conv_large_shapes) {
 
 TEST(conv_propagates_nan) {
   for (const HostKernels* be : all_isas()) {
-    for (int act = 0; act <= kLastAct; ++act) {
+    for (int i = 0; i < 2 * (kLastAct + 1); ++i) {
       ConvCase c;
       c.s.in_h = c.s.in_w = 7;
-      c.s.out_c = 20;
-      give_act(c.s, act);
+      c.s.out_c = i % 2 == 0 ? 20 : 32;  // blocks in part, and whole ones
+      give_act(c.s, i / 2);
       c.seg_c = {6};
       fill_case(c);
       c.taps[0][0] = c.frames[0][0].data();  // never a missing firing here
       c.frames[0][0].at(3, 3)[2] = kNan;
-      Map out = run_conv(*be, c, make_output(7, 7, 20, 0), {0, be->conv_tiles(c.s)});
+      Map out = run_conv(*be, c, make_output(7, 7, c.s.out_c, 0), {0, be->conv_tiles(c.s)});
       for (int y = 0; y < 7; ++y) {
         for (int x = 0; x < 7; ++x) CHECK(std::isnan(out.at(y, x)[19]) == (y == 3 && x == 3));
       }

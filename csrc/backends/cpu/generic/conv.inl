@@ -98,6 +98,7 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
   m.out_channels = blocks.channels(j);
   m.act = s.act;
   m.numbers = s.numbers;
+  m.limits = Limits(s, m.out_channels == width);
   for (int lo = 0; lo < taps(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
     m.runs = runs;
