@@ -11,17 +11,6 @@ typedef float vec_unaligned __attribute__((vector_size(64), aligned(4), may_alia
 
 inline vec splat(float x) { return _mm512_set1_ps(x); }
 inline vec fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
-
-// The inner loop of convolutions: the float at a + OFFSET + TIMES * step, in all places.
-template <int OFFSET>
-inline vec splat_at(const char* a) {
-  return splat(*reinterpret_cast<const float*>(a + OFFSET));
-}
-template <int OFFSET, int TIMES>
-inline vec splat_at(const char* a, int64_t step) {
-  return splat(*reinterpret_cast<const float*>(a + OFFSET + TIMES * step));
-}
-inline void add_product(vec& sum, vec a, vec b) { sum = fma(a, b, sum); }
 inline vec vmax(vec a, vec b) {  // where either is a NaN: b. Without a mask GCC 12 warns.
   return _mm512_maskz_max_ps(static_cast<__mmask16>(-1), a, b);
 }

@@ -12,17 +12,6 @@ inline vec splat(float x) { return vec{x, x, x, x}; }
 inline vec fma(vec a, vec b, vec c) {
   return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
-
-// See simd_avx512.hpp.
-template <int OFFSET>
-inline vec splat_at(const char* a) {
-  return splat(*reinterpret_cast<const float*>(a + OFFSET));
-}
-template <int OFFSET, int TIMES>
-inline vec splat_at(const char* a, int64_t step) {
-  return splat(*reinterpret_cast<const float*>(a + OFFSET + TIMES * step));
-}
-inline void add_product(vec& sum, vec a, vec b) { sum = fma(a, b, sum); }
 struct Maximum {  // NEON's maximum hands NaNs on by itself
   vec best;
   void take(vec x) { best = (vec)vmaxq_f32((float32x4_t)best, (float32x4_t)x); }

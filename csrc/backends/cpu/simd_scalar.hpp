@@ -11,17 +11,6 @@ typedef float vec_unaligned __attribute__((vector_size(16), aligned(4), may_alia
 
 inline vec splat(float x) { return vec{x, x, x, x}; }
 inline vec fma(vec a, vec b, vec c) { return a * b + c; }
-
-// See simd_avx512.hpp.
-template <int OFFSET>
-inline vec splat_at(const char* a) {
-  return splat(*reinterpret_cast<const float*>(a + OFFSET));
-}
-template <int OFFSET, int TIMES>
-inline vec splat_at(const char* a, int64_t step) {
-  return splat(*reinterpret_cast<const float*>(a + OFFSET + TIMES * step));
-}
-inline void add_product(vec& sum, vec a, vec b) { sum = fma(a, b, sum); }
 // Where either is a NaN.
 inline ivec unordered(vec x, vec y) {
 #if defined(__SSE2__)
