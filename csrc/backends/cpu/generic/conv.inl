@@ -98,7 +98,8 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
   m.out_channels = blocks.channels(j);
   m.act = s.act;
   m.numbers = s.numbers;
-  m.limits = Limits(s, m.out_channels == width);
+  m.plain = m.out_channels == width && Limits::are(s.act);
+  m.limits = Limits(s.act, s.numbers);
   for (int lo = 0; lo < taps(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
     m.runs = runs;

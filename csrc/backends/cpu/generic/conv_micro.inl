@@ -21,19 +21,6 @@ struct Run {
   int dy;        // input row of output row 0
 };
 
-// Of whole blocks whose activation is one that limits values, none included.
-struct Limits {
-  bool whole = false;
-  float low = -__builtin_inff(), high = __builtin_inff();
-
-  Limits() = default;
-  Limits(const ConvShape& s, bool whole_block)
-      : whole(whole_block && (s.act == Act::none || s.act == Act::relu || s.act == Act::clamp)) {
-    if (s.act == Act::relu) low = 0.0f;
-    if (s.act == Act::clamp) low = s.numbers.a, high = s.numbers.b;
-  }
-};
-
 struct MicroArgs {
   const Run* runs;
   int n_runs;
@@ -47,6 +34,7 @@ struct MicroArgs {
   int out_channels;
   Act act;
   ActNumbers numbers;
+  bool plain;  // whole blocks, and no activation but limits
   Limits limits;
   float* scratch[2];  // [pixel][VECS vectors]
 };
@@ -115,7 +103,7 @@ __attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const Mic
         store(m.scratch[g] + (p * VECS + v) * kVecWidth, acc[p][v]);
       }
     }
-  } else if (m.limits.whole) {
+  } else if (m.plain) {
     const vec low = splat(m.limits.low), high = splat(m.limits.high);
 #pragma GCC unroll 8
     for (int p = 0; p < N; ++p, out += m.out_stride) {
