@@ -53,7 +53,10 @@ struct Layout {
   // masks; narrower ones (an RGB frame) stay dense, or the first layer would read many times the
   // memory.
   int wide_channels = 1;
-  int64_t pixel_granule = 1;      // bytes
+  int64_t pixel_granule = 1;  // bytes
+  // Pixels a multiple of so many bytes apart get a granule more: else all pixels of a register tile
+  // would want the same few lines of the first cache. 0: none do.
+  int64_t pixel_alias = 0;
   int64_t slot_granule = 1;       // bytes, also of packed weights
   std::span<const Dtype> dtypes;  // the one without rounding first
   // Whether a convolution reads maps of at most kNarrowChannels channels with so many elements a
@@ -77,7 +80,11 @@ struct Layout {
   // From pixel to pixel; a kernel may store as many elements.
   Size pixel_elements(int64_t channels, Dtype dtype) const {
     if (channels < wide_channels) return Size(channels);
-    return Size(channels).rounded_up(pixel_granule / element_bytes(dtype));
+    const int64_t granule = pixel_granule / element_bytes(dtype);
+    const Size whole = Size(channels).rounded_up(granule);
+    const int64_t alias = pixel_alias / element_bytes(dtype);
+    const bool apart = alias == 0 || !whole.at_most(INT64_MAX - 1) || whole.value() % alias != 0;
+    return apart ? whole : whole + granule;
   }
 };
 

@@ -40,11 +40,13 @@ int host_tiles(const HostKernels* kernels, Op op, const ConvShape& conv, const S
 
 constexpr std::array<Dtype, 1> kHostDtypes = {Dtype::f32};
 
-// Whole vectors of 16 floats: the widest there are.
+// Whole vectors of 16 floats: the widest there are. First caches have 64 sets of lines of 64 bytes,
+// and strides of two double the distance: so half of that.
 constexpr Layout kHostLayout{
     .halo = true,
     .wide_channels = 8,
     .pixel_granule = 64,
+    .pixel_alias = 2048,
     .slot_granule = 64,
     .dtypes = kHostDtypes,
     .tiles = host_tiles,

@@ -19,6 +19,7 @@ struct ConvCase {
   std::vector<std::vector<const float*>> taps;
   std::vector<SegmentView> segs;
   int out_pad = 0;
+  bool dense = false;          // maps without a halo beyond the padding, and without gaps
   int end_h = -1, end_w = -1;  // padding behind the map; -1: as before it
   double bound = 0;            // of the rounding error of an output before the activation
 };
@@ -37,8 +38,9 @@ inline void fill_case(ConvCase& c) {
   for (float& w : c.weight) w = value();
   for (float& b : c.bias) b = value();
   for (const int n : c.seg_c) {
-    const int pad = pick_of({0, 0, 1, 5, 16}), hh = std::max(s.ph, end_h) + pick(0, 1),
-              hw = std::max(s.pw, end_w) + pick(0, 1);
+    const int pad = c.dense ? 0 : pick_of({0, 0, 1, 5, 16});
+    const int hh = std::max(s.ph, end_h) + (c.dense ? 0 : pick(0, 1));
+    const int hw = std::max(s.pw, end_w) + (c.dense ? 0 : pick(0, 1));
     std::vector<Map> maps;
     maps.push_back(make_input(s.in_h, s.in_w, n, hh, hw, pad));
     for (int t = 1; t < s.kt; ++t) {
@@ -85,7 +87,9 @@ inline Map run_conv(const HostKernels& be, const ConvCase& c, const Map& like,
 }
 
 inline void check_conv(const ConvCase& c) {
-  const Map empty = make_output(c.s.out_h, c.s.out_w, c.s.out_c, c.out_pad);
+  Map empty = c.dense ? make_map(c.s.out_h, c.s.out_w, c.s.out_c, 0, 0, 0)
+                      : make_output(c.s.out_h, c.s.out_w, c.s.out_c, c.out_pad);
+  empty.memory.assign(empty.memory.size(), kCanary);
   Map expected = run_conv(ref_kernels(), c, empty, {0, ref_kernels().conv_tiles(c.s)});
   for (const HostKernels* be : all_isas()) {
     const int tiles = be->conv_tiles(c.s);

@@ -76,18 +76,37 @@ TEST(conv_large_shapes) {
   layer(90, 33, 2, 500, 3, 3, 1);  // 72 or 167 groups in a row
 }
 
+// Pointwise layers whose rows follow each other without a gap, as one long row; some with gaps
+// between the pixels of the output only.
+TEST(conv_pointwise_over_rows) {
+  for (int i = 0; i < 80; ++i) {
+    ConvCase c;
+    c.s.in_h = pick(1, 14);
+    c.s.in_w = pick(1, 30);
+    c.s.kt = pick_of({1, 1, 2});
+    c.s.sw = i % 8 == 7 ? 2 : 1;
+    c.s.out_c = pick_of({8, 16, 20, 32, 40});
+    give_act(c.s, i);
+    c.seg_c.assign(pick(1, 2), 0);
+    for (int& n : c.seg_c) n = pick_of({3, 16, 32});
+    c.dense = i % 4 != 3;
+    fill_case(c);
+    check_conv(c);
+  }
+}
+
 TEST(conv_propagates_nan) {
   for (const HostKernels* be : all_isas()) {
-    for (int act = 0; act <= kLastAct; ++act) {
+    for (int i = 0; i < 2 * (kLastAct + 1); ++i) {
       ConvCase c;
       c.s.in_h = c.s.in_w = 7;
-      c.s.out_c = 20;
-      give_act(c.s, act);
+      c.s.out_c = i % 2 == 0 ? 20 : 32;  // blocks in part, and whole ones
+      give_act(c.s, i / 2);
       c.seg_c = {6};
       fill_case(c);
       c.taps[0][0] = c.frames[0][0].data();  // never a missing firing here
       c.frames[0][0].at(3, 3)[2] = kNan;
-      Map out = run_conv(*be, c, make_output(7, 7, 20, 0), {0, be->conv_tiles(c.s)});
+      Map out = run_conv(*be, c, make_output(7, 7, c.s.out_c, 0), {0, be->conv_tiles(c.s)});
       for (int y = 0; y < 7; ++y) {
         for (int x = 0; x < 7; ++x) CHECK(std::isnan(out.at(y, x)[19]) == (y == 3 && x == 3));
       }

@@ -10,6 +10,35 @@ typedef float vec_unaligned __attribute__((vector_size(32), aligned(4), may_alia
 
 inline vec splat(float x) { return _mm256_set1_ps(x); }
 inline vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+
+#if !defined(__SANITIZE_ADDRESS__)  // which sees no loads of assembly
+#define PVNET_OWN_PRODUCT
+// Those of generic/product.inl, instruction by instruction: with two registers to spare, compilers
+// find other addresses, and move sums between registers, at every change of the code around. That
+// costs up to a tenth.
+struct Reach {  // of the steps from a pixel to the last one of its group
+  char bytes[1 << 20];
+};
+template <int OFFSET>
+__attribute__((always_inline)) inline vec splat_at(const char* a) {
+  vec v;
+  __asm__("vbroadcastss %c2(%1), %0"
+          : "=x"(v)
+          : "r"(a), "i"(OFFSET), "m"(*reinterpret_cast<const Reach*>(a)));
+  return v;
+}
+template <int OFFSET, int TIMES>
+__attribute__((always_inline)) inline vec splat_at(const char* a, int64_t step) {
+  vec v;
+  __asm__("vbroadcastss %c2(%1,%3,%c4), %0"
+          : "=x"(v)
+          : "r"(a), "i"(OFFSET), "r"(step), "i"(TIMES), "m"(*reinterpret_cast<const Reach*>(a)));
+  return v;
+}
+__attribute__((always_inline)) inline void add_product(vec& sum, vec a, vec b) {
+  __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+}
+#endif
 struct Maximum {
   vec best;
   vec nan = {};  // all bits set where there was one

@@ -101,3 +101,15 @@ inline vec activate(vec v, Act act, const ActNumbers& n) {
       return act_slow(v, act, n);
   }
 }
+
+// The activations that are nothing but limits, none included: without a branch for every vector.
+struct Limits {
+  float low = -__builtin_inff(), high = __builtin_inff();
+
+  static bool are(Act act) { return act == Act::none || act == Act::relu || act == Act::clamp; }
+  Limits() = default;
+  Limits(Act act, const ActNumbers& n) {
+    if (act == Act::relu) low = 0.0f;
+    if (act == Act::clamp) low = n.a, high = n.b;
+  }
+};

@@ -15,10 +15,25 @@ struct Group {
   int y, x;
 };
 
+// Whether a pointwise convolution takes the rows of its maps for one long row: it can, and its rows
+// are not whole groups anyway.
+bool is_one_row(const ConvArgs& a) {
+  const ConvShape& s = *a.shape;
+  bool one = s.kh * s.kw * s.sh * s.sw == 1 && s.ph == 0 && s.pw == 0 &&
+             s.out_w % kGroupPixels != 0 && a.out.g.row_stride == s.out_w * a.out.g.pixel_stride &&
+             s.out_h == s.in_h && s.out_w == s.in_w;
+  for (int i = 0; i < s.n_segs; ++i) {
+    const MapGeometry& g = a.segs[i].g;
+    one = one && g.row_stride == s.in_w * g.pixel_stride;
+  }
+  return one;
+}
+
 struct DenseConv {
   const ConvArgs& a;
   const ConvShape& s;
   Blocks blocks;
+  bool one_row;
   // Runs of the current chunk: taps [chunk_lo, chunk_hi) of weight group `chunk_group`.
   Run runs[kMaxRuns];
   int n_runs = 0;
@@ -27,13 +42,15 @@ struct DenseConv {
   Group groups[kBatchGroups];
   alignas(64) float scratch[kBatchGroups * kGroupPixels * kBlock];
 
-  explicit DenseConv(const ConvArgs& args) : a(args), s(*args.shape), blocks(*args.shape) {}
+  explicit DenseConv(const ConvArgs& args)
+      : a(args), s(*args.shape), blocks(*args.shape), one_row(is_one_row(args)) {}
   int rows_at_once() const { return imax(1, kBatchGroups / ceil_div(s.out_w, kGroupPixels)); }
   bool large_input() const;
   int taps() const { return s.n_segs * s.kt * s.kh * s.kw; }
   void fill(int group, int lo, int64_t max_bytes);
   void batch(int block, int n_big, int n, int big);
   void rows(int block, int y_lo, int y_hi);
+  void pixels(int block, int lo, int hi);
 };
 
 // Collects runs from tap `lo` = ((segment * kt + j) * kh + ky) * kw + kx on.
@@ -98,6 +115,8 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
   m.out_channels = blocks.channels(j);
   m.act = s.act;
   m.numbers = s.numbers;
+  m.plain = m.out_channels == width && Limits::are(s.act);
+  m.limits = Limits(s.act, s.numbers);
   for (int lo = 0; lo < taps(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
     m.runs = runs;
@@ -129,9 +148,21 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
   }
 }
 
+// Pixels [lo, hi) of one long row, in groups of nearly equal size: where a group has 3 pixels, 7
+// rows of 7 are 17 groups and not 21.
+void DenseConv::pixels(int block, int lo, int hi) {
+  for (int x0 = lo; x0 < hi; x0 += kBatchGroups * kGroupPixels) {
+    const int count = imin(hi - x0, kBatchGroups * kGroupPixels), n = ceil_div(count, kGroupPixels);
+    const int size = count / n, n_big = count - size * n;
+    for (int i = 0; i < n; ++i) groups[i] = {0, x0 + i * size + imin(i, n_big)};
+    batch(block, n_big, n, size + 1);
+  }
+}
+
 // Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups
 // of one size are paired, across rows where a row has an odd number of them.
 void DenseConv::rows(int block, int y_lo, int y_hi) {
+  if (one_row) return pixels(block, y_lo * s.out_w, y_hi * s.out_w);
   const int per_row = ceil_div(s.out_w, kGroupPixels);
   const int n_small_px = s.out_w / per_row;
   const int n_big = s.out_w - n_small_px * per_row;  // groups with one pixel more

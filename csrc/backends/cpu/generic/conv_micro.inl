@@ -34,41 +34,52 @@ struct MicroArgs {
   int out_channels;
   Act act;
   ActNumbers numbers;
+  bool plain;  // whole blocks, and no activation but limits
+  Limits limits;
   float* scratch[2];  // [pixel][VECS vectors]
 };
 
-template <int I>
-inline const float* pixel_at(const char* a, int64_t s, int64_t s3, int64_t s5) {
+// Pixel I of a group, OFFSET bytes on.
+template <int OFFSET, int I>
+__attribute__((always_inline)) inline vec splat_pixel(const char* a, int64_t s, int64_t s3,
+                                                      int64_t s5) {
   static_assert(I <= 6);
-  if constexpr (I == 3) return reinterpret_cast<const float*>(a + s3);
-  if constexpr (I == 5) return reinterpret_cast<const float*>(a + s5);
-  if constexpr (I == 6) return reinterpret_cast<const float*>(a + 2 * s3);
-  return reinterpret_cast<const float*>(a + I * s);
+  if constexpr (I == 0) return splat_at<OFFSET>(a);
+  if constexpr (I == 3) return splat_at<OFFSET, 1>(a, s3);
+  if constexpr (I == 5) return splat_at<OFFSET, 1>(a, s5);
+  if constexpr (I == 6) return splat_at<OFFSET, 2>(a, s3);
+  if constexpr (I == 1 || I == 2 || I == 4) return splat_at<OFFSET, I>(a, s);
 }
 
 // One reduction step for pixels I .. N - 1 of one group.
-template <int I, int N, int VECS>
+template <int OFFSET, int I, int N, int VECS>
 __attribute__((always_inline)) inline void accumulate(vec (&acc)[N][VECS], const vec (&w)[VECS],
                                                       const char* a, int64_t s, int64_t s3,
                                                       int64_t s5) {
   if constexpr (I < N) {
-    const vec x = splat(*pixel_at<I>(a, s, s3, s5));
+    const vec x = splat_pixel<OFFSET, I>(a, s, s3, s5);
 #pragma GCC unroll 4
-    for (int v = 0; v < VECS; ++v) acc[I][v] = fma(x, w[v], acc[I][v]);
-    accumulate<I + 1, N, VECS>(acc, w, a, s, s3, s5);
+    for (int v = 0; v < VECS; ++v) add_product(acc[I][v], x, w[v]);
+    accumulate<OFFSET, I + 1, N, VECS>(acc, w, a, s, s3, s5);
   }
 }
 
-template <int GROUPS, int N, int VECS>
-__attribute__((always_inline)) inline void reduction_step(vec (&acc)[GROUPS][N][VECS],
-                                                          const float* weight, const char* a0,
-                                                          const char* a1, int64_t s, int64_t s3,
-                                                          int64_t s5) {
-  vec w[VECS];
+// Reduction steps K .. LAST - 1.
+template <int K, int LAST, int GROUPS, int N, int VECS>
+__attribute__((always_inline)) inline void reduction_steps(vec (&acc)[GROUPS][N][VECS],
+                                                           const float* weight, const char* a0,
+                                                           const char* a1, int64_t s, int64_t s3,
+                                                           int64_t s5) {
+  if constexpr (K < LAST) {
+    // No load is moved to an earlier step, which would take the registers of sums.
+    __asm__ volatile("" : "+r"(weight), "+r"(s), "+r"(s3), "+r"(s5) : : "memory");
+    vec w[VECS];
 #pragma GCC unroll 4
-  for (int v = 0; v < VECS; ++v) w[v] = load(weight + v * kVecWidth);
-  accumulate<0, N, VECS>(acc[0], w, a0, s, s3, s5);
-  if constexpr (GROUPS == 2) accumulate<0, N, VECS>(acc[1], w, a1, s, s3, s5);
+    for (int v = 0; v < VECS; ++v) w[v] = load(weight + (K * VECS + v) * kVecWidth);
+    accumulate<4 * K, 0, N, VECS>(acc[0], w, a0, s, s3, s5);
+    if constexpr (GROUPS == 2) accumulate<4 * K, 0, N, VECS>(acc[1], w, a1, s, s3, s5);
+    reduction_steps<K + 1, LAST>(acc, weight, a0, a1, s, s3, s5);
+  }
 }
 
 template <int N, int VECS>
@@ -80,16 +91,32 @@ __attribute__((always_inline)) inline void init(vec (&acc)[N][VECS], const float
   }
 }
 
+// One branch for all sums of a tile, not two for each: the usual activations are limits.
 template <int N, int VECS>
 __attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const MicroArgs& m, int g) {
   float* out = m.out[g];
+  if (out == nullptr) {
 #pragma GCC unroll 8
-  for (int p = 0; p < N; ++p) {
+    for (int p = 0; p < N; ++p) {
 #pragma GCC unroll 4
-    for (int v = 0; v < VECS; ++v) {
-      if (out == nullptr) {
+      for (int v = 0; v < VECS; ++v) {
         store(m.scratch[g] + (p * VECS + v) * kVecWidth, acc[p][v]);
-      } else {
+      }
+    }
+  } else if (m.plain) {
+    const vec low = splat(m.limits.low), high = splat(m.limits.high);
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p, out += m.out_stride) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECS; ++v) {
+        store(out + v * kVecWidth, vclamp(acc[p][v] + splat(0.0f), low, high));
+      }
+    }
+  } else {
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECS; ++v) {
         const vec y = activate(acc[p][v] + splat(0.0f), m.act, m.numbers);
         store_n(out + p * m.out_stride + v * kVecWidth, y, m.out_channels - v * kVecWidth);
       }
@@ -138,18 +165,14 @@ void conv_micro(const MicroArgs& m) {
 #pragma GCC unroll 4
       for (int l = 0; l < kPrefetchLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
       ahead += kPrefetchLines * 64;
-#pragma GCC unroll 4
-      for (int k = 0; k < kUnroll; ++k) {
-        __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
-        reduction_step<GROUPS, N, VECS>(acc, w + k * kWidth, a0 + 4 * k, a1 + 4 * k, s, s3, s5);
-      }
+      reduction_steps<0, kUnroll>(acc, w, a0, a1, s, s3, s5);
       a0 += 4 * kUnroll;
       a1 += 4 * kUnroll;
       w += kUnroll * kWidth;
     }
     for (; i > 0; --i) {
       __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
-      reduction_step<GROUPS, N, VECS>(acc, w, a0, a1, s, s3, s5);
+      reduction_steps<0, 1>(acc, w, a0, a1, s, s3, s5);
       a0 += 4;
       a1 += 4;
       w += kWidth;

@@ -60,19 +60,14 @@ void product_micro(const ProductArgs& m) {
 #pragma GCC unroll 4
     for (int l = 0; l < kPrefetchLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
     ahead += kPrefetchLines * 64;
-#pragma GCC unroll 4
-    for (int k = 0; k < kUnroll; ++k) {
-      // And no load is moved to an earlier step, which would take the registers of sums.
-      __asm__ volatile("" : "+r"(s), "+r"(s3), "+r"(s5) : : "memory");
-      reduction_step<2, N, VECS>(acc, w + k * kWidth, a0 + 4 * k, a1 + 4 * k, s, s3, s5);
-    }
+    reduction_steps<0, kUnroll>(acc, w, a0, a1, s, s3, s5);
     a0 += 4 * kUnroll;
     a1 += 4 * kUnroll;
     w += kUnroll * kWidth;
   }
   for (; i > 0; --i) {
     __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
-    reduction_step<2, N, VECS>(acc, w, a0, a1, s, s3, s5);
+    reduction_steps<0, 1>(acc, w, a0, a1, s, s3, s5);
     a0 += 4;
     a1 += 4;
     w += kWidth;
