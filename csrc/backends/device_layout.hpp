@@ -28,7 +28,8 @@ inline constexpr Layout kDeviceLayout{
     .dtypes = kDeviceDtypes,
     .reads_narrow = folds_rows,
     .tiles = [](const HostKernels*, Op, const ConvShape&, const Shape&) { return 1; },
-    .cost = [](const Node& node) { return node.cost; },
+    .cost = [](const HostKernels*, const std::vector<Node>& nodes, int n,
+               const ConvShape&) { return nodes[static_cast<size_t>(n)].cost; },
     .most_lanes = [] { return 1; },
 };
 

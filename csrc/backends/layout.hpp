@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "graph/graph.hpp"
 #include "graph/size.hpp"
@@ -68,8 +69,10 @@ struct Layout {
   // kernels: those of the backend's entry.
   int (*tiles)(const HostKernels* kernels, Op op, const ConvShape& conv,
                const Shape& out) = nullptr;
-  // Of one firing of the node, in the unit of the cost model.
-  double (*cost)(const Node& node) = nullptr;
+  // Of one firing of node n, by which lanes are levelled: only ratios matter. kernels, conv: as of
+  // tiles.
+  double (*cost)(const HostKernels* kernels, const std::vector<Node>& nodes, int n,
+                 const ConvShape& conv) = nullptr;
   // The most lanes that are of use, whatever the network.
   int (*most_lanes)() = nullptr;
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "backends/device_layout.hpp"
+#include "backends/host_cost.hpp"
 #include "backends/kernel_api.hpp"
 #include "host/cpus.hpp"
 
@@ -50,7 +51,7 @@ constexpr Layout kHostLayout{
     .slot_granule = 64,
     .dtypes = kHostDtypes,
     .tiles = host_tiles,
-    .cost = [](const Node& node) { return node.cost; },
+    .cost = host_cost,
     .most_lanes = usable_cpus,
 };
 

@@ -14,6 +14,10 @@ constexpr double kPoolTap = 4;
 constexpr double kExp = 64;
 constexpr double kStart = 20'000;
 
+double elements(const Shape& s) { return static_cast<double>(s.c) * s.h * s.w; }
+
+}  // namespace
+
 bool has_exp(Act act) {
   switch (act) {
     case Act::none:
@@ -27,10 +31,6 @@ bool has_exp(Act act) {
       return true;
   }
 }
-
-double elements(const Shape& s) { return static_cast<double>(s.c) * s.h * s.w; }
-
-}  // namespace
 
 double estimated_cost(const std::vector<Node>& nodes, int index) {
   const Node& n = nodes[static_cast<size_t>(index)];

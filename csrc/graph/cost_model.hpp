@@ -12,4 +12,7 @@ namespace pvnet {
 // 0 for input, concat, delay and feedback: they compute nothing.
 double estimated_cost(const std::vector<Node>& nodes, int n);
 
+// Whether an activation takes exponentials.
+bool has_exp(Act act);
+
 }  // namespace pvnet

@@ -112,15 +112,11 @@ Status refuse_fused_softmax(const Node& node) {
                                  "Add a separate act(x, \"softmax\") node."};
 }
 
-// The algorithm of a convolution; a quicker one takes its share off the estimate of the cost.
-void choose_for(const Plan& plan, ConvShape& shape, PlanOp& op) {
-  const HostKernels* kernels = plan.backend->kernels;
-  shape.algorithm = choose_algorithm(kernels, shape, *wish_of(plan.options));
-  if (shape.algorithm == ConvAlgorithm::direct || !plan.options.costs.empty()) return;
-  ConvShape direct = shape;
-  direct.algorithm = ConvAlgorithm::direct;
-  const double share = kernels->conv_cost(shape) / kernels->conv_cost(direct);
-  op.cost -= static_cast<double>(plan.graph.nodes()[op.node].macs) * (1 - std::min(share, 1.0));
+// Measured, or else estimated.
+double cost_of(const Plan& plan, int n, const ConvShape& conv) {
+  const auto measured = plan.options.costs.find(plan.graph.nodes()[n].name);
+  if (measured != plan.options.costs.end()) return measured->second;
+  return plan.backend->layout.cost(plan.backend->kernels, plan.graph.nodes(), n, conv);
 }
 
 // Looked at before segments are made: concats of concats double them at every step.
@@ -296,8 +292,6 @@ Status lower(Plan& plan) {
     op.group = parallel ? node.stage : 0;
     op.taps = taps_of(node);
     op.dilation = node.op == Op::conv3d ? node.attrs.dilation[0] : 1;
-    const auto measured = plan.options.costs.find(node.name);
-    op.cost = measured != plan.options.costs.end() ? measured->second : layout.cost(node);
     if (node.inputs.size() > kMaxOperands) {
       return failed(Code::unsupported, "compile",
                     "node " + quoted(node.name) + " has too many inputs",
@@ -317,7 +311,11 @@ Status lower(Plan& plan) {
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
     params->conv.seg_c = params->seg_c.data();
     params->conv.n_segs = static_cast<int>(params->seg_c.size());
-    if (node.op == Op::conv3d) choose_for(plan, params->conv, op);
+    if (node.op == Op::conv3d) {
+      params->conv.algorithm =
+          choose_algorithm(plan.backend->kernels, params->conv, *wish_of(plan.options));
+    }
+    op.cost = cost_of(plan, n, params->conv);
     if (node.op == Op::conv3d && layout.halo) {
       for (const Segment& s : op.operands[0]) {
         Value& v = plan.values[s.value];

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/frame.hpp"
 
-#include <cmath>
 #include <string>
+
+#include "runtime/finite.hpp"
 
 namespace pvnet {
 namespace {
@@ -13,16 +14,17 @@ std::string shape_text(int c, int h, int w) {
 
 bool all_finite(const FrameView& f) {
   const auto* data = static_cast<const float*>(f.data);
-  for (int c = 0; c < f.c; ++c) {
-    for (int y = 0; y < f.h; ++y) {
-      const float* row = data + c * f.strides[0] + y * f.strides[1];
-      float sum = 0;  // x - x is 0 for finite x and NaN otherwise
-      if (f.strides[2] == 1) {
-        for (int x = 0; x < f.w; ++x) sum += row[x] - row[x];
-      } else {
-        for (int x = 0; x < f.w; ++x) sum += row[x * f.strides[2]] - row[x * f.strides[2]];
-      }
-      if (sum != 0 || std::isnan(sum)) return false;
+  const int64_t* strides = f.strides;
+  // Channels last: a row is one run.
+  const bool packed = strides[0] == 1 && strides[2] == f.c;
+  for (int y = 0; y < f.h; ++y) {
+    const float* const row = data + y * strides[1];
+    if (packed) {
+      if (any_not_finite(row, int64_t{f.w} * f.c)) return false;
+      continue;
+    }
+    for (int c = 0; c < f.c; ++c) {
+      if (any_not_finite(row + c * strides[0], f.w, strides[2])) return false;
     }
   }
   return true;

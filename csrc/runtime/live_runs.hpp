@@ -8,6 +8,7 @@
 
 #include "graph/firing.hpp"
 #include "plan/plan.hpp"
+#include "runtime/finite.hpp"
 
 namespace pvnet {
 
@@ -47,23 +48,6 @@ inline void copy_live(const Plan& plan, int64_t ticks, const char* from, char* t
   for_each_live_run(plan, ticks, [&](const Value& v, int64_t at, int64_t n) {
     std::memcpy(to + at, from + at, static_cast<size_t>(n * element_bytes(v.dtype)));
   });
-}
-
-// Whether an element of `bits` has all bits of its exponent set: NaN or infinite.
-template <class Bits>
-bool any_not_finite(const char* at, int64_t n, Bits exponent) {
-  bool found = false;
-  for (int64_t i = 0; i < n; ++i) {
-    Bits bits;
-    std::memcpy(&bits, at + i * static_cast<int64_t>(sizeof(bits)), sizeof(bits));
-    found = found || (bits & exponent) == exponent;
-  }
-  return found;
-}
-inline bool any_not_finite(Dtype dtype, const char* at, int64_t n) {
-  if (element_bytes(dtype) == 4) return any_not_finite<uint32_t>(at, n, 0x7F800000U);
-  const uint16_t exponent = dtype == Dtype::f16 ? 0x7C00U : 0x7F80U;
-  return any_not_finite<uint16_t>(at, n, exponent);
 }
 
 // The first value of a saved state that holds a NaN or an infinity; nullptr: none.

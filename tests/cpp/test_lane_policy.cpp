@@ -56,6 +56,33 @@ TEST(a_busy_machine_is_left_to_others_and_taken_back) {
   CHECK_EQ(run(policy, 4140, 9000, quiet).alone, 0);
 }
 
+TEST(lanes_come_back_soon) {
+  LanePolicy policy(2, 1, false);
+  run(policy, 0, 20000, busy);
+  CHECK(policy.alone());
+  // At the greatest distance of two trials: 32 windows of 8 ticks, and the trial.
+  CHECK(run(policy, 0, 2000, quiet).alone <= 33 * 8);
+  CHECK(!policy.alone());
+}
+
+TEST(lanes_come_back_at_once_where_ticks_become_shorter) {
+  // Other programs take from ticks made alone, too.
+  const auto crowded = [](int) { return Tick{8.0, 6.0, 4.0}; };
+  for (const int ticks : {200, 1000, 5000, 20000}) {
+    LanePolicy policy(2, 1, false);
+    run(policy, 0, ticks, crowded);
+    CHECK(policy.alone());
+    CHECK(run(policy, 0, 2000, quiet).alone <= 3 * 8);
+  }
+}
+
+TEST(a_trial_that_is_lost_ends_early) {
+  const auto jammed = [](int) { return Tick{50.0, 48.0, 2.0}; };
+  LanePolicy policy(2, 1, false);
+  run(policy, 0, 100, jammed);
+  CHECK(run(policy, 0, 5000, jammed).ms < 1.15 * 5000 * 2.0);
+}
+
 TEST(waiting_that_saves_time_all_the_same_is_kept) {
   // Most of the work of a tick is one that cannot be shared.
   const auto machine = [](int) { return Tick{1.0, 0.6, 1.4}; };

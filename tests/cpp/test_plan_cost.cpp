@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the proof of a plan costs: near-linear in ops, edges and ticks of the hyper-period.
+// What the proof of a plan costs: near-linear in ops, edges and ticks of the hyper-period. What its
+// ops are said to cost.
 #include <time.h>
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
+#include "backends/kernel_api.hpp"
 #include "plan/plan.hpp"
 
 #include "nets.hpp"
@@ -50,7 +52,39 @@ std::shared_ptr<const Plan> chain(int nodes, int delay_ticks) {
   return nets::must(Plan::compile(g, {}, o));
 }
 
+// The estimate for a convolution of a map of 64 channels.
+double conv_cost(const std::string& attrs, const std::string& isa = "",
+                 const std::string& algorithm = "auto") {
+  const pvnet::Graph g =
+      nets::make({R"({"op":"input","name":"x","attrs":{"channels":64,"height":28,"width":28}})",
+                  R"({"op":"conv3d","name":"a","inputs":["x"],"attrs":{)" + attrs + "}}"},
+                 "a");
+  pvnet::CompileOptions o;
+  o.lanes = 1;
+  o.isa = isa;
+  o.algorithm = algorithm;
+  return nets::must(Plan::compile(g, nets::random_weights(g), o))->ops[0].cost;
+}
+
 }  // namespace
+
+TEST(channels_that_fill_up_a_vector_cost_what_others_do) {
+  for (const char* const* isa = pvnet::cpu_isas(); *isa != nullptr; ++isa) {
+    const double one = conv_cost(R"("out":1)", *isa), four = conv_cost(R"("out":4)", *isa);
+    CHECK(one < four && one > 0.9 * four);
+    CHECK(conv_cost(R"("out":128)", *isa) > 1.7 * conv_cost(R"("out":64)", *isa));
+  }
+}
+
+// A depthwise layer has a 64th of the products and moves as much; tiles take fewer products.
+TEST(costs_tell_kernels_apart) {
+  const char* const kDense = R"("out":64,"kernel":[1,3,3],"padding":[1,1])";
+  const double dense = conv_cost(kDense, "", "direct");
+  CHECK(conv_cost(kDense, "", "winograd") < dense);
+  const double depthwise =
+      conv_cost(R"("out":64,"kernel":[1,3,3],"padding":[1,1],"groups":64)", "", "direct");
+  CHECK(depthwise < dense / 10 && depthwise > dense / 64);
+}
 
 TEST(a_chain_of_many_ops_is_proved_in_a_time_that_grows_with_its_length) {
   // 16 times as long: some 16 times the time, where every op against every other takes 256 times.

@@ -236,3 +236,33 @@ def test_an_output_that_is_not_there() -> None:
     out = small_plan().stream().tick(GOOD[0])
     with pytest.raises(pvnet.PvnetError, match="expected one of"):
         out["logits"]
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("apart", [1, 2])
+def test_a_value_that_is_no_number_is_found_wherever_it_lies(
+    value: float, channels_last: bool, apart: int
+) -> None:
+    g = pvnet.Graph()
+    g.output(g.act(g.input("frame", channels=3, height=2, width=19), "relu", name="a"), name="y")
+    stream = pvnet.compile((g, {})).stream()
+    extremes = np.array([0.0, -0.0, 1e-45, 3.4028235e38, -3.4028235e38], np.float32)
+    good = np.resize(extremes, 3 * 2 * 19)
+    for at in range(len(good)):
+        bad = good.copy()
+        bad[at] = value
+        for values in (bad, good):
+            if channels_last:
+                memory = np.full((2, 19 * apart, 3), np.nan, np.float32)
+                frame = memory[:, ::apart].transpose(2, 0, 1)
+            else:
+                memory = np.full((3, 2, 19 * apart), np.nan, np.float32)
+                frame = memory[:, :, ::apart]
+            frame[...] = values.reshape(frame.shape)
+            if values is bad:
+                with pytest.raises(pvnet.PvnetError, match="not numbers"):
+                    stream.tick(frame)
+            else:
+                want = np.maximum(frame, 0)
+                assert np.array_equal(stream.tick(frame)["y"][0], want)

@@ -13,14 +13,22 @@ constexpr int64_t kWindowNs = 10'000'000;
 constexpr double kSuspicious = 0.4;
 // What is tried must be this much faster: changing to and fro costs more than a tie.
 constexpr double kBetter = 0.95;
-constexpr int64_t kShortest = 16, kLongest = 128;  // windows between trials
+struct Windows {  // between trials
+  int64_t shortest, longest;
+};
+constexpr Windows kWhileShared = {16, 128}, kWhileAlone = {8, 32};
+// A trial is lost when it is so many ticks behind, where all ticks are alike.
+constexpr int64_t kBehind = 2;
+// Ticks made alone that become so much shorter tell that other programs have gone.
+constexpr double kRelief = 0.75;
 
 }  // namespace
 
 LanePolicy::LanePolicy(int lanes, int64_t hyper_period_ticks, bool fixed)
     : fixed_(fixed || lanes == 1),
+      even_(hyper_period_ticks == 1),
       ticks_in_window_((kTicks + hyper_period_ticks - 1) / hyper_period_ticks * hyper_period_ticks),
-      next_patience_(kShortest) {}
+      next_patience_(kWhileShared.shortest) {}
 
 void LanePolicy::enter(Mode mode) {
   mode_ = mode;
@@ -34,7 +42,9 @@ void LanePolicy::record(int64_t total_ns, int64_t waited_ns) {
   waited_ns_ += waited_ns;
   const bool trial = mode_ == Mode::try_alone || mode_ == Mode::try_shared;
   const double limit = rival_ns_ * kBetter * static_cast<double>(ticks_in_window_);
-  if (trial && static_cast<double>(total_ns_) > limit) {
+  const bool behind =
+      even_ && static_cast<double>(total_ns_) > rival_ns_ * static_cast<double>(ticks_ + kBehind);
+  if (trial && (behind || static_cast<double>(total_ns_) > limit)) {
     end_trial(false);  // whatever the rest of the window would take
   } else if (trial && ticks_ >= ticks_in_window_) {
     end_trial(true);
@@ -46,8 +56,12 @@ void LanePolicy::record(int64_t total_ns, int64_t waited_ns) {
 
 void LanePolicy::end_trial(bool better) {
   const bool stay_alone = better == (mode_ == Mode::try_alone);
-  next_patience_ = better ? kShortest : std::min(2 * next_patience_, kLongest);
+  const Windows windows = stay_alone ? kWhileAlone : kWhileShared;
+  next_patience_ = better ? windows.shortest : std::min(2 * next_patience_, windows.longest);
   patience_ = better && !stay_alone ? 0 : next_patience_;
+  // Of ticks made alone: those of this trial, or those that it was compared with.
+  if (stay_alone)
+    alone_ns_ = better ? static_cast<double>(total_ns_) / static_cast<double>(ticks_) : rival_ns_;
   enter(stay_alone ? Mode::alone : Mode::shared);
 }
 
@@ -56,6 +70,7 @@ void LanePolicy::end_window() {
   const bool doubt = mode_ == Mode::alone ||
                      static_cast<double>(waited_ns_) > kSuspicious * static_cast<double>(total_ns_);
   rival_ns_ = static_cast<double>(total_ns_) / static_cast<double>(ticks_);
+  if (mode_ == Mode::alone && rival_ns_ < kRelief * alone_ns_) patience_ = 0;
   const bool trial = doubt && patience_ == 0;
   if (!trial) return enter(mode_);
   enter(mode_ == Mode::alone ? Mode::try_shared : Mode::try_alone);

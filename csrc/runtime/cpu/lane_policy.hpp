@@ -10,7 +10,7 @@ namespace pvnet {
 
 // Ticks are judged in windows: shared ones in which the caller mostly waits raise a suspicion, a
 // window made alone confirms it or not. Alone, a shared window is tried now and then, at growing
-// distances. One thread; reads no clock itself.
+// distances, and at once where ticks become shorter. One thread; reads no clock itself.
 class LanePolicy {
  public:
   // fixed: always share.
@@ -28,10 +28,12 @@ class LanePolicy {
   void end_trial(bool better);
 
   const bool fixed_;
+  const bool even_;                // every tick has the same work
   const int64_t ticks_in_window_;  // at least; whole hyper-periods, for ticks may be uneven
   Mode mode_ = Mode::shared;
   int64_t ticks_ = 0, total_ns_ = 0, waited_ns_ = 0;  // of the current window
   double rival_ns_ = 0;    // mean tick of the other way, while one is tried
+  double alone_ns_ = 0;    // mean tick made alone, when that was chosen
   int64_t patience_ = 0;   // windows until the next trial
   int64_t next_patience_;  // after a trial that failed
 };

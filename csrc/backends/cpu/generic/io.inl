@@ -5,8 +5,8 @@ constexpr int kMaxPattern = 8;  // channels of a frame that is loaded as one lon
 
 // Rows without padding between the pixels: scale and shift repeat with c, so a table of kVecWidth *
 // c of them makes the row one loop over vectors.
-inline void load_u8_dense(const uint8_t* src, const float* scale, const float* shift, int c, int n,
-                          float* out) {
+inline void load_u8_dense(const uint8_t* __restrict src, const float* __restrict scale,
+                          const float* __restrict shift, int c, int n, float* __restrict out) {
   const int period = kVecWidth * c;
   int i = 0;
   for (; i + period <= n; i += period) {
@@ -45,6 +45,15 @@ void load_u8(const uint8_t* src, int64_t pitch_bytes, const float* scale, const 
   }
 }
 
+// A row of a picture whose channels lie in planes, into pixels of C floats.
+template <int C>
+inline void interleave(const float* __restrict row, int64_t plane, int n, float* __restrict out) {
+  for (int x = 0; x < n; ++x) {
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) out[x * C + c] = row[c * plane + x];
+  }
+}
+
 // Pixels of a transposition that are done together, so that what is strided stays in the cache.
 constexpr int kTransposePixels = 16;
 
@@ -54,10 +63,18 @@ void load_f32(const float* src, const int64_t strides[3], const MapView& out) {
     const float* row = src + y * strides[1];
     float* dst = out.data + y * g.row_stride;
     if (strides[0] == 1) {
+      if (strides[2] == g.c && g.pixel_stride == g.c) {
+        __builtin_memcpy(dst, row, static_cast<size_t>(g.c) * g.w * sizeof(float));
+        continue;
+      }
       for (int x = 0; x < g.w; ++x) {
         __builtin_memcpy(dst + x * g.pixel_stride, row + x * strides[2],
                          static_cast<size_t>(g.c) * sizeof(float));
       }
+      continue;
+    }
+    if (g.c == 3 && g.pixel_stride == 3 && strides[2] == 1) {
+      interleave<3>(row, strides[0], g.w, dst);
       continue;
     }
     for (int x0 = 0; x0 < g.w; x0 += kTransposePixels) {

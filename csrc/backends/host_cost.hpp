@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// About how long an operation takes on the kernels of a host: what the lanes of a tick are levelled
+// by. Stages are cut by graph/cost_model.hpp instead, which knows no kernels: so a file's stages
+// stay, whatever kernels become.
+#pragma once
+
+#include <vector>
+
+#include "backends/kernel_api.hpp"
+#include "graph/graph.hpp"
+
+namespace pvnet {
+
+// Of one firing of node n, in multiply-adds of a good dense convolution; conv: of conv3d and
+// linear, with its algorithm.
+double host_cost(const HostKernels* kernels, const std::vector<Node>& nodes, int n,
+                 const ConvShape& conv);
+
+}  // namespace pvnet
