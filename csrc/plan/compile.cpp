@@ -6,6 +6,8 @@
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
 #include "graph/errors.hpp"
+#include "host/heap.hpp"
+#include "model/weight_source.hpp"
 #include "plan/executor.hpp"
 #include "plan/fingerprint.hpp"
 #include "plan/layout.hpp"
@@ -106,7 +108,7 @@ Status choose_lanes_and_schedule(Plan& plan) {
   return {};
 }
 
-Status build(Plan& plan, const Weights& weights) {
+Status build(Plan& plan, const WeightSource& weights) {
   PVNET_TRY(check_options(plan.options));
   PVNET_TRY(plan.graph.check());
   PVNET_TRY(check_weights(plan.graph, weights));
@@ -145,11 +147,17 @@ Status build(Plan& plan, const Weights& weights) {
 
 Result<std::shared_ptr<const Plan>> Plan::compile(const Graph& graph, const Weights& weights,
                                                   const CompileOptions& options) {
+  return compile(graph, WholeWeights(weights), options);
+}
+
+Result<std::shared_ptr<const Plan>> Plan::compile(const Graph& graph, const WeightSource& weights,
+                                                  const CompileOptions& options) {
   try {
     auto plan = std::make_shared<Plan>();
     plan->graph = graph;
     plan->options = options;
     PVNET_TRY(build(*plan, weights));
+    trim_heap();  // weights of nodes came and went
     return std::shared_ptr<const Plan>(std::move(plan));
   } catch (const std::bad_alloc&) {
     return Status{

@@ -18,7 +18,8 @@
 
 namespace pvnet {
 
-struct Backend;  // csrc/backends/backend.hpp
+class WeightSource;  // csrc/model/weight_source.hpp
+struct Backend;      // csrc/backends/backend.hpp
 namespace device {
 struct Program;  // csrc/plan/device/program.hpp
 }
@@ -138,6 +139,10 @@ struct OutputFacts {
 
 class Plan {
  public:
+  // Weights are asked for node by node, and none is kept but as packed.
+  static Result<std::shared_ptr<const Plan>> compile(const Graph& graph,
+                                                     const WeightSource& weights,
+                                                     const CompileOptions& options);
   static Result<std::shared_ptr<const Plan>> compile(const Graph& graph, const Weights& weights,
                                                      const CompileOptions& options);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "plan/plan.hpp"
 
@@ -13,6 +14,7 @@
 #include "backends/registry.hpp"
 #include "host/cpu_quota.hpp"
 #include "host/cpus.hpp"
+#include "model/open_model.hpp"
 #include "plan/executor.hpp"
 #include "plan/op_params.hpp"
 #include "python/gil.hpp"
@@ -25,12 +27,16 @@ namespace py = pybind11;
 
 namespace {
 
-std::shared_ptr<Plan> compile(const Graph& graph, const py::dict& weights,
+std::shared_ptr<Plan> compile(const Graph& graph, const py::object& weights,
                               const CompileOptions& options) {
-  const Weights w = weights_from_dict(weights, "compile");
+  std::optional<DictWeights> arrays;
+  const bool open = py::isinstance<OpenModel>(weights);
+  if (!open) arrays.emplace(weights.cast<py::dict>(), "compile");
+  const WeightSource& source =
+      open ? static_cast<const WeightSource&>(weights.cast<const OpenModel&>()) : *arrays;
   auto plan = [&] {
     const GilReleased release;
-    return Plan::compile(graph, w, options);
+    return Plan::compile(graph, source, options);
   }();
   // pybind11 holds what it registers without const; nothing that is bound below changes a plan.
   return std::const_pointer_cast<Plan>(unwrap(std::move(plan)));
@@ -117,7 +123,7 @@ void register_plan(py::module_& m) {
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
       .def_static(
           "compile",
-          [](const Graph& graph, const py::dict& weights, const std::string& backend,
+          [](const Graph& graph, const py::object& weights, const std::string& backend,
              const std::string& isa, const std::string& dtype, int lanes, int batch, bool pin,
              bool fixed_lanes, const std::map<std::string, double>& costs,
              const std::string& executor, const std::string& algorithm, const std::string& memory) {

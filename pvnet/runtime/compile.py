@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Any, Literal
 
 from pvnet import _core
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
-from pvnet.runtime.model import ExportsWeights, Model, Weights, to_model
+from pvnet.runtime.model import ExportsWeights, Model, Opened, Weights, open_model
 from pvnet.runtime.node_times import node_times
 from pvnet.runtime.plan import Plan
 
@@ -62,7 +62,7 @@ def compile(
         UnsupportedError: the backend or dtype is not available here. FileError: a bad file.
 
     """
-    model = to_model(source, "compile")
+    model = open_model(source, "compile")
     for name, value, low in (("lanes", lanes, 1), ("batch", batch, 1)):
         if value is not None and (not isinstance(value, int) or value < low):
             raise InvalidArgumentError(
@@ -76,26 +76,44 @@ def compile(
             f"[compile] costs is no source of costs: got {costs!r}, expected 'measure', None or a "
             "dict of microseconds by node. Pass one of these."
         )
+    options: dict[str, Any] = {
+        "dtype": dtype,
+        "batch": batch,
+        "pin": pin,
+        "fixed_lanes": fixed_lanes,
+        "costs": costs or {},
+        "executor": executor,
+        "algorithm": algorithm,
+        "memory": memory,
+    }
+    return _plan(model, backend, isa, lanes, options)
+
+
+_PLAIN: dict[str, Any] = {
+    "dtype": "f32",
+    "batch": 1,
+    "pin": True,
+    "fixed_lanes": False,
+    "costs": {},
+}
+
+
+def _plan(
+    model: Opened, backend: str, isa: str | None, lanes: int | None, options: dict[str, Any]
+) -> Plan:
     core = _core.Plan.compile(
         model.graph.core,
         model.weights,
         backend=backend,
         isa=isa or "",
-        dtype=dtype,
         lanes=lanes or 0,
-        batch=batch,
-        pin=pin,
-        fixed_lanes=fixed_lanes,
-        costs=costs or {},
-        executor=executor,
-        algorithm=algorithm,
-        memory=memory,
+        **{**_PLAIN, **options},
     )
     return Plan(core, model.graph, model.metadata)
 
 
 def _measured(
-    model: Model, backend: str, lanes: int | None, isa: str | None
+    model: Opened, backend: str, lanes: int | None, isa: str | None
 ) -> dict[str, float] | None:
     """Times on one lane of the CPU; None where no lanes share a tick."""
     if backend not in ("auto", "cpu"):
@@ -105,5 +123,5 @@ def _measured(
         )
     if lanes == 1:
         return None
-    alone = compile(model, backend=backend, lanes=1, isa=isa)
+    alone = _plan(model, backend, isa, 1, {})
     return node_times(alone) if alone.backend == "cpu" else None
