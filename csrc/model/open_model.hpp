@@ -33,7 +33,8 @@ class OpenModel : public WeightSource {
  private:
   friend Result<Model> load_model(const std::string& path);
   friend Result<Model> load_model(const void* bytes, size_t size_bytes);
-  OpenModel(model::Source source, Graph graph) : source_(std::move(source)), graph_(std::move(graph)) {}
+  OpenModel(model::Source source, Graph graph)
+      : source_(std::move(source)), graph_(std::move(graph)) {}
   static Result<OpenModel> from(model::Source source);
   static Result<OpenModel> checked(model::Source source);
   static Result<Model> load(model::Source source);

@@ -24,7 +24,8 @@ Result<const Tensor*> WholeWeights::tensor(std::string_view name, Tensor& /*room
 Result<const Weights*> NodeWeights::of(const Node& node) {
   if (const Weights* all = source_.whole()) return all;
   if (node_ == node.name) return &held_;
-  // The memory of the last kernel is that of the next one: weights are read first, biases are small.
+  // The memory of the last kernel is that of the next one: weights are read first, biases are
+  // small.
   Tensor room;
   if (const auto last = held_.find(node_ + ".weight"); last != held_.end()) {
     room = std::move(last->second);

@@ -82,6 +82,31 @@ Status check_algorithm(const Backend& backend, const CompileOptions& o) {
                 "Leave algorithm or memory out.");
 }
 
+Status check_algorithms(const Graph& graph, const Backend& backend, const CompileOptions& o) {
+  for (const auto& [name, algorithm] : o.algorithms) {
+    const int node = graph.find(name);
+    if (node < 0 || graph.nodes()[static_cast<size_t>(node)].op != Op::conv3d) {
+      return failed(Code::invalid_argument, "compile", "algorithm of a node that is no convolution",
+                    quoted(name), "the name of a conv3d of the graph", "Correct the name.");
+    }
+    const auto known = conv_algorithm_of(algorithm);
+    if (!known.has_value()) {
+      return failed(Code::invalid_argument, "compile",
+                    "there is no algorithm for node " + quoted(name), "\"" + algorithm + "\"",
+                    R"("direct", "winograd 2x2", "winograd 4x4")",
+                    "Take one that Plan.ops lists for it.");
+    }
+    if (known == ConvAlgorithm::direct) continue;
+    if (backend.name == std::string_view("cpu") && o.memory != kMemoryNames[1]) continue;
+    return failed(Code::invalid_argument, "compile",
+                  "the algorithm of node " + quoted(name) + " is not for these options",
+                  "\"" + algorithm + "\" with backend \"" + std::string(backend.name) +
+                      "\" and memory \"" + o.memory + "\"",
+                  "backend \"cpu\" and memory \"fast\"", "Leave it out, or take \"direct\".");
+  }
+  return {};
+}
+
 Status check_dtype(const Backend& backend, std::string& dtype) {
   if (dtype == "fp16") dtype = to_string(Dtype::f16);
   std::string known;
@@ -118,6 +143,7 @@ Status build(Plan& plan, const WeightSource& weights) {
   PVNET_TRY(check_dtype(*plan.backend, plan.options.dtype));
   PVNET_TRY(check_executor(*plan.backend, plan.options.executor));
   PVNET_TRY(check_algorithm(*plan.backend, plan.options));
+  PVNET_TRY(check_algorithms(plan.graph, *plan.backend, plan.options));
   plan.options.backend = plan.backend->name;
   plan.options.isa = plan.backend->isa;
 

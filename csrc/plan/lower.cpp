@@ -113,14 +113,22 @@ Status refuse_fused_softmax(const Node& node) {
 }
 
 // The algorithm of a convolution; a quicker one takes its share off the estimate of the cost.
-void choose_for(const Plan& plan, ConvShape& shape, PlanOp& op) {
+Status choose_for(const Plan& plan, ConvShape& shape, PlanOp& op) {
   const HostKernels* kernels = plan.backend->kernels;
-  shape.algorithm = choose_algorithm(kernels, shape, *wish_of(plan.options));
-  if (shape.algorithm == ConvAlgorithm::direct || !plan.options.costs.empty()) return;
+  const Node& node = plan.graph.nodes()[op.node];
+  shape.algorithm = algorithm_for(plan.options, kernels, shape, node.name);
+  if (!is_possible(kernels, shape, shape.algorithm)) {
+    return failed(Code::invalid_argument, "compile",
+                  "node " + quoted(node.name) + " cannot be computed so",
+                  "\"" + std::string(to_string(shape.algorithm)) + "\"",
+                  "an algorithm that Plan.ops lists for it", "Leave it out, or take \"direct\".");
+  }
+  if (shape.algorithm == ConvAlgorithm::direct || !plan.options.costs.empty()) return {};
   ConvShape direct = shape;
   direct.algorithm = ConvAlgorithm::direct;
   const double share = kernels->conv_cost(shape) / kernels->conv_cost(direct);
-  op.cost -= static_cast<double>(plan.graph.nodes()[op.node].macs) * (1 - std::min(share, 1.0));
+  op.cost -= static_cast<double>(node.macs) * (1 - std::min(share, 1.0));
+  return {};
 }
 
 // Looked at before segments are made: concats of concats double them at every step.
@@ -317,7 +325,7 @@ Status lower(Plan& plan) {
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
     params->conv.seg_c = params->seg_c.data();
     params->conv.n_segs = static_cast<int>(params->seg_c.size());
-    if (node.op == Op::conv3d) choose_for(plan, params->conv, op);
+    if (node.op == Op::conv3d) PVNET_TRY(choose_for(plan, params->conv, op));
     if (node.op == Op::conv3d && layout.halo) {
       for (const Segment& s : op.operands[0]) {
         Value& v = plan.values[s.value];

@@ -59,7 +59,8 @@ struct CompileOptions {
       costs;                       // measured microseconds per firing by node; else the model's
   std::string executor = "auto";   // cuda only: plan/executor.hpp has the names
   std::string algorithm = "auto";  // of convolutions: backends/algorithm.hpp has the names
-  std::string memory = "fast";     // small: no algorithm that needs larger weights
+  std::map<std::string, std::string> algorithms;  // of single ones by node, before `algorithm`
+  std::string memory = "fast";                    // small: no algorithm that needs larger weights
 };
 
 // Where a value lives inside the memory of one batch row. A node with memory has one whose form its

@@ -42,6 +42,15 @@ std::shared_ptr<Plan> compile(const Graph& graph, const py::object& weights,
   return std::const_pointer_cast<Plan>(unwrap(std::move(plan)));
 }
 
+py::list possible_algorithms(const Plan& plan, const ConvShape& shape) {
+  py::list out;
+  for (const auto a : {ConvAlgorithm::direct, ConvAlgorithm::winograd2, ConvAlgorithm::winograd4}) {
+    const bool small = plan.options.memory == "small" && a != ConvAlgorithm::direct;
+    if (!small && is_possible(plan.backend->kernels, shape, a)) out.append(to_string(a));
+  }
+  return out;
+}
+
 py::list ops_of(const Plan& plan) {
   py::list out;
   for (const PlanOp& op : plan.ops) {
@@ -50,7 +59,10 @@ py::list ops_of(const Plan& plan) {
     d["node"] = node.name;
     d["op"] = to_string(op.params->op);
     d["stage"] = op.stage;
-    if (op.params->op == Op::conv3d) d["algorithm"] = to_string(op.params->conv.algorithm);
+    if (op.params->op == Op::conv3d) {
+      d["algorithm"] = to_string(op.params->conv.algorithm);
+      d["algorithms"] = possible_algorithms(plan, op.params->conv);
+    }
     d["tiles"] = op.tiles;
     d["cost"] = op.cost;
     d["macs"] = node.macs;
@@ -126,15 +138,17 @@ void register_plan(py::module_& m) {
           [](const Graph& graph, const py::object& weights, const std::string& backend,
              const std::string& isa, const std::string& dtype, int lanes, int batch, bool pin,
              bool fixed_lanes, const std::map<std::string, double>& costs,
-             const std::string& executor, const std::string& algorithm, const std::string& memory) {
+             const std::string& executor, const std::string& algorithm, const std::string& memory,
+             const std::map<std::string, std::string>& algorithms) {
             return compile(graph, weights,
                            {backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor,
-                            algorithm, memory});
+                            algorithm, algorithms, memory});
           },
           py::arg("graph"), py::arg("weights"), py::kw_only(), py::arg("backend"), py::arg("isa"),
           py::arg("dtype"), py::arg("lanes"), py::arg("batch"), py::arg("pin"),
           py::arg("fixed_lanes"), py::arg("costs"), py::arg("executor") = "auto",
-          py::arg("algorithm") = "auto", py::arg("memory") = "fast")
+          py::arg("algorithm") = "auto", py::arg("memory") = "fast",
+          py::arg("algorithms") = std::map<std::string, std::string>{})
       .def("to_json", &Plan::to_json)
       .def("ops", &ops_of)
       .def("inputs", &inputs_of)
