@@ -41,6 +41,13 @@ def save_model(
     path: str, graph: Graph, weights: dict[str, NDArray[np.float32]], metadata: dict[str, str]
 ) -> None: ...
 
+class OpenModel:
+    def __init__(self, source: str | bytes) -> None: ...
+    @property
+    def graph(self) -> Graph: ...
+    @property
+    def metadata(self) -> dict[str, str]: ...
+
 class WholeFile:
     def __init__(self, path: str | bytes, where: str) -> None: ...
     def fileno(self) -> int: ...
@@ -117,7 +124,7 @@ class Plan:
     @staticmethod
     def compile(
         graph: Graph,
-        weights: dict[str, NDArray[np.float32]],
+        weights: dict[str, NDArray[np.float32]] | OpenModel,
         *,
         backend: str,
         isa: str,
@@ -130,6 +137,7 @@ class Plan:
         executor: str = "auto",
         algorithm: str = "auto",
         memory: str = "fast",
+        algorithms: dict[str, str] = ...,
     ) -> Plan: ...
     def to_json(self) -> str: ...
     def ops(self) -> list[dict[str, Any]]: ...

@@ -29,4 +29,10 @@ ConvAlgorithm choose_algorithm(const HostKernels* kernels, ConvShape shape, Algo
   return cost(tiled) < std::numeric_limits<double>::infinity() ? tiled : ConvAlgorithm::direct;
 }
 
+bool is_possible(const HostKernels* kernels, ConvShape shape, ConvAlgorithm algorithm) {
+  if (algorithm == ConvAlgorithm::direct) return true;
+  shape.algorithm = algorithm;
+  return kernels != nullptr && kernels->conv_cost(shape) < std::numeric_limits<double>::infinity();
+}
+
 }  // namespace pvnet

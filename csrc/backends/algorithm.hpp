@@ -23,6 +23,12 @@ constexpr std::string_view to_string(ConvAlgorithm a) {
   constexpr std::string_view kNames[] = {"direct", "winograd 2x2", "winograd 4x4"};
   return a <= ConvAlgorithm::winograd4 ? kNames[static_cast<int>(a)] : "unknown";
 }
+constexpr std::optional<ConvAlgorithm> conv_algorithm_of(std::string_view name) {
+  for (const auto a : {ConvAlgorithm::direct, ConvAlgorithm::winograd2, ConvAlgorithm::winograd4}) {
+    if (to_string(a) == name) return a;
+  }
+  return std::nullopt;
+}
 // Outputs of a tile along an axis, where tiles are transformed; 0: they are not.
 constexpr int tile_size(ConvAlgorithm a) {
   return a == ConvAlgorithm::winograd2 ? 2 : a == ConvAlgorithm::winograd4 ? 4 : 0;
@@ -44,5 +50,8 @@ constexpr std::optional<AlgorithmWish> algorithm_of(std::string_view name) {
 
 // kernels may be nullptr: those of a device know only the direct algorithm.
 ConvAlgorithm choose_algorithm(const HostKernels* kernels, ConvShape shape, AlgorithmWish wish);
+
+// Whether the kernels have the algorithm for the shape.
+bool is_possible(const HostKernels* kernels, ConvShape shape, ConvAlgorithm algorithm);
 
 }  // namespace pvnet

@@ -16,12 +16,12 @@
 #include "runtime/call_mark.hpp"
 
 #include <pvnet/pvnet.h>
-#include "model/model_file.hpp"
+#include "model/open_model.hpp"
 #include "plan/plan.hpp"
 #include "runtime/stream.hpp"
 
 struct pvnet_model {
-  pvnet::Model model;
+  pvnet::OpenModel model;
 };
 
 struct pvnet_plan {

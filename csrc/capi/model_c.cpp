@@ -5,9 +5,9 @@ using pvnet::Result;
 using pvnet::Status;
 using namespace pvnet::capi;
 
-static Status hand_over(Result<pvnet::Model> loaded, pvnet_model** model) {
-  if (!loaded.ok()) return loaded.status();
-  *model = new pvnet_model{std::move(loaded).value()};
+static Status hand_over(Result<pvnet::OpenModel> opened, pvnet_model** model) {
+  if (!opened.ok()) return opened.status();
+  *model = new pvnet_model{std::move(opened).value()};
   return {};
 }
 
@@ -17,7 +17,7 @@ int pvnet_model_load(const char* path, pvnet_model** model) {
   return guarded([&]() -> Status {
     PVNET_TRY(need("pvnet_model_load", "path", path));
     PVNET_TRY(need("pvnet_model_load", "model", model));
-    return hand_over(pvnet::load_model(std::string(path)), model);
+    return hand_over(pvnet::OpenModel::open(std::string(path)), model);
   });
 }
 
@@ -25,7 +25,7 @@ int pvnet_model_load_memory(const void* bytes, size_t size_bytes, pvnet_model** 
   return guarded([&]() -> Status {
     PVNET_TRY(need("pvnet_model_load_memory", "bytes", bytes));
     PVNET_TRY(need("pvnet_model_load_memory", "model", model));
-    return hand_over(pvnet::load_model(bytes, size_bytes), model);
+    return hand_over(pvnet::OpenModel::open(bytes, size_bytes, true), model);
   });
 }
 
@@ -35,7 +35,7 @@ int pvnet_model_describe(const pvnet_model* model, char* text, size_t capacity_b
                          size_t* needed_bytes) {
   return guarded([&]() -> Status {
     PVNET_TRY(need("pvnet_model_describe", "model", model));
-    const Result<std::string> json = model->model.graph.resolved_json();
+    const Result<std::string> json = model->model.graph().resolved_json();
     if (!json.ok()) return json.status();
     return copy_text("pvnet_model_describe", json.value(), text, capacity_bytes, needed_bytes);
   });
@@ -46,10 +46,11 @@ int pvnet_model_metadata(const pvnet_model* model, const char* key, char* text,
   return guarded([&]() -> Status {
     PVNET_TRY(need("pvnet_model_metadata", "model", model));
     PVNET_TRY(need("pvnet_model_metadata", "key", key));
-    const auto it = model->model.metadata.find(std::string_view(key));
-    if (it == model->model.metadata.end()) {
+    const pvnet::Metadata& metadata = model->model.metadata();
+    const auto it = metadata.find(std::string_view(key));
+    if (it == metadata.end()) {
       std::string keys;
-      for (const auto& [k, v] : model->model.metadata) keys += (keys.empty() ? "" : ", ") + k;
+      for (const auto& [k, v] : metadata) keys += (keys.empty() ? "" : ", ") + k;
       return refuse("pvnet_model_metadata", "no such metadata", "key '" + std::string(key) + "'",
                     keys.empty() ? "nothing, as this model has none" : "one of " + keys,
                     "Add it when the model is saved");

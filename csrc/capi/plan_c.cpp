@@ -57,7 +57,7 @@ int pvnet_plan_compile(const pvnet_model* model, const pvnet_options* options, p
     PVNET_TRY(need("pvnet_plan_compile", "plan", plan));
     pvnet::CompileOptions compile_options;
     PVNET_TRY(to_compile_options(options, &compile_options));
-    auto compiled = pvnet::Plan::compile(model->model.graph, model->model.weights, compile_options);
+    auto compiled = pvnet::Plan::compile(model->model.graph(), model->model, compile_options);
     if (!compiled.ok()) return compiled.status();
     *plan = new pvnet_plan{std::move(compiled).value()};
     return {};

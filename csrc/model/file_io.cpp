@@ -44,6 +44,7 @@ Result<Source> Source::open(const std::string& path) {
   if (::fstat(s.fd_, &info) != 0) return read_failure(s.label_, errno_text(errno));
   if (!S_ISREG(info.st_mode)) return read_failure(s.label_, "something that is not a regular file");
   s.size_bytes_ = static_cast<uint64_t>(info.st_size);
+  s.written_ = info.st_mtim;
   return Result<Source>(std::move(s));
 }
 
@@ -55,8 +56,18 @@ Source Source::memory(const void* bytes, size_t size_bytes) {
   return s;
 }
 
+Source Source::copy(const void* bytes, size_t size_bytes) {
+  auto own = std::make_unique<unsigned char[]>(size_bytes);
+  if (size_bytes != 0) std::memcpy(own.get(), bytes, size_bytes);
+  Source s = memory(own.get(), size_bytes);
+  s.copy_ = std::move(own);
+  return s;
+}
+
 Source::Source(Source&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
+      written_(other.written_),
+      copy_(std::move(other.copy_)),
       bytes_(other.bytes_),
       size_bytes_(other.size_bytes_),
       label_(std::move(other.label_)) {}
@@ -80,7 +91,15 @@ Status Source::read(uint64_t offset, void* dst, size_t count) const {
     offset += static_cast<uint64_t>(n);
     count -= static_cast<size_t>(n);
   }
-  return {};
+  struct stat info{};
+  if (::fstat(fd_, &info) != 0) return read_failure(label_, errno_text(errno));
+  const bool same = static_cast<uint64_t>(info.st_size) == size_bytes_ &&
+                    info.st_mtim.tv_sec == written_.tv_sec &&
+                    info.st_mtim.tv_nsec == written_.tv_nsec;
+  if (same) return {};
+  return failure(Code::file, "load_model", label_ + " was written into while it was read",
+                 "another size or time", "a file that stays as it is",
+                 "Replace model files as a whole, by rename, and load it again");
 }
 
 Status write_atomically(const std::string& path, const std::vector<Chunk>& chunks) {

@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +25,7 @@ class Source {
  public:
   static Result<Source> open(const std::string& path);
   static Source memory(const void* bytes, size_t size_bytes);
+  static Source copy(const void* bytes, size_t size_bytes);  // throws std::bad_alloc
   Source(Source&& other) noexcept;
   Source& operator=(Source&&) = delete;
   Source(const Source&) = delete;
@@ -30,12 +33,14 @@ class Source {
 
   uint64_t size_bytes() const { return size_bytes_; }
   const std::string& label() const { return label_; }  // names the source in messages
-  // offset + count <= size_bytes(). Fails when the file became shorter since it was opened.
+  // offset + count <= size_bytes(). Fails when the file was written into since it was opened.
   Status read(uint64_t offset, void* dst, size_t count) const;
 
  private:
   Source() = default;
   int fd_ = -1;
+  timespec written_{};  // when the file was last, as it was opened
+  std::unique_ptr<unsigned char[]> copy_;
   const unsigned char* bytes_ = nullptr;
   uint64_t size_bytes_ = 0;
   std::string label_;

@@ -5,8 +5,10 @@
 // format.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +30,10 @@ struct Model {
   Weights weights;
   Metadata metadata;  // free text of the user, without "pvnet_graph" and "pvnet_version"
 };
+
+// The tensors that a node may have, <node> in front.
+inline constexpr std::array<const char*, 6> kWeightSuffixes = {
+    ".weight", ".bias", ".norm.weight", ".norm.bias", ".norm.running_mean", ".norm.running_var"};
 
 Result<Model> load_model(const std::string& path);
 Result<Model> load_model(const void* bytes, size_t size_bytes);

@@ -19,6 +19,10 @@ namespace pvnet::model {
 constexpr uint64_t kMaxHeaderBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxFileBytes = uint64_t{16} << 30;
 
+// What pvnet keeps in the metadata.
+constexpr const char* kGraphKey = "pvnet_graph";
+constexpr const char* kVersionKey = "pvnet_version";
+
 struct TensorEntry {
   std::string name;
   Dtype dtype = Dtype::f32;

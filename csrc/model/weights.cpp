@@ -9,6 +9,7 @@
 #include "model/model_file.hpp"
 
 #include "model/errors.hpp"
+#include "model/weight_source.hpp"
 
 namespace pvnet {
 
@@ -74,39 +75,48 @@ static Status check_values(const std::string& name, const Tensor& t) {
   return {};
 }
 
-Status check_weights(const Graph& graph, const Weights& weights) {
+Status check_weights(const Graph& graph, const WeightSource& source) {
   const auto expected = expected_weights(graph);
+  const std::vector<std::string_view> given = source.names();
+  Tensor room;
   for (const auto& [name, shape] : expected) {
-    const auto it = weights.find(name);
-    if (it == weights.end()) {
+    const std::vector<int64_t>* found = source.shape(name);
+    if (found == nullptr) {
       return wrong("weight " + quoted(name) + " is missing",
-                   std::to_string(weights.size()) + " weights without it",
+                   std::to_string(given.size()) + " weights without it",
                    "a tensor of shape " + shape_text(shape), "Add it, or remove its node");
     }
-    if (it->second.shape != shape) {
-      return wrong("weight " + quoted(name) + " has another shape", shape_text(it->second.shape),
+    if (*found != shape) {
+      return wrong("weight " + quoted(name) + " has another shape", shape_text(*found),
                    shape_text(shape), "Use the weights of this graph");
     }
-    if (!has_elements(it->second, shape)) {
+    const Result<const Tensor*> tensor = source.tensor(name, room);
+    if (!tensor.ok()) return tensor.status();
+    if (!has_elements(*tensor.value(), shape)) {
       return wrong("data of weight " + quoted(name) + " does not fit its shape",
-                   std::to_string(it->second.data.size()) + " elements", shape_text(shape),
+                   std::to_string(tensor.value()->data.size()) + " elements", shape_text(shape),
                    "Give one element per position");
     }
-    PVNET_TRY(check_values(name, it->second));
+    PVNET_TRY(check_values(name, *tensor.value()));
   }
-  if (weights.size() == expected.size()) return {};
+  if (given.size() == expected.size()) return {};
   std::vector<std::string_view> names;
   names.reserve(expected.size());
   for (const auto& e : expected) names.emplace_back(e.first);
   std::sort(names.begin(), names.end());
-  for (const auto& [name, tensor] : weights) {
-    if (!std::binary_search(names.begin(), names.end(), std::string_view(name))) {
+  for (const std::string_view name : given) {
+    if (!std::binary_search(names.begin(), names.end(), name)) {
       return wrong("weight " + quoted(name) + " belongs to no node",
-                   "a tensor of shape " + shape_text(tensor.shape), "only weights of the graph",
+                   "a tensor of shape " + shape_text(*source.shape(name)),
+                   "only weights of the graph",
                    "Remove it, or use the graph that it was saved with");
     }
   }
   return {};
+}
+
+Status check_weights(const Graph& graph, const Weights& weights) {
+  return check_weights(graph, WholeWeights(weights));
 }
 
 }  // namespace pvnet

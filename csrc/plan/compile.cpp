@@ -6,6 +6,8 @@
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
 #include "graph/errors.hpp"
+#include "host/heap.hpp"
+#include "model/weight_source.hpp"
 #include "plan/executor.hpp"
 #include "plan/fingerprint.hpp"
 #include "plan/layout.hpp"
@@ -80,6 +82,31 @@ Status check_algorithm(const Backend& backend, const CompileOptions& o) {
                 "Leave algorithm or memory out.");
 }
 
+Status check_algorithms(const Graph& graph, const Backend& backend, const CompileOptions& o) {
+  for (const auto& [name, algorithm] : o.algorithms) {
+    const int node = graph.find(name);
+    if (node < 0 || graph.nodes()[static_cast<size_t>(node)].op != Op::conv3d) {
+      return failed(Code::invalid_argument, "compile", "algorithm of a node that is no convolution",
+                    quoted(name), "the name of a conv3d of the graph", "Correct the name.");
+    }
+    const auto known = conv_algorithm_of(algorithm);
+    if (!known.has_value()) {
+      return failed(Code::invalid_argument, "compile",
+                    "there is no algorithm for node " + quoted(name), "\"" + algorithm + "\"",
+                    R"("direct", "winograd 2x2", "winograd 4x4")",
+                    "Take one that Plan.ops lists for it.");
+    }
+    if (known == ConvAlgorithm::direct) continue;
+    if (backend.name == std::string_view("cpu") && o.memory != kMemoryNames[1]) continue;
+    return failed(Code::invalid_argument, "compile",
+                  "the algorithm of node " + quoted(name) + " is not for these options",
+                  "\"" + algorithm + "\" with backend \"" + std::string(backend.name) +
+                      "\" and memory \"" + o.memory + "\"",
+                  "backend \"cpu\" and memory \"fast\"", "Leave it out, or take \"direct\".");
+  }
+  return {};
+}
+
 Status check_dtype(const Backend& backend, std::string& dtype) {
   if (dtype == "fp16") dtype = to_string(Dtype::f16);
   std::string known;
@@ -106,7 +133,7 @@ Status choose_lanes_and_schedule(Plan& plan) {
   return {};
 }
 
-Status build(Plan& plan, const Weights& weights) {
+Status build(Plan& plan, const WeightSource& weights) {
   PVNET_TRY(check_options(plan.options));
   PVNET_TRY(plan.graph.check());
   PVNET_TRY(check_weights(plan.graph, weights));
@@ -116,6 +143,7 @@ Status build(Plan& plan, const Weights& weights) {
   PVNET_TRY(check_dtype(*plan.backend, plan.options.dtype));
   PVNET_TRY(check_executor(*plan.backend, plan.options.executor));
   PVNET_TRY(check_algorithm(*plan.backend, plan.options));
+  PVNET_TRY(check_algorithms(plan.graph, *plan.backend, plan.options));
   plan.options.backend = plan.backend->name;
   plan.options.isa = plan.backend->isa;
 
@@ -145,11 +173,17 @@ Status build(Plan& plan, const Weights& weights) {
 
 Result<std::shared_ptr<const Plan>> Plan::compile(const Graph& graph, const Weights& weights,
                                                   const CompileOptions& options) {
+  return compile(graph, WholeWeights(weights), options);
+}
+
+Result<std::shared_ptr<const Plan>> Plan::compile(const Graph& graph, const WeightSource& weights,
+                                                  const CompileOptions& options) {
   try {
     auto plan = std::make_shared<Plan>();
     plan->graph = graph;
     plan->options = options;
     PVNET_TRY(build(*plan, weights));
+    trim_heap();  // weights of nodes came and went
     return std::shared_ptr<const Plan>(std::move(plan));
   } catch (const std::bad_alloc&) {
     return Status{

@@ -119,6 +119,19 @@ double cost_of(const Plan& plan, int n, const ConvShape& conv) {
   return plan.backend->layout.cost(plan.backend->kernels, plan.graph.nodes(), n, conv);
 }
 
+Status choose_algorithm_of(const Plan& plan, const PlanOp& op, ConvShape& shape) {
+  const HostKernels* kernels = plan.backend->kernels;
+  const Node& node = plan.graph.nodes()[op.node];
+  shape.algorithm = algorithm_for(plan.options, kernels, shape, node.name);
+  if (!is_possible(kernels, shape, shape.algorithm)) {
+    return failed(Code::invalid_argument, "compile",
+                  "node " + quoted(node.name) + " cannot be computed so",
+                  "\"" + std::string(to_string(shape.algorithm)) + "\"",
+                  "an algorithm that Plan.ops lists for it", "Leave it out, or take \"direct\".");
+  }
+  return {};
+}
+
 // Looked at before segments are made: concats of concats double them at every step.
 class SegmentBudget {
  public:
@@ -311,10 +324,7 @@ Status lower(Plan& plan) {
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
     params->conv.seg_c = params->seg_c.data();
     params->conv.n_segs = static_cast<int>(params->seg_c.size());
-    if (node.op == Op::conv3d) {
-      params->conv.algorithm =
-          choose_algorithm(plan.backend->kernels, params->conv, *wish_of(plan.options));
-    }
+    if (node.op == Op::conv3d) PVNET_TRY(choose_algorithm_of(plan, op, params->conv));
     op.cost = cost_of(plan, n, params->conv);
     if (node.op == Op::conv3d && layout.halo) {
       for (const Segment& s : op.operands[0]) {

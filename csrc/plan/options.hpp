@@ -4,9 +4,11 @@
 
 #include <array>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "backends/algorithm.hpp"
+#include "backends/kernel_api.hpp"
 #include "plan/plan.hpp"
 
 namespace pvnet {
@@ -21,6 +23,14 @@ inline std::optional<AlgorithmWish> wish_of(const CompileOptions& o) {
   if (o.memory == kMemoryNames[0]) return wish;
   if (o.memory != kMemoryNames[1] || wish == AlgorithmWish::winograd) return std::nullopt;
   return wish.has_value() ? std::optional(AlgorithmWish::direct) : std::nullopt;
+}
+
+// What a convolution is computed by, with options that compile() has looked at.
+inline ConvAlgorithm algorithm_for(const CompileOptions& o, const HostKernels* kernels,
+                                   const ConvShape& shape, const std::string& node) {
+  const auto own = o.algorithms.find(node);
+  if (own == o.algorithms.end()) return choose_algorithm(kernels, shape, *wish_of(o));
+  return conv_algorithm_of(own->second).value_or(ConvAlgorithm::direct);
 }
 
 }  // namespace pvnet

@@ -8,6 +8,7 @@
 #include "backends/device_layout.hpp"
 #include "backends/kernel_api.hpp"
 #include "host/memory_room.hpp"
+#include "model/weight_source.hpp"
 #include "plan/device/pack.hpp"
 #include "plan/fold.hpp"
 #include "plan/op_params.hpp"
@@ -46,7 +47,7 @@ Status make_room(Plan& plan, Size bytes) {
   return {};
 }
 
-Status pack_for_host(Plan& plan, const Weights& weights) {
+Status pack_for_host(Plan& plan, const WeightSource& source) {
   const HostKernels& kernels = *plan.backend->kernels;
   Size all;
   for (PlanOp& op : plan.ops) {
@@ -57,22 +58,25 @@ Status pack_for_host(Plan& plan, const Weights& weights) {
   }
   PVNET_TRY(make_room(plan, all));
   Folded folded;
+  NodeWeights node_weights(source);
   for (const PlanOp& op : plan.ops) {
     if (op.packed_offset < 0) continue;
     const Node& node = plan.graph.nodes()[op.node];
     auto* const to = reinterpret_cast<float*>(plan.packed.data() + op.packed_offset);
+    const Result<const Weights*> weights = node_weights.of(node);
+    if (!weights.ok()) return weights.status();
     if (!is_conv(op.params->op)) {
-      PVNET_TRY(fold_channels(node, weights, to));
+      PVNET_TRY(fold_channels(node, *weights.value(), to));
       continue;
     }
-    PVNET_TRY(folded.fold(node, weights));
+    PVNET_TRY(folded.fold(node, *weights.value()));
     kernels.conv_pack(op.params->conv, folded.weight(), folded.bias().data(), to);
   }
   return {};
 }
 
 // Tables first: they say where weights lie.
-Status pack_for_device(Plan& plan, const Weights& weights) {
+Status pack_for_device(Plan& plan, const WeightSource& weights) {
   auto built = device::build(plan, {is_plain_isa(plan.backend->isa)});
   if (!built.ok()) return built.status();
   device::Program program = std::move(built).value();
@@ -91,7 +95,7 @@ size_t host_packed_floats(const Plan& plan, const PlanOp& op) {
 }
 
 // The caller has run check_weights(): every tensor is there and has its shape.
-Status pack_weights(Plan& plan, const Weights& weights) {
+Status pack_weights(Plan& plan, const WeightSource& weights) {
   PVNET_TRY(check_scales(plan));
   return plan.backend->kernels != nullptr ? pack_for_host(plan, weights)
                                           : pack_for_device(plan, weights);

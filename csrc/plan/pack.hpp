@@ -6,7 +6,7 @@
 
 namespace pvnet {
 
-Status pack_weights(Plan& plan, const Weights& weights);
+Status pack_weights(Plan& plan, const WeightSource& weights);
 
 // Floats of an op among the packed weights of a host; 0: it has none.
 size_t host_packed_floats(const Plan& plan, const PlanOp& op);

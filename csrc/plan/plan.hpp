@@ -18,7 +18,8 @@
 
 namespace pvnet {
 
-struct Backend;  // csrc/backends/backend.hpp
+class WeightSource;  // csrc/model/weight_source.hpp
+struct Backend;      // csrc/backends/backend.hpp
 namespace device {
 struct Program;  // csrc/plan/device/program.hpp
 }
@@ -58,7 +59,8 @@ struct CompileOptions {
       costs;                       // measured microseconds per firing by node; else the model's
   std::string executor = "auto";   // cuda only: plan/executor.hpp has the names
   std::string algorithm = "auto";  // of convolutions: backends/algorithm.hpp has the names
-  std::string memory = "fast";     // small: no algorithm that needs larger weights
+  std::map<std::string, std::string> algorithms;  // of single ones by node, before `algorithm`
+  std::string memory = "fast";                    // small: no algorithm that needs larger weights
 };
 
 // Where a value lives inside the memory of one batch row. A node with memory has one whose form its
@@ -138,6 +140,10 @@ struct OutputFacts {
 
 class Plan {
  public:
+  // Weights are asked for node by node, and none is kept but as packed.
+  static Result<std::shared_ptr<const Plan>> compile(const Graph& graph,
+                                                     const WeightSource& weights,
+                                                     const CompileOptions& options);
   static Result<std::shared_ptr<const Plan>> compile(const Graph& graph, const Weights& weights,
                                                      const CompileOptions& options);
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "graph/graph.hpp"
-#include "model/model_file.hpp"
+#include "model/open_model.hpp"
 
 #include "graph/document.hpp"
 #include "python/gil.hpp"
@@ -35,10 +35,25 @@ std::string resolved_node_by_name(const Graph& g, const std::string& name) {
 }
 
 py::tuple to_python(Result<Model> loaded) {
-  const Model model = unwrap(std::move(loaded));
+  Model model = unwrap(std::move(loaded));
   py::dict metadata;
   for (const auto& [key, value] : model.metadata) metadata[py::str(key)] = py::str(value);
-  return py::make_tuple(model.graph, weights_to_dict(model.weights), metadata);
+  return py::make_tuple(model.graph, weights_to_dict(std::move(model.weights)), metadata);
+}
+
+OpenModel open_bytes(const py::bytes& source) {
+  const std::string_view view = source;
+  return unwrap([&] {
+    const GilReleased nogil;
+    return OpenModel::open(view.data(), view.size(), false);
+  }());
+}
+
+OpenModel open_path(const std::string& path) {
+  return unwrap([&] {
+    const GilReleased nogil;
+    return OpenModel::open(path);
+  }());
 }
 
 py::tuple load_bytes(const py::bytes& source) {
@@ -129,6 +144,13 @@ void register_graph(py::module_& m) {
       .def_property_readonly("n_stages", &Graph::n_stages)
       .def_property_readonly("hyper_period", &Graph::hyper_period)
       .def("copy", [](const Graph& g) { return Graph(g); });
+  py::class_<OpenModel>(m, "OpenModel")
+      .def(py::init(&open_bytes), py::arg("source"), py::keep_alive<1, 2>())
+      .def(py::init(&open_path), py::arg("source"))
+      .def_property_readonly("graph", [](const OpenModel& o) { return Graph(o.graph()); })
+      .def_property_readonly("metadata", [](const OpenModel& o) {
+        return std::map<std::string, std::string>(o.metadata().begin(), o.metadata().end());
+      });
   m.def("load_model", &load_bytes, py::arg("source"),
         "(Graph, {name: float32 array}, metadata) of the bytes of a model file.");
   m.def("load_model", &load_path, py::arg("source"), "The same of a file.");

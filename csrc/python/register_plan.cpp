@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "plan/plan.hpp"
 
@@ -13,6 +14,7 @@
 #include "backends/registry.hpp"
 #include "host/cpu_quota.hpp"
 #include "host/cpus.hpp"
+#include "model/open_model.hpp"
 #include "plan/executor.hpp"
 #include "plan/op_params.hpp"
 #include "python/gil.hpp"
@@ -25,15 +27,28 @@ namespace py = pybind11;
 
 namespace {
 
-std::shared_ptr<Plan> compile(const Graph& graph, const py::dict& weights,
+std::shared_ptr<Plan> compile(const Graph& graph, const py::object& weights,
                               const CompileOptions& options) {
-  const Weights w = weights_from_dict(weights, "compile");
+  std::optional<DictWeights> arrays;
+  const bool open = py::isinstance<OpenModel>(weights);
+  if (!open) arrays.emplace(weights.cast<py::dict>(), "compile");
+  const WeightSource& source =
+      open ? static_cast<const WeightSource&>(weights.cast<const OpenModel&>()) : *arrays;
   auto plan = [&] {
     const GilReleased release;
-    return Plan::compile(graph, w, options);
+    return Plan::compile(graph, source, options);
   }();
   // pybind11 holds what it registers without const; nothing that is bound below changes a plan.
   return std::const_pointer_cast<Plan>(unwrap(std::move(plan)));
+}
+
+py::list possible_algorithms(const Plan& plan, const ConvShape& shape) {
+  py::list out;
+  for (const auto a : {ConvAlgorithm::direct, ConvAlgorithm::winograd2, ConvAlgorithm::winograd4}) {
+    const bool small = plan.options.memory == "small" && a != ConvAlgorithm::direct;
+    if (!small && is_possible(plan.backend->kernels, shape, a)) out.append(to_string(a));
+  }
+  return out;
 }
 
 py::list ops_of(const Plan& plan) {
@@ -44,7 +59,10 @@ py::list ops_of(const Plan& plan) {
     d["node"] = node.name;
     d["op"] = to_string(op.params->op);
     d["stage"] = op.stage;
-    if (op.params->op == Op::conv3d) d["algorithm"] = to_string(op.params->conv.algorithm);
+    if (op.params->op == Op::conv3d) {
+      d["algorithm"] = to_string(op.params->conv.algorithm);
+      d["algorithms"] = possible_algorithms(plan, op.params->conv);
+    }
     d["tiles"] = op.tiles;
     d["cost"] = op.cost;
     d["macs"] = node.macs;
@@ -117,18 +135,20 @@ void register_plan(py::module_& m) {
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
       .def_static(
           "compile",
-          [](const Graph& graph, const py::dict& weights, const std::string& backend,
+          [](const Graph& graph, const py::object& weights, const std::string& backend,
              const std::string& isa, const std::string& dtype, int lanes, int batch, bool pin,
              bool fixed_lanes, const std::map<std::string, double>& costs,
-             const std::string& executor, const std::string& algorithm, const std::string& memory) {
+             const std::string& executor, const std::string& algorithm, const std::string& memory,
+             const std::map<std::string, std::string>& algorithms) {
             return compile(graph, weights,
                            {backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor,
-                            algorithm, memory});
+                            algorithm, algorithms, memory});
           },
           py::arg("graph"), py::arg("weights"), py::kw_only(), py::arg("backend"), py::arg("isa"),
           py::arg("dtype"), py::arg("lanes"), py::arg("batch"), py::arg("pin"),
           py::arg("fixed_lanes"), py::arg("costs"), py::arg("executor") = "auto",
-          py::arg("algorithm") = "auto", py::arg("memory") = "fast")
+          py::arg("algorithm") = "auto", py::arg("memory") = "fast",
+          py::arg("algorithms") = std::map<std::string, std::string>{})
       .def("to_json", &Plan::to_json)
       .def("ops", &ops_of)
       .def("inputs", &inputs_of)

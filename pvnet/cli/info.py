@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pvnet.cli._common.report import Report
+from pvnet.report import table
 from pvnet.runtime.machine import machine_record
+from pvnet.runtime.tuning.cache import FOLDER_VARIABLE, Cache
+from pvnet.runtime.tuning.result import is_lanes, is_layers
 
 if TYPE_CHECKING:
     from pvnet.models import Pretrained
@@ -16,19 +20,47 @@ _SCORES = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No arguments of its own."""
-    del parser
+    """What to tell of."""
+    parser.add_argument(
+        "--tuning", action="store_true", help="what --tune has measured on this machine, instead"
+    )
 
 
 def run(args: argparse.Namespace) -> Report:
     """Collect the facts; optional packages are looked up, not imported."""
-    del args
+    if args.tuning:
+        return _tuning()
     from pvnet import models
 
     document = machine_record() | {"trained": {o.name: _weights(o) for o in models.shipped()}}
     text = "\n".join(_lines(document, indent=0))
     text += "\nbackends in brackets are not available here; --json says why"
     return Report(document, "\n".join([text, *_without_cuda(document["backends"])]))
+
+
+def _tuning() -> Report:
+    cache = Cache()
+    entries = cache.entries()
+    document = {"file": str(cache.path), "folder_variable": FOLDER_VARIABLE, "entries": entries}
+    rows = [(key[:8], *_tuned(entry)) for key, entry in entries.items()]
+    text = f"{cache.path}: {len(entries)} entries; {FOLDER_VARIABLE} names another folder"
+    if rows:
+        text += "\n" + table(("entry", "network", "machine", "effort", "found"), rows)
+    return Report(document, text)
+
+
+def _tuned(entry: Any) -> tuple[str, str, str, str]:
+    facts = entry if isinstance(entry, dict) else {}
+    if is_layers(entry):
+        counts = Counter(entry["algorithms"].values())
+        found = ", ".join(f"{n} x {name}" for name, n in sorted(counts.items())) or "no choice"
+        found += f"; {entry['auto_us'] / 1e3:.2f} -> {entry['tuned_us'] / 1e3:.2f} ms a tick"
+    elif is_lanes(entry):
+        found = f"lanes: {entry['lanes']}, levelled by costs: {entry['levelled_by']}"
+    else:
+        found = "damaged: measured anew when it is needed"
+    told = [str(facts.get(key, "?")) for key in ("network", "machine", "effort")]
+    return (told[0], told[1], told[2], found)
 
 
 def _without_cuda(backends: list[dict[str, Any]]) -> list[str]:

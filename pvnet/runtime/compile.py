@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
-from pvnet import _core
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
-from pvnet.runtime.model import ExportsWeights, Model, Weights, to_model
+from pvnet.runtime.model import ExportsWeights, Model, Opened, Weights, open_model
 from pvnet.runtime.node_times import node_times
 from pvnet.runtime.plan import Plan
+from pvnet.runtime.plan_options import Options, make_plan
+from pvnet.runtime.tuning.result import EFFORTS
+from pvnet.runtime.tuning.tune import tuned
 
 
 def compile(
@@ -25,8 +29,9 @@ def compile(
     fixed_lanes: bool = False,
     costs: dict[str, float] | Literal["measure"] | None = None,
     executor: str = "auto",
-    algorithm: str = "auto",
+    algorithm: str | dict[str, str] = "auto",
     memory: str = "fast",
+    tune: Literal["off", "fast", "full"] = "off",
 ) -> Plan:
     """Compiles a model into an immutable Plan that any number of Streams share.
 
@@ -55,30 +60,31 @@ def compile(
         algorithm: backend "cpu" only, of 3x3 convolutions of stride 1: "direct", or "winograd"
             (fewer multiplications, results that differ in the last bits: docs/speed.md). "auto"
             takes the quicker one of every layer by a fixed cost model: no run differs from another.
+            A dict has those of single layers by node, as `Plan.ops` names them.
         memory: "small" forbids algorithms with larger weights than the direct one ("winograd").
+        tune: "fast" = measure on this machine, in seconds, which algorithm is the quickest for
+            every layer, and level the lanes by what they take. "full" = more exactly, and also how
+            many lanes, where `lanes` is None. What was found stays in a file (docs/speed.md), so
+            that later calls measure nothing and give the same bits.
 
     Raises:
         GraphError: the graph cannot run. InvalidArgumentError: weights or options do not fit.
         UnsupportedError: the backend or dtype is not available here. FileError: a bad file.
 
     """
-    model = to_model(source, "compile")
+    model = open_model(source, "compile")
     for name, value, low in (("lanes", lanes, 1), ("batch", batch, 1)):
         if value is not None and (not isinstance(value, int) or value < low):
             raise InvalidArgumentError(
                 f"[compile] {name} is out of range: got {value!r}, expected an integer of at least "
                 f"{low}. Pass a count."
             )
-    if costs == "measure":
-        costs = _measured(model, backend, lanes, isa)
-    elif isinstance(costs, str):
+    if not isinstance(algorithm, (str, Mapping)):
         raise InvalidArgumentError(
-            f"[compile] costs is no source of costs: got {costs!r}, expected 'measure', None or a "
-            "dict of microseconds by node. Pass one of these."
+            f"[compile] algorithm is no choice: got {algorithm!r}, expected a name or a dict of "
+            "names by node. Pass one of these."
         )
-    core = _core.Plan.compile(
-        model.graph.core,
-        model.weights,
+    options = Options(
         backend=backend,
         isa=isa or "",
         dtype=dtype,
@@ -86,24 +92,41 @@ def compile(
         batch=batch,
         pin=pin,
         fixed_lanes=fixed_lanes,
-        costs=costs or {},
         executor=executor,
-        algorithm=algorithm,
+        algorithm=algorithm if isinstance(algorithm, str) else "auto",
+        algorithms={} if isinstance(algorithm, str) else dict(algorithm),
         memory=memory,
     )
-    return Plan(core, model.graph, model.metadata)
+    if isinstance(costs, Mapping):
+        options = replace(options, costs=dict(costs))
+    elif costs == "measure" and tune == "off":
+        options = replace(options, costs=_measured(model, options))
+    elif costs not in ("measure", None):
+        raise InvalidArgumentError(
+            f"[compile] costs is no source of costs: got {costs!r}, expected 'measure', None or a "
+            "dict of microseconds by node. Pass one of these."
+        )
+    if tune not in EFFORTS:
+        raise InvalidArgumentError(
+            f"[compile] there is no such tuning: got {tune!r}, expected "
+            f"{', '.join(map(repr, EFFORTS))}. Take 'fast' for a few seconds of measuring."
+        )
+    if tune == "off":
+        return make_plan(model, options)
+    options, tuning = tuned(model, options, tune)
+    plan = make_plan(model, options)
+    plan.tuning = tuning and replace(tuning, lanes=plan.lanes)
+    return plan
 
 
-def _measured(
-    model: Model, backend: str, lanes: int | None, isa: str | None
-) -> dict[str, float] | None:
-    """Times on one lane of the CPU; None where no lanes share a tick."""
-    if backend not in ("auto", "cpu"):
+def _measured(model: Opened, options: Options) -> dict[str, float]:
+    """Times on one lane of the CPU; nothing where no lanes share a tick."""
+    if options.backend not in ("auto", "cpu"):
         raise InvalidArgumentError(
             f"[compile] costs cannot be measured there: got costs='measure' and backend="
-            f"{backend!r}, expected backend 'cpu'. Give costs as a dict, or leave them out."
+            f"{options.backend!r}, expected backend 'cpu'. Give costs as a dict, or leave them out."
         )
-    if lanes == 1:
-        return None
-    alone = compile(model, backend=backend, lanes=1, isa=isa)
-    return node_times(alone) if alone.backend == "cpu" else None
+    if options.lanes == 1:
+        return {}
+    alone = make_plan(model, replace(options, lanes=1))
+    return node_times(alone) if alone.backend == "cpu" else {}

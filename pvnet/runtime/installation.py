@@ -19,7 +19,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """As the system calls it."""
     try:
         with open("/proc/cpuinfo") as f:  # noqa: PTH123 (a kernel file, not a path of ours)
             for line in f:
@@ -36,7 +37,7 @@ def info() -> dict[str, Any]:
         "pvnet": _core.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cpus": _core.usable_cpus(),
         "nvtx": _core.nvtx_built(),
         "byte_order": sys.byteorder,

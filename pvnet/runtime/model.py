@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -57,6 +57,14 @@ class Model:
         count = sum(np.asarray(w).size for w in self.weights.values())
         told = "".join(f", {k}={self.metadata[k]!r}" for k in _TOLD if k in self.metadata)
         return f"Model({self.graph!r}, {count:,} parameters{told})"
+
+
+class Opened(NamedTuple):
+    """What `compile` needs of a model; the weights of a file stay in it until they are packed."""
+
+    graph: Graph
+    weights: Weights | _core.OpenModel
+    metadata: dict[str, str]
 
 
 def load(path: str | os.PathLike[str] | bytes | Model) -> Model:
@@ -117,3 +125,14 @@ def to_model(source: object, where: str) -> Model:
         f"[{where}] this is no model: got {type(source).__name__}, expected a pvnet.nn.Network, a "
         "pvnet.runtime.Model, a path, or (graph, weights). Load or build a model first."
     )
+
+
+def open_model(source: object, where: str) -> Opened:
+    """What `to_model` takes, without a copy of a file's weights."""
+    if isinstance(source, (str, os.PathLike, bytes)):
+        file = _core.OpenModel(source if isinstance(source, bytes) else os.fspath(source))
+        return Opened(Graph.from_core(file.graph), file, file.metadata)
+    if isinstance(source, Opened):
+        return source
+    model = to_model(source, where)
+    return Opened(model.graph, model.weights, model.metadata)

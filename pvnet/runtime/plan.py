@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pvnet.runtime.plan_facts import PlanFacts
 from pvnet.runtime.stream import Stream
+from pvnet.runtime.tuning.result import Tuning
 
 
 class Plan(PlanFacts):
@@ -12,8 +13,11 @@ class Plan(PlanFacts):
     Attributes:
         graph: the wired graph it was made from.
         metadata: free text of the model file.
+        tuning: what `compile(tune=)` has found; None where it was off.
 
     """
+
+    tuning: Tuning | None = None
 
     def stream(self) -> Stream:
         """A new Stream: the state of `batch` videos, all at their first tick."""

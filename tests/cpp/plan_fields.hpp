@@ -45,9 +45,9 @@ PVNET_FIELDS(pvnet::TickSchedule, (supersteps, solo), "supersteps", "solo");
 
 PVNET_FIELDS(pvnet::CompileOptions,
              (backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor, algorithm,
-              memory),
+              algorithms, memory),
              "backend", "isa", "dtype", "lanes", "batch", "pin", "fixed_lanes", "costs", "executor",
-             "algorithm", "memory");
+             "algorithm", "algorithms", "memory");
 
 PVNET_FIELDS(pvnet::Value,
              (node, shape, halo_h, halo_w, pixel_stride, row_stride, slot_bytes, depth, persistent,

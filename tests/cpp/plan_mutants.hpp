@@ -213,6 +213,13 @@ class Damage {
   void special(std::shared_ptr<const pvnet::device::Program>& f, const std::string& path) {
     with(f, std::make_shared<const pvnet::device::Program>(), path, "empty tables");
   }
+  void special(std::map<std::string, std::string>& f, const std::string& path) {
+    for (const char* algorithm : {"direct", "winograd 2x2", "winograd 4x4", "another"}) {
+      std::map<std::string, std::string> all;
+      for (const pvnet::Node& node : plan_.graph.nodes()) all[node.name] = algorithm;
+      with(f, std::move(all), path, algorithm);
+    }
+  }
   void special(std::map<std::string, double>& f, const std::string& path) {
     auto more = f;
     more["nobody"] = 1.0;

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "model/weight_source.hpp"
 #include "plan/device/checks.hpp"
 
 #include "check.hpp"
@@ -113,7 +114,8 @@ TEST(damaged_tables_are_refused) {
     plan.device = program;
     const auto status = [&] {
       const Status tables = device::check(plan, *program);
-      return tables.ok() ? device::check_weights(plan, *program, sample.weights) : tables;
+      return tables.ok() ? device::check_weights(plan, *program, WholeWeights(sample.weights))
+                         : tables;
     };
     CHECK(status().ok());
     const auto look = [&](const std::string& field, const char* damage) {
@@ -136,7 +138,7 @@ TEST(damaged_weights_are_refused) {
     if (plan.packed.size() == 0) continue;
     for (size_t at = 0; at < plan.packed.size(); at += 1 + plan.packed.size() / 40, ++tried) {
       plan.packed.data()[at] ^= std::byte{4};
-      CHECK(!device::check_weights(plan, *plan.device, sample.weights).ok());
+      CHECK(!device::check_weights(plan, *plan.device, WholeWeights(sample.weights)).ok());
       CHECK(!validate(plan).ok());  // by the fingerprint
       plan.packed.data()[at] ^= std::byte{4};
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Model files: what is written comes back, equal models are equal bytes, and every way to damage a
 // file gives a Status with a readable message.
+#include <unistd.h>
+
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -9,6 +11,7 @@
 
 #include "check.hpp"
 #include "model/convert.hpp"
+#include "model/open_model.hpp"
 #include "model_fixture.hpp"
 
 using namespace pvnet;
@@ -285,4 +288,74 @@ TEST(unreadable_paths_are_file_errors) {
     CHECK(!r.ok() && r.status().code() == Code::file && readable(r.status()));
   }
   CHECK(load_model(nullptr, 8).status().code() == Code::invalid_argument);
+}
+
+TEST(an_open_model_gives_the_tensors_that_load_model_gives) {
+  const Model m = fixture::model_of(fixture::small_graph());
+  const fixture::TempFolder folder;
+  const std::string path = folder.file("m.safetensors");
+  CHECK(save_model(path, m).ok());
+  const std::string bytes = fixture::saved_bytes(m);
+  std::string gone = bytes;
+  auto copied = OpenModel::open(gone.data(), gone.size(), true);
+  gone.assign(gone.size(), '\0');
+  const Result<OpenModel> opened[] = {OpenModel::open(path), std::move(copied),
+                                      OpenModel::open(bytes.data(), bytes.size(), false)};
+  for (const auto& open : opened) {
+    CHECK(open.ok());
+    if (!open.ok()) continue;
+    CHECK_EQ(open.value().graph().to_json(), m.graph.to_json());
+    CHECK_EQ(open.value().names().size(), m.weights.size());
+    Tensor room;
+    for (const auto& [name, tensor] : m.weights) {
+      const auto read = open.value().tensor(name, room);
+      CHECK(read.ok() && read.value()->data == tensor.data && read.value()->shape == tensor.shape);
+    }
+    NodeWeights by_node(open.value());
+    for (const Node& node : m.graph.nodes()) {
+      const auto held = by_node.of(node);
+      CHECK(held.ok());
+      for (const auto& [name, tensor] : m.weights) {
+        if (name != node.name + ".weight" && name != node.name + ".bias") continue;
+        const auto it = held.value()->find(name);
+        CHECK(it != held.value()->end() && it->second.data == tensor.data);
+      }
+    }
+    CHECK(open.value().shape("nobody") == nullptr);
+  }
+}
+
+TEST(a_file_that_is_written_into_while_it_is_open_is_refused) {
+  Model m = fixture::model_of(fixture::small_graph());
+  const fixture::TempFolder folder;
+  const std::string path = folder.file("m.safetensors");
+  CHECK(save_model(path, m).ok());
+  const auto open = OpenModel::open(path);
+  CHECK(open.ok());
+  const std::string name = m.weights.begin()->first;
+  Tensor room;
+  // By rename: the open file is the old one.
+  m.weights.begin()->second.data[0] += 1.0f;
+  CHECK(save_model(path, m).ok());
+  const auto old = open.value().tensor(name, room);
+  CHECK(old.ok() && old.value()->data != m.weights.begin()->second.data);
+  // In place.
+  const auto second = OpenModel::open(path);
+  CHECK(second.ok());
+  if (truncate(path.c_str(), 100) != 0) fixture::die("truncate");
+  const auto torn = second.value().tensor(name, room);
+  CHECK(!torn.ok());
+  CHECK(torn.status().code() == Code::file && readable(torn.status()));
+}
+
+TEST(an_open_model_refuses_values_that_are_not_finite) {
+  Model m = fixture::model_of(fixture::small_graph());
+  const std::string good = fixture::saved_bytes(m);
+  std::string bad = good;
+  const uint32_t nan = 0x7fc00000;
+  std::memcpy(bad.data() + bad.size() - sizeof(nan), &nan, sizeof(nan));
+  CHECK(OpenModel::open(good.data(), good.size(), false).ok());
+  const auto refused_model = OpenModel::open(bad.data(), bad.size(), false);
+  CHECK(!refused_model.ok());
+  CHECK(refused_model.status().code() == Code::file && readable(refused_model.status()));
 }

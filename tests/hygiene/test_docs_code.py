@@ -30,6 +30,7 @@ def test_pages_are_found():
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PVNET_TUNING_DIR", str(tmp_path))
     text = (ROOT / page).read_text()
     namespace = {"__name__": "page"}
     for block in BLOCK.finditer(text):

@@ -90,6 +90,9 @@ PVNET_API const char* pvnet_last_error(void);
 
 /* ---- Model ----------------------------------------------------------------------------------- */
 
+/* Reads and checks the file, and keeps it open until the model is destroyed: plans read their
+ * weights from it, node by node. Replace model files by rename; what was written into since is
+ * refused with PVNET_FILE. */
 PVNET_API int pvnet_model_load(const char* path, pvnet_model** model);
 /* The bytes of a model file; not needed any more after the call. */
 PVNET_API int pvnet_model_load_memory(const void* bytes, size_t size_bytes, pvnet_model** model);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "model/weight_source.hpp"
 #include "plan/device/checks.hpp"
 #include "plan/device/number.hpp"
 #include "plan/op_params.hpp"
@@ -14,9 +15,9 @@ namespace pvnet::device {
 namespace {
 
 // Of one node: channel by channel, with its batch norm.
-class NodeWeights {
+class FoldedNode {
  public:
-  NodeWeights(const Node& node, const Weights& weights) : node_(node), weights_(weights) {
+  FoldedNode(const Node& node, const Weights& weights) : node_(node), weights_(weights) {
     weight_ = find(".weight");
     bias_ = node.attrs.bias ? find(".bias") : nullptr;
     if (!node.attrs.norm) return;
@@ -66,7 +67,7 @@ uint64_t sum(const std::byte* from, size_t bytes) {
   return total;
 }
 
-uint64_t expected_sum(const NodeWeights& node, const pv_op& op, pv_dtype dtype) {
+uint64_t expected_sum(const FoldedNode& node, const pv_op& op, pv_dtype dtype) {
   const bool f32 = op.kind == PV_DEPTHWISE;
   uint64_t total = 0;
   for (size_t o = 0; o < static_cast<size_t>(op.out_c); ++o) {
@@ -98,18 +99,24 @@ Status check_channels(const Node& node, const float* floats, const Weights& weig
 }  // namespace
 
 // check() has proved that operations lie one behind the other.
-Status check_weights(const Plan& plan, const Program& p, const Weights& weights) {
+Status check_weights(const Plan& plan, const Program& p, const WeightSource& source) {
+  NodeWeights node_weights(source);
   int64_t end = static_cast<int64_t>(plan.packed.size());
   for (size_t i = p.ops.size(); i-- > 0;) {
     const pv_op& op = p.ops[i];
     const PlanOp& plan_op = plan.ops[static_cast<size_t>(p.plan_op[i])];
     if (channel_floats(plan_op.params->op, op.out_c) > 0) {
       const Node& channels = plan.graph.nodes()[static_cast<size_t>(plan_op.node)];
-      PVNET_TRY(check_channels(channels, p.floats.data() + op.floats, weights));
+      const Result<const Weights*> weights = node_weights.of(channels);
+      if (!weights.ok()) return weights.status();
+      PVNET_TRY(check_channels(channels, p.floats.data() + op.floats, *weights.value()));
     }
     if (op.kind != PV_CONV && op.kind != PV_DEPTHWISE) continue;
     const int node = plan.ops[static_cast<size_t>(p.plan_op[i])].node;
-    const NodeWeights of(plan.graph.nodes()[static_cast<size_t>(node)], weights);
+    const Result<const Weights*> weights =
+        node_weights.of(plan.graph.nodes()[static_cast<size_t>(node)]);
+    if (!weights.ok()) return weights.status();
+    const FoldedNode of(plan.graph.nodes()[static_cast<size_t>(node)], *weights.value());
     const std::string name = quoted(plan.graph.nodes()[static_cast<size_t>(node)].name);
     if (!of.complete()) return wrong("weights of " + name, "none", "those of the node");
     const std::byte* const from = plan.packed.data() + op.weights * 16;

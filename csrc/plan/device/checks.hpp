@@ -66,6 +66,6 @@ Status check_cut(const Plan& plan, const pv_op& op, const PlanOp& of, int lo, Re
 bool fits_tensor_cores(const Plan& plan, const PlanOp& of);
 
 // Weights and biases are the folded ones of their nodes, rounded.
-Status check_weights(const Plan& plan, const Program& program, const Weights& weights);
+Status check_weights(const Plan& plan, const Program& program, const WeightSource& weights);
 
 }  // namespace pvnet::device

@@ -7,6 +7,7 @@
 
 #include "backends/layout.hpp"
 #include "graph/errors.hpp"
+#include "model/weight_source.hpp"
 #include "plan/device/conv_tile.hpp"
 #include "plan/device/number.hpp"
 #include "plan/device/tables.hpp"
@@ -127,8 +128,9 @@ class Packing {
 
 }  // namespace
 
-Status pack(Plan& plan, const Weights& weights, Program& program) {
+Status pack(Plan& plan, const WeightSource& source, Program& program) {
   Folded folded;
+  NodeWeights node_weights(source);
   int of_before = -1;
   for (size_t i = 0; i < program.ops.size(); ++i) {
     const pv_op& op = program.ops[i];
@@ -136,11 +138,15 @@ Status pack(Plan& plan, const Weights& weights, Program& program) {
     PlanOp& of = plan.ops[static_cast<size_t>(plan_op)];
     const Node& node = plan.graph.nodes()[static_cast<size_t>(of.node)];
     if (channel_floats(of.params->op, op.out_c) > 0) {
-      PVNET_TRY(fold_channels(node, weights, program.floats.data() + op.floats));
+      const Result<const Weights*> weights = node_weights.of(node);
+      if (!weights.ok()) return weights.status();
+      PVNET_TRY(fold_channels(node, *weights.value(), program.floats.data() + op.floats));
     }
     if (op.kind != PV_CONV && op.kind != PV_DEPTHWISE) continue;
     if (plan_op != of_before) {  // the operations of its groups come in a row
-      PVNET_TRY(folded.fold(node, weights));
+      const Result<const Weights*> weights = node_weights.of(node);
+      if (!weights.ok()) return weights.status();
+      PVNET_TRY(folded.fold(node, *weights.value()));
       of.packed_offset = op.weights * 16;
       of_before = plan_op;
     }

@@ -7,6 +7,6 @@
 namespace pvnet::device {
 
 // Fills plan.packed, program.floats of convolutions, and the offsets of packed weights.
-Status pack(Plan& plan, const Weights& weights, Program& program);
+Status pack(Plan& plan, const WeightSource& weights, Program& program);
 
 }  // namespace pvnet::device

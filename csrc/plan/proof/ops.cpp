@@ -197,7 +197,7 @@ ConvShape conv_shape_of(const Plan& plan, const Node& node) {
   s.dh = a.dilation[1], s.dw = a.dilation[2];
   s.ph = a.padding[0], s.pw = a.padding[1];
   s.groups = a.groups;
-  s.algorithm = choose_algorithm(plan.backend->kernels, s, *wish_of(plan.options));
+  s.algorithm = algorithm_for(plan.options, plan.backend->kernels, s, node.name);
   return s;
 }
 

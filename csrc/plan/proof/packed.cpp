@@ -6,6 +6,7 @@
 
 #include "backends/backend.hpp"
 #include "backends/winograd.hpp"
+#include "model/weight_source.hpp"
 #include "plan/device/checks.hpp"
 #include "plan/proof/proof.hpp"
 
@@ -98,10 +99,14 @@ bool same_channels(const Node& node, const float* packed, const Weights& weights
   return node.attrs.bias ? same(".bias", channels) : sum(packed + channels, channels) == 0;
 }
 
-Status content(const Plan& plan, const std::vector<Extent>& extents, const Weights& weights) {
+Status content(const Plan& plan, const std::vector<Extent>& extents, const WeightSource& source) {
+  NodeWeights node_weights(source);
   for (const Extent& extent : extents) {
     const Node& node = plan.graph.nodes()[static_cast<size_t>(plan.ops[extent.op].node)];
     const auto* floats = reinterpret_cast<const float*>(plan.packed.data() + extent.lo);
+    const Result<const Weights*> of_node = node_weights.of(node);
+    if (!of_node.ok()) return of_node.status();
+    const Weights& weights = *of_node.value();
     if (has_channel_weights(node.op)) {
       if (same_channels(node, floats, weights)) continue;
       return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
@@ -129,7 +134,7 @@ Status packed_nodes(const Plan& plan) {
 
 }  // namespace
 
-Status prove_packed(const Plan& plan, const Weights* weights) {
+Status prove_packed(const Plan& plan, const WeightSource* weights) {
   const bool on_device = plan.backend->kernels == nullptr;
   if (on_device != (plan.device != nullptr)) {
     return wrong("tables for a device", on_device ? "none" : "some", on_device ? "some" : "none");

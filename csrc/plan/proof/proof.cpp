@@ -88,7 +88,7 @@ Status prove(const Plan& plan) {
 
 Status validate(const Plan& plan) {
   PVNET_TRY(proof::prove(plan));
-  PVNET_TRY(proof::prove_packed(plan, nullptr));
+  PVNET_TRY(proof::prove_packed(plan));
   const uint64_t fingerprint = fingerprint_of(plan);
   if (plan.fingerprint == fingerprint) return {};
   return proof::wrong("fingerprint", std::to_string(plan.fingerprint),

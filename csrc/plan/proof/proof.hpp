@@ -69,7 +69,7 @@ Status prove_schedule(const Proof& proof);
 // Names, shapes and temporal facts of outputs.
 Status prove_facts(const Plan& plan);
 // Extents of packed weights; and, where the weights are given, that the right ones lie there.
-Status prove_packed(const Plan& plan, const Weights* weights);
+Status prove_packed(const Plan& plan, const WeightSource* weights = nullptr);
 
 // All but the packed weights and the fingerprint, which compile() makes later.
 Status prove(const Plan& plan);

@@ -163,6 +163,12 @@ def add_compile_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("execution")
     group.add_argument("--backend", choices=("auto", "ref", "cpu", "cuda"), default="auto")
     group.add_argument("--lanes", type=positive, metavar="N", help="CPU lanes (default: all CPUs)")
+    group.add_argument(
+        "--tune",
+        choices=("off", "fast", "full"),
+        default="off",
+        help="measure on this machine what is the quickest, once; pvnet info --tuning tells",
+    )
 
 
 def choose(args: argparse.Namespace) -> Choice:
@@ -200,9 +206,7 @@ def _choose(args: argparse.Namespace) -> Choice:
     return _stored(name, wiring, stages, rule)
 
 
-def load_trained(
-    name: str, wiring: str | None, stages: int | None, rule: str = "preset"
-) -> Choice:
+def load_trained(name: str, wiring: str | None, stages: int | None, rule: str = "preset") -> Choice:
     """Shipped weights of a model, by the name of its family.
 
     Args:
@@ -247,6 +251,7 @@ def compile_plan(
 ) -> runtime.Plan:
     """Compile the chosen network, or the same weights with another graph."""
     keywords = {"backend": args.backend, "lanes": args.lanes, **options}
+    keywords.setdefault("tune", getattr(args, "tune", "off"))
     model = runtime.Model(graph or choice.graph, choice.weights, choice.metadata)
     return runtime.compile(model, **keywords)
 
