@@ -3,6 +3,7 @@
 #include <array>
 #include <new>
 
+#include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
 #include "graph/errors.hpp"
@@ -74,6 +75,11 @@ Status check_algorithm(const Backend& backend, const CompileOptions& o) {
                   "backend \"" + std::string(backend.name) + "\" has no such algorithm",
                   "\"" + o.algorithm + "\"", "\"auto\" or \"direct\"", "Leave algorithm out.");
   }
+  if (backend.kernels->dtype != Dtype::f32) {
+    return failed(Code::invalid_argument, "compile",
+                  "dtype \"" + o.dtype + "\" has no such algorithm", "\"" + o.algorithm + "\"",
+                  "\"auto\" or \"direct\"", "Leave algorithm or dtype out.");
+  }
   if (wish_of(o).has_value()) return {};
   return failed(Code::invalid_argument, "compile", "the algorithm needs large weights",
                 "\"winograd\" with memory \"small\"", "one of the two",
@@ -110,7 +116,7 @@ Status build(Plan& plan, const Weights& weights) {
   PVNET_TRY(check_options(plan.options));
   PVNET_TRY(plan.graph.check());
   PVNET_TRY(check_weights(plan.graph, weights));
-  auto backend = find_backend(plan.options.backend, plan.options.isa);
+  auto backend = find_backend(plan.options.backend, plan.options.isa, plan.options.dtype);
   if (!backend.ok()) return backend.status();
   plan.backend = backend.value();
   PVNET_TRY(check_dtype(*plan.backend, plan.options.dtype));

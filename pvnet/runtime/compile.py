@@ -34,7 +34,9 @@ def compile(
         source: a `pvnet.nn.Network`, a `pvnet.runtime.Model`, the path of a model file, or
             `(graph, weights)`.
         backend: "auto" (the fastest here), "cpu", "ref" (naive, the oracle) or "cuda".
-        dtype: "f32".
+        dtype: of what is stored, maps, rings and weights: "f32", or "bf16" (half the memory; sums
+            are f32, frames and outputs as ever: docs/low_precision.md). Backend "cuda" has "tf32"
+            and "f16", too.
         lanes: CPU workers of one tick; None = as many as this network has work for, at most one per
             CPU that the process may use (its container's quota counted). The result does not
             depend on it, bit for bit.
@@ -70,7 +72,7 @@ def compile(
                 f"{low}. Pass a count."
             )
     if costs == "measure":
-        costs = _measured(model, backend, lanes, isa)
+        costs = _measured(model, backend, dtype, lanes, isa)
     elif isinstance(costs, str):
         raise InvalidArgumentError(
             f"[compile] costs is no source of costs: got {costs!r}, expected 'measure', None or a "
@@ -95,7 +97,7 @@ def compile(
 
 
 def _measured(
-    model: Model, backend: str, lanes: int | None, isa: str | None
+    model: Model, backend: str, dtype: str, lanes: int | None, isa: str | None
 ) -> dict[str, float] | None:
     """Times on one lane of the CPU; None where no lanes share a tick."""
     if backend not in ("auto", "cpu"):
@@ -105,5 +107,5 @@ def _measured(
         )
     if lanes == 1:
         return None
-    alone = compile(model, backend=backend, lanes=1, isa=isa)
+    alone = compile(model, backend=backend, dtype=dtype, lanes=1, isa=isa)
     return node_times(alone) if alone.backend == "cpu" else None

@@ -3,6 +3,7 @@
 // clang-format off: each file uses the ones before it
 #include "backends/cpu/generic/math.inl"
 #include "backends/cpu/generic/activation.inl"
+#include "backends/cpu/generic/element_f32.inl"
 #include "backends/cpu/generic/conv_layout.inl"
 #include "backends/cpu/generic/conv_micro.inl"
 #include "backends/cpu/generic/conv.inl"
