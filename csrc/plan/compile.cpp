@@ -3,7 +3,6 @@
 #include <array>
 #include <new>
 
-#include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
 #include "graph/analysis.hpp"
 #include "graph/errors.hpp"
@@ -74,11 +73,6 @@ Status check_algorithm(const Backend& backend, const CompileOptions& o) {
     return failed(Code::invalid_argument, "compile",
                   "backend \"" + std::string(backend.name) + "\" has no such algorithm",
                   "\"" + o.algorithm + "\"", "\"auto\" or \"direct\"", "Leave algorithm out.");
-  }
-  if (backend.kernels->dtype != Dtype::f32) {
-    return failed(Code::invalid_argument, "compile",
-                  "dtype \"" + o.dtype + "\" has no such algorithm", "\"" + o.algorithm + "\"",
-                  "\"auto\" or \"direct\"", "Leave algorithm or dtype out.");
   }
   if (wish_of(o).has_value()) return {};
   return failed(Code::invalid_argument, "compile", "the algorithm needs large weights",

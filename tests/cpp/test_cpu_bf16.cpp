@@ -71,9 +71,15 @@ HalfMap run_halves(const HostKernels& be, const ConvCase& c, const HalfCase& hal
   std::vector<float> packed(be.conv_packed_floats(c.s) + 2, kCanary);
   be.conv_pack(c.s, c.weight.data(), c.bias.data(), packed.data() + 1);
   CHECK(packed.front() == kCanary && packed.back() == kCanary);
-  CHECK_EQ(be.conv_scratch_floats(c.s), 0);
-  const ConvArgs a{&c.s, half.segs.data(), packed.data() + 1, out.view(), nullptr};
+  const size_t scratch_floats = be.conv_scratch_floats(c.s);
+  std::vector<float> scratch(scratch_floats + 32, kNan);
+  float* const aligned =
+      scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / 4;
+  std::fill(aligned + scratch_floats, scratch.data() + scratch.size(), kCanary);
+  const ConvArgs a{&c.s, half.segs.data(), packed.data() + 1, out.view(), aligned};
   for (size_t i = 0; i + 1 < cuts.size(); i += 2) be.conv(a, cuts[i], cuts[i + 1]);
+  CHECK(std::all_of(aligned + scratch_floats, scratch.data() + scratch.size(),
+                    [](float x) { return x == kCanary; }));
   return out;
 }
 
@@ -114,6 +120,20 @@ void check_halves(ConvCase& c) {
 TEST(convolutions_over_bf16_equal_the_reference) {
   for (int i = 0; i < 250; ++i) {
     ConvCase c = conv_case(i);
+    check_halves(c);
+  }
+}
+
+// Tiles are transformed and multiplied as floats.
+TEST(convolutions_by_tiles_over_bf16) {
+  for (int i = 0; i < 100; ++i) {
+    ConvCase c = conv_case(5 * i);
+    ConvShape& s = c.s;
+    s.kh = s.kw = 3;
+    s.sh = s.sw = s.dh = s.dw = s.ph = s.pw = 1;
+    s.algorithm = i % 2 == 0 ? ConvAlgorithm::winograd2 : ConvAlgorithm::winograd4;
+    c.weight.clear(), c.frames.clear(), c.taps.clear(), c.segs.clear();
+    fill_case(c);
     check_halves(c);
   }
 }

@@ -109,7 +109,6 @@ def test_uint8_is_normalised_by_the_input_node() -> None:
         {"backend": "tpu"},
         {"backend": "cuda"},
         {"dtype": "f16"},
-        {"dtype": "bf16", "algorithm": "winograd"},
         {"isa": "avx9000"},
         {"lanes": 0},
         {"lanes": -1},

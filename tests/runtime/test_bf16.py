@@ -47,6 +47,24 @@ def test_every_instruction_set_keeps_the_contract(isa: str) -> None:
     verify(graph, cuts_of(graph, [1, 2]), options(backends=("cpu",), isas=(isa,)))
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_tiles_keep_the_contract(isa: str) -> None:
+    g = pvnet.Graph()
+    x = g.input("frame", channels=3, height=24, width=26)
+    a = g.conv3d(x, 20, kernel=(1, 3, 3), act="relu", norm=True)
+    b = g.conv3d(a, 9, kernel=(3, 3, 3), dilation=(2, 1, 1), act="silu")
+    y = g.conv3d(g.concat([a, g.delay(b, 2), x]), 37, kernel=(2, 3, 3))
+    g.output(y, name="y")
+    tiles = options(backends=("cpu",), isas=(isa,), algorithm="winograd")
+    verify(g, cuts_of(g, [1, 3]), tiles)
+    plan = compile_wired(random_network(g, 0), "sequential", 1, "cpu", **tiles_of(isa))
+    assert {o["algorithm"] for o in plan.ops} <= {"winograd 2x2", "winograd 4x4"}
+
+
+def tiles_of(isa: str) -> dict[str, str]:
+    return {"isa": isa, "algorithm": "winograd", "dtype": "bf16"}
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_models_are_near_those_of_f32(model: str) -> None:
     graph = MODELS[model]()
@@ -71,7 +89,7 @@ def test_maps_rings_and_weights_take_half_the_memory(model: str) -> None:
     net = random_network(build(size=64, width=0.5), 0)
     net.rewire("predictive", stages=5)
     whole, half = (
-        pvnet.compile(net, dtype=dtype, algorithm="direct", lanes=1) for dtype in ("f32", "bf16")
+        pvnet.compile(net, dtype=dtype, memory="small", lanes=1) for dtype in ("f32", "bf16")
     )
     for name in ("state_bytes", "scratch_bytes", "weights_bytes"):
         assert getattr(half.core, name) <= 0.55 * getattr(whole.core, name), name

@@ -63,10 +63,10 @@ uint64_t kernel_sum(const float* floats, size_t count, double scale, Stored stor
       total += halves ? bf16_bits(folded) : std::bit_cast<uint32_t>(folded);
       continue;
     }
-    kernel[i % 9] = folded;
+    kernel[i % 9] = rounded_to(stored.dtype, folded);
     if (i % 9 < 8) continue;
     winograd_weights(m, kernel, points);
-    total += sum(points, static_cast<size_t>((m + 2) * (m + 2)));
+    total += sum(points, static_cast<size_t>((m + 2) * (m + 2)), stored.dtype);
   }
   return total;
 }

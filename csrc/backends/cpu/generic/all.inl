@@ -12,6 +12,7 @@
 #include "backends/cpu/generic/winograd_transform.inl"
 #include "backends/cpu/generic/winograd_micro.inl"
 #include "backends/cpu/generic/winograd.inl"
+#include "backends/cpu/generic/conv_cost.inl"
 #include "backends/cpu/generic/conv_table.inl"
 #include "backends/cpu/generic/pool.inl"
 #include "backends/cpu/generic/eltwise.inl"

@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kernel over maps of bf16, in order of use, and the table of them.
+// Tiles are products of floats, so the register tile over floats is among them; what else floats
+// have is of no use here.
+#pragma GCC diagnostic ignored "-Wunused-function"
 // clang-format off: each file uses the ones before it
 #include "backends/cpu/generic/math.inl"
 #include "backends/cpu/generic/activation.inl"
 #include "backends/cpu/generic/element_bf16.inl"
+#include "backends/cpu/generic/conv_layout.inl"
+#include "backends/cpu/generic/conv_micro.inl"
+#include "backends/cpu/generic/winograd_layout.inl"
+#include "backends/cpu/generic/winograd_transform.inl"
+#include "backends/cpu/generic/winograd_micro.inl"
+#include "backends/cpu/generic/winograd.inl"
+#include "backends/cpu/generic/conv_cost.inl"
 #include "backends/cpu/generic/pair_layout.inl"
 #include "backends/cpu/generic/pair_micro.inl"
 #include "backends/cpu/generic/pair_conv.inl"
 #include "backends/cpu/generic/pair_depthwise.inl"
+#include "backends/cpu/generic/pair_table.inl"
 #include "backends/cpu/generic/pool.inl"
 #include "backends/cpu/generic/eltwise.inl"
 #include "backends/cpu/generic/upsample.inl"

@@ -6,30 +6,30 @@
 // pixels do not. A chunk is as many runs as have weights that stay in the L2 cache while the batch
 // goes over them; between chunks the sums wait, as floats, in a scratch on the stack.
 
-constexpr int kMaxRuns = 384;
-constexpr int kBatchGroups = 64;
-constexpr int64_t kChunkBytes = 64 * 1024;
-constexpr int64_t kLargeInputBytes = 1536 * 1024;  // does not stay in the L2 cache
+constexpr int kMaxPairRuns = 384;
+constexpr int kPairGroups = 64;
+constexpr int64_t kPairChunkBytes = 64 * 1024;
+constexpr int64_t kLargePairBytes = 1536 * 1024;  // does not stay in the L2 cache
 
-struct Group {
+struct PairGroup {
   int y, x;
 };
 
 struct PairConv {
   const ConvArgs& a;
   const ConvShape& s;
-  Blocks blocks;
+  PairBlocks blocks;
   // Runs of the current chunk: places [chunk_lo, chunk_hi) of weight group `chunk_group`. A place
   // is a segment at a tap: ((j * kh + ky) * kw + kx) * n_segs + segment.
-  Run runs[kMaxRuns];
+  PairRun runs[kMaxPairRuns];
   int n_runs = 0;
   int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
   bool chunk_whole = false;
-  Group groups[kBatchGroups];
-  alignas(64) float scratch[kBatchGroups * kGroupPixels * kBlock];
+  PairGroup groups[kPairGroups];
+  alignas(64) float scratch[kPairGroups * kGroupPixels * kBlock];
 
   explicit PairConv(const ConvArgs& args) : a(args), s(*args.shape), blocks(*args.shape) {}
-  int rows_at_once() const { return imax(1, kBatchGroups / ceil_div(s.out_w, kGroupPixels)); }
+  int rows_at_once() const { return imax(1, kPairGroups / ceil_div(s.out_w, kGroupPixels)); }
   bool large_input() const;
   int places() const { return s.n_segs * s.kt * s.kh * s.kw; }
   bool whole_lines() const;
@@ -53,7 +53,7 @@ void PairConv::add_run(int seg, int tap, int taps, int first, int n, int c_lo) {
   const int group_first = first - chunk_group * blocks.ic;
   const int line_first = kx * blocks.ic + group_first;  // element of the line
   const int elements = n * taps;
-  Run& r = runs[n_runs++];
+  PairRun& r = runs[n_runs++];
   r.dy = ky * s.dh - s.ph;
   r.base = reinterpret_cast<const char*>(elems(view.taps[j]) + r.dy * view.g.row_stride +
                                          (kx * s.dw - s.pw) * view.g.pixel_stride + first - c_lo);
@@ -75,7 +75,7 @@ void PairConv::fill(int group, int lo, int64_t max_bytes) {
   int64_t bytes = 0;
   n_runs = 0;
   chunk_group = group;
-  while (tap < s.kt * s.kh * s.kw && bytes < max_bytes && n_runs < kMaxRuns) {
+  while (tap < s.kt * s.kh * s.kw && bytes < max_bytes && n_runs < kMaxPairRuns) {
     const int first = imax(c_lo, g_lo), n = imin(c_lo + s.seg_c[seg], g_hi) - first;
     const int before = n_runs;
     if (n > 0) add_run(seg, tap, step, first, n, c_lo);
@@ -94,8 +94,8 @@ void PairConv::batch(int block, int n_big, int n, int big) {
   const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
   const float* packed = a.packed + group * blocks.group_words + blocks.offset(j);
   const int oc = group * blocks.oc + j * kBlock;
-  const int64_t max_bytes = n <= 2 ? INT64_MAX : kChunkBytes;
-  MicroArgs m;
+  const int64_t max_bytes = n <= 2 ? INT64_MAX : kPairChunkBytes;
+  PairArgs m;
   m.weight = reinterpret_cast<const uint32_t*>(packed) + width;
   m.in_h = s.in_h;
   m.sh = s.sh;
@@ -110,25 +110,25 @@ void PairConv::batch(int block, int n_big, int n, int big) {
     m.bias = lo == 0 ? packed : nullptr;
     const bool last = chunk_hi == places();
     // In words: where this chunk begins and ends.
-    const Run& back = runs[imax(n_runs - 1, 0)];
+    const PairRun& back = runs[imax(n_runs - 1, 0)];
     const int64_t begin = n_runs > 0 ? runs[0].weight : 0;
     const int64_t end = n_runs > 0 ? back.weight + back.all_words() : 0;
-    const int64_t share = (end - begin) * width * 4 / kPrefetchPasses;
+    const int64_t share = (end - begin) * width * 4 / kPairPasses;
     const char* next = reinterpret_cast<const char*>(m.weight + end * width);
     int pass = 0;
     for (int i = 0; i < n; ++pass) {
       const int pixels = i < n_big ? big : big - 1;
       const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
       for (int g = 0; g < pair; ++g) {
-        const Group& at = groups[i + g];
+        const PairGroup& at = groups[i + g];
         m.y[g] = at.y;
         m.x[g] = at.x;
         m.out[g] = last ? elems(a.out.data) + at.y * a.out.g.row_stride + at.x * m.out_stride + oc
                         : nullptr;
         m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
       }
-      m.prefetch = pass < kPrefetchPasses && n > 2 ? next + pass * share : nullptr;
-      kMicro[pixels - 1][pair - 1][vecs - 1](m);
+      m.prefetch = pass < kPairPasses && n > 2 ? next + pass * share : nullptr;
+      kPairMicro[pixels - 1][pair - 1][vecs - 1](m);
       i += pair;
     }
   }
@@ -142,8 +142,8 @@ void PairConv::rows(int block, int y_lo, int y_hi) {
   const int n_big = s.out_w - n_small_px * per_row;  // groups with one pixel more
   for (int y0 = y_lo; y0 < y_hi; y0 += rows_at_once()) {
     const int y1 = imin(y0 + rows_at_once(), y_hi);
-    for (int g0 = 0; g0 < per_row; g0 += kBatchGroups) {
-      const int g1 = imin(g0 + kBatchGroups, per_row);
+    for (int g0 = 0; g0 < per_row; g0 += kPairGroups) {
+      const int g1 = imin(g0 + kPairGroups, per_row);
       int n = 0, big_groups = 0;
       for (int y = y0; y < y1; ++y) {
         for (int g = g0; g < imin(g1, n_big); ++g) groups[n++] = {y, g * (n_small_px + 1)};
@@ -160,10 +160,10 @@ void PairConv::rows(int block, int y_lo, int y_hi) {
 bool PairConv::large_input() const {
   int64_t elements = 0;
   for (int i = 0; i < s.n_segs; ++i) elements += a.segs[i].g.row_stride * s.in_h * s.kt;
-  return elements * static_cast<int64_t>(sizeof(elem)) > kLargeInputBytes;
+  return elements * static_cast<int64_t>(sizeof(elem)) > kLargePairBytes;
 }
 
-void conv_dense(const ConvArgs& a, int lo, int hi) {
+void conv_pairs(const ConvArgs& a, int lo, int hi) {
   PairConv c(a);
   const ConvShape& s = *a.shape;
   const int step = tile_rows(s), per_block = ceil_div(s.out_h, step);

@@ -8,25 +8,17 @@
 // odd line has a 0 in its high half. So a line of few channels, as of an RGB frame, wastes nothing,
 // and the size does not depend on segments.
 //
-// Packed weights of a depthwise convolution: floats, rounded as elements are,
-// [bias: c'][kt][kh][kw][c'], c' = c rounded up, plus one vector so that a vector may be read at
-// any channel.
+// Packed weights of a depthwise convolution are those of floats (conv_layout.inl), rounded as
+// elements are. Blocks and tiles are those of floats, too.
 
-constexpr int kBlockVecs = 2;
-constexpr int kBlock = kBlockVecs * kVecWidth;
-
-inline bool is_depthwise(const ConvShape& s) {
-  return s.groups > 1 && s.groups == s.in_c && s.out_c == s.in_c;
-}
-
-struct Blocks {
+struct PairBlocks {
   int oc = 0, ic = 0;   // channels of one group
   int per_group = 0;    // blocks of one group
   int64_t line = 0;     // words of a row of the window
   int64_t k = 0;        // words of the window
   int64_t group_words;  // and floats
 
-  explicit Blocks(const ConvShape& s)
+  explicit PairBlocks(const ConvShape& s)
       : oc(s.out_c / s.groups),
         ic(s.in_c / s.groups),
         per_group(ceil_div(oc, kBlock)),
@@ -38,40 +30,13 @@ struct Blocks {
   int64_t offset(int block) const { return (k + 1) * kBlock * block; }
 };
 
-// Output rows of one tile: narrow maps take several, so that register tiles are full.
-inline int tile_rows(const ConvShape& s) {
-  const int rows = s.out_w <= 3 ? 4 : s.out_w <= 7 ? 2 : 1;
-  return imin(rows, s.out_h);
-}
-
-int conv_tiles(const ConvShape& s) {
-  if (is_depthwise(s)) return s.out_h;
-  return s.groups * Blocks(s).per_group * ceil_div(s.out_h, tile_rows(s));
-}
-
-inline int depthwise_stride(const ConvShape& s) { return ceil_div(s.in_c, kVecWidth) * kVecWidth; }
-
-size_t conv_packed_floats(const ConvShape& s) {
-  if (is_depthwise(s)) {
-    return static_cast<size_t>(depthwise_stride(s)) * (s.kt * s.kh * s.kw + 1) + kVecWidth;
-  }
-  return static_cast<size_t>(Blocks(s).group_words) * s.groups;
-}
-
-void depthwise_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
-  const int stride = depthwise_stride(s), taps = s.kt * s.kh * s.kw;
-  for (size_t i = 0; i < conv_packed_floats(s); ++i) packed[i] = 0.0f;
-  for (int c = 0; c < s.out_c; ++c) {
-    packed[c] = bias[c];
-    for (int t = 0; t < taps; ++t) {
-      packed[static_cast<int64_t>(t + 1) * stride + c] =
-          to_float(to_elem(weight[static_cast<int64_t>(c) * taps + t]));
-    }
-  }
+size_t pair_packed_floats(const ConvShape& s) {
+  if (is_depthwise(s)) return direct_packed_floats(s);
+  return static_cast<size_t>(PairBlocks(s).group_words) * s.groups;
 }
 
 // Writes one block from the weights of its n output channels, [n][ic][kt][kh][kw].
-void pack_block(const ConvShape& s, const Blocks& b, int n, int width, const float* weight,
+void pack_pairs(const ConvShape& s, const PairBlocks& b, int n, int width, const float* weight,
                 const float* bias, float* packed) {
   for (int o = 0; o < width; ++o) packed[o] = o < n ? bias[o] : 0.0f;
   auto* const words = reinterpret_cast<uint32_t*>(packed) + width;
@@ -89,23 +54,21 @@ void pack_block(const ConvShape& s, const Blocks& b, int n, int width, const flo
   }
 }
 
-void conv_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
-  if (is_depthwise(s)) return depthwise_pack(s, weight, bias, packed);
-  const Blocks b(s);
+void pair_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
+  if (is_depthwise(s)) {
+    depthwise_pack(s, weight, bias, packed);
+    for (size_t i = depthwise_stride(s); i < pair_packed_floats(s); ++i) {
+      packed[i] = to_float(to_elem(packed[i]));
+    }
+    return;
+  }
+  const PairBlocks b(s);
   const int64_t each = static_cast<int64_t>(b.ic) * s.kt * s.kh * s.kw;
   for (int g = 0; g < s.groups; ++g) {
     for (int j = 0; j < b.per_group; ++j) {
       const int64_t oc = static_cast<int64_t>(g) * b.oc + j * kBlock;
-      pack_block(s, b, b.channels(j), b.vecs(j) * kVecWidth, weight + oc * each, bias + oc,
+      pack_pairs(s, b, b.channels(j), b.vecs(j) * kVecWidth, weight + oc * each, bias + oc,
                  packed + g * b.group_words + b.offset(j));
     }
   }
-}
-
-size_t conv_scratch_floats(const ConvShape&) { return 0; }
-
-// In multiply-adds. Tiles would have to round what they transform.
-double conv_cost(const ConvShape& s) {
-  if (s.algorithm != ConvAlgorithm::direct) return __builtin_inf();
-  return static_cast<double>(s.in_c / s.groups) * s.kt * s.kh * s.kw * s.out_h * s.out_w * s.out_c;
 }

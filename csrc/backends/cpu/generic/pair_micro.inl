@@ -13,7 +13,7 @@
 // bits do not depend on the tile it was computed in. Variants differ only in which all-zero rows
 // they omit, which could turn a -0 into a +0; adding 0 at the end removes that.
 
-struct Run {
+struct PairRun {
   const char* base;  // input of output pixel (0, 0)
   int64_t weight;    // offset in the block, in words of an output channel
   int64_t row_step;  // bytes from output row to output row, and from pixel to pixel
@@ -25,8 +25,8 @@ struct Run {
   int64_t all_words() const { return words + (lead ? 1 : 0) + (tail ? 1 : 0); }
 };
 
-struct MicroArgs {
-  const Run* runs;
+struct PairArgs {
+  const PairRun* runs;
   int n_runs;
   const float* bias;  // nullptr: continue from the scratch
   const uint32_t* weight;
@@ -56,7 +56,7 @@ struct HalfWord {
 };
 
 template <int I>
-inline const char* pixel_at(const char* a, int64_t s, int64_t s3, int64_t s5) {
+inline const char* pair_at(const char* a, int64_t s, int64_t s3, int64_t s5) {
   static_assert(I <= 6);
   if constexpr (I == 3) return a + s3;
   if constexpr (I == 5) return a + s5;
@@ -66,14 +66,15 @@ inline const char* pixel_at(const char* a, int64_t s, int64_t s3, int64_t s5) {
 
 // One step for pixels I .. N - 1 of one group.
 template <int I, int N, int VECS, class Read>
-__attribute__((always_inline)) inline void accumulate(vec (&acc)[N][VECS], const uvec (&w)[VECS],
-                                                      Read read, const char* a, int64_t s,
-                                                      int64_t s3, int64_t s5) {
+__attribute__((always_inline)) inline void accumulate_pairs(vec (&acc)[N][VECS],
+                                                            const uvec (&w)[VECS], Read read,
+                                                            const char* a, int64_t s, int64_t s3,
+                                                            int64_t s5) {
   if constexpr (I < N) {
-    const uvec x = splat_word(read(pixel_at<I>(a, s, s3, s5)));
+    const uvec x = splat_word(read(pair_at<I>(a, s, s3, s5)));
 #pragma GCC unroll 4
     for (int v = 0; v < VECS; ++v) acc[I][v] = dot(acc[I][v], x, w[v]);
-    accumulate<I + 1, N, VECS>(acc, w, read, a, s, s3, s5);
+    accumulate_pairs<I + 1, N, VECS>(acc, w, read, a, s, s3, s5);
   }
 }
 
@@ -85,12 +86,13 @@ __attribute__((always_inline)) inline void word_step(vec (&acc)[GROUPS][N][VECS]
   uvec w[VECS];
 #pragma GCC unroll 4
   for (int v = 0; v < VECS; ++v) w[v] = load_words(weight + v * kVecWidth);
-  accumulate<0, N, VECS>(acc[0], w, read, a0, s, s3, s5);
-  if constexpr (GROUPS == 2) accumulate<0, N, VECS>(acc[1], w, read, a1, s, s3, s5);
+  accumulate_pairs<0, N, VECS>(acc[0], w, read, a0, s, s3, s5);
+  if constexpr (GROUPS == 2) accumulate_pairs<0, N, VECS>(acc[1], w, read, a1, s, s3, s5);
 }
 
 template <int N, int VECS>
-__attribute__((always_inline)) inline void init(vec (&acc)[N][VECS], const float* from, int step) {
+__attribute__((always_inline)) inline void init_pairs(vec (&acc)[N][VECS], const float* from,
+                                                      int step) {
 #pragma GCC unroll 8
   for (int p = 0; p < N; ++p) {
 #pragma GCC unroll 4
@@ -99,7 +101,8 @@ __attribute__((always_inline)) inline void init(vec (&acc)[N][VECS], const float
 }
 
 template <int N, int VECS>
-__attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const MicroArgs& m, int g) {
+__attribute__((always_inline)) inline void finish_pairs(vec (&acc)[N][VECS], const PairArgs& m,
+                                                        int g) {
   elem* out = m.out[g];
 #pragma GCC unroll 8
   for (int p = 0; p < N; ++p) {
@@ -117,23 +120,23 @@ __attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const Mic
 
 // Each of the first passes over a chunk of weights asks for its share of the next chunk, which lies
 // behind it: without that the first pass waits for memory.
-constexpr int kPrefetchPasses = 4;
+constexpr int kPairPasses = 4;
 
 template <int GROUPS, int N, int VECS>
-void pair_micro(const MicroArgs& m) {
+void pair_micro(const PairArgs& m) {
   constexpr int kWidth = VECS * kVecWidth;
   constexpr int kUnroll = 4;
-  constexpr int kPrefetchLines = kUnroll * kWidth * 4 / kPrefetchPasses / 64;
+  constexpr int kPairLines = kUnroll * kWidth * 4 / kPairPasses / 64;
   vec acc[GROUPS][N][VECS];
   if (m.bias != nullptr) {
-    init<N, VECS>(acc[0], m.bias, 0);
-    if constexpr (GROUPS == 2) init<N, VECS>(acc[1], m.bias, 0);
+    init_pairs<N, VECS>(acc[0], m.bias, 0);
+    if constexpr (GROUPS == 2) init_pairs<N, VECS>(acc[1], m.bias, 0);
   } else {
-    init<N, VECS>(acc[0], m.scratch[0], kWidth);
-    if constexpr (GROUPS == 2) init<N, VECS>(acc[1], m.scratch[1], kWidth);
+    init_pairs<N, VECS>(acc[0], m.scratch[0], kWidth);
+    if constexpr (GROUPS == 2) init_pairs<N, VECS>(acc[1], m.scratch[1], kWidth);
   }
   const int in_y0 = m.y[0] * m.sh, in_y1 = m.y[GROUPS - 1] * m.sh;
-  for (const Run *run = m.runs, *end = run + m.n_runs; run != end; ++run) {
+  for (const PairRun *run = m.runs, *end = run + m.n_runs; run != end; ++run) {
     const unsigned h = static_cast<unsigned>(m.in_h);
     if (static_cast<unsigned>(in_y0 + run->dy) >= h &&
         static_cast<unsigned>(in_y1 + run->dy) >= h) {
@@ -145,7 +148,7 @@ void pair_micro(const MicroArgs& m) {
     const char* a1 = run->base + m.y[GROUPS - 1] * row + m.x[GROUPS - 1] * s;
     const uint32_t* w = m.weight + run->weight * kWidth;
     const int64_t weight_bytes = (run->weight - m.runs->weight) * kWidth * 4;
-    const char* ahead = m.prefetch != nullptr ? m.prefetch + weight_bytes / kPrefetchPasses
+    const char* ahead = m.prefetch != nullptr ? m.prefetch + weight_bytes / kPairPasses
                                               : reinterpret_cast<const char*>(w);
     if (run->lead) {
       word_step<GROUPS, N, VECS>(acc, w, HalfWord{16}, a0, a1, s, s3, s5);
@@ -160,8 +163,8 @@ void pair_micro(const MicroArgs& m) {
     for (; i >= kUnroll; i -= kUnroll) {
       __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
 #pragma GCC unroll 4
-      for (int l = 0; l < kPrefetchLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
-      ahead += kPrefetchLines * 64;
+      for (int l = 0; l < kPairLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
+      ahead += kPairLines * 64;
 #pragma GCC unroll 4
       for (int k = 0; k < kUnroll; ++k) {
         __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
@@ -181,20 +184,20 @@ void pair_micro(const MicroArgs& m) {
     }
     if (run->tail) word_step<GROUPS, N, VECS>(acc, w, HalfWord{0}, a0, a1, s, s3, s5);
   }
-  finish<N, VECS>(acc[0], m, 0);
-  if constexpr (GROUPS == 2) finish<N, VECS>(acc[1], m, 1);
+  finish_pairs<N, VECS>(acc[0], m, 0);
+  if constexpr (GROUPS == 2) finish_pairs<N, VECS>(acc[1], m, 1);
 }
 
-using Micro = void (*)(const MicroArgs&);
+using PairMicro = void (*)(const PairArgs&);
 
-#define PVNET_MICRO_VECS(groups, n) {pair_micro<groups, n, 1>, pair_micro<groups, n, 2>}
-#define PVNET_MICRO(n) {PVNET_MICRO_VECS(1, n), PVNET_MICRO_VECS(2, n)}
+#define PVNET_PAIR_MICRO_VECS(groups, n) {pair_micro<groups, n, 1>, pair_micro<groups, n, 2>}
+#define PVNET_PAIR_MICRO(n) {PVNET_PAIR_MICRO_VECS(1, n), PVNET_PAIR_MICRO_VECS(2, n)}
 // [pixels of a group - 1][groups - 1][vectors - 1]
-constexpr Micro kMicro[kGroupPixels][2][kBlockVecs] = {
-    PVNET_MICRO(1), PVNET_MICRO(2), PVNET_MICRO(3),
+constexpr PairMicro kPairMicro[kGroupPixels][2][kBlockVecs] = {
+    PVNET_PAIR_MICRO(1), PVNET_PAIR_MICRO(2), PVNET_PAIR_MICRO(3),
 #ifdef PVNET_WIDE_GROUPS
-    PVNET_MICRO(4), PVNET_MICRO(5), PVNET_MICRO(6), PVNET_MICRO(7),
+    PVNET_PAIR_MICRO(4), PVNET_PAIR_MICRO(5), PVNET_PAIR_MICRO(6), PVNET_PAIR_MICRO(7),
 #endif
 };
-#undef PVNET_MICRO
-#undef PVNET_MICRO_VECS
+#undef PVNET_PAIR_MICRO
+#undef PVNET_PAIR_MICRO_VECS
