@@ -5,8 +5,8 @@
     python bench/peers.py --table    # what the records say: ratios, bars, losses
 
 Every engine has a process of its own, and only one is at work. Its outputs are compared with
-pvnet's before it is timed; what is wrong is refused. All run in float32. A record per network goes
-to bench/results/<machine>/peers/.
+pvnet's before it is timed; what is wrong is refused. All run in float32, or, with --precision bf16,
+in bf16. A record per network goes to bench/results/<machine>/peers/, or peers_bf16/.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Settings:
     seconds: float
     dry: bool
     out: Path
+    precision: str
     compile: dict[str, str]
 
 
@@ -63,6 +64,7 @@ def measure(name: str, engines: list[str], threads: list[int], settings: Setting
         "rounds": settings.rounds,
         "seconds": settings.seconds,
         "compile": settings.compile,
+        "precision": settings.precision,
         "wall_s": time.perf_counter() - begin,
         "peers": venv.versions(),
         "rows": [turns.figures(net, seat) for seat in seats],
@@ -72,10 +74,11 @@ def measure(name: str, engines: list[str], threads: list[int], settings: Setting
     print(summary.of_network(record), flush=True)
 
 
-def machine_folder() -> Path:
-    """bench/results/<machine>/peers."""
+def machine_folder(precision: str) -> Path:
+    """bench/results/<machine>/peers, or that of another precision."""
+    name = "peers" if precision == "f32" else f"peers_{precision}"
     record = machine_record()
-    return venv.ROOT / "bench" / "results" / summary.slug(record["cpu"], record["cpus"]) / "peers"
+    return venv.ROOT / "bench" / "results" / summary.slug(record["cpu"], record["cpus"]) / name
 
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
@@ -91,6 +94,7 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--compile", nargs="+", default=[], metavar="NAME=VALUE", help="options of pvnet.compile"
     )
+    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--out", type=Path, help="folder of the records")
     parser.add_argument("--minutes", type=float, help="after these no further network is begun")
     parser.add_argument("--dry", action="store_true", help="small sizes; its times say nothing")
@@ -102,14 +106,18 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
         if name not in networks.NETWORKS:
             some = ", ".join(networks.NETWORKS)
             parser.error(f"--networks: got {name!r}, expected some of {some}")
+    if args.precision == "bf16":
+        args.engines = args.engines or ["pvnet", "openvino", "openvino streams"]
     quick = [name for name in serve.ENGINES if name not in summary.SLOW]
     args.engines = list(serve.ENGINES) if args.engines == ["all"] else args.engines or quick
     for name in args.engines:
+        if args.precision != "f32" and not name.startswith(("pvnet", "openvino", "fake")):
+            parser.error(f"--engines: got {name!r}, which has no {args.precision}; leave it out")
         if not turns.known(name):
             parser.error(f"--engines: got {name!r}, expected some of {', '.join(serve.ENGINES)}")
     rounds, seconds = _LENGTHS[args.dry]
     args.rounds, args.seconds = args.rounds or rounds, args.seconds or seconds
-    args.out = args.out or (files.HOME / "dry" if args.dry else machine_folder())
+    args.out = args.out or (files.HOME / "dry" if args.dry else machine_folder(args.precision))
     return args
 
 
@@ -130,7 +138,8 @@ def main(argv: list[str] | None = None) -> None:
         return
     options = dict(option.split("=", 1) for option in args.compile)
     os.environ[own.OPTIONS] = json.dumps(options)
-    settings = Settings(args.rounds, args.seconds, args.dry, args.out, options)
+    os.environ[files.PRECISION] = args.precision
+    settings = Settings(args.rounds, args.seconds, args.dry, args.out, args.precision, options)
     begin = time.monotonic()
     for number, name in enumerate(args.networks):
         minutes = (time.monotonic() - begin) / 60

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from peer.files import Prepared
+from peer.files import Prepared, precision
 from peer.past import Past
 
 Frame = NDArray[np.float32]
@@ -268,10 +268,10 @@ class Continual(Torch):
 
 
 def _openvino(net: Prepared, file: str, threads: int, **options: str) -> Any:
-    """Compiled for the CPU; float32, since its default may be less."""
+    """Compiled for the CPU; with the precision named, since its default may be another."""
     import openvino
 
-    fixed = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": str(threads)}
+    fixed = {"INFERENCE_PRECISION_HINT": precision(), "INFERENCE_NUM_THREADS": str(threads)}
     core = openvino.Core()
     return core.compile_model(core.read_model(net.folder / file), "CPU", {**fixed, **options})
 

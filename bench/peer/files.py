@@ -7,6 +7,7 @@ window.onnx, model.safetensors. Needs numpy alone.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,18 @@ from peer.venv import ROOT
 HOME = ROOT / "build" / "peers"
 # Relative to the largest value: float32 sums in another order, Winograd's too.
 NEAR = 2e-4
+PRECISION = "PEERS_PRECISION"  # the variable that says how engines store: "f32", or "bf16"
+_NEAR = {"f32": NEAR, "bf16": 6e-2}  # of outputs in float32
+
+
+def precision() -> str:
+    """How engines store maps and weights."""
+    return os.environ.get(PRECISION) or "f32"
+
+
+def near() -> float:
+    """How far an output may be at most, in parts of the largest value."""
+    return _NEAR[precision()]
 
 
 @dataclass

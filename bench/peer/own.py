@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import pvnet
 from peer.engines import Engine, Frame
-from peer.files import Prepared, prepared
+from peer.files import Prepared, precision, prepared
 
 OPTIONS = "PEERS_COMPILE"  # the variable with further arguments of `pvnet.compile`, as JSON
 
@@ -20,7 +20,7 @@ class Own(Engine):
 
     def __init__(self, net: Prepared, threads: int) -> None:
         self.net = net
-        options = json.loads(os.environ.get(OPTIONS) or "{}")
+        options = {"dtype": precision(), **json.loads(os.environ.get(OPTIONS) or "{}")}
         self.plan = pvnet.compile(self.model(), lanes=threads, **options)
         self.reset()
 

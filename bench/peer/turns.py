@@ -166,7 +166,7 @@ def _start(
             raise RuntimeError("there is no environment of the peers")
         player = players[seat.label] = Player(net, seat)
         seat.far = player.ask(do="check")["far"]
-        if not seat.far <= files.NEAR:
+        if not seat.far <= files.near():
             seat.error = f"refused: outputs differ by {seat.far:.2e} of the largest value"
             players.pop(seat.label).end()
     except RuntimeError as error:

@@ -3,9 +3,13 @@
 // allocation, no state: everything a kernel may touch is in its arguments.
 //
 // Memory layout of a value ("map"): one ring slot is [halo_h + h + halo_h][halo_w + w + halo_w][c]
-// floats, channels last, `pixel_stride` >= c floats from pixel to pixel. The halo is zero, so a
+// elements, channels last, `pixel_stride` >= c elements from pixel to pixel. The halo is zero, so a
 // convolution reads its spatial padding where it lies. Kernels write interior pixels and channels
 // [0, c) only, with one freedom: channels [c, pixel_stride) are padding that may hold anything.
+//
+// Elements are of the table's dtype (element.hpp). A pointer to a map says `float` in every table;
+// one of another dtype takes it for the address of its own elements. Weights of channels, scales,
+// shifts and scratch are floats in every table.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +18,15 @@
 #include "graph/graph.hpp"
 
 #include "backends/algorithm.hpp"
+#include "backends/layout.hpp"
 
 namespace pvnet {
 
 struct MapGeometry {
   int h = 0, w = 0, c = 0;
   int halo_h = 0, halo_w = 0;
-  int64_t pixel_stride = 0;  // floats
-  int64_t row_stride = 0;    // floats
+  int64_t pixel_stride = 0;  // elements
+  int64_t row_stride = 0;    // elements
 };
 
 struct MapView {
@@ -81,7 +86,7 @@ struct PoolArgs {
 // out[.., out_c0 + i] = act(op(x0[.., c0[0] + i], x1[.., c0[1] + i], ...)), i in [0, c). A [c,1,1]
 // operand is broadcast over pixels; an operand whose g.c == 1 while c > 1 is broadcast over
 // channels. data == nullptr reads as 0.
-// scale: x0 * x1 + x2. prelu: x0, below 0 times x1.
+// scale: x0 * x1 + x2. prelu: x0, below 0 times x1. Here x1 and x2 are weights of channels: floats.
 enum class EltOp : uint8_t { copy, add, mul, sub, div, scale, prelu };
 constexpr int kMaxOperands = 16;
 struct EltwiseArgs {
@@ -193,13 +198,17 @@ struct HostKernels {
   void (*move)(const MoveArgs&, int row_lo, int row_hi);
   void (*group_norm)(const NormArgs&, int group_lo, int group_hi);
   void (*layer_norm)(const NormArgs&, int row_lo, int row_hi);
+  Dtype dtype = Dtype::f32;  // of the elements of maps
 };
 
+// Kernels on the host have tables for these; the one without rounding first.
+inline constexpr Dtype kHostDtypes[] = {Dtype::f32, Dtype::bf16};
+
 // The naive oracle, always there.
-const HostKernels& ref_kernels();
+const HostKernels& ref_kernels(Dtype dtype = Dtype::f32);
 // The fast CPU backend for `isa` ("" = the best this machine has, or PVNET_CPU_ISA); nullptr with a
 // message in *why when this machine or build lacks it.
-const HostKernels* cpu_kernels(const char* isa, const char** why);
+const HostKernels* cpu_kernels(const char* isa, const char** why, Dtype dtype = Dtype::f32);
 // Instruction sets of this build that this machine can run, best first, nullptr-terminated.
 const char* const* cpu_isas();
 

@@ -39,34 +39,36 @@ int host_tiles(const HostKernels* kernels, Op op, const ConvShape& conv, const S
   return op == Op::global_pool ? 1 : out.h;
 }
 
-constexpr std::array<Dtype, 1> kHostDtypes = {Dtype::f32};
-
-// Whole vectors of 16 floats: the widest there are. First caches have 64 sets of lines of 64 bytes,
-// and strides of two double the distance: so half of that.
-constexpr Layout kHostLayout{
-    .halo = true,
-    .wide_channels = 8,
-    .pixel_granule = 64,
-    .pixel_alias = 2048,
-    .slot_granule = 64,
-    .dtypes = kHostDtypes,
-    .tiles = host_tiles,
-    .cost = host_cost,
-    .most_lanes = usable_cpus,
-};
+// Whole vectors of 16 elements: the widest there are. First caches have 64 sets of lines of 64
+// bytes, and strides of two double the distance: so half of that.
+constexpr Layout host_layout(Dtype dtype) {
+  return {
+      .halo = true,
+      .wide_channels = 8,
+      .pixel_granule = 16 * element_bytes(dtype),
+      .pixel_alias = 2048,
+      .slot_granule = 64,
+      .dtypes = kHostDtypes,
+      .tiles = host_tiles,
+      .cost = host_cost,
+      .most_lanes = usable_cpus,
+  };
+}
 
 // One entry for every table of host kernels, made at the first call.
 const Backend* entry_of(const HostKernels& kernels) {
   static const auto entries = [] {
-    std::array<Backend, kIsas.size() + 1> all{};
+    std::array<Backend, (kIsas.size() + 1) * std::size(kHostDtypes)> all{};
     size_t n = 0;
     const auto add = [&](const HostKernels* k) {
-      if (k != nullptr) all[n++] = {k->name, k->isa, kHostLayout, k};
+      if (k != nullptr) all[n++] = {k->name, k->isa, host_layout(k->dtype), k};
     };
-    add(&ref_kernels());
-    for (const char* isa : kIsas) {
-      const char* why = "";
-      add(cpu_kernels(isa, &why));
+    for (const Dtype dtype : kHostDtypes) {
+      add(&ref_kernels(dtype));
+      for (const char* isa : kIsas) {
+        const char* why = "";
+        add(cpu_kernels(isa, &why, dtype));
+      }
     }
     return all;
   }();
@@ -97,15 +99,17 @@ const Backend* test_backend = nullptr;
 
 void set_test_backend(const Backend* entry) { test_backend = entry; }
 
-Result<const Backend*> find_backend(std::string_view name, std::string_view isa) {
+Result<const Backend*> find_backend(std::string_view name, std::string_view isa,
+                                    std::string_view dtype) {
+  const Dtype on_host = dtype == to_string(Dtype::bf16) ? Dtype::bf16 : Dtype::f32;
   if (name == "auto" || name == "cpu") {
     const char* why = "";
-    const HostKernels* kernels = cpu_kernels(std::string(isa).c_str(), &why);
+    const HostKernels* kernels = cpu_kernels(std::string(isa).c_str(), &why, on_host);
     if (kernels == nullptr) return Status(Code::unsupported, why);
     return entry_of(*kernels);
   }
   if (name == "ref") {
-    if (isa.empty() || isa == ref_kernels().isa) return entry_of(ref_kernels());
+    if (isa.empty() || isa == ref_kernels().isa) return entry_of(ref_kernels(on_host));
     return Status(Code::unsupported,
                   "[find_backend] the reference backend has no such instruction set: got isa=\"" +
                       std::string(isa) + "\", expected \"\" or \"" + ref_kernels().isa +

@@ -137,7 +137,7 @@ Status build(Plan& plan, const WeightSource& weights) {
   PVNET_TRY(check_options(plan.options));
   PVNET_TRY(plan.graph.check());
   PVNET_TRY(check_weights(plan.graph, weights));
-  auto backend = find_backend(plan.options.backend, plan.options.isa);
+  auto backend = find_backend(plan.options.backend, plan.options.isa, plan.options.dtype);
   if (!backend.ok()) return backend.status();
   plan.backend = backend.value();
   PVNET_TRY(check_dtype(*plan.backend, plan.options.dtype));

@@ -6,7 +6,9 @@
 
 #include "backends/backend.hpp"
 #include "backends/device_layout.hpp"
+#include "backends/element.hpp"
 #include "backends/kernel_api.hpp"
+#include "graph/errors.hpp"
 #include "host/memory_room.hpp"
 #include "model/weight_source.hpp"
 #include "plan/device/pack.hpp"
@@ -40,6 +42,21 @@ Status check_scales(const Plan& plan) {
   return {};
 }
 
+// No weight is so large that rounding makes it infinite.
+Status check_stored(const Node& node, Dtype dtype, const Folded& folded) {
+  const float* const end = folded.weight() + folded.weight_count();
+  if (dtype == Dtype::f32 || std::all_of(folded.weight(), end, [&](float x) {
+        return std::isfinite(rounded_to(dtype, x));
+      })) {
+    return {};
+  }
+  return failed(
+      Code::invalid_argument, "compile",
+      "a weight of node " + quoted(node.name) + " does not fit " + std::string(to_string(dtype)),
+      "one that becomes infinite", "smaller weights",
+      "Compile with dtype=\"f32\", or repair the weights.");
+}
+
 Status make_room(Plan& plan, Size bytes) {
   PVNET_TRY(need_memory("compile", "the packed weights do not fit into memory", bytes,
                         "Use a narrower network or a machine with more memory."));
@@ -70,6 +87,7 @@ Status pack_for_host(Plan& plan, const WeightSource& source) {
       continue;
     }
     PVNET_TRY(folded.fold(node, *weights.value()));
+    PVNET_TRY(check_stored(node, kernels.dtype, folded));
     kernels.conv_pack(op.params->conv, folded.weight(), folded.bias().data(), to);
   }
   return {};

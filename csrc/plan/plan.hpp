@@ -48,7 +48,7 @@ class AlignedBytes {
 struct CompileOptions {
   std::string backend = "auto";  // auto, ref, cpu, cuda
   std::string isa;               // "" = best of this machine (or PVNET_CPU_ISA)
-  std::string dtype = "f32";     // cuda, too: tf32, f16, bf16
+  std::string dtype = "f32";     // bf16; cuda, too: tf32, f16
   int lanes = 0;    // 0 = number of CPUs this process may use, at most the useful number
   int batch = 1;    // batch rows: independent videos
   bool pin = true;  // pin worker lanes to CPUs

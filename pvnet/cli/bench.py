@@ -14,7 +14,12 @@ from typing import Any
 from pvnet.cli._bench.cases import Case, check_cases, make_cases
 from pvnet.cli._bench.speedup_picture import draw_speedup
 from pvnet.cli._common.cut import add_cut_argument
-from pvnet.cli._common.network_choice import Choice, add_network_arguments, choose
+from pvnet.cli._common.network_choice import (
+    Choice,
+    add_dtype_argument,
+    add_network_arguments,
+    choose,
+)
 from pvnet.cli._common.parse import new_json, new_picture, positive, positive_list
 from pvnet.cli._common.progress import Progress, note
 from pvnet.cli._common.report import Report
@@ -49,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lanes", type=positive_list, metavar="N,N", help="default: 1 and all CPUs allowed"
     )
     group.add_argument("--backend", choices=("auto", "ref", "cpu", "cuda"), default="auto")
+    add_dtype_argument(group)
     group.add_argument("--ticks", type=positive, default=12, help="per round (default 12)")
     group.add_argument(
         "--rounds", type=positive, default=4, help="alternating order: A B, B A, ... (default 4)"
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace) -> Report:
     choice = choose(args)
     lanes = sorted(set(args.lanes or [1, cpus_allowed()]))
     stages = sorted(set(args.sweep))
-    how = {"backend": args.backend, "cut": args.cut}
+    how = {"backend": args.backend, "dtype": args.dtype, "cut": args.cut}
     cases = make_cases(choice, stages=stages, lanes=lanes, **how)
     frames = probe_frames(cases[0].plan, n=8)
     checks = check_cases(cases, frames)
@@ -134,6 +140,7 @@ def _document(
         "random_weights": choice.random,
         "backend": cases[0].plan.backend,
         "isa": cases[0].plan.isa,
+        "dtype": cases[0].plan.dtype,
         "ticks_per_round": args.ticks,
         "rounds": args.rounds,
         "gflop_per_tick": gflop,
@@ -176,7 +183,7 @@ def _text(choice: Choice, document: dict[str, Any]) -> str:
     peak = document["peak"]
     lines = [
         f"{choice.title} on {document['machine']['cpu']}, backend {document['backend']} "
-        f"{document['isa']}, {document['gflop_per_tick']:.2f} GFLOP per tick",
+        f"{document['isa']} {document['dtype']}, {document['gflop_per_tick']:.2f} GFLOP per tick",
         "",
         table(header, rows),
         "",

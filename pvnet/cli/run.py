@@ -108,6 +108,7 @@ def run(args: argparse.Namespace) -> Report:
         "cut": choice.cut.document(),
         "backend": plan.backend,
         "isa": plan.isa,
+        "dtype": plan.dtype,
         "lanes": plan.lanes,
         "frames": len(stats.latencies_ms),
         "dropped_frames": stats.last.frame.index + 1 - len(stats.latencies_ms),
@@ -158,7 +159,7 @@ def _text(choice: Choice, d: dict[str, Any]) -> str:
     rows = [
         ("model", f"{choice.name}, {d['stages']} stage(s), {d['wiring']}"),
         ("weights", d["weights"]),
-        ("backend", f"{d['backend']} {d['isa']}, {d['lanes']} lane(s)"),
+        ("backend", f"{d['backend']} {d['isa']} {d['dtype']}, {d['lanes']} lane(s)"),
         (
             "frames",
             f"{d['frames']}, {d['dropped_frames']} dropped ({d['policy']}, {d['policy_is']})",

@@ -92,7 +92,7 @@ class Scorer:
         task: "joints" or "actions".
         protocol: what counts.
         seed: of what the data set draws.
-        options: `backend`, `lanes`, `isa` and `pin` of `pvnet.compile`.
+        options: `backend`, `dtype`, `lanes`, `isa` and `pin` of `pvnet.compile`.
 
     Raises:
         InvalidArgumentError: the model does not know a class of the data set by its name.

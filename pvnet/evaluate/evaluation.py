@@ -61,6 +61,7 @@ def evaluate(
     max_clips: int | None = None,
     lanes: int | None = None,
     backend: str = "auto",
+    dtype: str = "f32",
     seed: int = 0,
     cluster: Cluster | None = None,
     reopen: Callable[[], Dataset] | None = None,
@@ -79,6 +80,7 @@ def evaluate(
         max_clips: only the first clips.
         lanes: of the plan; no result depends on it.
         backend: of the plan.
+        dtype: of the plan.
         seed: of the bootstrap.
         cluster: share the clips out over its workers; the result is the same, bit for bit. Each
             compiles a plan of `lanes` lanes (None: 1) for the backend and the instruction set that
@@ -109,7 +111,7 @@ def evaluate(
         graph = _wire(model, wiring or model.graph.wiring, stages)
         model = runtime.Model(graph, model.weights, model.metadata)
     total = len(dataset) if max_clips is None else min(max_clips, len(dataset))
-    how: dict[str, Any] = {"task": task, "protocol": protocol, "seed": seed}
+    how: dict[str, Any] = {"task": task, "protocol": protocol, "seed": seed, "dtype": dtype}
     here = lanes if cluster is None else 1
     scorer = Scorer(model, dataset, backend=backend, lanes=here, **how)
     plan, name, first = scorer.plan, scorer.name, scorer.first
@@ -158,6 +160,7 @@ def evaluate(
         "protocol": asdict(protocol),
         "backend": plan.backend,
         "isa": plan.isa,
+        "dtype": plan.dtype,
         "model": os.fspath(source) if isinstance(source, str | os.PathLike) else None,
         "interval_level": 0.95,
         **({} if cluster is None else {"cluster": outcome.document()}),

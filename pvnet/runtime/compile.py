@@ -39,7 +39,9 @@ def compile(
         source: a `pvnet.nn.Network`, a `pvnet.runtime.Model`, the path of a model file, or
             `(graph, weights)`.
         backend: "auto" (the fastest here), "cpu", "ref" (naive, the oracle) or "cuda".
-        dtype: "f32".
+        dtype: of what is stored, maps, rings and weights: "f32", or "bf16" (half the memory; sums
+            are f32, frames and outputs as ever: docs/low_precision.md). Backend "cuda" has "tf32"
+            and "f16", too.
         lanes: CPU workers of one tick; None = as many as this network has work for, at most one per
             CPU that the process may use (its container's quota counted). The result does not
             depend on it, bit for bit.

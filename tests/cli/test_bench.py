@@ -52,6 +52,15 @@ def test_bench_of_a_network_without_state(pvnet_cli, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_bench_in_bf16(pvnet_cli):
+    words = ("--dtype", "bf16", "--lanes", "1,2", "--stages", "3", "--rounds", "1", "--ticks", "1")
+    done = pvnet_cli("bench", "--model", "par_densenet", *SMALL, *words, "--json")
+    assert done.code == 0, done.err
+    assert done.document["dtype"] == "bf16"
+    # Pipelined is the sequential network within the dtype, bit for bit.
+    assert all(row["max_difference"] == 0 for row in done.document["rows"])
+
+
 def test_bench_says_when_round_robin_is_impossible(pvnet_cli):
     done = pvnet_cli("bench", "--model", "par_inception", *SMALL, *QUICK)
     assert done.code == 0, done.err

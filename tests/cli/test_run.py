@@ -64,6 +64,16 @@ def test_latest_drops_what_comes_too_fast(pvnet_cli, video_file, model_file):
     assert d["frames"] + d["dropped_frames"] == 12
 
 
+def test_maps_and_weights_may_be_bf16(pvnet_cli, model_file):
+    words = ["run", "synthetic", "--model", model_file, "--max-frames", "3", "--dtype"]
+    done = pvnet_cli(*words, "bf16", "--json")
+    assert done.code == 0, done.err
+    assert (done.document["dtype"], done.document["frames"]) == ("bf16", 3)
+    done = pvnet_cli(*words, "f16")
+    assert done.code == 1
+    assert "dtype is not available on cpu" in done.err
+
+
 def test_max_frames_cuts(pvnet_cli, video_file, model_file):
     done = pvnet_cli("run", video_file, "--model", model_file, "--max-frames", "5", "--json")
     assert done.document["frames"] == 5

@@ -67,17 +67,19 @@ class Runner {
   }
 
   void poison(int64_t t) {
-    const float nan = std::numeric_limits<float>::quiet_NaN();
     for (const pvnet::Value& v : plan_.values) {
       if (!v.persistent) continue;
       const int64_t newest = t == 0 ? -1 : pvnet::firing_at(v.clock, t - 1, 0);
       for (int64_t slot = std::max<int64_t>(newest + 1, 0); slot < v.depth; ++slot) {
+        auto* const pixels = reinterpret_cast<std::byte*>(row_.at(v, slot));
+        const int64_t element = pvnet::element_bytes(v.dtype);
         for (int y = 0; y < v.shape.h; ++y) {
-          std::fill_n(row_.at(v, slot) + y * v.row_stride, v.shape.w * v.pixel_stride, nan);
+          std::memset(pixels + y * v.row_stride * element, 0xFF,
+                      static_cast<size_t>(v.shape.w * v.pixel_stride * element));
         }
       }
     }
-    std::fill_n(row_.scratch.floats(), plan_.scratch_bytes / 4, nan);
+    std::memset(row_.scratch.data(), 0xFF, static_cast<size_t>(plan_.scratch_bytes));
   }
 
   // Floats and bytes by turns.

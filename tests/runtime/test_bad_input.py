@@ -108,7 +108,7 @@ def test_uint8_is_normalised_by_the_input_node() -> None:
     [
         {"backend": "tpu"},
         {"backend": "cuda"},
-        {"dtype": "bf16"},
+        {"dtype": "f16"},
         {"isa": "avx9000"},
         {"lanes": 0},
         {"lanes": -1},

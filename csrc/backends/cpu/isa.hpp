@@ -10,11 +10,16 @@ namespace pvnet::cpu {
 
 #if defined(__x86_64__)
 const HostKernels& avx512_kernels();
+const HostKernels& avx512_bf16_kernels();
+const HostKernels& avx512_dot_kernels();  // over bf16, of machines with AVX512_BF16
 const HostKernels& avx2_kernels();
+const HostKernels& avx2_bf16_kernels();
 #endif
 #if defined(__aarch64__)
 const HostKernels& neon_kernels();
+const HostKernels& neon_bf16_kernels();
 #endif
 const HostKernels& scalar_kernels();
+const HostKernels& scalar_bf16_kernels();
 
 }  // namespace pvnet::cpu

@@ -12,12 +12,32 @@ namespace {
 struct Entry {
   const char* name;
   bool runs;
-  const HostKernels& (*table)();
+  const HostKernels& (*table)(Dtype);
 };
 
 // Best first; the sets this build lacks are listed too, so that a message can tell them apart from
 // misspelled names.
 constexpr int kEntries = 4;
+
+#if defined(__x86_64__)
+const HostKernels& avx512(Dtype dtype) {
+  if (dtype != Dtype::bf16) return cpu::avx512_kernels();
+  return __builtin_cpu_supports("avx512bf16") ? cpu::avx512_dot_kernels()
+                                              : cpu::avx512_bf16_kernels();
+}
+const HostKernels& avx2(Dtype dtype) {
+  return dtype == Dtype::bf16 ? cpu::avx2_bf16_kernels() : cpu::avx2_kernels();
+}
+#endif
+#if defined(__aarch64__)
+const HostKernels& neon(Dtype dtype) {
+  return dtype == Dtype::bf16 ? cpu::neon_bf16_kernels() : cpu::neon_kernels();
+}
+#endif
+const HostKernels& scalar(Dtype dtype) {
+  return dtype == Dtype::bf16 ? cpu::scalar_bf16_kernels() : cpu::scalar_kernels();
+}
+
 struct Registry {
   Entry entries[kEntries];
   const char* names[kEntries + 1] = {};
@@ -29,19 +49,18 @@ struct Registry {
              __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
                  __builtin_cpu_supports("fma"),
-             cpu::avx512_kernels},
-            {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
-             cpu::avx2_kernels},
+             avx512},
+            {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), avx2},
 #else
             {"avx512", false, nullptr},
             {"avx2", false, nullptr},
 #endif
 #if defined(__aarch64__)
-            {"neon", true, cpu::neon_kernels},
+            {"neon", true, neon},
 #else
             {"neon", false, nullptr},
 #endif
-            {"scalar", true, cpu::scalar_kernels}} {
+            {"scalar", true, scalar}} {
     int n = 0;
     for (const Entry& e : entries) {
       if (e.runs) names[n++] = e.name;
@@ -72,7 +91,7 @@ const char* refusal(const char* what, const char* isa, bool from_environment) {
 
 const char* const* cpu_isas() { return registry().names; }
 
-const HostKernels* cpu_kernels(const char* isa, const char** why) {
+const HostKernels* cpu_kernels(const char* isa, const char** why, Dtype dtype) {
   bool from_environment = false;
   if (isa == nullptr || isa[0] == 0) {
     isa = std::getenv("PVNET_CPU_ISA");
@@ -81,7 +100,7 @@ const HostKernels* cpu_kernels(const char* isa, const char** why) {
   }
   for (const Entry& e : registry().entries) {
     if (std::strcmp(e.name, isa) != 0) continue;
-    if (e.runs) return &e.table();
+    if (e.runs) return &e.table(dtype);
     if (why != nullptr) {
       *why = refusal(e.table == nullptr ? "this build lacks the instruction set"
                                         : "this machine lacks the instruction set",

@@ -15,7 +15,8 @@ namespace {
 // that the compiler vectorises the innermost loop without changing the order of any sum.
 constexpr int kBlock = 32;
 
-// packed: [groups][kt][kh][kw][in_c / groups][out_c / groups], then bias [out_c].
+// packed: [groups][kt][kh][kw][in_c / groups][out_c / groups], then bias [out_c]. Weights are
+// floats that T stores without rounding.
 struct Layout {
   int in_per_group, out_per_group;
   size_t spatial_taps, group_floats, bias_offset;
@@ -28,23 +29,27 @@ struct Layout {
 };
 
 // acc[o] += x[i] * w[i][o], i ascending.
-void accumulate(float* acc, int n, const float* x, int n_in, const float* w, int w_stride) {
+template <class T>
+void accumulate(float* acc, int n, const T* x, int n_in, const float* w, int w_stride) {
   if (n == kBlock) {
     float local[kBlock];
     std::copy_n(acc, kBlock, local);
     for (int i = 0; i < n_in; ++i, w += w_stride) {
-      for (int o = 0; o < kBlock; ++o) local[o] += x[i] * w[o];
+      const float xi = x[i];
+      for (int o = 0; o < kBlock; ++o) local[o] += xi * w[o];
     }
     std::copy_n(local, kBlock, acc);
     return;
   }
   for (int i = 0; i < n_in; ++i, w += w_stride) {
-    for (int o = 0; o < n; ++o) acc[o] += x[i] * w[o];
+    const float xi = x[i];
+    for (int o = 0; o < n; ++o) acc[o] += xi * w[o];
   }
 }
 
 // Adds one pixel of temporal tap j, channels [c_lo, c_hi) of the whole input, to acc.
 // w points at the weight of channel c_lo.
+template <class T>
 void add_pixel(const ConvArgs& a, int j, int y, int x, int c_lo, int c_hi, const float* w,
                int w_stride, float* acc, int n) {
   int c_seg = 0;
@@ -54,7 +59,7 @@ void add_pixel(const ConvArgs& a, int j, int y, int x, int c_lo, int c_hi, const
     const int lo = std::max(c_lo, c_seg);
     const int hi = std::min(c_hi, c_seg + seg_c);
     if (lo < hi && seg.taps[j] != nullptr) {
-      accumulate(acc, n, pixel(seg.g, seg.taps[j], y, x) + (lo - c_seg), hi - lo,
+      accumulate(acc, n, pixel<T>(seg.g, seg.taps[j], y, x) + (lo - c_seg), hi - lo,
                  w + static_cast<size_t>(lo - c_lo) * w_stride, w_stride);
     }
     c_seg += seg_c;
@@ -62,6 +67,7 @@ void add_pixel(const ConvArgs& a, int j, int y, int x, int c_lo, int c_hi, const
 }
 
 // Output channels [o_lo, o_lo + n) of group `group` at pixel (oy, ox), before the activation.
+template <class T>
 void conv_block(const ConvArgs& a, const Layout& layout, int oy, int ox, int group, int o_lo, int n,
                 float* acc) {
   const ConvShape& s = *a.shape;
@@ -78,8 +84,8 @@ void conv_block(const ConvArgs& a, const Layout& layout, int oy, int ox, int gro
         const int x = ox * s.sw - s.pw + kx * s.dw;
         if (x < 0 || x >= s.in_w) continue;
         const size_t tap = j * layout.spatial_taps + static_cast<size_t>(ky) * s.kw + kx;
-        add_pixel(a, j, y, x, c_lo, c_lo + layout.in_per_group, weights + tap * tap_floats,
-                  layout.out_per_group, acc, n);
+        add_pixel<T>(a, j, y, x, c_lo, c_lo + layout.in_per_group, weights + tap * tap_floats,
+                     layout.out_per_group, acc, n);
       }
     }
   }
@@ -89,6 +95,7 @@ void conv_block(const ConvArgs& a, const Layout& layout, int oy, int ox, int gro
 
 size_t conv_packed_floats(const ConvShape& s) { return Layout(s).bias_offset + s.out_c; }
 
+template <class T>
 void conv_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
   const Layout layout(s);
   const size_t taps = layout.spatial_taps * s.kt;
@@ -99,7 +106,7 @@ void conv_pack(const ConvShape& s, const float* weight, const float* bias, float
         const size_t to = (tap * layout.in_per_group + i) * layout.out_per_group +
                           (o - group * layout.out_per_group);
         packed[group * layout.group_floats + to] =
-            weight[(static_cast<size_t>(o) * layout.in_per_group + i) * taps + tap];
+            T(weight[(static_cast<size_t>(o) * layout.in_per_group + i) * taps + tap]);
       }
     }
     packed[layout.bias_offset + o] = bias[o];
@@ -116,17 +123,18 @@ double conv_cost(const ConvShape& s) {
          s.kw;
 }
 
+template <class T>
 void conv(const ConvArgs& a, int lo, int hi) {
   const ConvShape& s = *a.shape;
   const Layout layout(s);
   for (int oy = lo; oy < hi; ++oy) {
     for (int ox = 0; ox < s.out_w; ++ox) {
-      float* out = pixel(a.out, oy, ox);
+      T* out = pixel<T>(a.out, oy, ox);
       for (int group = 0; group < s.groups; ++group) {
         for (int o = 0; o < layout.out_per_group; o += kBlock) {
           const int n = std::min(kBlock, layout.out_per_group - o);
           float acc[kBlock];
-          conv_block(a, layout, oy, ox, group, o, n, acc);
+          conv_block<T>(a, layout, oy, ox, group, o, n, acc);
           for (int i = 0; i < n; ++i) {
             out[group * layout.out_per_group + o + i] = activate(s.act, s.numbers, acc[i]);
           }
@@ -135,5 +143,10 @@ void conv(const ConvArgs& a, int lo, int hi) {
     }
   }
 }
+
+template void conv_pack<float>(const ConvShape&, const float*, const float*, float*);
+template void conv_pack<Bf16>(const ConvShape&, const float*, const float*, float*);
+template void conv<float>(const ConvArgs&, int, int);
+template void conv<Bf16>(const ConvArgs&, int, int);
 
 }  // namespace pvnet::ref

@@ -5,6 +5,7 @@
 
 namespace pvnet::ref {
 
+template <class T>
 void global_pool(const GlobalPoolArgs& a) {
   const MapGeometry& g = a.seg.g;
   const float count = static_cast<float>(a.window) * static_cast<float>(g.h) * g.w;
@@ -13,11 +14,14 @@ void global_pool(const GlobalPoolArgs& a) {
     for (int j = 0; j < a.window; ++j) {
       if (a.seg.taps[j] == nullptr) continue;
       for (int y = 0; y < g.h; ++y) {
-        for (int x = 0; x < g.w; ++x) sum += pixel(g, a.seg.taps[j], y, x)[c];
+        for (int x = 0; x < g.w; ++x) sum += pixel<T>(g, a.seg.taps[j], y, x)[c];
       }
     }
-    a.out.data[a.out_c0 + c] = sum / count;
+    pixel<T>(a.out, 0, 0)[a.out_c0 + c] = sum / count;
   }
 }
+
+template void global_pool<float>(const GlobalPoolArgs&);
+template void global_pool<Bf16>(const GlobalPoolArgs&);
 
 }  // namespace pvnet::ref

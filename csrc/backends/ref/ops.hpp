@@ -1,43 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations of the reference backend, one file each. Every kernel is a plain nest of loops
-// over f32 values. Its order of additions is written at its top and depends on nothing but the
-// shapes. They are the oracle of the other backends, and the reason why "pipelined equals
-// sequential" can be demanded bit for bit.
+// over f32 values, which it reads from elements T and rounds to T once, when it stores a result.
+// Its order of additions is written at its top and depends on nothing but the shapes. They are the
+// oracle of the other backends, and the reason why "pipelined equals sequential" can be demanded
+// bit for bit.
 #pragma once
 
 #include <cmath>
 
+#include "backends/element.hpp"
 #include "backends/kernel_api.hpp"
 
 namespace pvnet::ref {
 
 size_t conv_packed_floats(const ConvShape& s);
+template <class T>
 void conv_pack(const ConvShape& s, const float* weight, const float* bias, float* packed);
 int conv_tiles(const ConvShape& s);
 size_t conv_scratch_floats(const ConvShape& s);
 double conv_cost(const ConvShape& s);
+template <class T>
 void conv(const ConvArgs& a, int lo, int hi);
+template <class T>
 void pool(const PoolArgs& a, int row_lo, int row_hi);
+template <class T>
 void eltwise(const EltwiseArgs& a, int row_lo, int row_hi);
+template <class T>
 void upsample(const UpsampleArgs& a, int row_lo, int row_hi);
+template <class T>
 void global_pool(const GlobalPoolArgs& a);
+template <class T>
 void affine(const AffineArgs& a, int row_lo, int row_hi);
+template <class T>
 void softmax(const SoftmaxArgs& a, int row_lo, int row_hi);
+template <class T>
 void load_u8(const uint8_t* src, int64_t pitch_bytes, const float* scale, const float* shift,
              const MapView& out);
+template <class T>
 void load_f32(const float* src, const int64_t strides[3], const MapView& out);
+template <class T>
 void store_f32(const MapGeometry& g, const float* data, float* dst);
 double fma_block(int64_t rounds);
+template <class T>
 void move(const MoveArgs& a, int row_lo, int row_hi);
+template <class T>
 void group_norm(const NormArgs& a, int group_lo, int group_hi);
+template <class T>
 void layer_norm(const NormArgs& a, int row_lo, int row_hi);
 
 // First channel of pixel (y, x); both may lie in the halo.
-inline const float* pixel(const MapGeometry& g, const float* data, int y, int x) {
-  return data + y * g.row_stride + x * g.pixel_stride;
+template <class T>
+const T* pixel(const MapGeometry& g, const float* data, int y, int x) {
+  return reinterpret_cast<const T*>(data) + y * g.row_stride + x * g.pixel_stride;
 }
-inline float* pixel(const MapView& m, int y, int x) {
-  return m.data + y * m.g.row_stride + x * m.g.pixel_stride;
+template <class T>
+T* pixel(const MapView& m, int y, int x) {
+  return reinterpret_cast<T*>(m.data) + y * m.g.row_stride + x * m.g.pixel_stride;
 }
 
 // x * Phi(x); Phi by its tail, so that no digit is lost where it is small.

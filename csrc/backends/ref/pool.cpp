@@ -15,6 +15,7 @@ struct Window {  // what one output value is made of
   int inside = 0;  // pixels of one frame that lie in the map
 };
 
+template <class T>
 Window look(const PoolArgs& a, int oy, int ox, int c) {
   Window window;
   for (int j = 0; j < a.kt; ++j) {
@@ -25,7 +26,8 @@ Window look(const PoolArgs& a, int oy, int ox, int c) {
       for (int kx = 0; kx < a.kw; ++kx) {
         const int x = ox * a.sw - a.pw + kx * a.dw;
         if (x < 0 || x >= a.seg.g.w) continue;
-        const float v = a.seg.taps[j] == nullptr ? 0.0f : pixel(a.seg.g, a.seg.taps[j], y, x)[c];
+        const float v =
+            a.seg.taps[j] == nullptr ? 0.0f : float{pixel<T>(a.seg.g, a.seg.taps[j], y, x)[c]};
         if (v > window.max || std::isnan(v)) window.max = v;
         window.sum += v;
         ++window.inside;
@@ -37,17 +39,21 @@ Window look(const PoolArgs& a, int oy, int ox, int c) {
 
 }  // namespace
 
+template <class T>
 void pool(const PoolArgs& a, int row_lo, int row_hi) {
   for (int oy = row_lo; oy < row_hi; ++oy) {
     for (int ox = 0; ox < a.out.g.w; ++ox) {
-      float* out = pixel(a.out, oy, ox) + a.out_c0;
+      T* out = pixel<T>(a.out, oy, ox) + a.out_c0;
       for (int c = 0; c < a.seg.g.c; ++c) {
-        const Window window = look(a, oy, ox, c);
+        const Window window = look<T>(a, oy, ox, c);
         const int count = a.kt * (a.count_include_pad ? a.kh * a.kw : window.inside);
         out[c] = a.is_max ? window.max : window.sum / static_cast<float>(count);
       }
     }
   }
 }
+
+template void pool<float>(const PoolArgs&, int, int);
+template void pool<Bf16>(const PoolArgs&, int, int);
 
 }  // namespace pvnet::ref

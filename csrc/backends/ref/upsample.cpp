@@ -43,23 +43,24 @@ struct Lerp {
 
 }  // namespace
 
+template <class T>
 void upsample(const UpsampleArgs& a, int row_lo, int row_hi) {
   for (int oy = row_lo; oy < row_hi; ++oy) {
     for (int ox = 0; ox < a.out.g.w; ++ox) {
-      float* out = pixel(a.out, oy, ox) + a.out_c0;
+      T* out = pixel<T>(a.out, oy, ox) + a.out_c0;
       if (a.data == nullptr) {
         std::fill_n(out, a.g.c, 0.0f);
       } else if (a.mode == Interp::nearest) {
         const int y = nearest_source(oy, a.g.h, a.out.g.h);
         const int x = nearest_source(ox, a.g.w, a.out.g.w);
-        std::copy_n(pixel(a.g, a.data, y, x), a.g.c, out);
+        std::copy_n(pixel<T>(a.g, a.data, y, x), a.g.c, out);
       } else {
         const Lerp y(oy, a.g.h, a.out.g.h, a.align_corners);
         const Lerp x(ox, a.g.w, a.out.g.w, a.align_corners);
-        const float* top_left = pixel(a.g, a.data, y.lo, x.lo);
-        const float* top_right = pixel(a.g, a.data, y.lo, x.hi);
-        const float* bottom_left = pixel(a.g, a.data, y.hi, x.lo);
-        const float* bottom_right = pixel(a.g, a.data, y.hi, x.hi);
+        const T* top_left = pixel<T>(a.g, a.data, y.lo, x.lo);
+        const T* top_right = pixel<T>(a.g, a.data, y.lo, x.hi);
+        const T* bottom_left = pixel<T>(a.g, a.data, y.hi, x.lo);
+        const T* bottom_right = pixel<T>(a.g, a.data, y.hi, x.hi);
         for (int c = 0; c < a.g.c; ++c) {
           out[c] = y.w_lo * (x.w_lo * top_left[c] + x.w_hi * top_right[c]) +
                    y.w_hi * (x.w_lo * bottom_left[c] + x.w_hi * bottom_right[c]);
@@ -68,5 +69,8 @@ void upsample(const UpsampleArgs& a, int row_lo, int row_hi) {
     }
   }
 }
+
+template void upsample<float>(const UpsampleArgs&, int, int);
+template void upsample<Bf16>(const UpsampleArgs&, int, int);
 
 }  // namespace pvnet::ref

@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "backends/backend.hpp"
+#include "backends/element.hpp"
+#include "backends/kernel_api.hpp"
 #include "backends/winograd.hpp"
 #include "model/weight_source.hpp"
 #include "plan/device/checks.hpp"
@@ -30,32 +32,54 @@ uint64_t sum(const float* floats, size_t count) {
   for (size_t i = 0; i < count; ++i) total += std::bit_cast<uint32_t>(floats[i]);
   return total;
 }
-// Of 3x3 kernels times `scale`, as their algorithm has them: as they are, or at the points of tiles
-// of m x m.
-uint64_t kernel_sum(const float* floats, size_t count, double scale, int m) {
+// The same of halves of floats, two of which share a place where elements have 16 bits. The rounded
+// weight of a kernel has one half that is not 0, whether it lies there as a float or as an element.
+uint64_t half_sum(const float* floats, size_t count) {
   uint64_t total = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const auto bits = std::bit_cast<uint32_t>(floats[i]);
+    total += (bits >> 16) + (bits & 0xffffU);
+  }
+  return total;
+}
+uint64_t sum(const float* floats, size_t count, Dtype dtype) {
+  return element_bytes(dtype) == 2 ? half_sum(floats, count) : sum(floats, count);
+}
+
+// How the kernels of a convolution are stored.
+struct Stored {
+  Dtype dtype;
+  int m;  // as they are, or (not 0) at the points of tiles of m x m
+};
+
+// Of 3x3 kernels times `scale`.
+uint64_t kernel_sum(const float* floats, size_t count, double scale, Stored stored) {
+  uint64_t total = 0;
+  const int m = stored.m;
   float kernel[9], points[36];
   for (size_t i = 0; i < count; ++i) {
     const auto folded = static_cast<float>(floats[i] * scale);
     if (m == 0) {
-      total += std::bit_cast<uint32_t>(folded);
+      const bool halves = element_bytes(stored.dtype) == 2;
+      total += halves ? bf16_bits(folded) : std::bit_cast<uint32_t>(folded);
       continue;
     }
-    kernel[i % 9] = folded;
+    kernel[i % 9] = rounded_to(stored.dtype, folded);
     if (i % 9 < 8) continue;
     winograd_weights(m, kernel, points);
-    total += sum(points, static_cast<size_t>((m + 2) * (m + 2)));
+    total += sum(points, static_cast<size_t>((m + 2) * (m + 2)), stored.dtype);
   }
   return total;
 }
 
 // Of weight and bias of a node with the batch norm in them; false where a tensor is missing or
 // misshapen.
-bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, uint64_t& total) {
+bool folded_sum(const Node& node, const ConvShape& s, Dtype dtype, const Weights& weights,
+                uint64_t& total) {
   const auto channels = static_cast<size_t>(s.out_c);
   const size_t each = static_cast<size_t>(s.in_c / s.groups) * static_cast<size_t>(s.kt) *
                       static_cast<size_t>(s.kh) * static_cast<size_t>(s.kw);
-  const int m = tile_size(s.algorithm);
+  const Stored stored{dtype, tile_size(s.algorithm)};
   bool there = true;
   const auto tensor = [&](const char* suffix, size_t size) -> const float* {
     const auto it = weights.find(node.name + suffix);
@@ -65,8 +89,8 @@ bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, ui
   const float* const weight = tensor(".weight", each * channels);
   const float* const bias = node.attrs.bias ? tensor(".bias", channels) : nullptr;
   if (there && !node.attrs.norm) {
-    total =
-        kernel_sum(weight, each * channels, 1.0, m) + (bias == nullptr ? 0 : sum(bias, channels));
+    total = kernel_sum(weight, each * channels, 1.0, stored) +
+            (bias == nullptr ? 0 : sum(bias, channels, dtype));
     return true;
   }
   const float* const gamma = tensor(".norm.weight", channels);
@@ -78,9 +102,10 @@ bool folded_sum(const Node& node, const ConvShape& s, const Weights& weights, ui
   for (size_t o = 0; o < channels; ++o) {
     const double deviation = std::sqrt(static_cast<double>(variance[o]) + node.attrs.norm_eps);
     const double scale = gamma[o] / deviation;
-    total += kernel_sum(weight + o * each, each, scale, m);
+    total += kernel_sum(weight + o * each, each, scale, stored);
     const double centred = static_cast<double>(bias == nullptr ? 0.0f : bias[o]) - mean[o];
-    total += std::bit_cast<uint32_t>(static_cast<float>(centred * scale + beta[o]));
+    const auto shifted = static_cast<float>(centred * scale + beta[o]);
+    total += sum(&shifted, 1, dtype);
   }
   return true;
 }
@@ -112,10 +137,12 @@ Status content(const Plan& plan, const std::vector<Extent>& extents, const Weigh
       return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
     }
     uint64_t expected = 0;
-    if (!folded_sum(node, conv_shape_of(plan, node), weights, expected)) {
+    const Dtype dtype = plan.backend->kernels->dtype;
+    if (!folded_sum(node, conv_shape_of(plan, node), dtype, weights, expected)) {
       return wrong("weights of " + quoted(node.name), "none, or others", "those of the node");
     }
-    if (sum(floats, static_cast<size_t>(extent.hi - extent.lo) / sizeof(float)) != expected) {
+    const auto count = static_cast<size_t>(extent.hi - extent.lo) / sizeof(float);
+    if (sum(floats, count, dtype) != expected) {
       return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
     }
   }

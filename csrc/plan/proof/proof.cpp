@@ -35,7 +35,7 @@ Status prove_frame(const Plan& plan) {
   const CompileOptions& o = plan.options;
   PVNET_TRY(in_range("lanes", o.lanes, 1, kMaxLanes));
   PVNET_TRY(in_range("batch", o.batch, 1, kMaxBatch));
-  const auto backend = find_backend(o.backend, o.isa);
+  const auto backend = find_backend(o.backend, o.isa, o.dtype);
   if (!backend.ok()) return wrong("backend", o.backend + " " + o.isa, "one of this machine");
   if (backend.value() != plan.backend) return wrong("backend", "another entry", o.backend);
   const auto& dtypes = plan.backend->layout.dtypes;

@@ -14,16 +14,17 @@ namespace {
 // Scratch is shared by values of different shapes, so a halo must be made zero each time.
 void zero_halo(const Value& v, const MapView& out) {
   if (v.halo_h == 0 && v.halo_w == 0) return;
-  float* const origin = out.data - interior(v);
-  const size_t row_bytes = static_cast<size_t>(v.row_stride) * sizeof(float);
-  const size_t side_bytes = static_cast<size_t>(v.halo_w * v.pixel_stride) * sizeof(float);
+  const int64_t element = element_bytes(v.dtype);
+  auto* const origin = reinterpret_cast<std::byte*>(out.data) - interior(v) * element;
+  const int64_t row_bytes = v.row_stride * element, pixel_bytes = v.pixel_stride * element;
+  const auto side_bytes = static_cast<size_t>(v.halo_w * pixel_bytes);
   for (int y = 0; y < v.shape.h + 2 * v.halo_h; ++y) {
-    float* const row = origin + y * v.row_stride;
+    std::byte* const row = origin + y * row_bytes;
     if (y < v.halo_h || y >= v.halo_h + v.shape.h) {
-      std::memset(row, 0, row_bytes);
+      std::memset(row, 0, static_cast<size_t>(row_bytes));
     } else {
       std::memset(row, 0, side_bytes);
-      std::memset(row + (v.halo_w + v.shape.w) * v.pixel_stride, 0, side_bytes);
+      std::memset(row + (v.halo_w + v.shape.w) * pixel_bytes, 0, side_bytes);
     }
   }
 }

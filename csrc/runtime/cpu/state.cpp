@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memory of rows from the outside: results, reset, states in and out.
-#include <algorithm>
-#include <limits>
+#include <cstring>
 
 #include "backends/backend.hpp"
 #include "graph/firing.hpp"
@@ -9,12 +8,6 @@
 #include "runtime/live_runs.hpp"
 
 namespace pvnet {
-namespace {
-
-constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
-
-}  // namespace
-
 Status CpuEngine::read(int index, int row, int64_t ticks, float* dst) const {
   const int64_t tick = ticks - 1;
   for (const Segment& seg : plan_->outputs[index].source) {
@@ -51,21 +44,24 @@ const Value* CpuEngine::not_finite(int64_t ticks, const void* saved) const {
   return first_not_finite(*plan_, ticks, saved);
 }
 
+// All bits set is a NaN of every dtype.
 void CpuEngine::poison(int row, int64_t ticks) {
-  const float nan = std::numeric_limits<float>::quiet_NaN();
+  constexpr int kNan = 0xFF;
   for (const Value& v : plan_->values) {
+    const int64_t element = element_bytes(v.dtype);
     // The last `depth` firings are live; at an early tick the rest of the ring is not.
     const int64_t newest = ticks == 0 ? -1 : firing_at(v.clock, ticks - 1, 0);
     for (int slot = 0; slot < v.depth; ++slot) {
       if (v.persistent && slot <= newest) continue;
+      auto* const pixels = reinterpret_cast<std::byte*>(rows_[row].at(v, slot));
       for (int y = 0; y < v.shape.h; ++y) {
-        float* line = rows_[row].at(v, slot) + y * v.row_stride;
-        std::fill(line, line + v.shape.w * v.pixel_stride, nan);
+        std::memset(pixels + y * v.row_stride * element, kNan,
+                    static_cast<size_t>(v.shape.w * v.pixel_stride * element));
       }
     }
   }
   if (plan_->scratch_bytes > 0) {
-    std::fill_n(rows_[row].scratch.floats(), plan_->scratch_bytes / kFloat, nan);
+    std::memset(rows_[row].scratch.data(), kNan, static_cast<size_t>(plan_->scratch_bytes));
   }
 }
 

@@ -105,6 +105,7 @@ def make_cases(
     stages: Sequence[int],
     lanes: Sequence[int],
     backend: str,
+    dtype: str = "f32",
     cut: str = "preset",
 ) -> list[Case]:
     """All cases of a sweep, the baseline (sequential on the fewest lanes) first.
@@ -114,26 +115,32 @@ def make_cases(
     """
     from pvnet import models
 
+    def case_of(kind: str, graph: Graph, lanes: int) -> Case:
+        return _case(kind, graph, lanes, choice, backend=backend, dtype=dtype)
+
     cases = []
     flat = choice.graph.wire("sequential", stages=1)
     replicable = not state_reasons(flat)
     for n in lanes:
-        cases.append(_case("sequential", flat, n, choice, backend=backend))
+        cases.append(case_of("sequential", flat, n))
         if replicable and n > 1:
-            cases.append(_case(ROUND_ROBIN, flat, n, choice, backend=backend))
+            cases.append(case_of(ROUND_ROBIN, flat, n))
     for wiring in ("pipelined", "predictive"):
         for k in (k for k in stages if k > 1):
             other = models.rewired(choice.model, wiring, k, cut=cut)
-            more = [_case(wiring, other.graph, n, choice, backend=backend) for n in lanes]
+            more = [case_of(wiring, other.graph, n) for n in lanes]
             cases += [replace(case, cut=other.how) for case in more]
     return cases
 
 
-def _case(kind: str, graph: Graph, lanes: int, choice: Choice, *, backend: str) -> Case:
+def _case(
+    kind: str, graph: Graph, lanes: int, choice: Choice, *, backend: str, dtype: str
+) -> Case:
     replicas = kind == ROUND_ROBIN
     plan = runtime.compile(
         (graph, choice.weights),
         backend=backend,
+        dtype=dtype,
         lanes=1 if replicas else lanes,
         fixed_lanes=True,
         pin=not replicas,  # pinned replicas would share the first CPU

@@ -158,10 +158,21 @@ def add_network_arguments(
     drawn.add_argument("--seed", type=natural, help="of the random weights (default 0)")
 
 
+def add_dtype_argument(group: argparse._ActionsContainer) -> None:
+    """How maps and weights are stored."""
+    group.add_argument(
+        "--dtype",
+        choices=("f32", "bf16", "tf32", "f16"),
+        default="f32",
+        help="of what is stored (default f32); tf32 and f16 with --backend cuda",
+    )
+
+
 def add_compile_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that say how a plan is compiled."""
     group = parser.add_argument_group("execution")
     group.add_argument("--backend", choices=("auto", "ref", "cpu", "cuda"), default="auto")
+    add_dtype_argument(group)
     group.add_argument("--lanes", type=positive, metavar="N", help="CPU lanes (default: all CPUs)")
     group.add_argument(
         "--tune",
@@ -250,7 +261,8 @@ def compile_plan(
     choice: Choice, args: argparse.Namespace, *, graph: Graph | None = None, **options: Any
 ) -> runtime.Plan:
     """Compile the chosen network, or the same weights with another graph."""
-    keywords = {"backend": args.backend, "lanes": args.lanes, **options}
+    dtype = getattr(args, "dtype", "f32")
+    keywords = {"backend": args.backend, "dtype": dtype, "lanes": args.lanes, **options}
     keywords.setdefault("tune", getattr(args, "tune", "off"))
     model = runtime.Model(graph or choice.graph, choice.weights, choice.metadata)
     return runtime.compile(model, **keywords)

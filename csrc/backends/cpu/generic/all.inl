@@ -3,6 +3,7 @@
 // clang-format off: each file uses the ones before it
 #include "backends/cpu/generic/math.inl"
 #include "backends/cpu/generic/activation.inl"
+#include "backends/cpu/generic/element_f32.inl"
 #include "backends/cpu/generic/conv_layout.inl"
 #include "backends/cpu/generic/product.inl"
 #include "backends/cpu/generic/conv_micro.inl"
@@ -12,6 +13,7 @@
 #include "backends/cpu/generic/winograd_transform.inl"
 #include "backends/cpu/generic/winograd_micro.inl"
 #include "backends/cpu/generic/winograd.inl"
+#include "backends/cpu/generic/conv_cost.inl"
 #include "backends/cpu/generic/conv_table.inl"
 #include "backends/cpu/generic/pool.inl"
 #include "backends/cpu/generic/eltwise.inl"

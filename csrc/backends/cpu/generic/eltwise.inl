@@ -8,11 +8,20 @@ struct Operand {
 
 inline vec operand_at(const Operand& o, int c, int n) {
   if (o.p == nullptr) return splat(0.0f);
+  const elem* const p = elems(o.p);
+  return o.broadcast ? splat(to_float(*p)) : load_n(p + c, n);
+}
+// Weights of channels.
+inline vec weights_at(const Operand& o, int c, int n) {
   return o.broadcast ? splat(*o.p) : load_n(o.p + c, n);
 }
 
+inline bool is_weights(EltOp op, int k) {
+  return k > 0 && (op == EltOp::scale || op == EltOp::prelu);
+}
+
 // The sum of two maps, as it ends residual blocks.
-inline int add_vectors(const EltwiseArgs& a, const Operand* x, int channels, float* out) {
+inline int add_vectors(const EltwiseArgs& a, const Operand* x, int channels, elem* out) {
   const bool plain = a.op == EltOp::add && a.n == 2 && Limits::are(a.act);
   if (!plain || x[0].p == nullptr || x[1].p == nullptr || x[0].broadcast || x[1].broadcast) {
     return 0;
@@ -27,7 +36,7 @@ inline int add_vectors(const EltwiseArgs& a, const Operand* x, int channels, flo
   return c;
 }
 
-inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, float* out) {
+inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, elem* out) {
   for (int c = add_vectors(a, x, channels, out); c < channels; c += kVecWidth) {
     const int n = channels - c;
     vec v = operand_at(x[0], c, n);
@@ -45,10 +54,10 @@ inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, 
         v /= operand_at(x[1], c, n);
         break;
       case EltOp::scale:
-        v = fma(v, operand_at(x[1], c, n), operand_at(x[2], c, n));
+        v = fma(v, weights_at(x[1], c, n), weights_at(x[2], c, n));
         break;
       case EltOp::prelu:
-        v = v > splat(0.0f) ? v : v * operand_at(x[1], c, n);
+        v = v > splat(0.0f) ? v : v * weights_at(x[1], c, n);
         break;
       case EltOp::copy:
         break;
@@ -68,7 +77,7 @@ void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
   }
   const int pixels = dense ? 1 : og.w, channels = dense ? a.c * og.w : a.c;
   for (int y = row_lo; y < row_hi; ++y) {
-    float* out = a.out.data + y * og.row_stride + a.out_c0;
+    elem* out = elems(a.out.data) + y * og.row_stride + a.out_c0;
     for (int x = 0; x < pixels; ++x) {
       Operand o[kMaxOperands];
       for (int k = 0; k < a.n; ++k) {
@@ -77,7 +86,10 @@ void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
         o[k].broadcast = g.c == 1 && a.c > 1;
         o[k].p = a.data[k];
         if (o[k].p != nullptr) {
-          o[k].p += (g.c == 1 ? 0 : a.c0[k]) + (one ? 0 : y * g.row_stride + x * g.pixel_stride);
+          const int64_t at =
+              (g.c == 1 ? 0 : a.c0[k]) + (one ? 0 : y * g.row_stride + x * g.pixel_stride);
+          o[k].p = is_weights(a.op, k) ? o[k].p + at
+                                       : reinterpret_cast<const float*>(elems(o[k].p) + at);
         }
       }
       eltwise_pixel(a, o, channels, out + x * og.pixel_stride);
@@ -88,9 +100,9 @@ void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
 void affine(const AffineArgs& a, int row_lo, int row_hi) {
   for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < a.g.w; ++x) {
-      const float* in =
-          a.data == nullptr ? nullptr : a.data + y * a.g.row_stride + x * a.g.pixel_stride;
-      float* out = a.out.data + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
+      const elem* in =
+          a.data == nullptr ? nullptr : elems(a.data) + y * a.g.row_stride + x * a.g.pixel_stride;
+      elem* out = elems(a.out.data) + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
       for (int c = 0; c < a.g.c; c += kVecWidth) {
         const int n = a.g.c - c;
         const vec v = in == nullptr ? splat(0.0f) : load_n(in + c, n);
@@ -101,33 +113,35 @@ void affine(const AffineArgs& a, int row_lo, int row_hi) {
 }
 
 // The floats of a vector are added in their order: the sum has one meaning for one instruction set.
-inline float softmax_sum(float* p, int channels, vec top) {
+inline float softmax_sum(const elem* p, int channels, vec top) {
   vec sum = splat(0.0f);
   for (int c = 0; c < channels; c += kVecWidth) {
     const int n = imin(channels - c, kVecWidth);
-    const vec e = vexp(load_n(p + c, n) - top);
-    store_n(p + c, e, n);
-    if (n == kVecWidth) {
-      sum += e;
-    } else {
-      sum += load_partial(p + c, n);
+    vec e = vexp(load_n(p + c, n) - top);
+    if (n < kVecWidth) {
+      alignas(64) float part[kVecWidth];
+      store(part, e);
+      e = load_partial(part, n);
     }
+    sum += e;
   }
   float total = 0.0f;
   for (int i = 0; i < kVecWidth; ++i) total += sum[i];
   return total;
 }
 
+// Exponentials are made twice: between the passes there is no place that would not round them.
 void softmax(const SoftmaxArgs& a, int row_lo, int row_hi) {
   const MapGeometry& g = a.out.g;
   for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < g.w; ++x) {
-      float* p = a.out.data + y * g.row_stride + x * g.pixel_stride;
-      float top = p[0];
-      for (int c = 1; c < g.c; ++c) top = p[c] > top ? p[c] : top;
+      elem* p = elems(a.out.data) + y * g.row_stride + x * g.pixel_stride;
+      float top = to_float(p[0]);
+      for (int c = 1; c < g.c; ++c) top = to_float(p[c]) > top ? to_float(p[c]) : top;
       const vec inverse = splat(1.0f / softmax_sum(p, g.c, splat(top)));
       for (int c = 0; c < g.c; c += kVecWidth) {
-        store_n(p + c, load_n(p + c, g.c - c) * inverse, g.c - c);
+        const int n = g.c - c;
+        store_n(p + c, vexp(load_n(p + c, n) - splat(top)) * inverse, n);
       }
     }
   }

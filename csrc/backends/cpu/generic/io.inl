@@ -6,16 +6,16 @@ constexpr int kMaxPattern = 8;  // channels of a frame that is loaded as one lon
 // Rows without padding between the pixels: scale and shift repeat with c, so a table of kVecWidth *
 // c of them makes the row one loop over vectors.
 inline void load_u8_dense(const uint8_t* __restrict src, const float* __restrict scale,
-                          const float* __restrict shift, int c, int n, float* __restrict out) {
+                          const float* __restrict shift, int c, int n, elem* __restrict out) {
   const int period = kVecWidth * c;
   int i = 0;
   for (; i + period <= n; i += period) {
     for (int j = 0; j < period; ++j) {
-      out[i + j] = static_cast<float>(src[i + j]) * scale[j] + shift[j];
+      out[i + j] = to_elem(static_cast<float>(src[i + j]) * scale[j] + shift[j]);
     }
   }
   for (int j = 0; i + j < n; ++j) {
-    out[i + j] = static_cast<float>(src[i + j]) * scale[j] + shift[j];
+    out[i + j] = to_elem(static_cast<float>(src[i + j]) * scale[j] + shift[j]);
   }
 }
 
@@ -32,25 +32,25 @@ void load_u8(const uint8_t* src, int64_t pitch_bytes, const float* scale, const 
   }
   for (int y = 0; y < g.h; ++y) {
     const uint8_t* row = src + y * pitch_bytes;
-    float* dst = out.data + y * g.row_stride;
+    elem* dst = elems(out.data) + y * g.row_stride;
     if (dense) {
       load_u8_dense(row, scales, shifts, g.c, g.c * g.w, dst);
       continue;
     }
     for (int x = 0; x < g.w; ++x) {
       const uint8_t* p = row + static_cast<int64_t>(x) * g.c;
-      float* q = dst + x * g.pixel_stride;
-      for (int c = 0; c < g.c; ++c) q[c] = static_cast<float>(p[c]) * scale[c] + shift[c];
+      elem* q = dst + x * g.pixel_stride;
+      for (int c = 0; c < g.c; ++c) q[c] = to_elem(static_cast<float>(p[c]) * scale[c] + shift[c]);
     }
   }
 }
 
-// A row of a picture whose channels lie in planes, into pixels of C floats.
+// A row of a picture whose channels lie in planes, into pixels of C elements.
 template <int C>
-inline void interleave(const float* __restrict row, int64_t plane, int n, float* __restrict out) {
+inline void interleave(const float* __restrict row, int64_t plane, int n, elem* __restrict out) {
   for (int x = 0; x < n; ++x) {
 #pragma GCC unroll 4
-    for (int c = 0; c < C; ++c) out[x * C + c] = row[c * plane + x];
+    for (int c = 0; c < C; ++c) out[x * C + c] = to_elem(row[c * plane + x]);
   }
 }
 
@@ -61,15 +61,15 @@ void load_f32(const float* src, const int64_t strides[3], const MapView& out) {
   const MapGeometry& g = out.g;
   for (int y = 0; y < g.h; ++y) {
     const float* row = src + y * strides[1];
-    float* dst = out.data + y * g.row_stride;
+    elem* dst = elems(out.data) + y * g.row_stride;
     if (strides[0] == 1) {
       if (strides[2] == g.c && g.pixel_stride == g.c) {
-        __builtin_memcpy(dst, row, static_cast<size_t>(g.c) * g.w * sizeof(float));
+        for (int i = 0; i < g.c * g.w; ++i) dst[i] = to_elem(row[i]);
         continue;
       }
       for (int x = 0; x < g.w; ++x) {
-        __builtin_memcpy(dst + x * g.pixel_stride, row + x * strides[2],
-                         static_cast<size_t>(g.c) * sizeof(float));
+        const float* in = row + x * strides[2];
+        for (int c = 0; c < g.c; ++c) dst[x * g.pixel_stride + c] = to_elem(in[c]);
       }
       continue;
     }
@@ -81,7 +81,7 @@ void load_f32(const float* src, const int64_t strides[3], const MapView& out) {
       const int x1 = imin(x0 + kTransposePixels, g.w);
       for (int c = 0; c < g.c; ++c) {
         const float* in = row + c * strides[0];
-        for (int x = x0; x < x1; ++x) dst[x * g.pixel_stride + c] = in[x * strides[2]];
+        for (int x = x0; x < x1; ++x) dst[x * g.pixel_stride + c] = to_elem(in[x * strides[2]]);
       }
     }
   }
@@ -97,9 +97,9 @@ void store_f32(const MapGeometry& g, const float* data, float* dst) {
     for (int x0 = 0; x0 < g.w; x0 += kTransposePixels) {
       const int x1 = imin(x0 + kTransposePixels, g.w);
       for (int c = 0; c < g.c; ++c) {
-        const float* in = data + y * g.row_stride + c;
+        const elem* in = elems(data) + y * g.row_stride + c;
         float* out = dst + c * plane + static_cast<int64_t>(y) * g.w;
-        for (int x = x0; x < x1; ++x) out[x] = in[x * g.pixel_stride];
+        for (int x = x0; x < x1; ++x) out[x] = to_float(in[x * g.pixel_stride]);
       }
     }
   }

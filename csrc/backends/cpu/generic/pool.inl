@@ -11,20 +11,20 @@ struct PoolWindow {
 };
 
 template <int VECS>
-inline vec pool_load(const float* in, int v, int n) {
+inline vec pool_load(const elem* in, int v, int n) {
   return VECS > 1 ? load(in + v * kVecWidth) : load_n(in, n);
 }
 
 // WIDTH: pixels of a row of the window, 0: as the window says.
 template <int VECS, int WIDTH>
-inline void max_channels(const PoolWindow& w, int c, int n, float* out) {
+inline void max_channels(const PoolWindow& w, int c, int n, elem* out) {
   Maximum acc[VECS];
 #pragma GCC unroll 4
   for (int v = 0; v < VECS; ++v) acc[v].best = splat(w.missing ? 0.0f : -__builtin_inff());
   for (int j = 0; j < w.kt; ++j) {
     if (w.taps[j] == nullptr) continue;
     for (int ky = w.ky0; ky < w.ky1; ++ky) {
-      const float* in = w.taps[j] + w.offset + ky * w.y_step + w.kx0 * w.x_step + c;
+      const elem* in = elems(w.taps[j]) + w.offset + ky * w.y_step + w.kx0 * w.x_step + c;
       const int width = WIDTH > 0 ? WIDTH : w.kx1 - w.kx0;
       int kx = 0;
 #pragma GCC unroll 2
@@ -45,13 +45,13 @@ inline void max_channels(const PoolWindow& w, int c, int n, float* out) {
 }
 
 template <int VECS>
-inline void mean_channels(const PoolWindow& w, int c, int n, float divisor, float* out) {
+inline void mean_channels(const PoolWindow& w, int c, int n, float divisor, elem* out) {
   vec acc[VECS];
   for (int v = 0; v < VECS; ++v) acc[v] = splat(0.0f);
   for (int j = 0; j < w.kt; ++j) {
     if (w.taps[j] == nullptr) continue;
     for (int ky = w.ky0; ky < w.ky1; ++ky) {
-      const float* in = w.taps[j] + w.offset + ky * w.y_step + w.kx0 * w.x_step + c;
+      const elem* in = elems(w.taps[j]) + w.offset + ky * w.y_step + w.kx0 * w.x_step + c;
       for (int kx = w.kx0; kx < w.kx1; ++kx, in += w.x_step) {
 #pragma GCC unroll 4
         for (int v = 0; v < VECS; ++v) acc[v] += pool_load<VECS>(in, v, n);
@@ -65,7 +65,7 @@ inline void mean_channels(const PoolWindow& w, int c, int n, float divisor, floa
 }
 
 template <bool IS_MAX, int VECS>
-inline void pool_channels(const PoolWindow& w, int c, int n, float divisor, float* out) {
+inline void pool_channels(const PoolWindow& w, int c, int n, float divisor, elem* out) {
   if constexpr (IS_MAX) {
     switch (w.kx1 - w.kx0) {
       case 2:
@@ -101,7 +101,7 @@ void pool_rows(const PoolArgs& a, int row_lo, int row_hi) {
       w.offset = in_y * g.row_stride + in_x * g.pixel_stride;
       const int inside = imax(1, (w.ky1 - w.ky0) * (w.kx1 - w.kx0));
       const float divisor = static_cast<float>(a.kt * (a.count_include_pad ? a.kh * a.kw : inside));
-      float* out = a.out.data + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
+      elem* out = elems(a.out.data) + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
       int c = 0;
       for (; c + 4 * kVecWidth <= g.c; c += 4 * kVecWidth) {
         pool_channels<IS_MAX, 4>(w, c, 4 * kVecWidth, divisor, out + c);
@@ -129,12 +129,12 @@ void global_pool(const GlobalPoolArgs& a) {
     for (int j = 0; j < a.window; ++j) {
       if (a.seg.taps[j] == nullptr) continue;
       for (int y = 0; y < g.h; ++y) {
-        const float* in = a.seg.taps[j] + y * g.row_stride + c;
+        const elem* in = elems(a.seg.taps[j]) + y * g.row_stride + c;
         vec row = splat(0.0f);
         for (int x = 0; x < g.w; ++x) row += load_n(in + x * g.pixel_stride, n);
         total += row;
       }
     }
-    store_n(a.out.data + a.out_c0 + c, total / splat(n_values), n);
+    store_n(elems(a.out.data) + a.out_c0 + c, total / splat(n_values), n);
   }
 }

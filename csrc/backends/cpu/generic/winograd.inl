@@ -29,7 +29,7 @@ struct WinogradConv {
 // What a tile reads of one vector of channels; pixels outside [y_lo, y_hi) x [x_lo, x_hi) of the
 // tile are 0.
 struct TileRead {
-  const float* in;  // pixel (0, 0) of the tile, in the map or its halo or beyond
+  const elem* in;  // pixel (0, 0) of the tile, in the map or its halo or beyond
   int64_t row, pixel;
   int y_lo, y_hi, x_lo, x_hi;
   int channels;  // from this vector on
@@ -75,7 +75,7 @@ void WinogradConv<M>::read_segment(const SegmentView& seg, const float* tap, int
       continue;
     }
     const int y = t / w.tiles_x * M - s.ph, x = t % w.tiles_x * M - s.pw;
-    TileRead r{tap + y * g.row_stride + x * g.pixel_stride,
+    TileRead r{elems(tap) + y * g.row_stride + x * g.pixel_stride,
                g.row_stride,
                g.pixel_stride,
                imax(0, -g.halo_h - y),
@@ -147,7 +147,7 @@ void WinogradConv<M>::write(int lo, int hi, int c_lo, int c_hi) {
   for (int t = lo; t < hi; ++t) {
     const int y0 = t / w.tiles_x * M, x0 = t % w.tiles_x * M;
     const int ny = imin(M, s.out_h - y0), nx = imin(M, s.out_w - x0);
-    float* const out = a.out.data + y0 * g.row_stride + x0 * g.pixel_stride;
+    elem* const out = elems(a.out.data) + y0 * g.row_stride + x0 * g.pixel_stride;
     const float* const from = sums + (t - lo) * w.sum_row;
     for (int c = c_lo; c < c_hi; c += kVecWidth) {
       vec y[M][M];
@@ -155,7 +155,7 @@ void WinogradConv<M>::write(int lo, int hi, int c_lo, int c_hi) {
       const vec bias = load(a.packed + c);
       const int n = c_hi - c;
       for (int i = 0; i < ny; ++i) {
-        float* line = out + i * g.row_stride + c;
+        elem* line = out + i * g.row_stride + c;
         for (int j = 0; j < nx; ++j, line += g.pixel_stride) {
           store_n(line, activate(y[i][j] + bias, s.act, s.numbers), n);
         }

@@ -81,8 +81,9 @@ void winograd_pack(const ConvShape& s, const float* weight, const float* bias, f
     const int block = o / kBlock, wide = w.vecs(block) * kVecWidth;
     for (int c = 0; c < s.in_c; ++c) {
       for (int tap = 0; tap < s.kt; ++tap) {
-        float at[36];
-        winograd_weights(w.m, weight, at);
+        float kernel[9], at[36];
+        for (int i = 0; i < 9; ++i) kernel[i] = to_float(to_elem(weight[i]));
+        winograd_weights(w.m, kernel, at);
         weight += 9;
         const int first = tap / w.chunk_taps * w.chunk_taps;
         const int channels = imin(w.chunk_taps, s.kt - first) * s.in_c;

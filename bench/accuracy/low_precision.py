@@ -1,0 +1,107 @@
+"""Scores shipped networks of joints and actions in f32 and in low precision, on the same clips.
+
+    python bench/accuracy/low_precision.py [--data figures?n=512] [--dtypes f32 bf16] [--models ...]
+
+Every row is scored at emission time on the same ticks. The difference from f32 has a 95 % interval
+over clips, drawn once for both. Networks of joints that were trained on photographs are scored on
+rendered figures, too: what counts is the difference, not how well they do there. `--data
+jhmdb:FOLDER` scores on people. A record of all rows goes to records/low-precision.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from pvnet import data, models
+from pvnet.evaluate.evaluation import evaluate
+from pvnet.evaluate.metrics import difference
+from pvnet.report import table
+from pvnet.runtime.machine import machine_record
+
+HERE = Path(__file__).parent
+MODELS = (
+    "par_inception_sequential",
+    "par_inception_predictive10",
+    "par_densenet_sequential",
+    "par_densenet_predictive14",
+    "par_densenet_demo_sequential",
+    "par_densenet_demo_predictive",
+    "movenet_sequential",
+    "movenet_predictive7",
+)
+SCORES = {"actions": "tick_top1", "joints": "pck@0.2_box"}
+
+
+def rows_of(name: str, spec: str, dtypes: list[str], clips: int | None) -> list[dict[str, Any]]:
+    """A row per dtype, the first of which the others are compared with."""
+    model = models.pretrained(name)
+    task = "actions" if name.startswith("par_inception") else "joints"
+    size = model.graph.nodes[0].shape[1:]
+    crop = "letterbox" if model.metadata.get("fit") == "letterbox" else "none"
+    dataset = data.open_dataset(
+        spec, train=False, size=size, frames=32, task=task, crop=crop
+    )
+    rows: list[dict[str, Any]] = []
+    first = None
+    for dtype in dtypes:
+        result = evaluate(
+            model, dataset, task=task, lanes=1, dtype=dtype, max_clips=clips, per_clip=True
+        )
+        score = SCORES[task]
+        pairs = [[tuple(pair) for pair in result["per_clip"][score]]]
+        first = first or pairs
+        apart = difference(pairs, first)
+        rows.append(
+            {
+                "model": name,
+                "dtype": dtype,
+                "isa": result["isa"],
+                "score": score,
+                "value": result[score],
+                "difference": None if apart is None else apart[0],
+                "interval": None if apart is None else apart[1],
+                "clips": result["clips"],
+                "scored_ticks": result["scored_ticks"],
+            }
+        )
+    return rows
+
+
+def text_of(rows: list[dict[str, Any]]) -> str:
+    """The rows as a table for people."""
+    header = ("model", "dtype", "score", "value", "less f32", "95 % interval", "ticks")
+    cells = []
+    for r in rows:
+        low, high = r["interval"] or (float("nan"), float("nan"))
+        apart = f"{r['difference']:+.4f}" if r["difference"] is not None else ""
+        value = f"{r['value']:.4f}"
+        bounds = f"{low:+.4f} to {high:+.4f}"
+        cells.append(
+            (r["model"], r["dtype"], r["score"], value, apart, bounds, r["scored_ticks"])
+        )
+    return table(header, cells)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Scores, prints and records."""
+    style = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
+    parser.add_argument("--data", default="figures?n=512", metavar="SPEC")
+    parser.add_argument("--dtypes", nargs="+", default=["f32", "bf16"])
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--max-clips", type=int)
+    parser.add_argument("--out", type=Path, default=HERE / "records" / "low-precision.json")
+    args = parser.parse_args(argv)
+    rows: list[dict[str, Any]] = []
+    for name in args.models:
+        rows += rows_of(name, args.data, args.dtypes, args.max_clips)
+        print(text_of(rows[-len(args.dtypes) :]), flush=True)
+    record = {"data": args.data, "rows": rows, "machine": machine_record()}
+    args.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Direct convolution over bf16, around the register tile of pair_micro.inl.
+//
+// Loops: block of output channels / batch of pixel groups / chunk of the reduction / pair of
+// groups. The first two are the other way round where the input is large: weights stream well,
+// pixels do not. A chunk is as many runs as have weights that stay in the L2 cache while the batch
+// goes over them; between chunks the sums wait, as floats, in a scratch on the stack.
+
+constexpr int kMaxPairRuns = 384;
+constexpr int kPairGroups = 64;
+constexpr int64_t kPairChunkBytes = 64 * 1024;
+constexpr int64_t kLargePairBytes = 1536 * 1024;  // does not stay in the L2 cache
+
+struct PairGroup {
+  int y, x;
+};
+
+struct PairConv {
+  const ConvArgs& a;
+  const ConvShape& s;
+  PairBlocks blocks;
+  // Runs of the current chunk: places [chunk_lo, chunk_hi) of weight group `chunk_group`. A place
+  // is a segment at a tap: ((j * kh + ky) * kw + kx) * n_segs + segment.
+  PairRun runs[kMaxPairRuns];
+  int n_runs = 0;
+  int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
+  bool chunk_whole = false;
+  PairGroup groups[kPairGroups];
+  alignas(64) float scratch[kPairGroups * kGroupPixels * kBlock];
+
+  explicit PairConv(const ConvArgs& args) : a(args), s(*args.shape), blocks(*args.shape) {}
+  int rows_at_once() const { return imax(1, kPairGroups / ceil_div(s.out_w, kGroupPixels)); }
+  bool large_input() const;
+  int places() const { return s.n_segs * s.kt * s.kh * s.kw; }
+  bool whole_lines() const;
+  void add_run(int seg, int tap, int taps, int first, int n, int c_lo);
+  void fill(int group, int lo, int64_t max_bytes);
+  void batch(int block, int n_big, int n, int big);
+  void rows(int block, int y_lo, int y_hi);
+};
+
+// A line of the window lies in memory as it is packed.
+bool PairConv::whole_lines() const {
+  return s.n_segs == 1 && s.groups == 1 && s.dw == 1 && a.segs[0].g.pixel_stride == s.in_c;
+}
+
+// Of `taps` taps side by side, the n channels of the segment from `first` on (of the whole input,
+// whose segment begins with c_lo).
+void PairConv::add_run(int seg, int tap, int taps, int first, int n, int c_lo) {
+  const SegmentView& view = a.segs[seg];
+  const int kx = tap % s.kw, ky = tap / s.kw % s.kh, j = tap / (s.kw * s.kh);
+  if (view.taps[j] == nullptr) return;
+  const int group_first = first - chunk_group * blocks.ic;
+  const int line_first = kx * blocks.ic + group_first;  // element of the line
+  const int elements = n * taps;
+  PairRun& r = runs[n_runs++];
+  r.dy = ky * s.dh - s.ph;
+  r.base = reinterpret_cast<const char*>(elems(view.taps[j]) + r.dy * view.g.row_stride +
+                                         (kx * s.dw - s.pw) * view.g.pixel_stride + first - c_lo);
+  r.weight = (j * s.kh + ky) * blocks.line + line_first / 2;
+  r.lead = line_first % 2 != 0;
+  r.words = (elements - (r.lead ? 1 : 0)) / 2;
+  r.tail = (line_first + elements) % 2 != 0;
+  r.row_step = view.g.row_stride * s.sh * static_cast<int64_t>(sizeof(elem));
+  r.pixel_step = view.g.pixel_stride * s.sw * static_cast<int64_t>(sizeof(elem));
+}
+
+// Collects runs from place `lo` on.
+void PairConv::fill(int group, int lo, int64_t max_bytes) {
+  const bool whole = whole_lines();
+  const int step = whole ? s.kw : 1;
+  int tap = lo / s.n_segs, seg = lo % s.n_segs, c_lo = 0;
+  for (int i = 0; i < seg; ++i) c_lo += s.seg_c[i];
+  const int g_lo = group * blocks.ic, g_hi = g_lo + blocks.ic;
+  int64_t bytes = 0;
+  n_runs = 0;
+  chunk_group = group;
+  while (tap < s.kt * s.kh * s.kw && bytes < max_bytes && n_runs < kMaxPairRuns) {
+    const int first = imax(c_lo, g_lo), n = imin(c_lo + s.seg_c[seg], g_hi) - first;
+    const int before = n_runs;
+    if (n > 0) add_run(seg, tap, step, first, n, c_lo);
+    if (n_runs > before) bytes += runs[before].all_words() * kBlock * 4;
+    c_lo += s.seg_c[seg];
+    if (++seg == s.n_segs) seg = 0, c_lo = 0, tap += step;
+  }
+  chunk_lo = lo;
+  chunk_hi = tap * s.n_segs + seg;
+  chunk_whole = lo == 0 && chunk_hi == places();
+}
+
+// The first n_big of the n groups have `big` pixels, the others one fewer.
+void PairConv::batch(int block, int n_big, int n, int big) {
+  const int group = block / blocks.per_group, j = block % blocks.per_group;
+  const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
+  const float* packed = a.packed + group * blocks.group_words + blocks.offset(j);
+  const int oc = group * blocks.oc + j * kBlock;
+  const int64_t max_bytes = n <= 2 ? INT64_MAX : kPairChunkBytes;
+  PairArgs m;
+  m.weight = reinterpret_cast<const uint32_t*>(packed) + width;
+  m.in_h = s.in_h;
+  m.sh = s.sh;
+  m.out_stride = a.out.g.pixel_stride;
+  m.out_channels = blocks.channels(j);
+  m.act = s.act;
+  m.numbers = s.numbers;
+  for (int lo = 0; lo < places(); lo = chunk_hi) {
+    if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
+    m.runs = runs;
+    m.n_runs = n_runs;
+    m.bias = lo == 0 ? packed : nullptr;
+    const bool last = chunk_hi == places();
+    // In words: where this chunk begins and ends.
+    const PairRun& back = runs[imax(n_runs - 1, 0)];
+    const int64_t begin = n_runs > 0 ? runs[0].weight : 0;
+    const int64_t end = n_runs > 0 ? back.weight + back.all_words() : 0;
+    const int64_t share = (end - begin) * width * 4 / kPairPasses;
+    const char* next = reinterpret_cast<const char*>(m.weight + end * width);
+    int pass = 0;
+    for (int i = 0; i < n; ++pass) {
+      const int pixels = i < n_big ? big : big - 1;
+      const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
+      for (int g = 0; g < pair; ++g) {
+        const PairGroup& at = groups[i + g];
+        m.y[g] = at.y;
+        m.x[g] = at.x;
+        m.out[g] = last ? elems(a.out.data) + at.y * a.out.g.row_stride + at.x * m.out_stride + oc
+                        : nullptr;
+        m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
+      }
+      m.prefetch = pass < kPairPasses && n > 2 ? next + pass * share : nullptr;
+      kPairMicro[pixels - 1][pair - 1][vecs - 1](m);
+      i += pair;
+    }
+  }
+}
+
+// Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups
+// of one size are paired, across rows where a row has an odd number of them.
+void PairConv::rows(int block, int y_lo, int y_hi) {
+  const int per_row = ceil_div(s.out_w, kGroupPixels);
+  const int n_small_px = s.out_w / per_row;
+  const int n_big = s.out_w - n_small_px * per_row;  // groups with one pixel more
+  for (int y0 = y_lo; y0 < y_hi; y0 += rows_at_once()) {
+    const int y1 = imin(y0 + rows_at_once(), y_hi);
+    for (int g0 = 0; g0 < per_row; g0 += kPairGroups) {
+      const int g1 = imin(g0 + kPairGroups, per_row);
+      int n = 0, big_groups = 0;
+      for (int y = y0; y < y1; ++y) {
+        for (int g = g0; g < imin(g1, n_big); ++g) groups[n++] = {y, g * (n_small_px + 1)};
+      }
+      big_groups = n;
+      for (int y = y0; y < y1; ++y) {
+        for (int g = imax(g0, n_big); g < g1; ++g) groups[n++] = {y, g * n_small_px + n_big};
+      }
+      batch(block, big_groups, n, n_small_px + 1);
+    }
+  }
+}
+
+bool PairConv::large_input() const {
+  int64_t elements = 0;
+  for (int i = 0; i < s.n_segs; ++i) elements += a.segs[i].g.row_stride * s.in_h * s.kt;
+  return elements * static_cast<int64_t>(sizeof(elem)) > kLargePairBytes;
+}
+
+void conv_pairs(const ConvArgs& a, int lo, int hi) {
+  PairConv c(a);
+  const ConvShape& s = *a.shape;
+  const int step = tile_rows(s), per_block = ceil_div(s.out_h, step);
+  const bool large = c.large_input();
+  for (int t = lo; t < hi;) {
+    const int block = t / per_block, first = t % per_block;
+    const int whole = first == 0 && large ? (hi - t) / per_block : 0;
+    if (whole > 1) {
+      for (int y = 0; y < s.out_h; y += c.rows_at_once()) {
+        for (int b = 0; b < whole; ++b) c.rows(block + b, y, imin(y + c.rows_at_once(), s.out_h));
+      }
+      t += whole * per_block;
+      continue;
+    }
+    const int n = imin(per_block - first, hi - t);
+    c.rows(block, first * step, imin((first + n) * step, s.out_h));
+    t += n;
+  }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks of output channels, packed weights and tiles of convolutions over bf16.
+//
+// Packed weights of a dense convolution, group after group, block after block:
+//   block = [bias: width floats][kt][kh][words][width], width = 2 vectors, or 1 for a last block
+//   that fits one. Output channels beyond the last one are 0.
+// A word is two neighbours of a row of the window, [kw][ic] taken as one line; the last one of an
+// odd line has a 0 in its high half. So a line of few channels, as of an RGB frame, wastes nothing,
+// and the size does not depend on segments.
+//
+// Packed weights of a depthwise convolution are those of floats (conv_layout.inl), rounded as
+// elements are. Blocks and tiles are those of floats, too.
+
+struct PairBlocks {
+  int oc = 0, ic = 0;   // channels of one group
+  int per_group = 0;    // blocks of one group
+  int64_t line = 0;     // words of a row of the window
+  int64_t k = 0;        // words of the window
+  int64_t group_words;  // and floats
+
+  explicit PairBlocks(const ConvShape& s)
+      : oc(s.out_c / s.groups),
+        ic(s.in_c / s.groups),
+        per_group(ceil_div(oc, kBlock)),
+        line((static_cast<int64_t>(s.kw) * ic + 1) / 2),
+        k(line * s.kt * s.kh),
+        group_words((k + 1) * kVecWidth * ((per_group - 1) * kBlockVecs + vecs(per_group - 1))) {}
+  int channels(int block) const { return imin(kBlock, oc - block * kBlock); }
+  int vecs(int block) const { return channels(block) > kVecWidth ? 2 : 1; }
+  int64_t offset(int block) const { return (k + 1) * kBlock * block; }
+};
+
+size_t pair_packed_floats(const ConvShape& s) {
+  if (is_depthwise(s)) return direct_packed_floats(s);
+  return static_cast<size_t>(PairBlocks(s).group_words) * s.groups;
+}
+
+// Writes one block from the weights of its n output channels, [n][ic][kt][kh][kw].
+void pack_pairs(const ConvShape& s, const PairBlocks& b, int n, int width, const float* weight,
+                const float* bias, float* packed) {
+  for (int o = 0; o < width; ++o) packed[o] = o < n ? bias[o] : 0.0f;
+  auto* const words = reinterpret_cast<uint32_t*>(packed) + width;
+  const int64_t taps = static_cast<int64_t>(s.kt) * s.kh * s.kw;
+  for (int row = 0; row < s.kt * s.kh; ++row) {
+    uint32_t* line = words + row * b.line * width;
+    for (int64_t i = 0; i < b.line * width; ++i) line[i] = 0;
+    for (int i = 0; i < s.kw * b.ic; ++i) {
+      const float* src = weight + (i % b.ic) * taps + row * s.kw + i / b.ic;
+      uint32_t* to = line + static_cast<int64_t>(i / 2) * width;
+      for (int o = 0; o < n; ++o) {
+        to[o] |= static_cast<uint32_t>(to_elem(src[o * b.ic * taps]).bits) << (i % 2 * 16);
+      }
+    }
+  }
+}
+
+void pair_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
+  if (is_depthwise(s)) {
+    depthwise_pack(s, weight, bias, packed);
+    for (size_t i = depthwise_stride(s); i < pair_packed_floats(s); ++i) {
+      packed[i] = to_float(to_elem(packed[i]));
+    }
+    return;
+  }
+  const PairBlocks b(s);
+  const int64_t each = static_cast<int64_t>(b.ic) * s.kt * s.kh * s.kw;
+  for (int g = 0; g < s.groups; ++g) {
+    for (int j = 0; j < b.per_group; ++j) {
+      const int64_t oc = static_cast<int64_t>(g) * b.oc + j * kBlock;
+      pack_pairs(s, b, b.channels(j), b.vecs(j) * kVecWidth, weight + oc * each, bias + oc,
+                 packed + g * b.group_words + b.offset(j));
+    }
+  }
+}

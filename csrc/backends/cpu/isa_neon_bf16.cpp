@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels over bf16 compiled for NEON.
+// Headers come before the target region, so that nothing shared with other code is compiled for
+// this set; everything inside has internal linkage.
+#if defined(__aarch64__)
+#include "backends/cpu/isa.hpp"
+
+#include <arm_neon.h>
+
+#define PVNET_ISA_NAME "neon"
+#define PVNET_WIDE_GROUPS  // 32 vector registers: groups of 7 pixels instead of 3
+namespace pvnet::cpu {
+namespace {
+#include "backends/cpu/simd_neon.hpp"
+// simd_neon.hpp comes first: the kernels are written over its types.
+#include "backends/cpu/generic/all_bf16.inl"
+}  // namespace
+const HostKernels& neon_bf16_kernels() { return backend; }
+}  // namespace pvnet::cpu
+#endif
