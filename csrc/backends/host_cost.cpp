@@ -20,6 +20,8 @@ constexpr double kWinogradStart = 400'000, kWinogradUnit = 0.8;  // of HostKerne
 constexpr double kMaxTap = 3, kMeanTap = 5, kGlobalTap = 4;      // of pools
 constexpr double kMovedFloat = 7, kUpsampled = 16;
 constexpr double kExp = 64;
+// Register tiles of vectors of 8 floats wait for loads where a block has one vector, not two.
+constexpr double kWideBlock = 32, kNarrowLoss = 0.4;
 
 double elements(const Shape& s) { return static_cast<double>(s.c) * s.h * s.w; }
 
@@ -37,7 +39,34 @@ double conv_time(const HostKernels* kernels, const ConvShape& s, double read, do
   return kDenseStart + kDenseOut * out + weights * std::max(pixels, kWeight);
 }
 
+// Rows of packed weights and bias, in floats: how wide the vectors of all blocks are together.
+double packed_width(const HostKernels* kernels, const ConvShape& s) {
+  const double depth = static_cast<double>(s.in_c) * s.kt * s.kh * s.kw + 1;
+  return static_cast<double>(kernels->conv_packed_floats(s)) / depth;
+}
+
 }  // namespace
+
+// Tiles go block of channels by block of channels, and the last block is as wide as its channels
+// ask for. The kernels know how wide blocks are: they are asked about a layer of many.
+TileShares tile_shares(const HostKernels* kernels, const ConvShape* conv, int tiles) {
+  const TileShares even = {tiles, 1.0 / tiles, 0};
+  if (kernels == nullptr || conv == nullptr || conv->groups != 1) return even;
+  if (conv->algorithm != ConvAlgorithm::direct) return even;
+  constexpr int kMany = 1024;  // whole blocks of any kernel
+  ConvShape one = *conv, many = *conv;
+  one.out_c = 1;
+  many.out_c = kMany;
+  const int per_block = kernels->conv_tiles(one);
+  const int blocks = tiles / per_block, of_many = kernels->conv_tiles(many) / per_block;
+  if (blocks < 2 || blocks * per_block != tiles || of_many < 2) return even;
+  const double width = packed_width(kernels, many) / of_many;
+  double last = packed_width(kernels, *conv) / width - (blocks - 1);
+  if (!(last > 0 && last < 1)) return even;
+  if (width < kWideBlock) last += (1 - last) * kNarrowLoss;
+  const double each = 1 / (per_block * (blocks - 1 + last));
+  return {per_block * (blocks - 1), each, each * last};
+}
 
 double host_cost(const HostKernels* kernels, const std::vector<Node>& nodes, int n,
                  const ConvShape& conv) {

@@ -16,4 +16,17 @@ namespace pvnet {
 double host_cost(const HostKernels* kernels, const std::vector<Node>& nodes, int n,
                  const ConvShape& conv);
 
+// What tiles take of their operation: the last ones may be narrower than the others.
+struct TileShares {
+  int wide = 0;      // tiles at the front
+  double each = 0;   // share of one of these
+  double later = 0;  // share of one of the others
+
+  double before(int tile) const {
+    return tile <= wide ? each * tile : each * wide + later * (tile - wide);
+  }
+};
+// kernels: nullptr where there are none on the host; conv: of conv3d and linear, else nullptr.
+TileShares tile_shares(const HostKernels* kernels, const ConvShape* conv, int tiles);
+
 }  // namespace pvnet

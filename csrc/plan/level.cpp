@@ -4,24 +4,37 @@
 #include <algorithm>
 #include <utility>
 
+#include "backends/backend.hpp"
+#include "backends/host_cost.hpp"
+#include "plan/op_params.hpp"
+
 namespace pvnet {
 namespace {
 
-// What a barrier costs: about two microseconds, in the unit of measured costs (microseconds) or of
-// the cost model (multiply-adds of a good kernel, some 10^5 in a microsecond).
-constexpr double kBarrierUs = 2.0;
-constexpr double kBarrierModel = 200'000.0;
+// In the unit of measured costs (microseconds) or of estimated ones (multiply-adds of a good
+// kernel, 55 in a nanosecond). Lanes that run meet in about half a microsecond, and are a little
+// late. Those that sleep take longer to start.
+constexpr double kBarrierUs = 1.0, kStartUs = 4.0;
+constexpr double kModelPerUs = 55'000.0;
+
+double in_unit_of(const Plan& plan, double us) {
+  return plan.options.costs.empty() ? us * kModelPerUs : us;
+}
 
 bool on_lane_0_only(const Superstep& superstep) {
   return std::all_of(superstep.lanes.begin() + 1, superstep.lanes.end(),
                      [](const auto& lane) { return lane.empty(); });
 }
 
+const ConvShape* conv_of(const PlanOp& op) {
+  const bool is_conv = op.params->op == Op::conv3d || op.params->op == Op::linear;
+  return is_conv ? &op.params->conv : nullptr;
+}
+
 }  // namespace
 
-double barrier_of(const Plan& plan) {
-  return plan.options.costs.empty() ? kBarrierModel : kBarrierUs;
-}
+double barrier_of(const Plan& plan) { return in_unit_of(plan, kBarrierUs); }
+double start_of(const Plan& plan) { return in_unit_of(plan, kStartUs); }
 
 void append_whole(const Plan& plan, const Level& level, std::vector<TileRange>& lane) {
   for (const int i : level.ops) lane.push_back({i, 0, plan.ops[i].tiles});
@@ -35,12 +48,12 @@ SharedLevel share_level(const Plan& plan, const Level& level) {
   double done = 0;
   for (const int i : level.ops) {
     const PlanOp& op = plan.ops[i];
-    const double per_tile = op.cost / op.tiles;
+    const TileShares shares = tile_shares(plan.backend->kernels, conv_of(op), op.tiles);
     int lo = 0;
     while (lo < op.tiles) {
       // The lane in whose share the middle of this tile falls.
       const auto lane_at = [&](int tile) {
-        const double mid = done + per_tile * (tile + 0.5);
+        const double mid = done + op.cost * (shares.before(tile) + shares.before(tile + 1)) / 2;
         const double share = level.cost > 0 ? mid / level.cost : 0;
         return std::min(lanes - 1, static_cast<int>(share * lanes));
       };
@@ -55,7 +68,7 @@ SharedLevel share_level(const Plan& plan, const Level& level) {
         }
       }
       superstep.lanes[lane].push_back({i, lo, hi});
-      load[lane] += per_tile * (hi - lo);
+      load[lane] += op.cost * (shares.before(hi) - shares.before(lo));
       lo = hi;
     }
     done += op.cost;

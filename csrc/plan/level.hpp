@@ -15,6 +15,8 @@ struct Level {
 
 // What a barrier costs, in the unit of the plan's costs.
 double barrier_of(const Plan& plan);
+// What it costs to start the other lanes of a tick and to wait for them at its end.
+double start_of(const Plan& plan);
 
 // All of a level on one lane.
 void append_whole(const Plan& plan, const Level& level, std::vector<TileRange>& lane);

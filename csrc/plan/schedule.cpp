@@ -83,7 +83,7 @@ double share_levels(const Plan& plan, std::vector<Chain>& chains) {
     total += chains[c].rest();
   }
   // To start the other lanes, and to wait for them.
-  double shared = 2 * barrier_of(plan), best = -1;
+  double shared = start_of(plan), best = -1;
   std::vector<int> order;  // chains whose next level became shared
   size_t best_taken = 0;
   for (;;) {
@@ -180,7 +180,7 @@ Way by_chains(const Plan& plan, std::vector<Chain> chains) {
 // Some waves of all chains first, as many as give the shortest tick, then what is left of them.
 Way by_first_waves(const Plan& plan, std::vector<Chain> chains) {
   std::vector<SharedLevel> waves = share_waves(plan, chains, std::vector<size_t>(chains.size(), 0));
-  double shared = 2 * barrier_of(plan);
+  double shared = start_of(plan);
   Way way;
   size_t best = 0;
   for (size_t w = 0; w <= waves.size(); ++w) {
@@ -201,7 +201,7 @@ Way by_first_waves(const Plan& plan, std::vector<Chain> chains) {
 // Nothing but waves, chains with few levels where others are light.
 Way by_waves(const Plan& plan, const std::vector<Chain>& chains) {
   Way way;
-  way.time = 2 * barrier_of(plan);
+  way.time = start_of(plan);
   for (SharedLevel& wave : share_waves(plan, chains, level_starts(chains))) {
     way.time += wave.time;
     append_superstep(std::move(wave.superstep), way.supersteps);
@@ -303,7 +303,7 @@ int useful_lanes(const Plan& plan, int most) {
     for (const int c : clocks) sum += work[c];
     busiest = std::max(busiest, sum);
   }
-  const double barriers = busiest / barrier_of(plan);
+  const double barriers = busiest / (start_of(plan) / 2);
   int lanes = 1;
   while (lanes < most && (lanes + 1.0) * lanes <= barriers) ++lanes;
   return lanes;

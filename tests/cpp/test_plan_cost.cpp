@@ -4,9 +4,11 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
+#include "backends/host_cost.hpp"
 #include "backends/kernel_api.hpp"
 #include "plan/plan.hpp"
 
@@ -74,6 +76,30 @@ TEST(channels_that_fill_up_a_vector_cost_what_others_do) {
     CHECK(one < four && one > 0.9 * four);
     CHECK(conv_cost(R"("out":128)", *isa) > 1.7 * conv_cost(R"("out":64)", *isa));
   }
+}
+
+// Of any kernels: the shares of all tiles are 1 together, and a tile is no narrower than half.
+TEST(shares_of_tiles_follow_the_channels_of_blocks) {
+  bool ragged = false;
+  for (const char* const* isa = pvnet::cpu_isas(); *isa != nullptr; ++isa) {
+    const pvnet::HostKernels* kernels = pvnet::cpu_kernels(*isa, nullptr);
+    for (int out = 1; out < 300; out += 7) {
+      pvnet::ConvShape s;
+      const int channels = 20;
+      s.in_h = s.in_w = s.out_h = s.out_w = 9;
+      s.in_c = channels;
+      s.out_c = out;
+      s.seg_c = &channels;
+      s.n_segs = 1;
+      const int tiles = kernels->conv_tiles(s);
+      const pvnet::TileShares shares = pvnet::tile_shares(kernels, &s, tiles);
+      CHECK(std::abs(shares.before(tiles) - 1) < 1e-9);
+      if (shares.wide == tiles) continue;
+      ragged = true;
+      CHECK(shares.later >= 0.49 * shares.each && shares.later < shares.each);
+    }
+  }
+  CHECK(ragged);
 }
 
 // A depthwise layer has a 64th of the products and moves as much; tiles take fewer products.
