@@ -73,13 +73,15 @@ def tune_layers(model: Opened, options: Options, effort: str) -> dict[str, Any]:
     auto = make_plan(model, options)
     may = choices(auto, options)
     plans, taken = [], []
-    for algorithm in dict.fromkeys(a for some in may.values() for a in some):
+    free = [some for some in may.values() if len(some) > 1]
+    for algorithm in dict.fromkeys(a for some in free for a in some):
         forced = {n: algorithm if algorithm in some else some[0] for n, some in may.items()}
         plans.append(make_plan(model, replace(options, algorithms=forced)))
         taken.append(forced)
     times = node_us(plans, rounds=rounds, ticks=ticks) if plans else []
     found = quickest(may, times, taken)
     tuned = make_plan(model, replace(options, algorithms={**options.algorithms, **found}))
+    del plans
     auto_us, tuned_us = tick_us([auto, tuned], rounds=2 * rounds, ticks=ticks)
     if tuned_us > auto_us:  # the sum of single layers is not all there is
         taken_here = {o["node"]: o["algorithm"] for o in auto.ops if "algorithm" in o}
