@@ -188,7 +188,8 @@ def test_a_tie_or_a_small_gain_goes_to_what_rounds_less() -> None:
     assert of(10, 10, 10) == "direct"
     assert of(10, 9.6, 9.2) == "direct"
     assert of(10, 9.0, 8.9) == "winograd 2x2"
-    assert of(10, 9.0, 8.0) == "winograd 4x4"
+    assert of(10, 9.0, 8.0) == "winograd 2x2"
+    assert of(10, 9.0, 7.0) == "winograd 4x4"
 
 
 def test_lanes_to_try() -> None:

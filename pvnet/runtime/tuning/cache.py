@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import threading
@@ -39,6 +38,8 @@ def cache_folder() -> Path:
 
 def digest(facts: dict[str, Any]) -> str:
     """The key of an entry: equal for equal facts only."""
+    import hashlib  # 4 MB of a library that `import pvnet` does without
+
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
