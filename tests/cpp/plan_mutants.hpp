@@ -204,6 +204,7 @@ class Damage {
     with(f, pvnet::find_backend("ref", "").value(), path, "another");
     for (const char* const* isa = pvnet::cpu_isas(); *isa != nullptr; ++isa) {
       with(f, pvnet::find_backend("cpu", *isa).value(), path, "another");
+      with(f, pvnet::find_backend("cpu", *isa, "bf16").value(), path, "one of another dtype");
     }
   }
   void special(std::shared_ptr<const pvnet::OpParams>& f, const std::string& path) {

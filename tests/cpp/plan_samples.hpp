@@ -18,9 +18,11 @@ namespace samples {
 using pvnet::Graph;
 using pvnet::Plan;
 
-inline std::shared_ptr<const Plan> plan_of(const Graph& g, int lanes, const char* backend = "cpu") {
+inline std::shared_ptr<const Plan> plan_of(const Graph& g, int lanes, const char* backend = "cpu",
+                                           const char* dtype = "f32") {
   pvnet::CompileOptions o;
   o.backend = backend;
+  o.dtype = dtype;
   o.lanes = lanes;
   o.costs = nets::heavy(g);
   return nets::must(Plan::compile(g, nets::random_weights(g), o));
@@ -72,6 +74,11 @@ inline const std::vector<std::shared_ptr<const Plan>>& plans() {
       for (const int lanes : {1, 3}) {
         out.push_back(plan_of(nets::must(g.wire(pvnet::Wiring::sequential, 1)), lanes));
         out.push_back(plan_of(nets::must(g.wire(pvnet::Wiring::predictive, 3)), lanes, "ref"));
+        if (lanes == 3) continue;
+        for (const char* backend : {"cpu", "ref"}) {
+          out.push_back(
+              plan_of(nets::must(g.wire(pvnet::Wiring::predictive, 3)), lanes, backend, "bf16"));
+        }
       }
     }
     return out;

@@ -4,7 +4,7 @@
 // Loops: block of output channels / batch of pixel groups / chunk of the reduction / pair of
 // groups. The first two are the other way round where the input is large: weights stream well,
 // pixels do not. A chunk is as many runs as have weights that stay in the L2 cache while the batch
-// goes over them; between chunks the sums wait, as floats, in a scratch on the stack.
+// goes over them. Between chunks the sums wait, as floats, in a scratch on the stack.
 
 constexpr int kMaxPairRuns = 384;
 constexpr int kPairGroups = 64;
