@@ -35,7 +35,7 @@ inline CompileOptions options(int batch) {
 inline std::shared_ptr<const Plan> ref_plan(Net net, int batch = kBatch) {
   const Wiring wiring = net == kSequential ? Wiring::sequential : Wiring::predictive;
   const Graph g = nets::must(tiny::sums(net == kSlow).wire(wiring, 4));
-  return nets::must(Plan::compile(g, {}, options(batch)));
+  return nets::must(Plan::compile(g, pvnet::Weights{}, options(batch)));
 }
 
 inline std::shared_ptr<const Plan> device_plan(const std::string& executor, Net net,

@@ -45,7 +45,7 @@ std::shared_ptr<Plan> chain_plan(const char* backend, const CompileOptions& like
   const Graph g = nets::must(nets::make(nodes, last).wire(Wiring::predictive, kStages));
   CompileOptions o = options(1);
   o.costs = like.costs;
-  auto plan = std::const_pointer_cast<Plan>(nets::must(Plan::compile(g, {}, o)));
+  auto plan = std::const_pointer_cast<Plan>(nets::must(Plan::compile(g, pvnet::Weights{}, o)));
   if (std::string(backend) == "ref") return plan;
   plan->device = tiny::Builder(*plan).take();
   plan->options.isa = "shim";

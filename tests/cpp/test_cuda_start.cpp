@@ -41,7 +41,7 @@ void check_refusal(const std::string& begin, const std::string& end) {
   CompileOptions o;
   o.backend = "cuda";
   const Graph g = nets::must(tiny::sums(false).wire(Wiring::sequential, 1));
-  CHECK(has(Plan::compile(g, {}, o).status().message(), begin));
+  CHECK(has(Plan::compile(g, pvnet::Weights{}, o).status().message(), begin));
 }
 
 // Puts the machine back as it was.

@@ -51,7 +51,7 @@ std::shared_ptr<const Plan> chain(int nodes, int delay_ticks) {
   const pvnet::Graph g = nets::make(text, last);
   pvnet::CompileOptions o;
   o.lanes = 1;
-  return nets::must(Plan::compile(g, {}, o));
+  return nets::must(Plan::compile(g, pvnet::Weights{}, o));
 }
 
 // The estimate for a convolution of a map of 64 channels.
