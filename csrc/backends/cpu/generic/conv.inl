@@ -117,6 +117,7 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
   m.numbers = s.numbers;
   m.plain = m.out_channels == width && Limits::are(s.act);
   m.limits = Limits(s.act, s.numbers);
+  const int kind = vecs == 2 && 2 * m.out_channels <= 3 * kVecWidth ? 2 : vecs - 1;
   for (int lo = 0; lo < taps(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
     m.runs = runs;
@@ -142,7 +143,7 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
         m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
       }
       m.prefetch = pass < kPrefetchPasses && n > 2 ? next + pass * share : nullptr;
-      kMicro[pixels - 1][pair - 1][vecs - 1](m);
+      kMicro[pixels - 1][pair - 1][kind](m);
       i += pair;
     }
   }

@@ -51,21 +51,23 @@ __attribute__((always_inline)) inline vec splat_pixel(const char* a, int64_t s, 
   if constexpr (I == 1 || I == 2 || I == 4) return splat_at<OFFSET, I>(a, s);
 }
 
-// One reduction step for pixels I .. N - 1 of one group.
-template <int OFFSET, int I, int N, int VECS>
+// One reduction step for pixels I .. N - 1 of one group. HALF: of the last vector only the lower
+// half is needed.
+template <int OFFSET, int I, bool HALF, int N, int VECS>
 __attribute__((always_inline)) inline void accumulate(vec (&acc)[N][VECS], const vec (&w)[VECS],
                                                       const char* a, int64_t s, int64_t s3,
                                                       int64_t s5) {
   if constexpr (I < N) {
     const vec x = splat_pixel<OFFSET, I>(a, s, s3, s5);
 #pragma GCC unroll 4
-    for (int v = 0; v < VECS; ++v) add_product(acc[I][v], x, w[v]);
-    accumulate<OFFSET, I + 1, N, VECS>(acc, w, a, s, s3, s5);
+    for (int v = 0; v < VECS - (HALF ? 1 : 0); ++v) add_product(acc[I][v], x, w[v]);
+    if constexpr (HALF) add_half_product(acc[I][VECS - 1], x, w[VECS - 1]);
+    accumulate<OFFSET, I + 1, HALF>(acc, w, a, s, s3, s5);
   }
 }
 
 // Reduction steps K .. LAST - 1.
-template <int K, int LAST, int GROUPS, int N, int VECS>
+template <int K, int LAST, bool HALF = false, int GROUPS, int N, int VECS>
 __attribute__((always_inline)) inline void reduction_steps(vec (&acc)[GROUPS][N][VECS],
                                                            const float* weight, const char* a0,
                                                            const char* a1, int64_t s, int64_t s3,
@@ -76,9 +78,9 @@ __attribute__((always_inline)) inline void reduction_steps(vec (&acc)[GROUPS][N]
     vec w[VECS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECS; ++v) w[v] = load(weight + (K * VECS + v) * kVecWidth);
-    accumulate<4 * K, 0, N, VECS>(acc[0], w, a0, s, s3, s5);
-    if constexpr (GROUPS == 2) accumulate<4 * K, 0, N, VECS>(acc[1], w, a1, s, s3, s5);
-    reduction_steps<K + 1, LAST>(acc, weight, a0, a1, s, s3, s5);
+    accumulate<4 * K, 0, HALF>(acc[0], w, a0, s, s3, s5);
+    if constexpr (GROUPS == 2) accumulate<4 * K, 0, HALF>(acc[1], w, a1, s, s3, s5);
+    reduction_steps<K + 1, LAST, HALF>(acc, weight, a0, a1, s, s3, s5);
   }
 }
 
@@ -128,7 +130,7 @@ __attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const Mic
 // behind it: without that the first pass waits for memory.
 constexpr int kPrefetchPasses = 4;
 
-template <int GROUPS, int N, int VECS>
+template <int GROUPS, int N, int VECS, bool HALF = false>
 void conv_micro(const MicroArgs& m) {
   constexpr int kWidth = VECS * kVecWidth;
   constexpr int kUnroll = 4;
@@ -165,14 +167,14 @@ void conv_micro(const MicroArgs& m) {
 #pragma GCC unroll 4
       for (int l = 0; l < kPrefetchLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
       ahead += kPrefetchLines * 64;
-      reduction_steps<0, kUnroll>(acc, w, a0, a1, s, s3, s5);
+      reduction_steps<0, kUnroll, HALF>(acc, w, a0, a1, s, s3, s5);
       a0 += 4 * kUnroll;
       a1 += 4 * kUnroll;
       w += kUnroll * kWidth;
     }
     for (; i > 0; --i) {
       __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
-      reduction_steps<0, 1>(acc, w, a0, a1, s, s3, s5);
+      reduction_steps<0, 1, HALF>(acc, w, a0, a1, s, s3, s5);
       a0 += 4;
       a1 += 4;
       w += kWidth;
@@ -184,10 +186,11 @@ void conv_micro(const MicroArgs& m) {
 
 using Micro = void (*)(const MicroArgs&);
 
-#define PVNET_MICRO_VECS(groups, n) {conv_micro<groups, n, 1>, conv_micro<groups, n, 2>}
+#define PVNET_MICRO_VECS(groups, n) \
+  {conv_micro<groups, n, 1>, conv_micro<groups, n, 2>, conv_micro<groups, n, 2, kHalfVectors>}
 #define PVNET_MICRO(n) {PVNET_MICRO_VECS(1, n), PVNET_MICRO_VECS(2, n)}
-// [pixels of a group - 1][groups - 1][vectors - 1]
-constexpr Micro kMicro[kGroupPixels][2][kBlockVecs] = {
+// [pixels of a group - 1][groups - 1][vectors - 1, and one and a half]
+constexpr Micro kMicro[kGroupPixels][2][kBlockVecs + 1] = {
     PVNET_MICRO(1), PVNET_MICRO(2), PVNET_MICRO(3),
 #ifdef PVNET_WIDE_GROUPS
     PVNET_MICRO(4), PVNET_MICRO(5), PVNET_MICRO(6), PVNET_MICRO(7),

@@ -14,3 +14,11 @@ inline vec splat_at(const char* a, int64_t step) {
 
 inline void add_product(vec& sum, vec a, vec b) { sum = fma(a, b, sum); }
 #endif
+
+// The lower half of a vector, where that is quicker than the whole; the upper one may be anything.
+#ifdef PVNET_HALF_PRODUCT
+constexpr bool kHalfVectors = true;
+#else
+constexpr bool kHalfVectors = false;
+inline void add_half_product(vec& sum, vec a, vec b) { add_product(sum, a, b); }
+#endif
