@@ -129,8 +129,12 @@ static void plan_facts(const pvnet_model* model, const pvnet_plan* plan) {
   options.struct_size = 0;
   FAILS(PVNET_INVALID_ARGUMENT, pvnet_plan_compile(model, &options, &other));
   options = pvnet_options_default();
-  options.dtype = "bf16";
+  options.dtype = "fp16";
   CHECK(pvnet_plan_compile(model, &options, &other) != PVNET_OK && message_is_complete());
+  options.dtype = "bf16";
+  OK(pvnet_plan_compile(model, &options, &other));
+  pvnet_plan_destroy(other);
+  other = NULL;
   FAILS(PVNET_INVALID_ARGUMENT, pvnet_plan_compile(NULL, NULL, &other));
   FAILS(PVNET_INVALID_ARGUMENT, pvnet_plan_compile(model, NULL, NULL));
   CHECK(other == NULL);

@@ -13,6 +13,7 @@ inline vec operand_at(const Operand& o, int c, int n) {
 }
 // Weights of channels.
 inline vec weights_at(const Operand& o, int c, int n) {
+  if (o.p == nullptr) return splat(0.0f);
   return o.broadcast ? splat(*o.p) : load_n(o.p + c, n);
 }
 
@@ -28,10 +29,12 @@ inline int add_vectors(const EltwiseArgs& a, const Operand* x, int channels, ele
   }
   const Limits limits(a.act, a.numbers);
   const vec low = splat(limits.low), high = splat(limits.high);
+  const elem* const first = elems(x[0].p);
+  const elem* const second = elems(x[1].p);
   int c = 0;
 #pragma GCC unroll 4
   for (; c + kVecWidth <= channels; c += kVecWidth) {
-    store(out + c, vclamp(load(x[0].p + c) + load(x[1].p + c), low, high));
+    store(out + c, vclamp(load(first + c) + load(second + c), low, high));
   }
   return c;
 }
