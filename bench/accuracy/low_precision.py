@@ -5,13 +5,14 @@
 Every row is scored at emission time on the same ticks. The difference from f32 has a 95 % interval
 over clips, drawn once for both. Networks of joints that were trained on photographs are scored on
 rendered figures, too: what counts is the difference, not how well they do there. `--data
-jhmdb:FOLDER` scores on people. A record of all rows goes to records/low-precision.json.
+jhmdb:FOLDER` scores on people. A record of all rows goes to records/low-precision/.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +94,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dtypes", nargs="+", default=["f32", "bf16"])
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--max-clips", type=int)
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "low-precision.json")
+    parser.add_argument("--out", type=Path, help="default: records/low-precision/, by the data")
     args = parser.parse_args(argv)
     rows: list[dict[str, Any]] = []
     for name in args.models:
         rows += rows_of(name, args.data, args.dtypes, args.max_clips)
         print(text_of(rows[-len(args.dtypes) :]), flush=True)
     record = {"data": args.data, "rows": rows, "machine": machine_record()}
-    args.out.write_text(json.dumps(record, indent=1) + "\n")
+    kind = re.split(r"[:?]", args.data)[0]
+    out = args.out or HERE / "records" / "low-precision" / f"{kind}.json"
+    out.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
