@@ -9,6 +9,8 @@ from pvnet.runtime.plan import Plan
 from pvnet.runtime.plan_facts import PlanFacts
 from pvnet.runtime.stream import Stream
 
+_MOST_EVENTS = 2**26  # that a trace takes
+
 
 def frames_for(plan: PlanFacts) -> dict[str, NDArray[np.float32]]:
     """Black frames of every input."""
@@ -24,7 +26,9 @@ def trace_ticks(stream: Stream, ticks: int) -> dict[str, list[float]]:
     """Microseconds of every firing of all rows by node, over so many ticks or a hyper-period."""
     plan = stream.plan
     frames = frames_for(plan)
-    stream.trace_start(len(plan.ops) * (ticks + plan.hyper_period) * 4 * plan.lanes)
+    # Every row of a batch has events of its own.
+    per_op = max(4, plan.batch) * plan.lanes
+    stream.trace_start(min(len(plan.ops) * (ticks + plan.hyper_period) * per_op, _MOST_EVENTS))
     for _ in range(max(ticks, plan.hyper_period)):
         stream.tick(frames)
     events = stream.trace_stop()

@@ -10,6 +10,7 @@ import pytest
 import pvnet
 from pvnet.errors import InvalidArgumentError
 from pvnet.models.random_weights import random_weights
+from pvnet.runtime.node_times import trace_ticks
 
 STAGES, LEVELS, SIDE = 4, 5, 32
 
@@ -96,6 +97,17 @@ def test_costs_can_be_measured_when_compiling(monkeypatch):
     alone = pvnet.compile(model, lanes=1, costs="measure", algorithm="direct")
     one = alone.stream().tick(frame)
     np.testing.assert_array_equal(one["y"], plan.stream().tick(frame)["y"])
+
+
+def test_costs_are_measured_in_all_rows_of_a_large_batch():
+    """A trace holds what every row does in every tick."""
+    graph = chain("sequential")
+    weights = random_weights(graph, seed=0)
+    plan = pvnet.compile((graph, weights), lanes=1, batch=32)
+    times = trace_ticks(plan.stream(), 4)
+    assert {op["node"]: len(times.get(op["node"], [])) for op in plan.ops} == {
+        op["node"]: 4 for op in plan.ops
+    }
 
 
 def test_costs_are_measured_on_the_cpu_only():
