@@ -210,6 +210,16 @@ def test_a_real_measurement_gives_a_plan_that_computes_the_same(effort: str) -> 
     assert np.abs(run(plan, clip)["y"] - want).max() < 4e-5 * np.abs(want).max()
 
 
+def test_layers_behind_a_long_delay_are_measured() -> None:
+    g = pvnet.Graph()
+    x = g.input("frame", channels=8, height=16, width=16)
+    late = g.conv3d(g.delay(x, 60), 8, kernel=(1, 3, 3), name="late")
+    g.output(g.add([g.conv3d(x, 8, kernel=(1, 3, 3), name="early"), late], name="sum"), name="y")
+    plan = pvnet.compile((g, random_weights(g, seed=2)), tune="fast")
+    assert plan.tuning is not None
+    assert plan.tuning.costs_us.keys() == {"early", "late", "sum"}
+
+
 DAMAGED = {
     "garbage": (b"\0\xff{", "got no JSON"),
     "empty": (b"", "got no JSON"),
