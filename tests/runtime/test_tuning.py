@@ -199,6 +199,14 @@ def test_lanes_to_try() -> None:
     assert lanes_room.counts(0, 12) == [1, 2, 4, 8, 12]
 
 
+def test_no_more_lanes_are_tried_than_a_plan_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, MIXED)
+    monkeypatch.setattr(lanes_room, "cpus_allowed", lambda: 384)
+    tuning = pvnet.compile(model(), tune="full", pin=False).tuning
+    assert tuning is not None
+    assert tuning.lanes in (1, 2)
+
+
 @pytest.mark.parametrize("effort", ["fast", "full"])
 def test_a_real_measurement_gives_a_plan_that_computes_the_same(effort: str) -> None:
     clip = random_clip(graph(), 1, 4, 0)

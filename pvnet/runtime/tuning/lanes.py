@@ -9,6 +9,7 @@ from pvnet.runtime.machine import cpus_allowed
 from pvnet.runtime.model import Opened
 from pvnet.runtime.plan import Plan
 from pvnet.runtime.plan_options import Options, make_plan
+from pvnet.runtime.tuning.result import MOST_LANES
 from pvnet.runtime.tuning.timing import tick_us
 
 _ROUNDS, _TICKS = 8, 6
@@ -34,7 +35,7 @@ def tune_lanes(model: Opened, options: Options, costs: dict[str, float]) -> dict
     """
     ways: list[tuple[int, str]] = []
     plans: list[Plan] = []
-    for lanes in counts(options.lanes, cpus_allowed()):
+    for lanes in counts(options.lanes, min(cpus_allowed(), MOST_LANES)):
         for by, known in (("model", {}), ("measured", costs)):
             if lanes == 1 and by == "measured" and plans:
                 continue  # nobody to share with

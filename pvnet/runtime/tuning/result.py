@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 EFFORTS = ("off", "fast", "full")
+MOST_LANES = 256  # of a plan
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def is_lanes(entry: Any) -> bool:
         isinstance(entry, dict)
         and isinstance(entry.get("lanes"), int)
         and not isinstance(entry["lanes"], bool)
-        and 1 <= entry["lanes"] <= 256
+        and 1 <= entry["lanes"] <= MOST_LANES
         and entry.get("levelled_by") in ("measured", "model")
     )
 
