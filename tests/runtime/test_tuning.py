@@ -258,6 +258,8 @@ def test_a_damaged_file_is_ignored_with_a_message_and_written_anew(
         {"algorithms": {"a": "direct"}},
         {"algorithms": 7},
         {"costs_us": {"a": "much"}},
+        {"costs_us": {"a": 1.0}},
+        {"costs_us": {"\ud800": 1.0}},
         {"auto_us": float("nan")},
         {"tuned_us": None},
     ],

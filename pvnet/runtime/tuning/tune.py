@@ -44,10 +44,11 @@ def tuned(model: Opened, options: Options, effort: str) -> tuple[Options, Tuning
         {"of": "layers", "graph": sequential.graph.to_json(), **_facts(alone, effort)}
     )
     possible = choices(probe, options)
+    nodes = {op["node"] for op in probe.ops}
     del probe
 
     def good(entry: Any) -> bool:
-        return is_layers(entry) and _fits(entry, possible)
+        return is_layers(entry) and _fits(entry, possible) and entry["costs_us"].keys() == nodes
 
     layers = cache.get(layers_key, good)
     cached = layers is not None
