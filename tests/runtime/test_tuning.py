@@ -297,6 +297,23 @@ def test_a_file_of_a_newer_pvnet_is_left_alone(
     assert (folder / "tuning.json").read_text() == newer
 
 
+def test_a_file_that_cannot_be_read_is_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(monkeypatch, MIXED)
+    pvnet.compile(model(), tune="fast")
+    content = (folder / "tuning.json").read_text()
+
+    def refused(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refused)
+        with pytest.warns(RuntimeWarning, match="Mend its permissions"):
+            pvnet.compile(model(), tune="fast", algorithm="direct")
+    assert (folder / "tuning.json").read_text() == content
+
+
 def test_a_folder_that_cannot_be_written_is_said_and_the_process_agrees_with_itself(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,7 @@ class Cache:
 
     def entries(self) -> dict[str, Entry]:
         """All entries. A file that cannot be used is left out, with a warning that says why."""
-        entries, wrong = self._read()
+        entries, wrong, _ = self._read()
         if wrong:
             warnings.warn(wrong, RuntimeWarning, stacklevel=2)
         return entries
@@ -77,8 +77,8 @@ class Cache:
         """Stores an entry, unless another process was first: then that one counts."""
         try:
             with self._locked():
-                entries, wrong = self._read()
-                if "newer pvnet" in wrong:
+                entries, _, stays = self._read()
+                if stays:
                     return _unwritten.setdefault((str(self.path), key), entry)
                 if good(entries.get(key)):
                     return entries[key]
@@ -95,27 +95,26 @@ class Cache:
             return _unwritten.setdefault((str(self.path), key), entry)
         return entry
 
-    def _read(self) -> tuple[dict[str, Entry], str]:
-        """Entries, and what is wrong with the file."""
+    def _read(self) -> tuple[dict[str, Entry], str, bool]:
+        """Entries, what is wrong with the file, and whether it has to stay as it is."""
         try:
             if self.path.stat().st_size > _MOST_BYTES:
-                return {}, self._wrong(f"more than {_MOST_BYTES} bytes", "Delete it.")
+                return {}, self._wrong(f"more than {_MOST_BYTES} bytes", "Delete it."), True
             document = json.loads(self.path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
-            return {}, ""
-        except OSError as error:
-            return {}, self._wrong(str(error), "Mend its permissions, or delete it.")
+            return {}, "", False
+        except OSError as error:  # others may be able to read it
+            return {}, self._wrong(str(error), "Mend its permissions, or delete it."), True
         except (ValueError, RecursionError) as error:
-            return {}, self._wrong(f"no JSON ({error})", "Nothing; it is written anew.")
+            return {}, self._wrong(f"no JSON ({error})", "Nothing; it is written anew."), False
         version = document.get("format") if isinstance(document, dict) else None
         if isinstance(version, int) and version > FORMAT:
-            return {}, self._wrong(
-                f"format {version} of a newer pvnet", "Update pvnet, or delete it."
-            )
+            newer = f"format {version} of a newer pvnet"
+            return {}, self._wrong(newer, "Update pvnet, or delete it."), True
         entries = document.get("entries") if version == FORMAT else None
         if not isinstance(entries, dict):
-            return {}, self._wrong("another document", "Nothing; it is written anew.")
-        return entries, ""
+            return {}, self._wrong("another document", "Nothing; it is written anew."), False
+        return entries, "", False
 
     def _wrong(self, got: str, cure: str) -> str:
         return (
