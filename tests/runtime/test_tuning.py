@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
+import os
+import signal
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +23,11 @@ import pvnet
 from pvnet import runtime
 from pvnet.errors import InvalidArgumentError
 from pvnet.models.random_weights import random_weights
+from pvnet.runtime.tuning import cache as cache_room
 from pvnet.runtime.tuning import lanes as lanes_room
 from pvnet.runtime.tuning import layers as layers_room
 from pvnet.runtime.tuning.cache import FOLDER_VARIABLE, Cache, digest
+from pvnet.runtime.tuning.result import is_lanes
 
 ALGORITHMS = ("direct", "winograd 2x2", "winograd 4x4")
 
@@ -333,6 +339,28 @@ def test_processes_that_write_at_once_lose_nothing_and_agree() -> None:
     entries = Cache().entries()
     assert entries.keys() == {"shared", *(f"{n}-{i}" for n in range(4) for i in range(KEYS))}
     assert entries["shared"]["lanes"] == shared[0]
+
+
+def test_a_process_forked_meanwhile_does_not_keep_the_lock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, children = cache_room.write_json, []
+
+    def write_and_fork(*arguments: Any, **options: Any) -> None:
+        children.append(os.fork())
+        if children[-1] == 0:
+            time.sleep(60)
+            os._exit(0)
+        real(*arguments, **options)
+
+    monkeypatch.setattr(cache_room, "write_json", write_and_fork)
+    Cache().put("key", {"lanes": 1, "levelled_by": "model"}, is_lanes)
+    try:
+        with (folder / "tuning.lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children[0], 0)
 
 
 def test_other_facts_have_another_key() -> None:

@@ -124,8 +124,15 @@ class Cache:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One process and one thread at a time. The lock goes with the process that held it."""
+        """One process and one thread at a time. The lock goes with the process that held it.
+
+        It is handed back in so many words: closing the file would leave it to a process that was
+        forked meanwhile.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _mutex, self.path.with_suffix(".lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
