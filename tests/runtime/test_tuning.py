@@ -332,6 +332,19 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_process_agrees_with_its
     assert taken(again) == taken(first)
 
 
+def test_a_user_without_a_home_is_told_and_gets_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    measured(monkeypatch, MIXED)
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+    with pytest.warns(RuntimeWarning, match=f"Set {FOLDER_VARIABLE} to a folder"):
+        plan = pvnet.compile(model(), tune="fast")
+    assert taken(plan) == {**MIXED, "strided": "direct"}
+
+
 def test_processes_that_write_at_once_lose_nothing_and_agree() -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         shared = pool.map(put_many, range(4), chunksize=1)

@@ -33,7 +33,10 @@ def cache_folder() -> Path:
     if own:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "pvnet"
+    try:
+        return (Path(base) if base else Path("~/.cache").expanduser()) / "pvnet"
+    except RuntimeError:  # a user without a home, as in a container: nothing can be kept
+        return Path(os.devnull) / "pvnet"
 
 
 def digest(facts: dict[str, Any]) -> str:
