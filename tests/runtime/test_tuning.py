@@ -160,6 +160,13 @@ def test_what_is_found_can_be_given_by_hand(monkeypatch: pytest.MonkeyPatch) -> 
     assert pvnet.compile(model(), lanes=1).tuning is None
 
 
+def test_given_costs_may_be_of_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, MIXED)
+    given: Any = {node: np.float32(1.5) for node in ("a", "b", "c", "strided")}
+    plan = pvnet.compile(model(), tune="full", costs=given)
+    assert taken(plan) == {**MIXED, "strided": "direct"}
+
+
 def test_what_is_slower_as_a_whole_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, MIXED, auto=1.0)
     plan = pvnet.compile(model(), tune="fast")

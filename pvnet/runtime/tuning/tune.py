@@ -71,7 +71,7 @@ def tuned(model: Opened, options: Options, effort: str) -> tuple[Options, Tuning
             "layers": layers_key,
             "algorithms": layers["algorithms"],
             "lanes": options.lanes,
-            "costs": options.costs,
+            "costs": {node: float(us) for node, us in options.costs.items()},
         }
         lanes_key = digest(facts)
         known = cache.get(lanes_key, is_lanes)
