@@ -148,6 +148,13 @@ def test_every_wiring_and_number_of_lanes_gets_the_same_algorithms_and_bits(
     assert taken(pvnet.compile(model("predictive", 3), tune="fast"))["b"] == "winograd 4x4"
 
 
+def test_every_batch_gets_the_same_algorithms(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, MIXED)
+    one = pvnet.compile(model(), tune="fast")
+    measured(monkeypatch, {"a": "direct", "b": "direct", "c": "winograd 4x4"})
+    assert taken(pvnet.compile(model(), tune="fast", batch=4)) == taken(one)
+
+
 def test_what_is_found_can_be_given_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, MIXED)
     plan = pvnet.compile(model(), tune="full")

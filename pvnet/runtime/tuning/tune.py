@@ -29,7 +29,8 @@ def tuned(model: Opened, options: Options, effort: str) -> tuple[Options, Tuning
         The options, and None for a backend that measures for itself.
     """
     sequential = model._replace(graph=model.graph.wire("sequential", stages=1))
-    alone = replace(options, lanes=1, costs={})
+    # One row, so that any batch gets the same algorithms, and bits.
+    alone = replace(options, lanes=1, batch=1, costs={})
     probe = make_plan(sequential, alone)
     if probe.backend != "cpu":
         if options.backend == "auto":
@@ -71,13 +72,14 @@ def tuned(model: Opened, options: Options, effort: str) -> tuple[Options, Tuning
             "layers": layers_key,
             "algorithms": layers["algorithms"],
             "lanes": options.lanes,
+            "batch": options.batch,
             "costs": {node: float(us) for node, us in options.costs.items()},
         }
         lanes_key = digest(facts)
         known = cache.get(lanes_key, is_lanes)
         cached = cached and known is not None
         if known is None:
-            about = {**_about(model, alone), "effort": effort}
+            about = {**_about(model, found), "effort": effort}
             known = cache.put(lanes_key, {**tune_lanes(model, found, costs), **about}, is_lanes)
         levelled = known
     found = replace(found, lanes=levelled["lanes"])
@@ -96,7 +98,6 @@ def _facts(options: Options, effort: str) -> dict[str, Any]:
         "cpu": cpu_name(),
         "isa": options.isa,
         "dtype": options.dtype,
-        "batch": options.batch,
         "algorithm": options.algorithm,
         "algorithms": options.algorithms,
         "memory": options.memory,
