@@ -16,7 +16,7 @@ constexpr double kBetter = 0.95;
 struct Windows {  // between trials
   int64_t shortest, longest;
 };
-constexpr Windows kWhileShared = {16, 128}, kWhileAlone = {8, 32};
+constexpr Windows kWhileShared = {16, 128}, kWhileAlone = {2, 32};
 // A trial is lost when it is so many ticks behind, where all ticks are alike.
 constexpr int64_t kBehind = 2;
 // Ticks made alone that become so much shorter tell that other programs have gone.
