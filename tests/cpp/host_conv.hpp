@@ -67,9 +67,10 @@ inline void fill_case(ConvCase& c) {
   c.bound = 2.2 * (k + 2) * kUnit * (0.6 * k + 3) + 1e-6;
 }
 
-inline Map run_conv(const HostKernels& be, const ConvCase& c, const Map& like,
-                    const std::vector<int>& cuts) {
-  Map out = like;
+// Tiles [cuts[0], cuts[1]), [cuts[2], cuts[3]), ... of a case over maps of any element, into `out`.
+template <class AnyMap>
+AnyMap run_conv(const HostKernels& be, const ConvCase& c, const std::vector<SegmentView>& segs,
+                AnyMap out, const std::vector<int>& cuts) {
   std::vector<float> packed(be.conv_packed_floats(c.s) + 2, kCanary);
   be.conv_pack(c.s, c.weight.data(), c.bias.data(), packed.data() + 1);
   CHECK(packed.front() == kCanary && packed.back() == kCanary);
@@ -79,11 +80,16 @@ inline Map run_conv(const HostKernels& be, const ConvCase& c, const Map& like,
   float* const aligned =
       scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / 4;
   std::fill(aligned + scratch_floats, scratch.data() + scratch.size(), kCanary);
-  const ConvArgs a{&c.s, c.segs.data(), packed.data() + 1, out.view(), aligned};
+  const ConvArgs a{&c.s, segs.data(), packed.data() + 1, out.view(), aligned};
   for (size_t i = 0; i + 1 < cuts.size(); i += 2) be.conv(a, cuts[i], cuts[i + 1]);
   CHECK(std::all_of(aligned + scratch_floats, scratch.data() + scratch.size(),
                     [](float x) { return x == kCanary; }));
   return out;
+}
+
+inline Map run_conv(const HostKernels& be, const ConvCase& c, const Map& like,
+                    const std::vector<int>& cuts) {
+  return run_conv(be, c, c.segs, like, cuts);
 }
 
 inline void check_conv(const ConvCase& c) {

@@ -66,23 +66,6 @@ struct HalfCase {
   }
 };
 
-HalfMap run_halves(const HostKernels& be, const ConvCase& c, const HalfCase& half, HalfMap out,
-                   const std::vector<int>& cuts) {
-  std::vector<float> packed(be.conv_packed_floats(c.s) + 2, kCanary);
-  be.conv_pack(c.s, c.weight.data(), c.bias.data(), packed.data() + 1);
-  CHECK(packed.front() == kCanary && packed.back() == kCanary);
-  const size_t scratch_floats = be.conv_scratch_floats(c.s);
-  std::vector<float> scratch(scratch_floats + 32, kNan);
-  float* const aligned =
-      scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / 4;
-  std::fill(aligned + scratch_floats, scratch.data() + scratch.size(), kCanary);
-  const ConvArgs a{&c.s, half.segs.data(), packed.data() + 1, out.view(), aligned};
-  for (size_t i = 0; i + 1 < cuts.size(); i += 2) be.conv(a, cuts[i], cuts[i + 1]);
-  CHECK(std::all_of(aligned + scratch_floats, scratch.data() + scratch.size(),
-                    [](float x) { return x == kCanary; }));
-  return out;
-}
-
 void check_halves(ConvCase& c) {
   round_values(c.weight);
   for (auto& maps : c.frames) {
@@ -91,13 +74,13 @@ void check_halves(ConvCase& c) {
   const HalfCase half(c);
   const Map empty = make_output(c.s.out_h, c.s.out_w, c.s.out_c, c.out_pad);
   const HalfMap start = narrowed(empty);
-  const HalfMap expected = run_halves(ref(), c, half, start, {0, ref().conv_tiles(c.s)});
+  const HalfMap expected = run_conv(ref(), c, half.segs, start, {0, ref().conv_tiles(c.s)});
   // The reference over floats, whose result is rounded: the same sums in the same order.
   const Map floats = run_conv(ref_kernels(), c, empty, {0, ref_kernels().conv_tiles(c.s)});
   CHECK(expected.memory == narrowed(floats).memory);
   for (const HostKernels* be : all_bf16()) {
     const int tiles = be->conv_tiles(c.s), channels = static_cast<int>(start.g.pixel_stride);
-    const HalfMap got = run_halves(*be, c, half, start, {0, tiles});
+    const HalfMap got = run_conv(*be, c, half.segs, start, {0, tiles});
     const double error = worst(got, expected, 0, c.s.out_c, 1.0, c.bound * 1.1);
     if (!(error <= 1)) {
       std::fprintf(stderr, "%s: in %dx%dx%d out %dx%dx%d k %dx%dx%d s %dx%d d %dx%d g %d segs %d\n",
@@ -110,7 +93,7 @@ void check_halves(ConvCase& c) {
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), rng);
     for (const int t : order) one_by_one.insert(one_by_one.end(), {t, t + 1});
-    const HalfMap again = run_halves(*be, c, half, start, one_by_one);
+    const HalfMap again = run_conv(*be, c, half.segs, start, one_by_one);
     CHECK_EQ(worst(again, got, 0, c.s.out_c, 0.0, 1e-45), 0.0);
   }
 }
@@ -218,7 +201,7 @@ TEST(convolutions_over_bf16_propagate_nan) {
       c.frames[0][0].at(3, 3)[channels - 1] = kNan;
       const HalfCase half(c);
       const HalfMap start = narrowed(make_output(7, 7, 20, 0));
-      Map out = widened(run_halves(*be, c, half, start, {0, be->conv_tiles(c.s)}));
+      Map out = widened(run_conv(*be, c, half.segs, start, {0, be->conv_tiles(c.s)}));
       for (int y = 0; y < 7; ++y) {
         for (int x = 0; x < 7; ++x) CHECK(std::isnan(out.at(y, x)[19]) == (y == 3 && x == 3));
       }

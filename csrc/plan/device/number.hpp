@@ -6,14 +6,11 @@
 #include <bit>
 #include <cstdint>
 
+#include "backends/element.hpp"
+
 #include "kernels/program.h"
 
 namespace pvnet::device {
-
-constexpr uint16_t bf16_of(float x) {
-  const uint32_t u = std::bit_cast<uint32_t>(x);
-  return static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
-}
 
 constexpr uint16_t f16_of(float x) {
   const uint32_t u = std::bit_cast<uint32_t>(x);
@@ -36,7 +33,7 @@ constexpr uint32_t stored(float x, pv_dtype dtype, bool cores) {
     case PV_F16:
       return f16_of(x);
     case PV_BF16:
-      return bf16_of(x);
+      return bf16_bits(x);
     case PV_TF32:
       return cores ? tf32_of(x) : std::bit_cast<uint32_t>(x);
     default:
