@@ -22,7 +22,7 @@ import pvnet
 from pvnet import models
 from pvnet.models.random_weights import random_weights
 from pvnet.report import plain, table
-from pvnet.runtime.machine import machine_record
+from pvnet.runtime.machine import machine_record, peak_gflops
 
 
 def network(name: str, size: int) -> Any:
@@ -83,12 +83,14 @@ def main() -> None:
             found.append(
                 {"network": title, "lanes": lanes, **compare(net, args.rows, lanes, args.rounds)}
             )
+    peak = peak_gflops()
     if args.json:
-        record = {"command": "bench/rows.py", "rows": args.rows, "networks": found}
+        record = {"command": "bench/rows.py", "rows": args.rows, "networks": found, "peak": peak}
         print(json.dumps(plain({**record, "machine": machine_record()}), indent=1))
         return
     header = ("network", "lanes", "alone ms/frame", f"{args.rows} rows ms/frame", "frames/s ratio")
     print(table(header, [tuple(row.values()) for row in found]))
+    print(f"peak of one core ({peak['probe']}): {peak['gflops']:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":
