@@ -15,7 +15,7 @@ import argparse
 import copy
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,15 @@ ROUNDS = (
 )
 
 
-def order() -> Iterator[tuple[Cell, int]]:
-    """Cells and seeds, all seeds of a round before the next round."""
-    for cells in ROUNDS:
+def order(chosen: Sequence[str] = ()) -> Iterator[tuple[Cell, int]]:
+    """Cells and seeds, all seeds of a round before the next round.
+
+    Args:
+        chosen: names of cells, each a round of its own in this order; none: all rounds.
+    """
+    by_name = {cell.name: cell for cells in ROUNDS for cell in cells}
+    rounds = [(by_name[name],) for name in chosen] or ROUNDS
+    for cells in rounds:
         for seed in SEEDS:
             for cell in cells:
                 yield cell, seed
@@ -269,13 +275,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
     parser.add_argument("what", choices=("train", "score"))
     parser.add_argument("--data", required=True, metavar="SPEC")
+    names = [cell.name for cells in ROUNDS for cell in cells]
+    train_help = "cells to train, in this order (default: all, round by round)"
+    parser.add_argument("--cells", nargs="+", default=(), choices=names, help=train_help)
     parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs/grid"))
     parser.add_argument("--records", type=Path, default=HERE / "records" / "grid")
     args = parser.parse_args()
     if args.what == "score":
         score_all(args)
         return
-    for cell, seed in order():
+    for cell, seed in order(args.cells):
         ensure(cell, seed, args)
 
 

@@ -36,7 +36,7 @@ class Engine:
     @property
     def settle_ticks(self) -> int:
         """Ticks until answers no longer depend on what came before a still picture."""
-        return max(self.plan.warm_up_ticks.values()) + self.plan.graph.n_stages
+        return max(self.plan.warm_up_ticks.values()) + 1
 
 
 def frame_by_frame(plan: Plan, tick_ms: float) -> Engine:

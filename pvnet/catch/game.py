@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pvnet.catch.drawing import draw, scene
+from pvnet.catch.drawing import NoisePool, draw, scene
 from pvnet.catch.engine import Engine
 from pvnet.catch.throws import FALL, HEIGHT, PADDLE_HALF, WIDTH, Throws
 from pvnet.viz import decode_heatmaps
@@ -120,7 +120,7 @@ def play(
     """
     n = len(throws)
     stream = engine.plan.stream()
-    noise = np.random.default_rng(seed)
+    noise = NoisePool(seed)
     scenes = np.stack([scene(s) for s in throws.scenes])
     paddle, aim = Paddle(n, PADDLE_SPEED * speed), Aim(policy)
     begin_ms = engine.settle_ticks * engine.period_ms + engine.latency_ms
@@ -168,7 +168,7 @@ def play_frozen(
     """
     n = len(throws)
     stream = engine.plan.stream()
-    noise = np.random.default_rng(seed)
+    noise = NoisePool(seed)
     scenes = np.stack([scene(s) for s in throws.scenes])
     paddle = Paddle(n, PADDLE_SPEED * speed)
     history, errors = [(0.0, paddle.x.copy())], []

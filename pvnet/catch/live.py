@@ -46,7 +46,7 @@ class Way:
     @property
     def settle_ticks(self) -> int:
         """Ticks of a stream while the ball waits."""
-        known = max(self.plan.warm_up_ticks.values()) + self.plan.graph.n_stages
+        known = max(self.plan.warm_up_ticks.values()) + 1
         return max(known, self.late + 1, _LEAST_TICKS)
 
 

@@ -90,19 +90,27 @@ def _decode_centered(maps: Mapping[str, NDArray[np.float32]], size: tuple[int, i
             f"[decode] shapes of the maps: got { {n: maps[n].shape for n in CENTERED} }, "
             f"expected heatmaps [17, h, w] and {expected}. Give all outputs of a tick."
         )
-    rows, columns = np.mgrid[0:h, 0:w].astype(np.float32)
-    near = np.hypot(rows - h // 2, columns - w // 2) + _NEAR
+    near = _away(np.array([[h // 2, w // 2]], np.float32), h, w)[0]
     y, x = divmod(int(np.argmax(_sigmoid(center[0]) / near)), w)
-    rough = np.array([y, x], np.float32) + regression[:, y, x].reshape(channels, 2)
-    joints = np.zeros((len(OF_COCO), 3), np.float32)
-    for row, joint in enumerate(OF_COCO):
-        score = _sigmoid(heat[joint])
-        away = np.hypot(rows - rough[joint, 0], columns - rough[joint, 1]) + _NEAR
-        y, x = divmod(int(np.argmax(score / away)), w)
-        dy, dx = offsets[2 * joint : 2 * joint + 2, y, x]
-        # Cells count from the edge of the map, pixels from the centre of the first one.
-        joints[row] = (x + dx) * size[1] / w - 0.5, (y + dy) * size[0] / h - 0.5, score[y, x]
+    chosen = np.array(OF_COCO)
+    rough = np.array([y, x], np.float32) + regression[:, y, x].reshape(channels, 2)[chosen]
+    scores = _sigmoid(heat[chosen])
+    best = (scores / _away(rough, h, w)).reshape(len(chosen), -1).argmax(axis=1)
+    rows, columns = np.divmod(best, w)
+    moved = offsets.reshape(channels, 2, h, w)[chosen, :, rows, columns]
+    # Cells count from the edge of the map, pixels from the centre of the first one.
+    joints = np.empty((len(chosen), 3), np.float32)
+    joints[:, 0] = (columns.astype(np.float32) + moved[:, 1]) * size[1] / w - 0.5
+    joints[:, 1] = (rows.astype(np.float32) + moved[:, 0]) * size[0] / h - 0.5
+    joints[:, 2] = scores[np.arange(len(chosen)), rows, columns]
     return joints
+
+
+def _away(places: NDArray[np.float32], h: int, w: int) -> NDArray[np.float32]:
+    """How far every cell is from places [n, 2], y and x, and _NEAR: float32 [n, h, w]."""
+    down = np.arange(h, dtype=np.float32) - places[:, :1]
+    across = np.arange(w, dtype=np.float32) - places[:, 1:]
+    return np.asarray(np.sqrt((down**2)[:, :, None] + (across**2)[:, None, :]) + np.float32(_NEAR))
 
 
 def _silenced(joints: NDArray[np.float32], nobody: float) -> NDArray[np.float32]:
@@ -113,4 +121,7 @@ def _silenced(joints: NDArray[np.float32], nobody: float) -> NDArray[np.float32]
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), np.float32)
+    x = np.clip(logits, -60, 60)
+    np.exp(np.negative(x, out=x), out=x)
+    x += 1
+    return np.asarray(np.divide(1, x, out=x), np.float32)

@@ -77,9 +77,13 @@ class Meaning:
         Returns:
             float32 [c, h, w] (or [c]) of the first output; a dict of all where the kind needs them.
         """
+        return _copied(self.seen(outputs, row))
+
+    def seen(self, outputs: Outputs, row: int = 0) -> Any:
+        """As `kept`, but not copied where the outputs are float32: to be read at once."""
         if self._kind.all_outputs:
-            return {name: np.array(_host(outputs[name])[row], np.float32) for name in outputs}
-        return np.array(_host(outputs[self.output])[row], np.float32)
+            return {name: np.asarray(_host(outputs[name])[row], np.float32) for name in outputs}
+        return np.asarray(_host(outputs[self.output])[row], np.float32)
 
     def first(self, kept: Any) -> NDArray[np.float32]:
         """The first output of what `kept` gave."""
@@ -139,6 +143,12 @@ def softmax(logits: ArrayLike) -> NDArray[np.float32]:
     x = np.asarray(logits, np.float32)
     e = np.exp(x - x.max())
     return np.asarray(e / e.sum(), np.float32)
+
+
+def _copied(seen: Any) -> Any:
+    if isinstance(seen, Mapping):
+        return {name: np.array(value) for name, value in seen.items()}
+    return np.array(seen)
 
 
 def _host(output: Any) -> Any:

@@ -50,7 +50,9 @@ def conv(im: Importer, node: fx.Node) -> Value:
     check_time(im, kernel[0], stride[0], before[0])
     extent = [(k - 1) * d + 1 for k, d in zip(kernel[1:], dilation[1:])]
     x, start, end = take_padding(im, a["input"], x, before[1:], after[1:], extent, 0.0)
-    if int(a["groups"]) == 1:
+    groups, edge = int(a["groups"]), any(start) or any(end) or kernel[0] > 1
+    x, weight, bias = _unscaled(im, a["input"], x, weight, bias, groups, edge=edge)
+    if groups == 1:
         x, weight = _in_order(im, a["input"], x, weight)
     attrs = {
         "out": int(weight.shape[0]),
@@ -61,6 +63,38 @@ def conv(im: Importer, node: fx.Node) -> Value:
         "groups": int(a["groups"]),
     }
     return add_conv(im, node, x, attrs, weight, bias, map_shape(node))
+
+
+def _unscaled(
+    im: Importer,
+    argument: fx.Node,
+    x: Value,
+    weight: Tensor,
+    bias: Tensor | None,
+    groups: int,
+    *,
+    edge: bool,
+) -> tuple[Value, Tensor, Tensor | None]:
+    """What a convolution reads before its channels were scaled, and its weights for that.
+
+    At an edge zeros are read that have no summand, so that a scale with one stays there.
+    """
+    taken = im.value(argument).node != x.node  # a pad, between the two
+    spec = None if taken or x.index is not None else im.alone(argument)
+    if spec is None or spec["op"] != "scale" or spec["attrs"].get("act", "none") != "none":
+        return x, weight, bias
+    shifted = bool(spec["attrs"]["bias"])
+    if shifted and edge:
+        return x, weight, bias
+    im.remove(spec)
+    each = weight.reshape(groups, -1, *weight.shape[1:])  # [g, out / g, in / g, kt, kh, kw]
+    of_input = (groups, 1, -1, 1, 1, 1)
+    factor = im.weights.pop(f"{spec['name']}.weight").to(weight).reshape(of_input)
+    if shifted:
+        summand = im.weights.pop(f"{spec['name']}.bias").to(weight).reshape(of_input)
+        sums = (each * summand).sum((2, 3, 4, 5)).reshape(-1)
+        bias = sums if bias is None else bias + sums
+    return replace(x, node=spec["inputs"][0]), (each * factor).reshape(weight.shape), bias
 
 
 def _in_order(

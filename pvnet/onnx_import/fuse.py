@@ -28,6 +28,9 @@ def fuse(draft: Draft, outputs: Sequence[str]) -> list[str]:
     for name in list(draft.ops):
         if name in draft.ops:
             _one(draft, draft.ops[name], held)
+    for op in list(draft.ops.values()):
+        if op.op == "conv3d":
+            _unscale(draft, op, held)
     for op in draft.ops.values():
         if op.op == "scale" and not op.weights["bias"].any():
             op.attrs["bias"] = False
@@ -88,6 +91,28 @@ def _scale(op: Op, scale: Op) -> None:
     op.weights["bias"] = (before * weight + bias).astype(np.float32)
     if "bias" in op.attrs:
         op.attrs["bias"] = True
+
+
+def _unscale(draft: Draft, conv: Op, outputs: list[str]) -> None:
+    """Puts a scale that a convolution alone reads into the convolution's weights.
+
+    At an edge zeros are read that have no summand, so that a scale with one stays there.
+    """
+    scale, attrs = draft.ops[conv.inputs[0]], conv.attrs
+    if scale.op != "scale" or scale.act != "none" or draft.users(outputs)[scale.name] != 1:
+        return
+    weight, bias = (scale.weights[k].astype(np.float64) for k in ("weight", "bias"))
+    if bias.any() and (any(attrs.get("padding", ())) or any(attrs.get("padding_end", ()))):
+        return
+    old, groups = conv.weights["weight"], int(attrs.get("groups", 1))
+    each = old.astype(np.float64).reshape(groups, -1, *old.shape[1:])
+    of_input = (groups, 1, -1) + (1,) * (old.ndim - 2)
+    conv.weights["weight"] = (each * weight.reshape(of_input)).reshape(old.shape).astype(np.float32)
+    if bias.any():
+        sums = (each * bias.reshape(of_input)).reshape(len(old), -1).sum(axis=1)
+        conv.weights["bias"] = (conv.weights.get("bias", 0) + sums).astype(np.float32)
+        attrs["bias"] = True
+    _drop(draft, scale, outputs)
 
 
 def _bounds(op: Op) -> tuple[float, float]:

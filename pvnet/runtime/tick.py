@@ -109,7 +109,7 @@ class Tick:
         if self._joints is None:
             read, mapping = self._meaning(), getattr(self.frame, "mapping", None)
             joints = np.stack(
-                [read.joints(read.kept(self, row), mapping) for row in range(len(self.tick))]
+                [read.joints(read.seen(self, row), mapping) for row in range(len(self.tick))]
             )
             unknown = ~np.asarray(self.valid, bool)
             joints[unknown, :, :2], joints[unknown, :, 2] = np.nan, 0.0
@@ -130,7 +130,7 @@ class Tick:
         """
         read = self._meaning()
         return [
-            read.actions(read.kept(self, row), top) if bool(self.valid[row]) else []
+            read.actions(read.seen(self, row), top) if bool(self.valid[row]) else []
             for row in range(len(self.tick))
         ]
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from types import SimpleNamespace
 
-from pvnet import catch
-from pvnet.catch.drawing import scene
+import numpy as np
+import pytest
+
+from pvnet import catch, runtime
+from pvnet.catch.drawing import NoisePool, scene, shown
+from pvnet.catch.engine import frame_by_frame
 
 
 def test_a_ball_waits_then_falls_to_the_line_and_stays_in_the_picture():
@@ -51,3 +55,41 @@ def test_the_picture_shows_ball_and_paddle_where_they_are():
 def test_scenes_differ_by_throw():
     assert not np.array_equal(scene(1), scene(2))
     assert np.array_equal(scene(1), scene(1))
+
+
+def test_the_noise_of_a_pool_is_normal_and_of_another_place_in_every_game():
+    made = NoisePool(3).standard_normal((40, 8, 9, 3), np.float32)
+    assert abs(made.mean()) < 0.05
+    assert abs(made.std() - 1) < 0.05
+    assert len({row.tobytes() for row in made}) == 40
+    again, other = NoisePool(3), NoisePool(4)
+    assert np.array_equal(made, again.standard_normal((40, 8, 9, 3), np.float32))
+    assert not np.array_equal(made, again.standard_normal((40, 8, 9, 3), np.float32))
+    assert not np.array_equal(made, other.standard_normal((40, 8, 9, 3), np.float32))
+
+
+def test_games_side_by_side_look_as_each_alone():
+    throws = catch.Throws(5, 7)
+    scenes = np.stack([scene(s) for s in throws.scenes])
+    ball = np.array([[3.2, 1.0], [94.0, 62.5], [-9, 5], [50, 70], [1.0, 59], [40.5, 58], [20, 9]])
+    paddle = np.array([0.0, 95.0, 40.2, -12.0, 2.0, 41.0, 110.0])
+    quiet = SimpleNamespace(standard_normal=lambda shape, dtype: np.zeros(shape, dtype))
+    frames = catch.draw(scenes, ball, paddle, quiet)
+    whole = shown(scenes, ball, paddle, (0, 0, catch.WIDTH, catch.HEIGHT))
+    assert np.array_equal(frames, np.clip(whole, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("wiring", ["sequential", "pipelined", "predictive"])
+def test_a_still_picture_has_its_answer_once_settled(wiring):
+    plan = runtime.compile(catch.network(wiring), lanes=1)
+    throws = catch.Throws(5, 2)
+    scenes = np.stack([scene(s) for s in throws.scenes])
+    quiet = SimpleNamespace(standard_normal=lambda shape, dtype: np.zeros(shape, dtype))
+    before, still = catch.draw(scenes, throws.ball(np.array([9.0, 20])), np.full(2, 40.0), quiet)
+    settle = frame_by_frame(plan, 1.0).settle_ticks
+    stream = plan.stream()
+    for _ in range(settle):
+        stream.tick(before)
+    answers = [np.asarray(stream.tick(still)["heatmaps"]).copy() for _ in range(settle + 3)]
+    for answer in answers[settle:]:
+        np.testing.assert_array_equal(answer, answers[settle - 1])

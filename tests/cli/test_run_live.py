@@ -14,7 +14,7 @@ from live_servers import MjpegCamera, PieceCamera, encoded, encoded_file
 
 from cli.conftest import SMALL
 from cli.test_run import _choice
-from pvnet.cli._common.overlay import Overlay
+from pvnet.cli._common.overlay import Overlay, enlarged
 from pvnet.cli._common.sources import open_source
 
 pytestmark = pytest.mark.timeout(120)
@@ -111,6 +111,31 @@ def test_quiet_silences_the_notes_about_lost_sources_only_while_it_is_asked(
     assert not log.isEnabledFor(logging.WARNING)
     pvnet_cli("run", video_file, "--model", model_file, "--max-frames", "1")
     assert log.isEnabledFor(logging.WARNING)
+
+
+def test_joints_of_a_tick_are_read_once_for_the_picture_and_the_row(monkeypatch, video_file):
+    from pvnet.decode.meaning import Meaning
+    from pvnet.results import row_of
+    from pvnet.runtime import compile
+
+    choice = _choice("--model", "par_densenet", *SMALL)
+    plan = compile((choice.graph, choice.weights))
+    overlay, stream = Overlay(plan, choice), plan.stream()
+    read, joints = [], Meaning.joints
+    monkeypatch.setattr(
+        Meaning, "joints", lambda self, *args: read.append(1) or joints(self, *args)
+    )
+    with open_source(str(video_file), plan, keep_original=True) as source:
+        tick = next(stream.run(source))
+    drawn = overlay.draw(tick.frame, tick)
+    assert row_of(tick).joints is not None
+    assert len(read) == 1
+    by_hand = tick.frame.original.copy()
+    picture, _ = enlarged(by_hand)
+    overlay.mark(picture, tick.frame, overlay.meaning.kept(tick))
+    assert len(read) == 2
+    inner = (slice(40, -40), slice(None))  # without the lines of text
+    assert np.array_equal(drawn[inner], picture[inner])
 
 
 def test_the_overlay_shows_a_gap_for_a_while():

@@ -116,7 +116,7 @@ class Scaled(nn.Module):
 @pytest.mark.parametrize("norm", [False, True])
 def test_constants_per_channel_become_weights(norm):
     net = check(spread(Scaled(norm=norm)), 3, 5, 4)
-    assert ops(net) == ["scale", "conv3d"]
+    assert ops(net) == ["conv3d"]
 
 
 class Gated(nn.Module):

@@ -264,3 +264,31 @@ def test_an_activation_in_small_operations(name: str) -> None:
     kinds = [n.op for n in nodes]
     assert kinds in (["input", "act"], ["input", "act", "scale"]), kinds
     assert dict(nodes[1].attrs)["act"] == name.split()[0]
+
+
+FACTORS = {
+    "number": ("three", {"pads": [1, 1, 1, 1]}, 1, True),
+    "one per channel": ("each", {"pads": [1, 1, 1, 1]}, 1, True),
+    "groups": ("each", {"group": 2}, 2, True),
+    "summand": ("each", {"group": 2}, 2, True),
+    "summand at an edge": ("each", {"pads": [1, 1, 1, 1]}, 1, False),
+}
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_a_factor_in_front_of_a_convolution_is_in_its_weights(name: str) -> None:
+    factor, attrs, groups, folded = FACTORS[name]
+    consts = {
+        "three": np.float32(3),
+        "each": np.array([2, -1, 0.5, 3], np.float32)[:, None, None],
+        "w": normal(6, 4 // groups, 3, 3),
+        "b": normal(6),
+    }
+    nodes = [op("MaxPool", "x", "m", kernel_shape=[2, 2]), op("Mul", f"m {factor}", "a")]
+    if name.startswith("summand"):
+        nodes.append(op("Add", "a three", "s"))
+    nodes.append(op("Conv", f"{nodes[-1].output[0]} w b", **attrs))
+    data = model(nodes, consts, shape=(1, 4, 9, 8))
+    check(data)
+    kinds = [n.op for n in om.quiet_import(data).graph.nodes]
+    assert kinds == ["input", "max_pool", *([] if folded else ["scale"]), "conv3d"]

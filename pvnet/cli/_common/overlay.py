@@ -54,7 +54,7 @@ class Overlay:
             status = f"tick {int(tick.tick[0])}  warming up"
         else:
             status = f"tick {int(tick.tick[0])}  {tick.latency_ms:.1f} ms"
-            self.mark(picture, frame, self.meaning.kept(tick))
+            self._mark_answer(picture, frame, tick)
         if later:
             status += f"  answer {later} tick{'s' if later > 1 else ''} later"
         status += self._gap_words(frame, tick)
@@ -73,6 +73,15 @@ class Overlay:
         words, until_s = self._gap
         return words if frame.time_s < until_s else ""
 
+    def _mark_answer(self, picture: Picture, frame: Frame, tick: Tick) -> None:
+        """Draw a tick's answer over a frame. A tick reads its joints once, whoever asks."""
+        mapping = frame.mapping if _is_whole(frame) else None
+        same = mapping is not None and mapping == getattr(tick.frame, "mapping", None)
+        if mapping is not None and same and self.meaning.has_joints:
+            _draw_joints(picture, tick.joints[0], mapping.source_size)
+        else:
+            self.mark(picture, frame, self.meaning.seen(tick))
+
     def mark(self, picture: Picture, frame: Frame, kept: Any) -> None:
         """Draw an answer over a picture of the frame, of whatever size, in place.
 
@@ -86,13 +95,10 @@ class Overlay:
             viz.draw_actions(picture, self.labels, self.meaning.probabilities(kept), top=_TOP)
         elif self.meaning.has_joints:
             height, width = frame.image.shape[:2]
-            whole = frame.original is not None or frame.planes is not None
-            mapping = frame.mapping if whole else None
+            mapping = frame.mapping if _is_whole(frame) else None
             if mapping is not None:
                 height, width = mapping.source_size
-            joints = self.meaning.joints(kept, mapping)
-            scale = np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
-            viz.draw_pose(picture, (joints[:, :2] + 0.5) * scale - 0.5, joints[:, 2])
+            _draw_joints(picture, self.meaning.joints(kept, mapping), (height, width))
         else:
             viz.draw_heatmaps(picture, sigmoid(self.meaning.first(kept)))
 
@@ -112,6 +118,17 @@ class Overlay:
         output = self.meaning.first(kept)
         peaks = sigmoid(output.reshape(len(output), -1).max(axis=1))
         return f"{len(peaks)} heatmaps, mean peak {float(peaks.mean()):.2f}"
+
+
+def _is_whole(frame: Frame) -> bool:
+    """Whether the picture that is drawn on is that of the source."""
+    return frame.original is not None or frame.planes is not None
+
+
+def _draw_joints(picture: Picture, joints: NDArray[np.float32], size: tuple[int, int]) -> None:
+    """Joints [13, 3] in pixels of a picture of `size` (h, w), over one of whatever size."""
+    scale = np.array([picture.shape[1] / size[1], picture.shape[0] / size[0]], np.float32)
+    viz.draw_pose(picture, (joints[:, :2] + 0.5) * scale - 0.5, joints[:, 2])
 
 
 def _canvas(frame: Frame) -> Picture:
