@@ -32,6 +32,9 @@ inline hvec rounded(vec x) {
 }
 #endif
 
+// What a load gives after a store.
+inline vec as_stored(vec x) { return widened(rounded(x)); }
+
 inline vec load(const elem* p) { return widened(*reinterpret_cast<const hvec_unaligned*>(p)); }
 inline void store(elem* p, vec v) { *reinterpret_cast<hvec_unaligned*>(p) = rounded(v); }
 

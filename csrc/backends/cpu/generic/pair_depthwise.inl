@@ -19,6 +19,7 @@ struct PairRow {
     return elems(seg.taps[tap]) + (y * s.sh + ky * s.dh - s.ph) * seg.g.row_stride +
            (x * s.sw - s.pw) * seg.g.pixel_stride;
   }
+  const elem* residual(int p, int c) const { return residual_at(a, y, x + p, c0 + c); }
   elem* out() const {
     return elems(a.out.data) + y * a.out.g.row_stride + x * a.out.g.pixel_stride + c0;
   }
@@ -78,6 +79,10 @@ void pair_pixels(const PairRow& r, int c, int n) {
       }
     }
   }
+  if (s.residual) {
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p) acc[p] = with_residual(acc[p], r.residual(p, c), n);
+  }
   elem* out = r.out() + c;
 #pragma GCC unroll 8
   for (int p = 0; p < N; ++p, out += r.a.out.g.pixel_stride) {
@@ -111,10 +116,11 @@ void pair_depthwise(const ConvArgs& a, int row_lo, int row_hi) {
       const int pixels = length + (i < longer ? 1 : 0);
       for (int seg = 0, c0 = 0; seg < s.n_segs; c0 += s.seg_c[seg++]) {
         const PairRow row{a, a.segs[seg], c0, y, x};
-        // A last vector that is not full is taken whole where the pixels of both maps have room.
+        // A last vector that is not full is taken whole where the pixels of all maps have room.
         const MapGeometry& g = row.seg.g;
         const int all = ceil_div(g.c, kVecWidth) * kVecWidth;
-        const bool room = all <= g.pixel_stride && c0 + all <= a.out.g.pixel_stride;
+        const bool room = all <= g.pixel_stride && c0 + all <= a.out.g.pixel_stride &&
+                          (a.residual.data == nullptr || c0 + all <= a.residual.g.pixel_stride);
         const int channels = room ? all : g.c;
         for (int c = 0; c < channels; c += kVecWidth) kernels[pixels - 1](row, c, channels - c);
       }

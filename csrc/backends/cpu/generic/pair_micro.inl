@@ -32,9 +32,12 @@ struct PairArgs {
   const uint32_t* weight;
   const char* prefetch;  // weights of the next chunk, or nullptr
   int in_h, sh;
-  int y[2], x[2];      // first output pixel of each group
-  elem* out[2];        // nullptr in both: the sum is not complete, keep it in the scratch
-  int64_t out_stride;  // elements from pixel to pixel
+  int y[2], x[2];           // first output pixel of each group
+  elem* out[2];             // nullptr in both: the sum is not complete, keep it in the scratch
+  int64_t out_stride;       // elements from pixel to pixel
+  bool adds;                // a residual, which may read as 0
+  const elem* residual[2];  // where; nullptr: it reads as 0
+  int64_t residual_stride;
   int out_channels;
   Act act;
   ActNumbers numbers;
@@ -111,8 +114,14 @@ __attribute__((always_inline)) inline void finish_pairs(vec (&acc)[N][VECS], con
       if (out == nullptr) {
         store(m.scratch[g] + (p * VECS + v) * kVecWidth, acc[p][v]);
       } else {
-        const vec y = activate(acc[p][v] + splat(0.0f), m.act, m.numbers);
-        store_n(out + p * m.out_stride + v * kVecWidth, y, m.out_channels - v * kVecWidth);
+        const int n = m.out_channels - v * kVecWidth;
+        vec y = acc[p][v] + splat(0.0f);
+        if (m.adds) {
+          const elem* const more = m.residual[g];
+          y = with_residual(
+              y, more == nullptr ? more : more + p * m.residual_stride + v * kVecWidth, n);
+        }
+        store_n(out + p * m.out_stride + v * kVecWidth, activate(y, m.act, m.numbers), n);
       }
     }
   }
