@@ -75,11 +75,19 @@ inline uvec splat_word(uint32_t x) { return uvec{} + x; }
 // sum + the products of both halves.
 #ifdef PVNET_DOT_PAIRS
 inline vec dot(vec sum, uvec x, uvec w) { return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)w); }
+// Of the lower half of a vector; the upper one may be anything.
+constexpr bool kHalfDots = true;
+inline vec half_dot(vec sum, uvec x, uvec w) {  // as add_half_product
+  __asm__("vdpbf16ps %t2, %t1, %t0" : "+v"(sum) : "v"(x), "v"(w));
+  return sum;
+}
 #else
+constexpr bool kHalfDots = false;
 inline vec dot(vec sum, uvec x, uvec w) {
   sum = fma((vec)(x << 16), (vec)(w << 16), sum);
   return fma((vec)(x & 0xffff0000), (vec)(w & 0xffff0000), sum);
 }
+inline vec half_dot(vec sum, uvec x, uvec w) { return dot(sum, x, w); }
 #endif
 
 // A block: as many elements as fill a vector. Unpacked it becomes two vectors of words, low and
@@ -113,6 +121,17 @@ inline uvec unpack_high(block a, block b) {
   return joined(__builtin_bit_cast(TwoHalves, a).high, __builtin_bit_cast(TwoHalves, b).high);
 }
 #endif
+
+// One after the other.
+inline void store_vectors(elem* p, const vec (&v)[1]) { store(p, v[0]); }
+inline void store_vectors(elem* p, const vec (&v)[2]) {
+#ifdef PVNET_DOT_PAIRS
+  *reinterpret_cast<block_unaligned*>(p) = (block)_mm512_cvtne2ps_pbh(v[1], v[0]);
+#else
+  store(p, v[0]);
+  store(p + kVecWidth, v[1]);
+#endif
+}
 
 inline block rounded_block(vec low, vec high) {
 #ifdef PVNET_DOT_PAIRS
