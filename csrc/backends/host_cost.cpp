@@ -19,6 +19,7 @@ constexpr double kDepthwiseIn = 3, kDepthwiseProduct = 1.5;      // a float, a m
 constexpr double kWinogradStart = 400'000, kWinogradUnit = 0.8;  // of HostKernels::conv_cost
 constexpr double kMaxTap = 3, kMeanTap = 5, kGlobalTap = 4;      // of pools
 constexpr double kMovedFloat = 7, kUpsampled = 16;
+constexpr double kAddedFloat = 3;  // of a residual
 constexpr double kExp = 64;
 // Register tiles of vectors of 8 floats wait for loads where a block has one vector, not two.
 constexpr double kWideBlock = 32, kNarrowLoss = 0.4;
@@ -79,11 +80,13 @@ double host_cost(const HostKernels* kernels, const std::vector<Node>& nodes, int
   const double out = elements(node.shape);
   const Attrs& a = node.attrs;
   const double taps = static_cast<double>(a.kernel[0]) * a.kernel[1] * a.kernel[2];
-  const double exps = has_exp(a.act) ? kExp * out : 0;
+  const bool is_conv = node.op == Op::conv3d || node.op == Op::linear;
+  const double exps = has_exp(is_conv ? conv.act : a.act) ? kExp * out : 0;
   switch (node.op) {
     case Op::conv3d:
     case Op::linear:
-      return exps + conv_time(kernels, conv, read, out, static_cast<double>(node.macs));
+      return exps + conv_time(kernels, conv, read, out, static_cast<double>(node.macs)) +
+             (conv.residual ? kAddedFloat * out : 0);
     case Op::max_pool:
       return kStart + read + kMaxTap * taps * out;
     case Op::avg_pool:

@@ -61,6 +61,14 @@ struct ConvShape {
   int n_segs = 0;
   ActNumbers numbers;  // of act
   ConvAlgorithm algorithm = ConvAlgorithm::direct;
+  bool residual = false;  // a map is added in front of the activation
+};
+
+// As large as the output. It is added to what the convolution alone would store, rounded as that:
+// so one operation gives the bits of the two that it stands for.
+struct ResidualView {
+  MapGeometry g;
+  const float* data = nullptr;  // pixel (0, 0), channel 0; nullptr reads as 0
 };
 
 struct ConvArgs {
@@ -69,6 +77,7 @@ struct ConvArgs {
   const float* packed = nullptr;      // written by conv_pack
   MapView out;
   float* scratch = nullptr;  // [conv_scratch_floats], 64-byte aligned; of one call at a time
+  ResidualView residual;     // where shape->residual
 };
 
 // Pooling of one segment into channels [out_c0, out_c0 + seg.g.c) of `out`. Missing taps count as

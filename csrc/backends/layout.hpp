@@ -76,6 +76,9 @@ struct Layout {
   // The most lanes that are of use, whatever the network.
   int (*most_lanes)() = nullptr;
 
+  // Whether a convolution can add a map to its result, in front of the activation.
+  bool adds_residuals = false;
+
   // In which form the reader wants what the source has computed; nullptr: as it was computed. An
   // input is there as it came and in no other form: every stage may read it in the tick it comes.
   Form (*form_read)(const Node& reader, const Node& source) = nullptr;

@@ -52,6 +52,7 @@ constexpr Layout host_layout(Dtype dtype) {
       .tiles = host_tiles,
       .cost = host_cost,
       .most_lanes = usable_cpus,
+      .adds_residuals = true,
   };
 }
 

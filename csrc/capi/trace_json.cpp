@@ -14,7 +14,7 @@ std::string trace_json(const Plan& plan, const std::vector<TraceEvent>& events) 
   for (const TraceEvent& e : events) {
     const PlanOp& op = plan.ops[static_cast<size_t>(e.op)];
     char numbers[256];
-    // Node names need no escapes: letters, digits, '_', '/' and '-' only.
+    // Names need no escapes: letters, digits, '_', '/', '-' and '+' only.
     std::snprintf(numbers, sizeof(numbers),
                   "\",\"ph\":\"X\",\"pid\":%d,\"tid\":%d,\"ts\":%lld.%03d,\"dur\":%lld.%03d,"
                   "\"args\":{\"tick\":%lld,\"stage\":%d,\"lo\":%d,\"hi\":%d}}",
@@ -25,7 +25,7 @@ std::string trace_json(const Plan& plan, const std::vector<TraceEvent>& events) 
                   static_cast<int>((e.end_ns - e.begin_ns) % 1000), static_cast<long long>(e.tick),
                   op.stage, e.lo, e.hi);
     json.append(comma).append("{\"name\":\"");
-    json.append(plan.graph.nodes()[static_cast<size_t>(op.node)].name).append(numbers);
+    json.append(plan.op_name(static_cast<size_t>(e.op))).append(numbers);
     comma = ",";
   }
   return json + "]}";

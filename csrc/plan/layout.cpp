@@ -68,9 +68,10 @@ std::vector<std::vector<Reader>> readers_of_values(const Plan& plan) {
   std::vector<std::vector<Reader>> readers(plan.values.size());
   for (size_t i = 0; i < plan.ops.size(); ++i) {
     const PlanOp& op = plan.ops[i];
-    for (const auto& operand : op.operands) {
-      for (const Segment& s : operand) {
-        readers[s.value].push_back({static_cast<int>(i), op.clock, op.taps, op.dilation, &s});
+    for (size_t k = 0; k < op.operands.size(); ++k) {
+      const int taps = op.taps_of(k);
+      for (const Segment& s : op.operands[k]) {
+        readers[s.value].push_back({static_cast<int>(i), op.clock, taps, op.dilation, &s});
       }
     }
   }

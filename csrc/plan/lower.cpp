@@ -11,6 +11,7 @@
 #include "plan/op_params.hpp"
 #include "plan/options.hpp"
 #include "plan/resolve.hpp"
+#include "plan/sums.hpp"
 
 namespace pvnet {
 namespace {
@@ -112,11 +113,23 @@ Status refuse_fused_softmax(const Node& node) {
                                  "Add a separate act(x, \"softmax\") node."};
 }
 
+// A convolution that adds what else the node `add` reads, and has its activation.
+void end_in_sum(const Node& add, ConvShape& conv) {
+  conv.residual = true;
+  conv.act = add.attrs.act;
+  conv.numbers = numbers_of(add.attrs);
+}
+
 // Measured, or else estimated.
-double cost_of(const Plan& plan, int n, const ConvShape& conv) {
-  const auto measured = plan.options.costs.find(plan.graph.nodes()[n].name);
-  if (measured != plan.options.costs.end()) return measured->second;
-  return plan.backend->layout.cost(plan.backend->kernels, plan.graph.nodes(), n, conv);
+double cost_of(const Plan& plan, const PlanOp& op, const ConvShape& conv) {
+  const auto& nodes = plan.graph.nodes();
+  const auto& costs = plan.options.costs;
+  const auto measured = costs.find(nodes[op.node].name);
+  if (measured != costs.end()) {
+    const auto add = op.sum < 0 ? costs.end() : costs.find(nodes[op.sum].name);
+    return measured->second + (add == costs.end() ? 0 : add->second);
+  }
+  return plan.backend->layout.cost(plan.backend->kernels, nodes, op.node, conv);
 }
 
 Status choose_algorithm_of(const Plan& plan, const PlanOp& op, ConvShape& shape) {
@@ -215,8 +228,9 @@ class FurtherForms {
       }
     }
     for (PlanOp& op : ops) plan_.ops.push_back(std::move(op));
+    const auto rank_of = [&](const PlanOp& op) { return rank[plan_.values[op.out_value].node]; };
     std::stable_sort(plan_.ops.begin(), plan_.ops.end(),
-                     [&](const PlanOp& a, const PlanOp& b) { return rank[a.node] < rank[b.node]; });
+                     [&](const PlanOp& a, const PlanOp& b) { return rank_of(a) < rank_of(b); });
   }
 
  private:
@@ -226,7 +240,7 @@ class FurtherForms {
 
   PlanOp convert(const PlanOp& of, int value) const {
     PlanOp op;
-    op.node = of.node;
+    op.node = plan_.values[value].node;
     op.out_value = value;
     op.converts = true;
     op.clock = of.clock;
@@ -255,9 +269,10 @@ Status lower(Plan& plan) {
   });  // compile() has looked
   std::vector<int> value_of(nodes.size(), -1);
   const std::vector<int> order = graph.topological_order();
+  const Sums sums = find_sums(graph, layout, order);
   for (const int n : order) {
     const Node& node = nodes[n];
-    if (is_virtual(node.op)) continue;
+    if (is_virtual(node.op) || sums.add_of[n] >= 0) continue;
     Value v;
     v.node = n;
     v.shape = node.shape;
@@ -282,7 +297,10 @@ Status lower(Plan& plan) {
   const bool parallel = graph.wiring() != Wiring::sequential;
   std::vector<int> level_of_node(nodes.size(), -1);
   for (const int n : order) {
-    const Node& node = nodes[n];
+    if (sums.add_of[n] >= 0) continue;  // its op comes in the place of the add
+    const bool is_sum = sums.conv_of[n] >= 0;
+    const int computed = is_sum ? sums.conv_of[n] : n;
+    const Node& node = nodes[computed];
     // Virtual nodes carry the level of what they pass on within the tick.
     int& level = level_of_node[n];
     level = is_virtual(node.op) || node.op == Op::input ? -1 : 0;
@@ -295,10 +313,11 @@ Status lower(Plan& plan) {
       continue;
     }
     if (node.op == Op::input) continue;
-    PVNET_TRY(refuse_fused_softmax(node));
+    PVNET_TRY(refuse_fused_softmax(nodes[n]));
 
     PlanOp op;
-    op.node = n;
+    op.node = computed;
+    op.sum = is_sum ? n : -1;
     op.out_value = value_of[n];
     op.clock = node.clock;
     op.stage = node.stage;
@@ -312,20 +331,24 @@ Status lower(Plan& plan) {
                     "Sum them in several nodes.");
     }
     const int64_t kernel = int64_t{node.attrs.kernel[1]} * node.attrs.kernel[2];
-    for (const Edge& e : node.inputs) {
-      PVNET_TRY(budget.take("node " + quoted(node.name), reads.count(e), op.taps, kernel));
+    const auto read = [&](const Node& reader, const Edge& e) -> Status {
+      PVNET_TRY(budget.take("node " + quoted(reader.name), reads.count(e), op.taps, kernel));
       op.operands.push_back(reads.segments(e));
-      PVNET_TRY(SegmentBudget::check_hops("node " + quoted(node.name), op.operands.back()));
+      PVNET_TRY(SegmentBudget::check_hops("node " + quoted(reader.name), op.operands.back()));
       plan.max_segments = std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
-      follow(e, forms.lead(node, op.operands.back()) ? 2 : 1);
-    }
+      follow(e, forms.lead(reader, op.operands.back()) ? 2 : 1);
+      return {};
+    };
+    for (const Edge& e : node.inputs) PVNET_TRY(read(node, e));
+    if (is_sum) PVNET_TRY(read(nodes[n], sums.residual(graph, n)));
     op.level = level;
     auto params = make_params(graph, node);
+    if (is_sum) end_in_sum(nodes[n], params->conv);
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
     params->conv.seg_c = params->seg_c.data();
     params->conv.n_segs = static_cast<int>(params->seg_c.size());
     if (node.op == Op::conv3d) PVNET_TRY(choose_algorithm_of(plan, op, params->conv));
-    op.cost = cost_of(plan, n, params->conv);
+    op.cost = cost_of(plan, op, params->conv);
     if (node.op == Op::conv3d && layout.halo) {
       for (const Segment& s : op.operands[0]) {
         Value& v = plan.values[s.value];

@@ -64,7 +64,8 @@ struct CompileOptions {
 };
 
 // Where a value lives inside the memory of one batch row. A node with memory has one whose form its
-// op (or a frame) writes, and one more for every other form that is read.
+// op (or a frame) writes, and one more for every other form that is read. A convolution that ends
+// in the sum of an add has none.
 struct Value {
   int node = -1;
   Shape shape;
@@ -100,16 +101,22 @@ struct PlanOp {
   int node = -1;
   int out_value = -1;
   bool converts = false;  // from the first value of its node; it computes nothing
+  // Of a convolution that ends in an element-wise sum: the node of the add, whose value it writes.
+  // Its second operand is the map that is added. The convolution's own node has no value then.
+  int sum = -1;
   Clock clock;
   int stage = 0;
   int group = 0;  // ops of one group depend on each other inside a tick, groups do not
   int level = 0;  // within the group: an op reads this tick's values of lower levels only
   int tiles = 1;
-  int taps = 1, dilation = 1;  // temporal taps of every read, counted in firings of what is read
+  int taps = 1, dilation = 1;  // temporal taps of a read, counted in firings of what is read
   double cost = 0;             // of one firing
   std::vector<std::vector<Segment>> operands;  // one list of segments per input edge
   int64_t packed_offset = -1;                  // bytes into the packed weights
   std::shared_ptr<const OpParams> params;
+
+  // What is added is read at one tap.
+  int taps_of(size_t operand) const { return sum >= 0 && operand == 1 ? 1 : taps; }
 };
 
 struct TileRange {  // tiles [lo, hi) of op
@@ -166,6 +173,9 @@ class Plan {
   std::shared_ptr<const device::Program> device;  // of backends whose kernels run on a device
   uint64_t fingerprint = 0;  // of graph, weights, backend and state layout: guards snapshots
   int max_segments = 1;      // of any operand list of any op
+
+  // What profilers call op `i`: its node, and with a "+" the add that it ends in.
+  std::string op_name(size_t i) const;
 
   // What a Stream of this plan takes: state, scratch and results of every row of the batch, and
   // what every lane needs. compile() has seen that it fits 64 bits; StreamCore::create() that it is

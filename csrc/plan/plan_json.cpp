@@ -51,6 +51,7 @@ Value ops_json(const Plan& plan) {
     const Node& node = plan.graph.nodes()[op.node];
     Value v = Value::object();
     v.set("node", Value::string(node.name));
+    if (op.sum >= 0) v.set("sum", Value::string(plan.graph.nodes()[op.sum].name));
     v.set("op", Value::string(op.converts ? "convert" : to_string(op.params->op)));
     v.set("out_value", Value::integer(op.out_value));
     v.set("stage", Value::integer(op.stage));
@@ -100,6 +101,13 @@ Value schedule_json(const Plan& plan) {
 }
 
 }  // namespace
+
+std::string Plan::op_name(size_t i) const {
+  const PlanOp& op = ops[i];
+  std::string name = graph.nodes()[op.node].name;
+  if (op.sum >= 0) name.append("+").append(graph.nodes()[op.sum].name);
+  return name;
+}
 
 std::string Plan::to_json() const {
   json::Value v = json::Value::object();

@@ -57,6 +57,7 @@ py::list ops_of(const Plan& plan) {
     const Node& node = plan.graph.nodes()[op.node];
     py::dict d;
     d["node"] = node.name;
+    if (op.sum >= 0) d["sum"] = plan.graph.nodes()[op.sum].name;
     d["op"] = to_string(op.params->op);
     d["stage"] = op.stage;
     if (op.params->op == Op::conv3d) {

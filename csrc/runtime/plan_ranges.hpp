@@ -21,8 +21,8 @@ class PlanNames {
     for (int s = 0; s < plan.graph.n_stages(); ++s) {
       stages_.push_back(nvtx::name(("stage " + std::to_string(s)).c_str()));
     }
-    for (const PlanOp& op : plan.ops) {
-      ops_.push_back(nvtx::name(plan.graph.nodes()[static_cast<size_t>(op.node)].name.c_str()));
+    for (size_t i = 0; i < plan.ops.size(); ++i) {
+      ops_.push_back(nvtx::name(plan.op_name(i).c_str()));
     }
   }
   nvtx::Name stage(int s) const { return stages_[static_cast<size_t>(s)]; }

@@ -23,7 +23,10 @@ def quartile(times: list[float]) -> float:
 
 
 def trace_ticks(stream: Stream, ticks: int) -> dict[str, list[float]]:
-    """Microseconds of every firing of all rows by node, over so many ticks or a hyper-period."""
+    """Microseconds of every firing of all rows by node, over so many ticks or a hyper-period.
+
+    An add that a convolution does takes none of its own.
+    """
     plan = stream.plan
     frames = frames_for(plan)
     # Every row of a batch has events of its own.
@@ -41,6 +44,8 @@ def trace_ticks(stream: Stream, ticks: int) -> dict[str, list[float]]:
             per_tick[int(tick)] = per_tick.get(int(tick), 0.0) + float(us)
         if per_tick:
             times[op["node"]] = list(per_tick.values())
+            if "sum" in op:
+                times[op["sum"]] = [0.0] * len(per_tick)
     return times
 
 

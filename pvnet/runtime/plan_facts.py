@@ -84,7 +84,8 @@ class PlanFacts:
     def ops(self) -> list[dict[str, Any]]:
         """What runs, in topological order: node, op, stage, tiles, cost, macs, period.
 
-        A conv3d also has its algorithm: "direct", "winograd 2x2" or "winograd 4x4".
+        A conv3d also has its algorithm: "direct", "winograd 2x2" or "winograd 4x4". Where a
+        convolution ends in the sum of an `add`, one op does both: `sum` names the add.
         """
         return self.core.ops()
 

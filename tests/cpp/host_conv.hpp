@@ -70,7 +70,7 @@ inline void fill_case(ConvCase& c) {
 // Tiles [cuts[0], cuts[1]), [cuts[2], cuts[3]), ... of a case over maps of any element, into `out`.
 template <class AnyMap>
 AnyMap run_conv(const HostKernels& be, const ConvCase& c, const std::vector<SegmentView>& segs,
-                AnyMap out, const std::vector<int>& cuts) {
+                AnyMap out, const std::vector<int>& cuts, const ResidualView& residual = {}) {
   std::vector<float> packed(be.conv_packed_floats(c.s) + 2, kCanary);
   be.conv_pack(c.s, c.weight.data(), c.bias.data(), packed.data() + 1);
   CHECK(packed.front() == kCanary && packed.back() == kCanary);
@@ -80,7 +80,7 @@ AnyMap run_conv(const HostKernels& be, const ConvCase& c, const std::vector<Segm
   float* const aligned =
       scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / 4;
   std::fill(aligned + scratch_floats, scratch.data() + scratch.size(), kCanary);
-  const ConvArgs a{&c.s, segs.data(), packed.data() + 1, out.view(), aligned};
+  const ConvArgs a{&c.s, segs.data(), packed.data() + 1, out.view(), aligned, residual};
   for (size_t i = 0; i + 1 < cuts.size(); i += 2) be.conv(a, cuts[i], cuts[i + 1]);
   CHECK(std::all_of(aligned + scratch_floats, scratch.data() + scratch.size(),
                     [](float x) { return x == kCanary; }));

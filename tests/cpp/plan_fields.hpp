@@ -68,18 +68,19 @@ PVNET_FIELDS(pvnet::ActNumbers, (a, b), "a", "b");
 
 PVNET_FIELDS(pvnet::ConvShape,
              (in_h, in_w, in_c, out_h, out_w, out_c, kt, kh, kw, sh, sw, ph, pw, dh, dw, groups,
-              act, seg_c, n_segs, numbers, algorithm),
+              act, seg_c, n_segs, numbers, algorithm, residual),
              "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kt", "kh", "kw", "sh", "sw", "ph",
-             "pw", "dh", "dw", "groups", "act", "seg_c", "n_segs", "numbers", "algorithm");
+             "pw", "dh", "dw", "groups", "act", "seg_c", "n_segs", "numbers", "algorithm",
+             "residual");
 
 PVNET_FIELDS(pvnet::OpParams, (op, attrs, conv, seg_c, scale, shift), "op", "attrs", "conv",
              "seg_c", "scale", "shift");
 
 PVNET_FIELDS(pvnet::PlanOp,
-             (node, out_value, converts, clock, stage, group, level, tiles, taps, dilation, cost,
-              operands, packed_offset, params),
-             "node", "out_value", "converts", "clock", "stage", "group", "level", "tiles", "taps",
-             "dilation", "cost", "operands", "packed_offset", "params");
+             (node, out_value, converts, sum, clock, stage, group, level, tiles, taps, dilation,
+              cost, operands, packed_offset, params),
+             "node", "out_value", "converts", "sum", "clock", "stage", "group", "level", "tiles",
+             "taps", "dilation", "cost", "operands", "packed_offset", "params");
 
 PVNET_FIELDS(pvnet::OutputFacts,
              (name, shape, information_latency_ticks, warm_up_ticks, receptive_field_frames,

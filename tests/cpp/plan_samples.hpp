@@ -67,10 +67,37 @@ inline Graph moves() {
       "u");
 }
 
+// Sums that end convolutions: of both orders of operands, of a map that is not there at first, of
+// two convolutions; and one that may not, because its convolution is read twice.
+inline Graph residuals() {
+  return nets::make(
+      {
+          R"({"op":"input","name":"x","attrs":{"channels":8,"height":6,"width":7}})",
+          R"({"op":"conv3d","name":"a","inputs":["x"],"attrs":{"out":8,"kernel":[2,3,3],"padding":[1,1]}})",
+          R"({"op":"conv3d","name":"s","inputs":["x"],"attrs":{"out":8,"act":"relu"}})",
+          R"({"op":"add","name":"xa","inputs":["s","a"],"attrs":{"act":"relu"}})",
+          R"({"op":"conv3d","name":"b","inputs":["xa"],"attrs":{"out":8,"groups":8,"kernel":[1,3,3],"padding":[1,1]}})",
+          R"({"op":"delay","name":"late","inputs":["xa"],"attrs":{"ticks":2}})",
+          R"({"op":"add","name":"lb","inputs":["b","late"],"attrs":{"act":"clamp","act_low":-1,"act_high":2}})",
+          R"({"op":"conv3d","name":"c","inputs":["lb"],"attrs":{"out":20}})",
+          R"({"op":"conv3d","name":"d","inputs":["c"],"attrs":{"out":20,"kernel":[1,3,3],"padding":[1,1]}})",
+          R"({"op":"conv3d","name":"e","inputs":["lb"],"attrs":{"out":20}})",
+          R"({"op":"add","name":"de","inputs":["d","e"],"attrs":{"act":"silu"}})",
+          R"({"op":"conv3d","name":"f","inputs":["de"],"attrs":{"out":20}})",
+          R"({"op":"add","name":"fe","inputs":["f","de"],"attrs":{"act":"relu"}})",
+          R"({"op":"mul","name":"m","inputs":["fe","f"]})",
+          R"({"op":"global_pool","name":"g","inputs":["m"],"attrs":{"window":2}})",
+          R"({"op":"linear","name":"l","inputs":["g"],"attrs":{"out":20}})",
+          R"({"op":"act","name":"t","inputs":["g"],"attrs":{"act":"tanh"}})",
+          R"({"op":"add","name":"lt","inputs":["t","l"]})",
+      },
+      "lt");
+}
+
 inline const std::vector<std::shared_ptr<const Plan>>& plans() {
   static const auto all = [] {
     std::vector<std::shared_ptr<const Plan>> out;
-    for (const Graph& g : {nets::mixed(), twins(), moves()}) {
+    for (const Graph& g : {nets::mixed(), twins(), moves(), residuals()}) {
       for (const int lanes : {1, 3}) {
         out.push_back(plan_of(nets::must(g.wire(pvnet::Wiring::sequential, 1)), lanes));
         out.push_back(plan_of(nets::must(g.wire(pvnet::Wiring::predictive, 3)), lanes, "ref"));

@@ -159,10 +159,27 @@ class RandomNet {
     add("channel_select", {x}, "\"index\":[" + index + "]");
   }
 
+  // A convolution of the shape of what it reads, and the sum of both, which one operation may do.
+  void residual(const std::string& x, const pvnet::Shape& in) {
+    const int kernel = in.h < 3 || in.w < 3 ? 1 : pick({1, 3});
+    const std::string conv = "n" + num(static_cast<int64_t>(graph_.nodes().size()));
+    add("conv3d", {x},
+        "\"out\":" + num(in.c) + ",\"groups\":" + num(chance(30) ? in.c : 1) + ",\"kernel\":[" +
+            num(pick({1, 1, 2})) + "," + num(kernel) + "," + num(kernel) + "],\"padding\":[" +
+            num(kernel / 2) + "," + num(kernel / 2) + "]");
+    std::string other = x;
+    for (const std::string& n : names_) {
+      if (n != conv && shape(n) == in && chance(30)) other = n;
+    }
+    std::vector<std::string> inputs{conv, other};
+    if (chance(50)) std::swap(inputs[0], inputs[1]);
+    add("add", inputs, act_of());
+  }
+
   void grow() {
     const std::string x = any();
     const pvnet::Shape in = shape(x);
-    switch (rng_() % 17) {
+    switch (rng_() % 18) {
       case 0:
       case 1:
       case 2:
@@ -248,6 +265,9 @@ class RandomNet {
         }
         return;
       }
+      case 16:
+        residual(x, in);
+        return;
       default:
         add("delay", {x}, "\"ticks\":" + num(pick({0, 1, 2, 3, 7})));
     }

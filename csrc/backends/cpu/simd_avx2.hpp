@@ -53,6 +53,9 @@ struct Maximum {
   }
   vec value() const { return _mm256_or_ps(best, nan); }
 };
+// Of vectors of 16 elements of 16 bits, for tables over bf16: see generic/element_bf16.inl.
+#define PVNET_UNPACK(half, a, b) _mm256_unpack##half##_epi16((__m256i)(a), (__m256i)(b))
+#define PVNET_PACK(low, high) _mm256_packus_epi32((__m256i)(low), (__m256i)(high))
 inline __m256i first_floats(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }

@@ -35,6 +35,9 @@ struct Maximum {
   }
   vec value() const { return _mm512_mask_mov_ps(best, nan, splat(__builtin_nanf(""))); }
 };
+// Of vectors of 32 elements of 16 bits, for tables over bf16: see generic/element_bf16.inl.
+#define PVNET_UNPACK(half, a, b) _mm512_unpack##half##_epi16((__m512i)(a), (__m512i)(b))
+#define PVNET_PACK(low, high) _mm512_packus_epi32((__m512i)(low), (__m512i)(high))
 // The first n floats of memory; the others are 0 and are not read.
 inline vec load_partial(const float* p, int n) {
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p);

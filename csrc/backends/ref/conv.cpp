@@ -91,6 +91,12 @@ void conv_block(const ConvArgs& a, const Layout& layout, int oy, int ox, int gro
   }
 }
 
+template <class T>
+float residual(const ConvArgs& a, int y, int x, int c) {
+  const ResidualView& r = a.residual;
+  return r.data == nullptr ? 0.0f : float{pixel<T>(r.g, r.data, y, x)[c]};
+}
+
 }  // namespace
 
 size_t conv_packed_floats(const ConvShape& s) { return Layout(s).bias_offset + s.out_c; }
@@ -136,7 +142,9 @@ void conv(const ConvArgs& a, int lo, int hi) {
           float acc[kBlock];
           conv_block<T>(a, layout, oy, ox, group, o, n, acc);
           for (int i = 0; i < n; ++i) {
-            out[group * layout.out_per_group + o + i] = activate(s.act, s.numbers, acc[i]);
+            const int c = group * layout.out_per_group + o + i;
+            if (s.residual) acc[i] = T(acc[i]) + residual<T>(a, oy, ox, c);
+            out[c] = activate(s.act, s.numbers, acc[i]);
           }
         }
       }

@@ -16,7 +16,7 @@ bool same_kernel(const ConvShape& a, const ConvShape& b) {
          a.out_w == b.out_w && a.out_c == b.out_c && a.kt == b.kt && a.kh == b.kh && a.kw == b.kw &&
          a.sh == b.sh && a.sw == b.sw && a.ph == b.ph && a.pw == b.pw && a.dh == b.dh &&
          a.dw == b.dw && a.groups == b.groups && a.act == b.act && a.numbers == b.numbers &&
-         a.algorithm == b.algorithm;
+         a.algorithm == b.algorithm && a.residual == b.residual;
 }
 
 // (x / range - mean) / std as x * scale + shift.
@@ -74,7 +74,7 @@ class Ops {
     if (op.node < 0 || op.node >= static_cast<int>(p_.nodes.size())) {
       return wrong("node of op " + std::to_string(i), std::to_string(op.node), "a node");
     }
-    const int value = p_.value_of[static_cast<size_t>(op.node)];
+    const int value = p_.value_of[static_cast<size_t>(op.sum >= 0 ? op.sum : op.node)];
     if (value < 0 || node_of(i).op == Op::input) {
       return wrong("op of " + p_.op_name(i), "one", "none, it computes nothing");
     }
@@ -123,7 +123,8 @@ class Ops {
     if (op.params->op != node.op || op.params->attrs != node.attrs) {
       return wrong("attributes of " + p_.op_name(i), "others", "the node's");
     }
-    if (is_conv(node.op) && !same_kernel(op.params->conv, conv_shape_of(plan_, node))) {
+    if (is_conv(node.op) &&
+        !same_kernel(op.params->conv, conv_shape_of(plan_, node, p_.add_of(i)))) {
       return wrong("shape of the convolution " + p_.op_name(i), "another", "the node's");
     }
     if (node.op == Op::normalize) {
@@ -176,17 +177,19 @@ class Ops {
 
 }  // namespace
 
-ConvShape conv_shape_of(const Plan& plan, const Node& node) {
+ConvShape conv_shape_of(const Plan& plan, const Node& node, const Node* add) {
   const Shape& in = plan.graph.nodes()[static_cast<size_t>(node.inputs[0].src)].shape;
   const Attrs& a = node.attrs;
   ConvShape s;
   s.in_c = in.c, s.in_h = in.h, s.in_w = in.w;
   s.out_c = node.shape.c, s.out_h = node.shape.h, s.out_w = node.shape.w;
-  s.act = a.act;
-  s.numbers.a = static_cast<float>(a.act_slope);
-  if (a.act == Act::clamp) {
-    s.numbers.a = static_cast<float>(a.act_low);
-    s.numbers.b = static_cast<float>(a.act_high);
+  const Attrs& last = add != nullptr ? add->attrs : a;
+  s.residual = add != nullptr;
+  s.act = last.act;
+  s.numbers.a = static_cast<float>(last.act_slope);
+  if (last.act == Act::clamp) {
+    s.numbers.a = static_cast<float>(last.act_low);
+    s.numbers.b = static_cast<float>(last.act_high);
   }
   if (node.op == Op::linear) {  // one window, as large as the map
     s.kh = in.h, s.kw = in.w;

@@ -61,7 +61,10 @@ Status prove_frame(const Plan& plan) {
   if (plan.hyper_period != hyper) {
     return wrong("hyper-period", std::to_string(plan.hyper_period), std::to_string(hyper));
   }
-  // Which of them are further forms, and of what, the next parts prove.
+  // Which of them are sums and further forms, and of what, the next parts prove.
+  values -= std::min(
+      values, static_cast<size_t>(std::count_if(plan.ops.begin(), plan.ops.end(),
+                                                [](const PlanOp& op) { return op.sum != -1; })));
   const bool forms = plan.backend->layout.form_read != nullptr;
   const size_t more = forms ? std::max(plan.values.size(), values) - values : 0;
   PVNET_TRY(same_count("values", plan.values.size(), values + more));
@@ -76,6 +79,7 @@ Status prove_frame(const Plan& plan) {
 Status prove(const Plan& plan) {
   Proof proof(plan);
   PVNET_TRY(prove_frame(plan));
+  PVNET_TRY(prove_sums(proof));
   PVNET_TRY(prove_values(proof));
   PVNET_TRY(prove_ops(proof));
   PVNET_TRY(prove_reads(proof));

@@ -32,6 +32,7 @@ struct Proof {
 
   const Plan& plan;
   const std::vector<Node>& nodes;
+  std::vector<int> sum_of;    // [node]; of a convolution the add whose value it writes, else -1
   std::vector<int> value_of;  // [node]; the one it computes, or a frame; -1: holds no memory
   std::map<std::pair<int, Form>, int> others;  // further values, by node and form
   std::vector<int> writer_of;                  // [value]; the op that writes it, -1: frames do
@@ -40,6 +41,11 @@ struct Proof {
 
   size_t reads_begin(size_t op) const { return op == 0 ? 0 : reads_end[op - 1]; }
   size_t output_reads_begin() const { return reads_end.empty() ? 0 : reads_end.back(); }
+  // The add that op `op` does, too; or nullptr.
+  const Node* add_of(size_t op) const {
+    const int sum = plan.ops[op].sum;
+    return sum < 0 ? nullptr : &nodes[static_cast<size_t>(sum)];
+  }
   std::string name(int value) const {
     return quoted(nodes[static_cast<size_t>(plan.values[static_cast<size_t>(value)].node)].name);
   }
@@ -52,8 +58,10 @@ Status wrong(const std::string& what, const std::string& got, const std::string&
 
 // Options, backend, hyper-period, the number of things.
 Status prove_frame(const Plan& plan);
-// Every node with memory has one value of its shape and clock of the first form, and of other forms
-// at most one each, inside their arena; rings are disjoint.
+// A convolution that ends in the sum of an add could: nobody else reads it.
+Status prove_sums(Proof& proof);
+// Every other node with memory has one value of its shape and clock of the first form, and of other
+// forms at most one each, inside their arena; rings are disjoint.
 Status prove_values(Proof& proof);
 // Every node that computes has one op of its clock, parameters, taps and tiles, and every further
 // value one that converts; inputs.
@@ -76,8 +84,9 @@ Status prove(const Plan& plan);
 
 // At `tick` the newest tap reads a firing of a value of this clock that is made in that tick.
 bool reads_what_is_due(const Segment& segment, const Clock& clock, int64_t tick);
-// What the kernel of a conv3d or linear node must be told; seg_c and n_segs are left out.
-ConvShape conv_shape_of(const Plan& plan, const Node& node);
+// What the kernel of a conv3d or linear node must be told, alone or (not null) with an add;
+// seg_c and n_segs are left out.
+ConvShape conv_shape_of(const Plan& plan, const Node& node, const Node* add = nullptr);
 
 inline bool is_conv(Op op) { return op == Op::conv3d || op == Op::linear; }
 inline bool has_channel_weights(Op op) {

@@ -45,6 +45,7 @@ class Reads {
   const Plan& plan_;
   int most_segments_ = 1;
   int reader_ = 0;              // an op, or -1 - output
+  int reading_ = -1;            // the node for which an op reads: its own, or the add it ends in
   std::vector<bool> was_read_;  // [value]
 
   struct Step {  // a node that holds no memory, on the way
@@ -69,7 +70,7 @@ class Reads {
     if (form_read == nullptr || reader_ < 0 || node_at(source).op == Op::input) return first;
     const PlanOp& op = plan_.ops[static_cast<size_t>(reader_)];
     if (op.converts) return first;
-    const Form form = form_read(node_at(op.node), node_at(source));
+    const Form form = form_read(node_at(reading_), node_at(source));
     if (form == plan_.values[static_cast<size_t>(first)].form()) return first;
     const auto it = p_.others.find({source, form});
     return it == p_.others.end() ? -1 : it->second;
@@ -81,20 +82,38 @@ class Reads {
     reader_ = static_cast<int>(i);
     std::vector<Edge> own;
     if (op.converts) own.push_back({op.node, 0, false});
-    const std::vector<Edge>& inputs = op.converts ? own : node.inputs;
+    if (op.sum >= 0) own = {node.inputs[0], residual(op)};
+    const std::vector<Edge>& inputs = own.empty() ? node.inputs : own;
     if (op.operands.size() != inputs.size() ||
         op.operands.size() > static_cast<size_t>(kMaxOperands)) {
       return wrong("operands of " + who(), std::to_string(op.operands.size()),
                    std::to_string(inputs.size()) + ", at most " + std::to_string(kMaxOperands));
     }
-    const int64_t oldest = int64_t{op.taps - 1} * op.dilation;
     for (size_t k = 0; k < op.operands.size(); ++k) {
+      const bool added = op.sum >= 0 && k == 1;
+      const int64_t oldest = added ? 0 : int64_t{op.taps - 1} * op.dilation;
+      reading_ = added ? op.sum : op.node;
       PVNET_TRY(follow(inputs[k], op.operands[k], oldest));
       most_segments_ = std::max(most_segments_, static_cast<int>(op.operands[k].size()));
     }
     if (!is_conv(node.op) || op.converts) return {};
+    if (op.sum >= 0) PVNET_TRY(one_map(op));
     PVNET_TRY(told_segments(i));
     return plan_.backend->layout.halo ? halos(i) : Status{};
+  }
+
+  // The other input of the add: of the two one is the convolution, and no more (proof/sums.cpp).
+  const Edge& residual(const PlanOp& op) const {
+    const auto& inputs = node_at(op.sum).inputs;
+    return inputs[0].src == op.node ? inputs[1] : inputs[0];
+  }
+
+  // The kernel adds maps of its output's shape, and each in one piece.
+  Status one_map(const PlanOp& op) const {
+    const auto& added = op.operands[1];
+    const bool one = added.size() == 1 && plan_.values[static_cast<size_t>(added[0].value)].shape ==
+                                              node_at(op.node).shape;
+    return one ? Status{} : wrong("what " + who() + " adds", "another shape", "one map of its own");
   }
 
   // Every value the edge leads to, in order, against the segments of the plan.

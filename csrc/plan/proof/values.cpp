@@ -34,7 +34,7 @@ class Values {
       PVNET_TRY(memory(v));
     }
     for (size_t n = 0; n < p_.nodes.size(); ++n) {
-      if (p_.value_of[n] >= 0 || !holds_memory(p_.nodes[n].op)) continue;
+      if (p_.value_of[n] >= 0 || !holds_memory(p_.nodes[n].op) || p_.sum_of[n] >= 0) continue;
       return wrong("values of " + quoted(p_.nodes[n].name), "none that it computes", "one");
     }
     PVNET_TRY(arena("state", state_end_, plan_.state_bytes));
@@ -57,6 +57,9 @@ class Values {
     const Node& node = p_.nodes[static_cast<size_t>(value.node)];
     if (!holds_memory(node.op)) {
       return wrong("value of " + quoted(node.name), "one", "none, it holds no memory");
+    }
+    if (p_.sum_of[static_cast<size_t>(value.node)] >= 0) {
+      return wrong("value of " + quoted(node.name), "one", "none, it ends in a sum");
     }
     PVNET_TRY(form(v, node));
     if (!(value.shape == node.shape)) {

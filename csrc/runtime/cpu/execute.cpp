@@ -90,6 +90,14 @@ void Executor::bind(const PlanOp& op, size_t operand, const RowMemory& row, int6
   }
 }
 
+ResidualView Executor::residual(const PlanOp& op, const RowMemory& row, int64_t tick) const {
+  if (op.sum < 0) return {};
+  const Segment& s = op.operands[1][0];
+  const Value& v = plan_.values[s.value];
+  const int64_t firing = resolve_firing(s, tick, 0);
+  return {geometry_of(v), firing < 0 ? nullptr : row.at(v, firing)};
+}
+
 void Executor::run(const TileRange& range, RowMemory& row, int64_t tick) {
   const PlanOp& op = plan_.ops[range.op];
   if (!is_due(op.clock, tick)) return;  // before its origin
@@ -100,9 +108,12 @@ void Executor::run(const TileRange& range, RowMemory& row, int64_t tick) {
     case Op::conv3d:
     case Op::linear: {
       bind(op, 0, row, tick);
-      const ConvArgs args{&op.params->conv, segments_.data(),
+      const ConvArgs args{&op.params->conv,
+                          segments_.data(),
                           reinterpret_cast<const float*>(plan_.packed.data() + op.packed_offset),
-                          out, scratch_.floats()};
+                          out,
+                          scratch_.floats(),
+                          residual(op, row, tick)};
       kernels_.conv(args, range.lo, range.hi);
       break;
     }

@@ -23,6 +23,8 @@ class Executor {
  private:
   // Pointers of all taps of the segments of one operand, oldest tap first.
   void bind(const PlanOp& op, size_t operand, const RowMemory& row, int64_t tick);
+  // What a convolution adds to its result.
+  ResidualView residual(const PlanOp& op, const RowMemory& row, int64_t tick) const;
   void run_per_segment(const PlanOp& op, const TileRange& range, RowMemory& row, int64_t tick,
                        const MapView& out);
   void run_eltwise(const PlanOp& op, const TileRange& range, RowMemory& row, int64_t tick,

@@ -61,9 +61,10 @@ def chrome_trace(
     for event, row in zip(events, rows, strict=True):
         op = ops[int(event["op"])]
         stage = int(op["stage"])
+        name = "+".join(op[key] for key in ("node", "sum") if key in op)
         span = (int(event["begin_ns"]) - start_ns, int(event["end_ns"]) - start_ns)
         out.append(
-            _slice(op["node"], f"stage {stage}", span, int(event["place"]), int(row))
+            _slice(name, f"stage {stage}", span, int(event["place"]), int(row))
             | {
                 "cname": _COLOURS[stage % len(_COLOURS)],
                 "args": {

@@ -45,7 +45,7 @@ def tuned(model: Opened, options: Options, effort: str) -> tuple[Options, Tuning
         {"of": "layers", "graph": sequential.graph.to_json(), **_facts(alone, effort)}
     )
     possible = choices(probe, options)
-    nodes = {op["node"] for op in probe.ops}
+    nodes = {op[key] for op in probe.ops for key in ("node", "sum") if key in op}
     del probe
 
     def good(entry: Any) -> bool:

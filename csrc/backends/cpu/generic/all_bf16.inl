@@ -7,6 +7,7 @@
 #include "backends/cpu/generic/math.inl"
 #include "backends/cpu/generic/activation.inl"
 #include "backends/cpu/generic/element_bf16.inl"
+#include "backends/cpu/generic/residual.inl"
 #include "backends/cpu/generic/conv_layout.inl"
 #include "backends/cpu/generic/product.inl"
 #include "backends/cpu/generic/conv_micro.inl"

@@ -26,6 +26,8 @@ bool is_one_row(const ConvArgs& a) {
     const MapGeometry& g = a.segs[i].g;
     one = one && g.row_stride == s.in_w * g.pixel_stride;
   }
+  const ResidualView& more = a.residual;
+  one = one && (more.data == nullptr || more.g.row_stride == s.out_w * more.g.pixel_stride);
   return one;
 }
 
@@ -117,6 +119,7 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
   m.numbers = s.numbers;
   m.plain = m.out_channels == width && Limits::are(s.act);
   m.limits = Limits(s.act, s.numbers);
+  m.residual_stride = a.residual.g.pixel_stride;
   const int kind = vecs == 2 && 2 * m.out_channels <= 3 * kVecWidth ? 2 : vecs - 1;
   for (int lo = 0; lo < taps(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
@@ -140,6 +143,7 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
         m.x[g] = at.x;
         m.out[g] =
             last ? a.out.data + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
+        m.residual[g] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
         m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
       }
       m.prefetch = pass < kPrefetchPasses && n > 2 ? next + pass * share : nullptr;

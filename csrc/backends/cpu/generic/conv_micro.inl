@@ -28,9 +28,11 @@ struct MicroArgs {
   const float* weight;
   const char* prefetch;  // weights of the next chunk, or nullptr
   int in_h, sh;
-  int y[2], x[2];      // first output pixel of each group
-  float* out[2];       // nullptr in both: the sum is not complete, keep it in the scratch
-  int64_t out_stride;  // floats from pixel to pixel
+  int y[2], x[2];            // first output pixel of each group
+  float* out[2];             // nullptr in both: the sum is not complete, keep it in the scratch
+  int64_t out_stride;        // floats from pixel to pixel
+  const float* residual[2];  // what is added where; nullptr: nothing
+  int64_t residual_stride;
   int out_channels;
   Act act;
   ActNumbers numbers;
@@ -93,10 +95,39 @@ __attribute__((always_inline)) inline void init(vec (&acc)[N][VECS], const float
   }
 }
 
+// Asked for before the sums are made, so that finish() need not wait.
+template <int N, int VECS>
+__attribute__((always_inline)) inline void fetch_residual(const MicroArgs& m, int g) {
+  if (m.residual[g] == nullptr) return;
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p) {
+    const float* const at = m.residual[g] + p * m.residual_stride;
+    __builtin_prefetch(at);
+    if constexpr (VECS * kVecWidth > 16) __builtin_prefetch(at + 16);
+  }
+}
+
+// In front of finish(), which adds 0 itself: so a residual that reads as 0 needs nothing.
+template <int N, int VECS>
+__attribute__((always_inline)) inline void add_residual(vec (&acc)[N][VECS], const MicroArgs& m,
+                                                        int g) {
+  const float* from = m.residual[g];
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p, from += m.residual_stride) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) {
+      const int n = m.out_channels - v * kVecWidth;
+      const float* const at = from + v * kVecWidth;
+      acc[p][v] = acc[p][v] + splat(0.0f) + (m.plain ? load(at) : load_n(at, n));
+    }
+  }
+}
+
 // One branch for all sums of a tile, not two for each: the usual activations are limits.
 template <int N, int VECS>
 __attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const MicroArgs& m, int g) {
   float* out = m.out[g];
+  if (m.residual[g] != nullptr) add_residual<N, VECS>(acc, m, g);
   if (out == nullptr) {
 #pragma GCC unroll 8
     for (int p = 0; p < N; ++p) {
@@ -143,6 +174,8 @@ void conv_micro(const MicroArgs& m) {
     init<N, VECS>(acc[0], m.scratch[0], kWidth);
     if constexpr (GROUPS == 2) init<N, VECS>(acc[1], m.scratch[1], kWidth);
   }
+  fetch_residual<N, VECS>(m, 0);
+  if constexpr (GROUPS == 2) fetch_residual<N, VECS>(m, 1);
   const int in_y0 = m.y[0] * m.sh, in_y1 = m.y[GROUPS - 1] * m.sh;
   for (const Run *run = m.runs, *end = run + m.n_runs; run != end; ++run) {
     const unsigned h = static_cast<unsigned>(m.in_h);

@@ -30,6 +30,7 @@ struct DepthwiseRun {
   int64_t weight_stride() const { return depthwise_stride(*a.shape); }
   const float* bias() const { return a.packed + c0; }
   float* out() const { return a.out.data + y * a.out.g.row_stride + x * a.out.g.pixel_stride + c0; }
+  const float* residual(int p, int c) const { return residual_at(a, y, x + p, c0 + c); }
   DepthwiseRow row(int tap, int ky) const {
     const ConvShape& s = *a.shape;
     return {seg.taps[tap] + (y * s.sh + ky * s.dh - s.ph) * seg.g.row_stride +
@@ -59,6 +60,7 @@ inline void depthwise_pixel(const DepthwiseRun& r, int p, int c, int n) {
       }
     }
   }
+  if (s.residual) acc = with_residual(acc, r.residual(p, c), n);
   store_n(r.out() + p * r.a.out.g.pixel_stride + c, activate(acc, s.act, s.numbers), n);
 }
 
@@ -90,6 +92,10 @@ void depthwise_pixels(const DepthwiseRun& r, int channels) {
         }
       }
     }
+    if (r.a.shape->residual) {
+#pragma GCC unroll 8
+      for (int p = 0; p < N; ++p) acc[p] = with_residual(acc[p], r.residual(p, c), kVecWidth);
+    }
     float* out = r.out() + c;
 #pragma GCC unroll 8
     for (int p = 0; p < N; ++p) {
@@ -115,11 +121,13 @@ inline const DepthwiseKernel* depthwise_kernels(const ConvShape& s) {
   return nullptr;
 }
 
-// Channels that whole vectors may take: a last one that is not full, too, where the pixels of both
+// Channels that whole vectors may take: a last one that is not full, too, where the pixels of all
 // maps have room for it.
 inline int whole_channels(const DepthwiseRun& r) {
   const int all = ceil_div(r.seg.g.c, kVecWidth) * kVecWidth;
-  const bool room = all <= r.seg.g.pixel_stride && r.c0 + all <= r.a.out.g.pixel_stride;
+  const ResidualView& more = r.a.residual;
+  const bool room = all <= r.seg.g.pixel_stride && r.c0 + all <= r.a.out.g.pixel_stride &&
+                    (more.data == nullptr || r.c0 + all <= more.g.pixel_stride);
   return room ? all : r.seg.g.c / kVecWidth * kVecWidth;
 }
 

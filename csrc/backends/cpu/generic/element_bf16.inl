@@ -22,15 +22,20 @@ inline elem to_elem(float x) {
 
 inline vec widened(hvec h) { return (vec)(__builtin_convertvector(h, uvec) << 16); }
 
+// In the low half of a word.
+inline uvec rounded_words(vec x) {
+  const uvec u = (uvec)x;
+  const uvec nearest = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+  return x == x ? nearest : (u >> 16) | 0x40;
+}
 #ifdef PVNET_DOT_PAIRS
 inline hvec rounded(vec x) { return (hvec)_mm512_cvtneps_pbh(x); }
 #else
-inline hvec rounded(vec x) {
-  const uvec u = (uvec)x;
-  const uvec nearest = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
-  return __builtin_convertvector(x == x ? nearest : (u >> 16) | 0x40, hvec);
-}
+inline hvec rounded(vec x) { return __builtin_convertvector(rounded_words(x), hvec); }
 #endif
+
+// What a load gives after a store.
+inline vec as_stored(vec x) { return widened(rounded(x)); }
 
 inline vec load(const elem* p) { return widened(*reinterpret_cast<const hvec_unaligned*>(p)); }
 inline void store(elem* p, vec v) { *reinterpret_cast<hvec_unaligned*>(p) = rounded(v); }
@@ -70,9 +75,96 @@ inline uvec splat_word(uint32_t x) { return uvec{} + x; }
 // sum + the products of both halves.
 #ifdef PVNET_DOT_PAIRS
 inline vec dot(vec sum, uvec x, uvec w) { return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)w); }
+// Of the lower half of a vector; the upper one may be anything.
+constexpr bool kHalfDots = true;
+inline vec half_dot(vec sum, uvec x, uvec w) {  // as add_half_product
+  __asm__("vdpbf16ps %t2, %t1, %t0" : "+v"(sum) : "v"(x), "v"(w));
+  return sum;
+}
 #else
+constexpr bool kHalfDots = false;
 inline vec dot(vec sum, uvec x, uvec w) {
   sum = fma((vec)(x << 16), (vec)(w << 16), sum);
   return fma((vec)(x & 0xffff0000), (vec)(w & 0xffff0000), sum);
 }
+inline vec half_dot(vec sum, uvec x, uvec w) { return dot(sum, x, w); }
 #endif
+
+// A block: as many elements as fill a vector. Unpacked it becomes two vectors of words, low and
+// high: of two blocks a word has an element each, that of the first in its low half. So with zeros
+// in front the words are floats. Wide vectors unpack every 128 bits by themselves: of 8 elements
+// the first four are in the low vector. Weights lie in that order (place_in_block), and store_block
+// takes it back.
+constexpr int kBlockElements = 2 * kVecWidth;
+typedef uint16_t block __attribute__((vector_size(4 * kVecWidth)));
+typedef uint16_t block_unaligned __attribute__((vector_size(4 * kVecWidth), aligned(2), may_alias));
+
+constexpr int place_in_block(int channel) {
+  if (kVecWidth == 4) return channel;
+  return channel % 8 / 4 * kVecWidth + channel / 8 * 4 + channel % 4;
+}
+
+#ifdef PVNET_UNPACK
+inline uvec unpack_low(block a, block b) { return (uvec)PVNET_UNPACK(lo, a, b); }
+inline uvec unpack_high(block a, block b) { return (uvec)PVNET_UNPACK(hi, a, b); }
+#else
+struct TwoHalves {
+  hvec low, high;
+};
+inline uvec joined(hvec a, hvec b) {
+  return __builtin_convertvector(a, uvec) | (__builtin_convertvector(b, uvec) << 16);
+}
+inline uvec unpack_low(block a, block b) {
+  return joined(__builtin_bit_cast(TwoHalves, a).low, __builtin_bit_cast(TwoHalves, b).low);
+}
+inline uvec unpack_high(block a, block b) {
+  return joined(__builtin_bit_cast(TwoHalves, a).high, __builtin_bit_cast(TwoHalves, b).high);
+}
+#endif
+
+// One after the other.
+inline void store_vectors(elem* p, const vec (&v)[1]) { store(p, v[0]); }
+inline void store_vectors(elem* p, const vec (&v)[2]) {
+#ifdef PVNET_DOT_PAIRS
+  *reinterpret_cast<block_unaligned*>(p) = (block)_mm512_cvtne2ps_pbh(v[1], v[0]);
+#else
+  store(p, v[0]);
+  store(p + kVecWidth, v[1]);
+#endif
+}
+
+inline block rounded_block(vec low, vec high) {
+#ifdef PVNET_DOT_PAIRS
+  const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+  return (block)_mm512_maskz_permutexvar_epi64(static_cast<__mmask8>(-1), order,
+                                               (__m512i)_mm512_cvtne2ps_pbh(high, low));
+#elif defined(PVNET_PACK)
+  return (block)PVNET_PACK(rounded_words(low), rounded_words(high));
+#else
+  return __builtin_bit_cast(block, TwoHalves{rounded(low), rounded(high)});
+#endif
+}
+
+// The first n elements of memory, or all; the others are 0.
+inline block load_block(const elem* p, int n) {
+  if (n >= kBlockElements) return *reinterpret_cast<const block_unaligned*>(p);
+#ifdef PVNET_MASKED_ELEMENTS
+  return (block)_mm512_maskz_loadu_epi16((1u << n) - 1u, p);
+#else
+  block b = {};
+  for (int i = 0; i < n; ++i) b[i] = p[i].bits;
+  return b;
+#endif
+}
+inline void store_block(elem* p, vec low, vec high, int n) {
+  const block b = rounded_block(low, high);
+  if (n >= kBlockElements) {
+    *reinterpret_cast<block_unaligned*>(p) = b;
+    return;
+  }
+#ifdef PVNET_MASKED_ELEMENTS
+  _mm512_mask_storeu_epi16(p, (1u << n) - 1u, (__m512i)b);
+#else
+  for (int i = 0; i < n; ++i) p[i].bits = b[i];
+#endif
+}

@@ -8,3 +8,4 @@ inline const elem* elems(const float* p) { return p; }
 inline elem* elems(float* p) { return p; }
 inline float to_float(elem x) { return x; }
 inline elem to_elem(float x) { return x; }
+inline vec as_stored(vec x) { return x; }

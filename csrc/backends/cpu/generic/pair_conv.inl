@@ -103,6 +103,11 @@ void PairConv::batch(int block, int n_big, int n, int big) {
   m.out_channels = blocks.channels(j);
   m.act = s.act;
   m.numbers = s.numbers;
+  m.plain = m.out_channels == width && Limits::are(s.act);
+  m.limits = Limits(s.act, s.numbers);
+  m.adds = s.residual;
+  m.residual_stride = a.residual.g.pixel_stride;
+  const int kind = vecs == 2 && 2 * m.out_channels <= 3 * kVecWidth ? 2 : vecs - 1;
   for (int lo = 0; lo < places(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
     m.runs = runs;
@@ -125,10 +130,11 @@ void PairConv::batch(int block, int n_big, int n, int big) {
         m.x[g] = at.x;
         m.out[g] = last ? elems(a.out.data) + at.y * a.out.g.row_stride + at.x * m.out_stride + oc
                         : nullptr;
+        m.residual[g] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
         m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
       }
       m.prefetch = pass < kPairPasses && n > 2 ? next + pass * share : nullptr;
-      kPairMicro[pixels - 1][pair - 1][vecs - 1](m);
+      kPairMicro[pixels - 1][pair - 1][kind](m);
       i += pair;
     }
   }

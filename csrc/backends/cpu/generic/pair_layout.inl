@@ -8,8 +8,14 @@
 // odd line has a 0 in its high half. So a line of few channels, as of an RGB frame, wastes nothing,
 // and the size does not depend on segments.
 //
-// Packed weights of a depthwise convolution are those of floats (conv_layout.inl), rounded as
-// elements are. Blocks and tiles are those of floats, too.
+// Packed weights of a depthwise convolution are floats, rounded as elements are. The usual windows
+// have theirs block of elements after block (element_bf16.inl), in the order in which blocks are
+// unpacked:
+//   block = [bias: block][kt][pairs of rows, then a single one][kw][block]
+// A pair of rows has words where an instruction multiplies them, elements of the first row in the
+// low half; else every row is single. Other windows, and several segments, have theirs as floats do
+// (conv_layout.inl). The room is for either. Tiles are those of floats, and so are blocks of output
+// channels.
 
 struct PairBlocks {
   int oc = 0, ic = 0;   // channels of one group
@@ -30,8 +36,31 @@ struct PairBlocks {
   int64_t offset(int block) const { return (k + 1) * kBlock * block; }
 };
 
+#ifdef PVNET_DOT_PAIRS
+constexpr bool kPairRows = true;
+#else
+constexpr bool kPairRows = false;
+#endif
+
+inline int element_blocks(const ConvShape& s) { return ceil_div(s.in_c, kBlockElements); }
+
+// Rows of a window as they are packed: two in one, or one.
+inline int packed_rows(const ConvShape& s) { return kPairRows ? ceil_div(s.kh, 2) : s.kh; }
+
+// Of floats and words, of one block of a usual window.
+inline int64_t block_words(const ConvShape& s) {
+  return (static_cast<int64_t>(s.kt) * packed_rows(s) * s.kw + 1) * kBlockElements;
+}
+
+inline bool has_usual_window(const ConvShape& s) {
+  return s.n_segs == 1 && s.dw == 1 && (s.sw == 1 || s.sw == 2) && (s.kw == 3 || s.kw == 5);
+}
+
 size_t pair_packed_floats(const ConvShape& s) {
-  if (is_depthwise(s)) return direct_packed_floats(s);
+  if (is_depthwise(s)) {
+    const int64_t taps = static_cast<int64_t>(s.kt) * s.kh * s.kw;
+    return static_cast<size_t>(element_blocks(s) * kBlockElements * (taps + 1) + kVecWidth);
+  }
   return static_cast<size_t>(PairBlocks(s).group_words) * s.groups;
 }
 
@@ -54,14 +83,41 @@ void pack_pairs(const ConvShape& s, const PairBlocks& b, int n, int width, const
   }
 }
 
-void pair_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
-  if (is_depthwise(s)) {
-    depthwise_pack(s, weight, bias, packed);
-    for (size_t i = depthwise_stride(s); i < pair_packed_floats(s); ++i) {
-      packed[i] = to_float(to_elem(packed[i]));
+// Channel c of a usual window: weight is [kt][kh][kw].
+void pack_channel(const ConvShape& s, int c, const float* weight, float bias, float* packed) {
+  float* to = packed + c / kBlockElements * block_words(s) + place_in_block(c % kBlockElements);
+  *to = bias;
+  to += kBlockElements;
+  for (int tap = 0; tap < s.kt; ++tap) {
+    for (int ky = 0; ky < s.kh; weight += s.kw) {
+      const bool pair = kPairRows && ky + 1 < s.kh;
+      for (int kx = 0; kx < s.kw; ++kx, to += kBlockElements) {
+        const uint32_t first = to_elem(weight[kx]).bits;
+        const uint32_t word =
+            pair ? first | uint32_t{to_elem(weight[s.kw + kx]).bits} << 16 : first << 16;
+        *to = __builtin_bit_cast(float, word);
+      }
+      ky += pair ? 2 : 1;
+      weight += pair ? s.kw : 0;
     }
+  }
+}
+
+void pair_depthwise_pack(const ConvShape& s, const float* weight, const float* bias,
+                         float* packed) {
+  const size_t floats = pair_packed_floats(s);
+  for (size_t i = 0; i < floats; ++i) packed[i] = 0.0f;
+  if (has_usual_window(s)) {
+    const int64_t taps = static_cast<int64_t>(s.kt) * s.kh * s.kw;
+    for (int c = 0; c < s.out_c; ++c) pack_channel(s, c, weight + c * taps, bias[c], packed);
     return;
   }
+  depthwise_pack(s, weight, bias, packed);
+  for (size_t i = depthwise_stride(s); i < floats; ++i) packed[i] = to_float(to_elem(packed[i]));
+}
+
+void pair_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
+  if (is_depthwise(s)) return pair_depthwise_pack(s, weight, bias, packed);
   const PairBlocks b(s);
   const int64_t each = static_cast<int64_t>(b.ic) * s.kt * s.kh * s.kw;
   for (int g = 0; g < s.groups; ++g) {

@@ -32,12 +32,17 @@ struct PairArgs {
   const uint32_t* weight;
   const char* prefetch;  // weights of the next chunk, or nullptr
   int in_h, sh;
-  int y[2], x[2];      // first output pixel of each group
-  elem* out[2];        // nullptr in both: the sum is not complete, keep it in the scratch
-  int64_t out_stride;  // elements from pixel to pixel
+  int y[2], x[2];           // first output pixel of each group
+  elem* out[2];             // nullptr in both: the sum is not complete, keep it in the scratch
+  int64_t out_stride;       // elements from pixel to pixel
+  bool adds;                // a residual, which may read as 0
+  const elem* residual[2];  // where; nullptr: it reads as 0
+  int64_t residual_stride;
   int out_channels;
   Act act;
   ActNumbers numbers;
+  bool plain;  // whole blocks, and no activation but limits
+  Limits limits;
   float* scratch[2];  // [pixel][VECS vectors]
 };
 
@@ -64,8 +69,9 @@ inline const char* pair_at(const char* a, int64_t s, int64_t s3, int64_t s5) {
   return a + I * s;
 }
 
-// One step for pixels I .. N - 1 of one group.
-template <int I, int N, int VECS, class Read>
+// One step for pixels I .. N - 1 of one group. HALF: of the last vector only the lower half is
+// needed.
+template <int I, bool HALF, int N, int VECS, class Read>
 __attribute__((always_inline)) inline void accumulate_pairs(vec (&acc)[N][VECS],
                                                             const uvec (&w)[VECS], Read read,
                                                             const char* a, int64_t s, int64_t s3,
@@ -73,12 +79,13 @@ __attribute__((always_inline)) inline void accumulate_pairs(vec (&acc)[N][VECS],
   if constexpr (I < N) {
     const uvec x = splat_word(read(pair_at<I>(a, s, s3, s5)));
 #pragma GCC unroll 4
-    for (int v = 0; v < VECS; ++v) acc[I][v] = dot(acc[I][v], x, w[v]);
-    accumulate_pairs<I + 1, N, VECS>(acc, w, read, a, s, s3, s5);
+    for (int v = 0; v < VECS - (HALF ? 1 : 0); ++v) acc[I][v] = dot(acc[I][v], x, w[v]);
+    if constexpr (HALF) acc[I][VECS - 1] = half_dot(acc[I][VECS - 1], x, w[VECS - 1]);
+    accumulate_pairs<I + 1, HALF, N, VECS>(acc, w, read, a, s, s3, s5);
   }
 }
 
-template <int GROUPS, int N, int VECS, class Read>
+template <bool HALF, int GROUPS, int N, int VECS, class Read>
 __attribute__((always_inline)) inline void word_step(vec (&acc)[GROUPS][N][VECS],
                                                      const uint32_t* weight, Read read,
                                                      const char* a0, const char* a1, int64_t s,
@@ -86,8 +93,8 @@ __attribute__((always_inline)) inline void word_step(vec (&acc)[GROUPS][N][VECS]
   uvec w[VECS];
 #pragma GCC unroll 4
   for (int v = 0; v < VECS; ++v) w[v] = load_words(weight + v * kVecWidth);
-  accumulate_pairs<0, N, VECS>(acc[0], w, read, a0, s, s3, s5);
-  if constexpr (GROUPS == 2) accumulate_pairs<0, N, VECS>(acc[1], w, read, a1, s, s3, s5);
+  accumulate_pairs<0, HALF, N, VECS>(acc[0], w, read, a0, s, s3, s5);
+  if constexpr (GROUPS == 2) accumulate_pairs<0, HALF, N, VECS>(acc[1], w, read, a1, s, s3, s5);
 }
 
 template <int N, int VECS>
@@ -101,19 +108,52 @@ __attribute__((always_inline)) inline void init_pairs(vec (&acc)[N][VECS], const
 }
 
 template <int N, int VECS>
-__attribute__((always_inline)) inline void finish_pairs(vec (&acc)[N][VECS], const PairArgs& m,
-                                                        int g) {
-  elem* out = m.out[g];
+__attribute__((always_inline)) inline void add_pair_residual(vec (&acc)[N][VECS], const PairArgs& m,
+                                                             int g) {
 #pragma GCC unroll 8
   for (int p = 0; p < N; ++p) {
 #pragma GCC unroll 4
     for (int v = 0; v < VECS; ++v) {
-      if (out == nullptr) {
+      const elem* from = m.residual[g];
+      if (from != nullptr) from += p * m.residual_stride + v * kVecWidth;
+      acc[p][v] = with_residual(acc[p][v] + splat(0.0f), from, m.out_channels - v * kVecWidth);
+    }
+  }
+}
+
+// One branch for all sums of a tile, not several for each: the usual blocks are whole, and the
+// usual activations are limits.
+template <int N, int VECS>
+__attribute__((always_inline)) inline void finish_pairs(vec (&acc)[N][VECS], const PairArgs& m,
+                                                        int g) {
+  elem* out = m.out[g];
+  if (out == nullptr) {
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECS; ++v) {
         store(m.scratch[g] + (p * VECS + v) * kVecWidth, acc[p][v]);
-      } else {
-        const vec y = activate(acc[p][v] + splat(0.0f), m.act, m.numbers);
-        store_n(out + p * m.out_stride + v * kVecWidth, y, m.out_channels - v * kVecWidth);
       }
+    }
+    return;
+  }
+  if (m.adds) add_pair_residual<N, VECS>(acc, m, g);
+  if (m.plain) {
+    const vec low = splat(m.limits.low), high = splat(m.limits.high);
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p, out += m.out_stride) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECS; ++v) acc[p][v] = vclamp(acc[p][v] + splat(0.0f), low, high);
+      store_vectors(out, acc[p]);
+    }
+    return;
+  }
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) {
+      const vec y = activate(acc[p][v] + splat(0.0f), m.act, m.numbers);
+      store_n(out + p * m.out_stride + v * kVecWidth, y, m.out_channels - v * kVecWidth);
     }
   }
 }
@@ -122,7 +162,7 @@ __attribute__((always_inline)) inline void finish_pairs(vec (&acc)[N][VECS], con
 // behind it: without that the first pass waits for memory.
 constexpr int kPairPasses = 4;
 
-template <int GROUPS, int N, int VECS>
+template <int GROUPS, int N, int VECS, bool HALF = false>
 void pair_micro(const PairArgs& m) {
   constexpr int kWidth = VECS * kVecWidth;
   constexpr int kUnroll = 4;
@@ -151,7 +191,7 @@ void pair_micro(const PairArgs& m) {
     const char* ahead = m.prefetch != nullptr ? m.prefetch + weight_bytes / kPairPasses
                                               : reinterpret_cast<const char*>(w);
     if (run->lead) {
-      word_step<GROUPS, N, VECS>(acc, w, HalfWord{16}, a0, a1, s, s3, s5);
+      word_step<HALF, GROUPS, N, VECS>(acc, w, HalfWord{16}, a0, a1, s, s3, s5);
       a0 += 2;
       a1 += 2;
       w += kWidth;
@@ -168,8 +208,8 @@ void pair_micro(const PairArgs& m) {
 #pragma GCC unroll 4
       for (int k = 0; k < kUnroll; ++k) {
         __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
-        word_step<GROUPS, N, VECS>(acc, w + k * kWidth, WholeWord{}, a0 + 4 * k, a1 + 4 * k, s, s3,
-                                   s5);
+        word_step<HALF, GROUPS, N, VECS>(acc, w + k * kWidth, WholeWord{}, a0 + 4 * k, a1 + 4 * k,
+                                         s, s3, s5);
       }
       a0 += 4 * kUnroll;
       a1 += 4 * kUnroll;
@@ -177,12 +217,12 @@ void pair_micro(const PairArgs& m) {
     }
     for (; i > 0; --i) {
       __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
-      word_step<GROUPS, N, VECS>(acc, w, WholeWord{}, a0, a1, s, s3, s5);
+      word_step<HALF, GROUPS, N, VECS>(acc, w, WholeWord{}, a0, a1, s, s3, s5);
       a0 += 4;
       a1 += 4;
       w += kWidth;
     }
-    if (run->tail) word_step<GROUPS, N, VECS>(acc, w, HalfWord{0}, a0, a1, s, s3, s5);
+    if (run->tail) word_step<HALF, GROUPS, N, VECS>(acc, w, HalfWord{0}, a0, a1, s, s3, s5);
   }
   finish_pairs<N, VECS>(acc[0], m, 0);
   if constexpr (GROUPS == 2) finish_pairs<N, VECS>(acc[1], m, 1);
@@ -190,10 +230,11 @@ void pair_micro(const PairArgs& m) {
 
 using PairMicro = void (*)(const PairArgs&);
 
-#define PVNET_PAIR_MICRO_VECS(groups, n) {pair_micro<groups, n, 1>, pair_micro<groups, n, 2>}
+#define PVNET_PAIR_MICRO_VECS(groups, n) \
+  {pair_micro<groups, n, 1>, pair_micro<groups, n, 2>, pair_micro<groups, n, 2, kHalfDots>}
 #define PVNET_PAIR_MICRO(n) {PVNET_PAIR_MICRO_VECS(1, n), PVNET_PAIR_MICRO_VECS(2, n)}
-// [pixels of a group - 1][groups - 1][vectors - 1]
-constexpr PairMicro kPairMicro[kGroupPixels][2][kBlockVecs] = {
+// [pixels of a group - 1][groups - 1][vectors - 1, and one and a half]
+constexpr PairMicro kPairMicro[kGroupPixels][2][kBlockVecs + 1] = {
     PVNET_PAIR_MICRO(1), PVNET_PAIR_MICRO(2), PVNET_PAIR_MICRO(3),
 #ifdef PVNET_WIDE_GROUPS
     PVNET_PAIR_MICRO(4), PVNET_PAIR_MICRO(5), PVNET_PAIR_MICRO(6), PVNET_PAIR_MICRO(7),

@@ -157,7 +157,9 @@ void WinogradConv<M>::write(int lo, int hi, int c_lo, int c_hi) {
       for (int i = 0; i < ny; ++i) {
         elem* line = out + i * g.row_stride + c;
         for (int j = 0; j < nx; ++j, line += g.pixel_stride) {
-          store_n(line, activate(y[i][j] + bias, s.act, s.numbers), n);
+          vec v = y[i][j] + bias;
+          if (s.residual) v = with_residual(v, residual_at(a, y0 + i, x0 + j, c), n);
+          store_n(line, activate(v, s.act, s.numbers), n);
         }
       }
     }
