@@ -44,15 +44,15 @@ int host_tiles(const HostKernels* kernels, Op op, const ConvShape& conv, const S
 constexpr Layout host_layout(Dtype dtype) {
   return {
       .halo = true,
-      .wide_channels = 8,
-      .pixel_granule = 16 * element_bytes(dtype),
+      .wide_channels = kWideChannels,
+      .pixel_elements_granule = 16,
       .pixel_alias = 2048,
       .slot_granule = 64,
       .dtypes = kHostDtypes,
       .tiles = host_tiles,
       .cost = host_cost,
       .most_lanes = usable_cpus,
-      .adds_residuals = true,
+      .adds_residuals = dtype != Dtype::int8,
   };
 }
 
@@ -102,7 +102,9 @@ void set_test_backend(const Backend* entry) { test_backend = entry; }
 
 Result<const Backend*> find_backend(std::string_view name, std::string_view isa,
                                     std::string_view dtype) {
-  const Dtype on_host = dtype == to_string(Dtype::bf16) ? Dtype::bf16 : Dtype::f32;
+  const auto* const known = std::find_if(std::begin(kHostDtypes), std::end(kHostDtypes),
+                                         [&](Dtype d) { return to_string(d) == dtype; });
+  const Dtype on_host = known == std::end(kHostDtypes) ? Dtype::f32 : *known;
   if (name == "auto" || name == "cpu") {
     const char* why = "";
     const HostKernels* kernels = cpu_kernels(std::string(isa).c_str(), &why, on_host);

@@ -10,6 +10,7 @@
 #include "graph/limits.hpp"
 #include "plan/op_params.hpp"
 #include "plan/options.hpp"
+#include "plan/quantization.hpp"
 #include "plan/resolve.hpp"
 #include "plan/sums.hpp"
 
@@ -132,10 +133,10 @@ double cost_of(const Plan& plan, const PlanOp& op, const ConvShape& conv) {
   return plan.backend->layout.cost(plan.backend->kernels, nodes, op.node, conv);
 }
 
-Status choose_algorithm_of(const Plan& plan, const PlanOp& op, ConvShape& shape) {
+Status choose_algorithm_of(const Plan& plan, const PlanOp& op, bool int8, ConvShape& shape) {
   const HostKernels* kernels = plan.backend->kernels;
   const Node& node = plan.graph.nodes()[op.node];
-  shape.algorithm = algorithm_for(plan.options, kernels, shape, node.name);
+  shape.algorithm = algorithm_for(plan.options, kernels, shape, node.name, int8);
   if (!is_possible(kernels, shape, shape.algorithm)) {
     return failed(Code::invalid_argument, "compile",
                   "node " + quoted(node.name) + " cannot be computed so",
@@ -190,17 +191,19 @@ class SegmentBudget {
 // Values of nodes in further forms, made when the first reader asks for one.
 class FurtherForms {
  public:
-  explicit FurtherForms(Plan& plan) : plan_(plan), layout_(plan.backend->layout) {}
+  FurtherForms(Plan& plan, const Quantization& quantization)
+      : plan_(plan), layout_(plan.backend->layout), quantization_(quantization) {}
 
   // Leads the reads to the form that the reader wants; whether any was led elsewhere.
-  bool lead(const Node& reader, std::vector<Segment>& segments) {
-    if (layout_.form_read == nullptr) return false;
+  bool lead(int reader, std::vector<Segment>& segments) {
+    if (layout_.form_read == nullptr && !quantization_.active()) return false;
     bool led = false;
     for (Segment& s : segments) {
       const Value first = plan_.values[s.value];
       const Node& source = plan_.graph.nodes()[first.node];
       if (source.op == Op::input) continue;
-      const Form form = layout_.form_read(reader, source);
+      const Wanted wanted = wanted_by(reader, first.node);
+      const Form& form = wanted.form;
       if (form == first.form()) continue;
       const auto next = static_cast<int>(plan_.values.size());
       const auto [it, added] = made_.try_emplace({s.value, form}, next);
@@ -208,6 +211,7 @@ class FurtherForms {
         plan_.values.push_back(first);
         plan_.values.back().dtype = form.dtype;
         plan_.values.back().domain = form.domain;
+        plan_.values.back().scale = wanted.scale;
       }
       s.value = it->second;
       led = true;
@@ -236,7 +240,19 @@ class FurtherForms {
  private:
   Plan& plan_;
   const Layout& layout_;
+  const Quantization& quantization_;
   std::map<std::pair<int, Form>, int> made_;  // of a first value and a form
+
+  struct Wanted {
+    Form form;
+    float scale = 1.0f;
+  };
+  Wanted wanted_by(int reader, int source) const {
+    const auto& nodes = plan_.graph.nodes();
+    if (!quantization_.active()) return {layout_.form_read(nodes[reader], nodes[source])};
+    const Stored stored = quantization_.read(reader, source);
+    return {{stored.dtype, Domain::spatial}, stored.scale};
+  }
 
   PlanOp convert(const PlanOp& of, int value) const {
     PlanOp op;
@@ -267,6 +283,7 @@ Status lower(Plan& plan) {
   const Dtype dtype = *std::find_if(layout.dtypes.begin(), layout.dtypes.end(), [&](Dtype d) {
     return to_string(d) == plan.options.dtype;
   });  // compile() has looked
+  const Quantization quantization(graph, plan.options);
   std::vector<int> value_of(nodes.size(), -1);
   const std::vector<int> order = graph.topological_order();
   const Sums sums = find_sums(graph, layout, order);
@@ -278,6 +295,10 @@ Status lower(Plan& plan) {
     v.shape = node.shape;
     v.clock = node.clock;
     v.dtype = dtype;
+    if (quantization.active()) {
+      v.dtype = quantization.computed(n).dtype;
+      v.scale = quantization.computed(n).scale;
+    }
     value_of[n] = static_cast<int>(plan.values.size());
     plan.values.push_back(v);
   }
@@ -291,7 +312,7 @@ Status lower(Plan& plan) {
 
   const Reads reads(graph, value_of);
   SegmentBudget budget;
-  FurtherForms forms(plan);
+  FurtherForms forms(plan, quantization);
 
   // Sequential wiring leaves delay-0 edges between stages: then all stages form one group.
   const bool parallel = graph.wiring() != Wiring::sequential;
@@ -331,23 +352,27 @@ Status lower(Plan& plan) {
                     "Sum them in several nodes.");
     }
     const int64_t kernel = int64_t{node.attrs.kernel[1]} * node.attrs.kernel[2];
-    const auto read = [&](const Node& reader, const Edge& e) -> Status {
-      PVNET_TRY(budget.take("node " + quoted(reader.name), reads.count(e), op.taps, kernel));
+    const auto read = [&](int reader, const Edge& e) -> Status {
+      const std::string who = "node " + quoted(nodes[reader].name);
+      PVNET_TRY(budget.take(who, reads.count(e), op.taps, kernel));
       op.operands.push_back(reads.segments(e));
-      PVNET_TRY(SegmentBudget::check_hops("node " + quoted(reader.name), op.operands.back()));
+      PVNET_TRY(SegmentBudget::check_hops(who, op.operands.back()));
       plan.max_segments = std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
       follow(e, forms.lead(reader, op.operands.back()) ? 2 : 1);
       return {};
     };
-    for (const Edge& e : node.inputs) PVNET_TRY(read(node, e));
-    if (is_sum) PVNET_TRY(read(nodes[n], sums.residual(graph, n)));
+    for (const Edge& e : node.inputs) PVNET_TRY(read(computed, e));
+    if (is_sum) PVNET_TRY(read(n, sums.residual(graph, n)));
     op.level = level;
     auto params = make_params(graph, node);
     if (is_sum) end_in_sum(nodes[n], params->conv);
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
     params->conv.seg_c = params->seg_c.data();
     params->conv.n_segs = static_cast<int>(params->seg_c.size());
-    if (node.op == Op::conv3d) PVNET_TRY(choose_algorithm_of(plan, op, params->conv));
+    const bool int8 = quantization.is_int8(computed);
+    if (node.op == Op::conv3d || int8) {
+      PVNET_TRY(choose_algorithm_of(plan, op, int8, params->conv));
+    }
     op.cost = cost_of(plan, op, params->conv);
     if (node.op == Op::conv3d && layout.halo) {
       for (const Segment& s : op.operands[0]) {

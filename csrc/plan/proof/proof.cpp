@@ -43,6 +43,7 @@ Status prove_frame(const Plan& plan) {
                    [&](Dtype d) { return to_string(d) == o.dtype; })) {
     return wrong("dtype", o.dtype, "one of the backend");
   }
+  PVNET_TRY(check_ranges(plan.graph, o));
   if (!wish_of(o).has_value()) {
     return wrong("algorithm and memory", o.algorithm + ", " + o.memory, "those that there are");
   }
@@ -65,7 +66,7 @@ Status prove_frame(const Plan& plan) {
   values -= std::min(
       values, static_cast<size_t>(std::count_if(plan.ops.begin(), plan.ops.end(),
                                                 [](const PlanOp& op) { return op.sum != -1; })));
-  const bool forms = plan.backend->layout.form_read != nullptr;
+  const bool forms = has_forms(plan);
   const size_t more = forms ? std::max(plan.values.size(), values) - values : 0;
   PVNET_TRY(same_count("values", plan.values.size(), values + more));
   PVNET_TRY(same_count("ops", plan.ops.size(), values + more - inputs));
@@ -77,8 +78,8 @@ Status prove_frame(const Plan& plan) {
 }
 
 Status prove(const Plan& plan) {
-  Proof proof(plan);
   PVNET_TRY(prove_frame(plan));
+  Proof proof(plan);
   PVNET_TRY(prove_sums(proof));
   PVNET_TRY(prove_values(proof));
   PVNET_TRY(prove_ops(proof));
