@@ -35,6 +35,7 @@ class Options:
     algorithm: str = "auto"  # of backend "cpu"
     # Of what is stored. But for "f32" the reference with this dtype is the second opinion.
     dtype: str = "f32"
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)  # of dtype "int8"
 
 
 def random_network(graph: pvnet.Graph, seed: int) -> pvnet.nn.Network:
@@ -77,11 +78,11 @@ def twin(net: pvnet.nn.Network, clip: dict[str, np.ndarray]) -> dict[str, np.nda
     return {k: v.movedim(2, 0).numpy() for k, v in out.items()}
 
 
-def second_opinion(net: pvnet.nn.Network, clip: dict, dtype: str) -> dict[str, np.ndarray]:
+def second_opinion(net: pvnet.nn.Network, clip: dict, o: Options) -> dict[str, np.ndarray]:
     """What the wired network must give, up to rounding."""
-    if dtype == "f32":
+    if o.dtype == "f32":
         return twin(net, clip)
-    return run(pvnet.compile(net, backend="ref", dtype=dtype), clip)
+    return run(pvnet.compile(net, backend="ref", dtype=o.dtype, ranges=o.ranges), clip)
 
 
 def equal(got: np.ndarray, want: np.ndarray) -> bool:
@@ -143,6 +144,7 @@ def verify_stream_contract(
             "executor": o.executor if backend == "cuda" else "auto",
             "algorithm": o.algorithm if backend == "cpu" else "auto",
             "dtype": o.dtype,
+            "ranges": o.ranges,
         }
         isas = {"cpu": o.isas, "cuda": o.device_isas}.get(backend, (None,))
         for isa in isas:
@@ -150,7 +152,7 @@ def verify_stream_contract(
             sequential = run(base, clip)
             assert_finite(sequential, graph, f"{backend}: sequential")
             net.rewire("sequential", stages=1)
-            expected = second_opinion(net, clip, o.dtype)
+            expected = second_opinion(net, clip, o)
             assert_close(sequential, expected, o.rtol, f"{backend}: runtime = twin")
             for k in cuts:
                 where = f"{backend}/{isa} K={k}"
@@ -169,7 +171,7 @@ def verify_stream_contract(
                 plan = compile_wired(net, "predictive", k, backend, isa=isa, **ways)
                 predictive = run(plan, clip)
                 assert_finite(predictive, graph, where + " predictive")
-                expected = second_opinion(net, clip, o.dtype)
+                expected = second_opinion(net, clip, o)
                 assert_close(predictive, expected, o.rtol, where + " predictive = twin")
                 check_lanes(net, k, backend, isa, clip, predictive, o, ways)
                 check_state(plan, clip, predictive)
@@ -179,7 +181,7 @@ def verify_stream_contract(
 
 
 def compile_wired(
-    net, wiring: str, k: int, backend: str, *, isa=None, lanes=1, batch=1, **ways: str
+    net, wiring: str, k: int, backend: str, *, isa=None, lanes=1, batch=1, **ways: object
 ) -> pvnet.Plan:
     net.rewire(wiring, stages=k)
     # Costs so high that the scheduler shares even these small nodes between lanes.

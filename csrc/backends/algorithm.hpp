@@ -18,10 +18,11 @@ enum class ConvAlgorithm : uint8_t {
   direct,
   winograd2,  // F(2x2, 3x3): 2.25 times fewer multiplications
   winograd4,  // F(4x4, 3x3): 4 times fewer, more rounding
+  int8,  // direct, over maps and weights of 8 bits: where ranges say so (plan/quantization.hpp)
 };
 constexpr std::string_view to_string(ConvAlgorithm a) {
-  constexpr std::string_view kNames[] = {"direct", "winograd 2x2", "winograd 4x4"};
-  return a <= ConvAlgorithm::winograd4 ? kNames[static_cast<int>(a)] : "unknown";
+  constexpr std::string_view kNames[] = {"direct", "winograd 2x2", "winograd 4x4", "int8"};
+  return a <= ConvAlgorithm::int8 ? kNames[static_cast<int>(a)] : "unknown";
 }
 constexpr std::optional<ConvAlgorithm> conv_algorithm_of(std::string_view name) {
   for (const auto a : {ConvAlgorithm::direct, ConvAlgorithm::winograd2, ConvAlgorithm::winograd4}) {

@@ -10,6 +10,10 @@
 // Elements are of the table's dtype (element.hpp). A pointer to a map says `float` in every table;
 // one of another dtype takes it for the address of its own elements. Weights of channels, scales,
 // shifts and scratch are floats in every table.
+//
+// Tables of dtype int8 take maps of several kinds, as their geometry says: of f32, and of 8 bits
+// with a scale (int8.hpp). Only their convolutions are told by the shape's algorithm what they
+// read: f32 maps, and store such, or maps of 8 bits (ConvAlgorithm::int8), and store any.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +31,9 @@ struct MapGeometry {
   int halo_h = 0, halo_w = 0;
   int64_t pixel_stride = 0;  // elements
   int64_t row_stride = 0;    // elements
+  // Tables of dtype int8: f32, int8 or uint8, and what a step of 8 bits stands for.
+  Dtype dtype = Dtype::f32;
+  float scale = 1.0f;
 };
 
 struct MapView {
@@ -202,7 +209,10 @@ struct HostKernels {
 };
 
 // Kernels on the host have tables for these; the one without rounding first.
-inline constexpr Dtype kHostDtypes[] = {Dtype::f32, Dtype::bf16};
+inline constexpr Dtype kHostDtypes[] = {Dtype::f32, Dtype::bf16, Dtype::int8};
+
+// Narrower maps lie without gaps between their pixels.
+inline constexpr int kWideChannels = 8;
 
 // The naive oracle, always there.
 const HostKernels& ref_kernels(Dtype dtype = Dtype::f32);

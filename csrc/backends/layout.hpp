@@ -22,7 +22,9 @@ enum class Dtype : uint8_t {
   f32,
   tf32,  // f32, rounded where tensor cores multiply
   f16,
-  bf16
+  bf16,
+  int8,  // of a map or of a plan; of a plan some maps are f32 or uint8
+  uint8
 };
 // As what the elements of a map stand for.
 enum class Domain : uint8_t {
@@ -37,10 +39,13 @@ struct Form {
   auto operator<=>(const Form&) const = default;
 };
 
-constexpr int64_t element_bytes(Dtype d) { return d == Dtype::f16 || d == Dtype::bf16 ? 2 : 4; }
+constexpr bool is_8_bit(Dtype d) { return d == Dtype::int8 || d == Dtype::uint8; }
+constexpr int64_t element_bytes(Dtype d) {
+  return is_8_bit(d) ? 1 : d == Dtype::f16 || d == Dtype::bf16 ? 2 : 4;
+}
 constexpr std::string_view to_string(Dtype d) {
-  constexpr std::string_view kNames[] = {"f32", "tf32", "f16", "bf16"};
-  return d <= Dtype::bf16 ? kNames[static_cast<int>(d)] : "unknown";
+  constexpr std::string_view kNames[] = {"f32", "tf32", "f16", "bf16", "int8", "uint8"};
+  return d <= Dtype::uint8 ? kNames[static_cast<int>(d)] : "unknown";
 }
 constexpr std::string_view to_string(Domain d) {
   return d == Domain::spatial ? "spatial" : d == Domain::twin ? "twin" : "unknown";
@@ -54,7 +59,8 @@ struct Layout {
   // masks; narrower ones (an RGB frame) stay dense, or the first layer would read many times the
   // memory.
   int wide_channels = 1;
-  int64_t pixel_granule = 1;  // bytes
+  int64_t pixel_granule = 1;           // bytes
+  int64_t pixel_elements_granule = 0;  // where not 0: elements, whatever they take
   // Pixels a multiple of so many bytes apart get a granule more: else all pixels of a register tile
   // would want the same few lines of the first cache. 0: none do.
   int64_t pixel_alias = 0;
@@ -83,7 +89,8 @@ struct Layout {
   // From pixel to pixel; a kernel may store as many elements.
   Size pixel_elements(int64_t channels, Dtype dtype) const {
     if (channels < wide_channels) return Size(channels);
-    const int64_t granule = pixel_granule / element_bytes(dtype);
+    const int64_t granule =
+        pixel_elements_granule > 0 ? pixel_elements_granule : pixel_granule / element_bytes(dtype);
     const Size whole = Size(channels).rounded_up(granule);
     const int64_t alias = pixel_alias / element_bytes(dtype);
     const bool apart = alias == 0 || !whole.at_most(INT64_MAX - 1) || whole.value() % alias != 0;

@@ -41,11 +41,11 @@ int host_tiles(const HostKernels* kernels, Op op, const ConvShape& conv, const S
 
 // Whole vectors of 16 elements: the widest there are. First caches have 64 sets of lines of 64
 // bytes, and strides of two double the distance: so half of that.
-constexpr Layout host_layout(Dtype dtype) {
+constexpr Layout host_layout() {
   return {
       .halo = true,
-      .wide_channels = 8,
-      .pixel_granule = 16 * element_bytes(dtype),
+      .wide_channels = kWideChannels,
+      .pixel_elements_granule = 16,
       .pixel_alias = 2048,
       .slot_granule = 64,
       .dtypes = kHostDtypes,
@@ -61,7 +61,7 @@ const Backend* entry_of(const HostKernels& kernels) {
     std::array<Backend, (kIsas.size() + 1) * std::size(kHostDtypes)> all{};
     size_t n = 0;
     const auto add = [&](const HostKernels* k) {
-      if (k != nullptr) all[n++] = {k->name, k->isa, host_layout(k->dtype), k};
+      if (k != nullptr) all[n++] = {k->name, k->isa, host_layout(), k};
     };
     for (const Dtype dtype : kHostDtypes) {
       add(&ref_kernels(dtype));
@@ -101,7 +101,9 @@ void set_test_backend(const Backend* entry) { test_backend = entry; }
 
 Result<const Backend*> find_backend(std::string_view name, std::string_view isa,
                                     std::string_view dtype) {
-  const Dtype on_host = dtype == to_string(Dtype::bf16) ? Dtype::bf16 : Dtype::f32;
+  const auto* const known = std::find_if(std::begin(kHostDtypes), std::end(kHostDtypes),
+                                         [&](Dtype d) { return to_string(d) == dtype; });
+  const Dtype on_host = known == std::end(kHostDtypes) ? Dtype::f32 : *known;
   if (name == "auto" || name == "cpu") {
     const char* why = "";
     const HostKernels* kernels = cpu_kernels(std::string(isa).c_str(), &why, on_host);

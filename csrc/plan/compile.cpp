@@ -15,6 +15,7 @@
 #include "plan/options.hpp"
 #include "plan/pack.hpp"
 #include "plan/proof/proof.hpp"
+#include "plan/quantization.hpp"
 #include "plan/schedule.hpp"
 
 #include "plan/plan.hpp"
@@ -144,6 +145,7 @@ Status build(Plan& plan, const WeightSource& weights) {
   PVNET_TRY(check_executor(*plan.backend, plan.options.executor));
   PVNET_TRY(check_algorithm(*plan.backend, plan.options));
   PVNET_TRY(check_algorithms(plan.graph, *plan.backend, plan.options));
+  PVNET_TRY(check_ranges(plan.graph, plan.options));
   plan.options.backend = plan.backend->name;
   plan.options.isa = plan.backend->isa;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/fingerprint.hpp"
 
+#include <bit>
 #include <cstring>
 #include <string>
 
@@ -41,6 +42,10 @@ uint64_t fingerprint_of(const Plan& plan) {
   uint64_t h = hash_text(kHashSeed, plan.graph.to_json());
   h = hash_text(h, plan.options.backend + "/" + plan.options.isa + "/" + plan.options.dtype);
   for (const Value& v : plan.values) {
+    if (is_8_bit(v.dtype)) {
+      const auto bits = std::bit_cast<uint32_t>(v.scale);
+      h = hash_text(h, std::string(to_string(v.dtype)) + "*" + std::to_string(bits) + ";");
+    }
     if (!v.persistent) continue;
     h = hash_text(h, std::to_string(v.offset) + "," + std::to_string(v.depth) + "," +
                          std::to_string(v.slot_bytes) + ";");

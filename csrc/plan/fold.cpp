@@ -73,4 +73,24 @@ Status Folded::fold(const Node& node, const Weights& weights) {
                                 : "Repair the weights.");
 }
 
+Status Folded::scale_inputs(const Node& node, const std::vector<float>& scales) {
+  if (room_.size() < count_) room_.resize(count_);
+  const auto channels = static_cast<size_t>(node.shape.c);
+  const auto groups = static_cast<size_t>(node.attrs.groups);
+  const size_t in = scales.size() / groups, taps = count_ / channels / in;
+  size_t at = 0;
+  for (size_t o = 0; o < channels; ++o) {
+    const float* const scale = scales.data() + o / (channels / groups) * in;
+    for (size_t i = 0; i < in; ++i) {
+      for (size_t tap = 0; tap < taps; ++tap, ++at) room_[at] = weight_[at] * scale[i];
+    }
+  }
+  weight_ = room_.data();
+  if (all_finite(weight_, count_)) return {};
+  return failed(
+      Code::invalid_argument, "compile",
+      "weights of node '" + node.name + "' times the ranges of what it reads are too large",
+      "Inf in float32", "finite numbers", "Calibrate again, or repair the weights.");
+}
+
 }  // namespace pvnet

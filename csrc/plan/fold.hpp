@@ -13,6 +13,9 @@ class Folded {
  public:
   // Of a node whose tensors check_weights() has seen. Refuses what is not finite.
   Status fold(const Node& node, const Weights& weights);
+  // Multiplies the weights of every input channel, as of a map whose elements are counts of steps.
+  // Refuses what becomes infinite.
+  Status scale_inputs(const Node& node, const std::vector<float>& scales);
 
   const float* weight() const { return weight_; }  // [out_c, in_c / groups, kt, kh, kw]
   size_t weight_count() const { return count_; }

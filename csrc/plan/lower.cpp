@@ -10,6 +10,7 @@
 #include "graph/limits.hpp"
 #include "plan/op_params.hpp"
 #include "plan/options.hpp"
+#include "plan/quantization.hpp"
 #include "plan/resolve.hpp"
 
 namespace pvnet {
@@ -119,10 +120,10 @@ double cost_of(const Plan& plan, int n, const ConvShape& conv) {
   return plan.backend->layout.cost(plan.backend->kernels, plan.graph.nodes(), n, conv);
 }
 
-Status choose_algorithm_of(const Plan& plan, const PlanOp& op, ConvShape& shape) {
+Status choose_algorithm_of(const Plan& plan, const PlanOp& op, bool int8, ConvShape& shape) {
   const HostKernels* kernels = plan.backend->kernels;
   const Node& node = plan.graph.nodes()[op.node];
-  shape.algorithm = algorithm_for(plan.options, kernels, shape, node.name);
+  shape.algorithm = algorithm_for(plan.options, kernels, shape, node.name, int8);
   if (!is_possible(kernels, shape, shape.algorithm)) {
     return failed(Code::invalid_argument, "compile",
                   "node " + quoted(node.name) + " cannot be computed so",
@@ -177,17 +178,19 @@ class SegmentBudget {
 // Values of nodes in further forms, made when the first reader asks for one.
 class FurtherForms {
  public:
-  explicit FurtherForms(Plan& plan) : plan_(plan), layout_(plan.backend->layout) {}
+  FurtherForms(Plan& plan, const Quantization& quantization)
+      : plan_(plan), layout_(plan.backend->layout), quantization_(quantization) {}
 
   // Leads the reads to the form that the reader wants; whether any was led elsewhere.
-  bool lead(const Node& reader, std::vector<Segment>& segments) {
-    if (layout_.form_read == nullptr) return false;
+  bool lead(int reader, std::vector<Segment>& segments) {
+    if (layout_.form_read == nullptr && !quantization_.active()) return false;
     bool led = false;
     for (Segment& s : segments) {
       const Value first = plan_.values[s.value];
       const Node& source = plan_.graph.nodes()[first.node];
       if (source.op == Op::input) continue;
-      const Form form = layout_.form_read(reader, source);
+      const Wanted wanted = wanted_by(reader, first.node);
+      const Form& form = wanted.form;
       if (form == first.form()) continue;
       const auto next = static_cast<int>(plan_.values.size());
       const auto [it, added] = made_.try_emplace({s.value, form}, next);
@@ -195,6 +198,7 @@ class FurtherForms {
         plan_.values.push_back(first);
         plan_.values.back().dtype = form.dtype;
         plan_.values.back().domain = form.domain;
+        plan_.values.back().scale = wanted.scale;
       }
       s.value = it->second;
       led = true;
@@ -222,7 +226,19 @@ class FurtherForms {
  private:
   Plan& plan_;
   const Layout& layout_;
+  const Quantization& quantization_;
   std::map<std::pair<int, Form>, int> made_;  // of a first value and a form
+
+  struct Wanted {
+    Form form;
+    float scale = 1.0f;
+  };
+  Wanted wanted_by(int reader, int source) const {
+    const auto& nodes = plan_.graph.nodes();
+    if (!quantization_.active()) return {layout_.form_read(nodes[reader], nodes[source])};
+    const Stored stored = quantization_.read(reader, source);
+    return {{stored.dtype, Domain::spatial}, stored.scale};
+  }
 
   PlanOp convert(const PlanOp& of, int value) const {
     PlanOp op;
@@ -253,6 +269,7 @@ Status lower(Plan& plan) {
   const Dtype dtype = *std::find_if(layout.dtypes.begin(), layout.dtypes.end(), [&](Dtype d) {
     return to_string(d) == plan.options.dtype;
   });  // compile() has looked
+  const Quantization quantization(graph, plan.options);
   std::vector<int> value_of(nodes.size(), -1);
   const std::vector<int> order = graph.topological_order();
   for (const int n : order) {
@@ -263,6 +280,10 @@ Status lower(Plan& plan) {
     v.shape = node.shape;
     v.clock = node.clock;
     v.dtype = dtype;
+    if (quantization.active()) {
+      v.dtype = quantization.computed(n).dtype;
+      v.scale = quantization.computed(n).scale;
+    }
     value_of[n] = static_cast<int>(plan.values.size());
     plan.values.push_back(v);
   }
@@ -276,7 +297,7 @@ Status lower(Plan& plan) {
 
   const Reads reads(graph, value_of);
   SegmentBudget budget;
-  FurtherForms forms(plan);
+  FurtherForms forms(plan, quantization);
 
   // Sequential wiring leaves delay-0 edges between stages: then all stages form one group.
   const bool parallel = graph.wiring() != Wiring::sequential;
@@ -317,14 +338,17 @@ Status lower(Plan& plan) {
       op.operands.push_back(reads.segments(e));
       PVNET_TRY(SegmentBudget::check_hops("node " + quoted(node.name), op.operands.back()));
       plan.max_segments = std::max(plan.max_segments, static_cast<int>(op.operands.back().size()));
-      follow(e, forms.lead(node, op.operands.back()) ? 2 : 1);
+      follow(e, forms.lead(n, op.operands.back()) ? 2 : 1);
     }
     op.level = level;
     auto params = make_params(graph, node);
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
     params->conv.seg_c = params->seg_c.data();
     params->conv.n_segs = static_cast<int>(params->seg_c.size());
-    if (node.op == Op::conv3d) PVNET_TRY(choose_algorithm_of(plan, op, params->conv));
+    const bool int8 = quantization.is_int8(n);
+    if (node.op == Op::conv3d || int8) {
+      PVNET_TRY(choose_algorithm_of(plan, op, int8, params->conv));
+    }
     op.cost = cost_of(plan, n, params->conv);
     if (node.op == Op::conv3d && layout.halo) {
       for (const Segment& s : op.operands[0]) {

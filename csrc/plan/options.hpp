@@ -25,9 +25,11 @@ inline std::optional<AlgorithmWish> wish_of(const CompileOptions& o) {
   return wish.has_value() ? std::optional(AlgorithmWish::direct) : std::nullopt;
 }
 
-// What a convolution is computed by, with options that compile() has looked at.
+// What a convolution is computed by, with options that compile() has looked at; int8: by what it
+// reads (quantization.hpp).
 inline ConvAlgorithm algorithm_for(const CompileOptions& o, const HostKernels* kernels,
-                                   const ConvShape& shape, const std::string& node) {
+                                   const ConvShape& shape, const std::string& node, bool int8) {
+  if (int8) return ConvAlgorithm::int8;
   const auto own = o.algorithms.find(node);
   if (own == o.algorithms.end()) return choose_algorithm(kernels, shape, *wish_of(o));
   return conv_algorithm_of(own->second).value_or(ConvAlgorithm::direct);

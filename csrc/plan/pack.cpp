@@ -45,7 +45,7 @@ Status check_scales(const Plan& plan) {
 // No weight is so large that rounding makes it infinite.
 Status check_stored(const Node& node, Dtype dtype, const Folded& folded) {
   const float* const end = folded.weight() + folded.weight_count();
-  if (dtype == Dtype::f32 || std::all_of(folded.weight(), end, [&](float x) {
+  if (dtype != Dtype::bf16 || std::all_of(folded.weight(), end, [&](float x) {
         return std::isfinite(rounded_to(dtype, x));
       })) {
     return {};
@@ -55,6 +55,15 @@ Status check_stored(const Node& node, Dtype dtype, const Folded& folded) {
       "a weight of node " + quoted(node.name) + " does not fit " + std::string(to_string(dtype)),
       "one that becomes infinite", "smaller weights",
       "Compile with dtype=\"f32\", or repair the weights.");
+}
+
+// Of the maps that the channels of an operation's input lie in.
+std::vector<float> input_scales(const Plan& plan, const PlanOp& op) {
+  std::vector<float> scales;
+  for (const Segment& s : op.operands[0]) {
+    scales.insert(scales.end(), static_cast<size_t>(s.c), plan.values[s.value].scale);
+  }
+  return scales;
 }
 
 Status make_room(Plan& plan, Size bytes) {
@@ -88,6 +97,9 @@ Status pack_for_host(Plan& plan, const WeightSource& source) {
     }
     PVNET_TRY(folded.fold(node, *weights.value()));
     PVNET_TRY(check_stored(node, kernels.dtype, folded));
+    if (op.params->conv.algorithm == ConvAlgorithm::int8) {
+      PVNET_TRY(folded.scale_inputs(node, input_scales(plan, op)));
+    }
     kernels.conv_pack(op.params->conv, folded.weight(), folded.bias().data(), to);
   }
   return {};

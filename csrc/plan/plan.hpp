@@ -45,10 +45,16 @@ class AlignedBytes {
   size_t size_ = 0;
 };
 
+// Of the values of a node, after its activation; of an input after mean and std.
+struct ValueRange {
+  float low = 0.0f, high = 0.0f;
+  bool operator==(const ValueRange&) const = default;
+};
+
 struct CompileOptions {
   std::string backend = "auto";  // auto, ref, cpu, cuda
   std::string isa;               // "" = best of this machine (or PVNET_CPU_ISA)
-  std::string dtype = "f32";     // bf16; cuda, too: tf32, f16
+  std::string dtype = "f32";     // bf16, int8; cuda: tf32, f16, bf16
   int lanes = 0;    // 0 = number of CPUs this process may use, at most the useful number
   int batch = 1;    // batch rows: independent videos
   bool pin = true;  // pin worker lanes to CPUs
@@ -61,6 +67,7 @@ struct CompileOptions {
   std::string algorithm = "auto";  // of convolutions: backends/algorithm.hpp has the names
   std::map<std::string, std::string> algorithms;  // of single ones by node, before `algorithm`
   std::string memory = "fast";                    // small: no algorithm that needs larger weights
+  std::map<std::string, ValueRange> ranges;  // dtype int8: by node; without one, a map stays f32
 };
 
 // Where a value lives inside the memory of one batch row. A node with memory has one whose form its
@@ -77,6 +84,7 @@ struct Value {
   Clock clock;
   Dtype dtype = Dtype::f32;
   Domain domain = Domain::spatial;
+  float scale = 1.0f;  // of 8 bits: what a step stands for
 
   Form form() const { return {dtype, domain}; }
 };

@@ -34,6 +34,7 @@ Value values_json(const Plan& plan) {
     Value v = Value::object();
     v.set("node", Value::string(plan.graph.nodes()[value.node].name));
     v.set("dtype", Value::string(std::string(to_string(value.dtype))));
+    if (is_8_bit(value.dtype)) v.set("scale", Value::number(static_cast<double>(value.scale)));
     v.set("domain", Value::string(std::string(to_string(value.domain))));
     v.set("memory", Value::string(value.persistent ? "state" : "scratch"));
     v.set("depth_slots", Value::integer(value.depth));
@@ -55,7 +56,7 @@ Value ops_json(const Plan& plan) {
     v.set("out_value", Value::integer(op.out_value));
     v.set("stage", Value::integer(op.stage));
     v.set("level", Value::integer(op.level));
-    if (op.params->op == Op::conv3d) {
+    if (op.params->op == Op::conv3d || op.params->conv.algorithm == ConvAlgorithm::int8) {
       v.set("algorithm", Value::string(std::string(to_string(op.params->conv.algorithm))));
     }
     v.set("tiles", Value::integer(op.tiles));

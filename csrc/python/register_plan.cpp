@@ -58,9 +58,13 @@ py::list ops_of(const Plan& plan) {
     py::dict d;
     d["node"] = node.name;
     d["op"] = to_string(op.params->op);
+    d["dtype"] = to_string(plan.values[op.out_value].dtype);
     d["stage"] = op.stage;
-    if (op.params->op == Op::conv3d) {
-      d["algorithm"] = to_string(op.params->conv.algorithm);
+    const ConvAlgorithm algorithm = op.params->conv.algorithm;
+    if (algorithm == ConvAlgorithm::int8) {
+      d["algorithm"] = to_string(algorithm);
+    } else if (op.params->op == Op::conv3d) {
+      d["algorithm"] = to_string(algorithm);
       d["algorithms"] = possible_algorithms(plan, op.params->conv);
     }
     d["tiles"] = op.tiles;
@@ -139,16 +143,20 @@ void register_plan(py::module_& m) {
              const std::string& isa, const std::string& dtype, int lanes, int batch, bool pin,
              bool fixed_lanes, const std::map<std::string, double>& costs,
              const std::string& executor, const std::string& algorithm, const std::string& memory,
-             const std::map<std::string, std::string>& algorithms) {
+             const std::map<std::string, std::string>& algorithms,
+             const std::map<std::string, std::pair<float, float>>& ranges) {
+            std::map<std::string, ValueRange> of_nodes;
+            for (const auto& [node, range] : ranges) of_nodes[node] = {range.first, range.second};
             return compile(graph, weights,
                            {backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor,
-                            algorithm, algorithms, memory});
+                            algorithm, algorithms, memory, of_nodes});
           },
           py::arg("graph"), py::arg("weights"), py::kw_only(), py::arg("backend"), py::arg("isa"),
           py::arg("dtype"), py::arg("lanes"), py::arg("batch"), py::arg("pin"),
           py::arg("fixed_lanes"), py::arg("costs"), py::arg("executor") = "auto",
           py::arg("algorithm") = "auto", py::arg("memory") = "fast",
-          py::arg("algorithms") = std::map<std::string, std::string>{})
+          py::arg("algorithms") = std::map<std::string, std::string>{},
+          py::arg("ranges") = std::map<std::string, std::pair<float, float>>{})
       .def("to_json", &Plan::to_json)
       .def("ops", &ops_of)
       .def("inputs", &inputs_of)

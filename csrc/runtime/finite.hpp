@@ -31,6 +31,7 @@ inline bool any_not_finite(const float* at, int64_t n, int64_t step = 1) {
   return any_not_finite<uint32_t>(reinterpret_cast<const char*>(at), n, 0x7F800000U, step);
 }
 inline bool any_not_finite(Dtype dtype, const char* at, int64_t n) {
+  if (is_8_bit(dtype)) return false;
   if (element_bytes(dtype) == 4) return any_not_finite<uint32_t>(at, n, 0x7F800000U);
   const uint16_t exponent = dtype == Dtype::f16 ? 0x7C00U : 0x7F80U;
   return any_not_finite<uint16_t>(at, n, exponent);

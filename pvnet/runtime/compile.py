@@ -32,6 +32,7 @@ def compile(
     algorithm: str | dict[str, str] = "auto",
     memory: str = "fast",
     tune: Literal["off", "fast", "full"] = "off",
+    ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> Plan:
     """Compiles a model into an immutable Plan that any number of Streams share.
 
@@ -39,9 +40,9 @@ def compile(
         source: a `pvnet.nn.Network`, a `pvnet.runtime.Model`, the path of a model file, or
             `(graph, weights)`.
         backend: "auto" (the fastest here), "cpu", "ref" (naive, the oracle) or "cuda".
-        dtype: of what is stored, maps, rings and weights: "f32", or "bf16" (half the memory; sums
-            are f32, frames and outputs as ever: docs/low_precision.md). Backend "cuda" has "tf32"
-            and "f16", too.
+        dtype: of what is stored, maps, rings and weights: "f32", "bf16" (half the memory; sums
+            are f32, frames and outputs as ever: docs/low_precision.md) or "int8" (a quarter, with
+            `ranges`). Backend "cuda" has "tf32" and "f16", but not "int8".
         lanes: CPU workers of one tick; None = as many as this network has work for, at most one per
             CPU that the process may use (its container's quota counted). The result does not
             depend on it, bit for bit.
@@ -68,6 +69,8 @@ def compile(
             every layer, and level the lanes by what they take. "full" = more exactly, and also how
             many lanes, where `lanes` is None. What was found stays in a file (docs/speed.md), so
             that later calls measure nothing and give the same bits.
+        ranges: dtype "int8" only: lowest and highest value of nodes, after their activations. A
+            node without one keeps its map in f32, and so do the convolutions that read it.
 
     Raises:
         GraphError: the graph cannot run. InvalidArgumentError: weights or options do not fit.
@@ -98,6 +101,7 @@ def compile(
         algorithm=algorithm if isinstance(algorithm, str) else "auto",
         algorithms={} if isinstance(algorithm, str) else dict(algorithm),
         memory=memory,
+        ranges=_ranges(ranges),
     )
     if isinstance(costs, Mapping):
         options = replace(options, costs=dict(costs))
@@ -119,6 +123,17 @@ def compile(
     plan = make_plan(model, options)
     plan.tuning = tuning and replace(tuning, lanes=plan.lanes)
     return plan
+
+
+def _ranges(ranges: Mapping[str, tuple[float, float]] | None) -> dict[str, tuple[float, float]]:
+    """As floats; their meaning is the core's affair."""
+    try:
+        return {name: (float(low), float(high)) for name, (low, high) in (ranges or {}).items()}
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidArgumentError(
+            f"[compile] ranges are no ranges: got {ranges!r:.100}, expected a dict of (low, high) "
+            "by node. Pass what calibration gives."
+        ) from None
 
 
 def _measured(model: Opened, options: Options) -> dict[str, float]:

@@ -18,6 +18,7 @@ class Options:
         lanes: 0 = as many as are of use.
         costs: microseconds per firing by node; empty = the cost model.
         algorithms: of single convolutions by node, before `algorithm`.
+        ranges: of dtype "int8", low and high of maps by node.
     """
 
     backend: str = "auto"
@@ -32,6 +33,7 @@ class Options:
     algorithm: str = "auto"
     algorithms: dict[str, str] = field(default_factory=dict)
     memory: str = "fast"
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def make_plan(model: Opened, options: Options) -> Plan:

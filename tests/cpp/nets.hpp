@@ -58,6 +58,16 @@ inline std::map<std::string, double> heavy(const pvnet::Graph& graph) {
   return costs;
 }
 
+// For dtype int8: of most nodes, both kinds of maps.
+inline std::map<std::string, pvnet::ValueRange> some_ranges(const pvnet::Graph& graph) {
+  std::map<std::string, pvnet::ValueRange> ranges;
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    const float low = i % 3 == 0 ? 0.0f : -1.0f - static_cast<float>(i % 4);
+    if (i % 6 != 4) ranges[graph.nodes()[i].name] = {low, 2.0f + static_cast<float>(i % 5)};
+  }
+  return ranges;
+}
+
 inline pvnet::Weights random_weights(const pvnet::Graph& graph, uint32_t seed = 1) {
   std::mt19937 rng(seed);
   pvnet::Weights out;

@@ -45,15 +45,15 @@ PVNET_FIELDS(pvnet::TickSchedule, (supersteps, solo), "supersteps", "solo");
 
 PVNET_FIELDS(pvnet::CompileOptions,
              (backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor, algorithm,
-              algorithms, memory),
+              algorithms, memory, ranges),
              "backend", "isa", "dtype", "lanes", "batch", "pin", "fixed_lanes", "costs", "executor",
-             "algorithm", "algorithms", "memory");
+             "algorithm", "algorithms", "memory", "ranges");
 
 PVNET_FIELDS(pvnet::Value,
              (node, shape, halo_h, halo_w, pixel_stride, row_stride, slot_bytes, depth, persistent,
-              offset, clock, dtype, domain),
+              offset, clock, dtype, domain, scale),
              "node", "shape", "halo_h", "halo_w", "pixel_stride", "row_stride", "slot_bytes",
-             "depth", "persistent", "offset", "clock", "dtype", "domain");
+             "depth", "persistent", "offset", "clock", "dtype", "domain", "scale");
 
 PVNET_FIELDS(pvnet::Attrs,
              (channels, height, width, out, kernel, stride, dilation, padding, padding_end, groups,

@@ -205,6 +205,7 @@ class Damage {
     for (const char* const* isa = pvnet::cpu_isas(); *isa != nullptr; ++isa) {
       with(f, pvnet::find_backend("cpu", *isa).value(), path, "another");
       with(f, pvnet::find_backend("cpu", *isa, "bf16").value(), path, "one of another dtype");
+      with(f, pvnet::find_backend("cpu", *isa, "int8").value(), path, "one of another dtype");
     }
   }
   void special(std::shared_ptr<const pvnet::OpParams>& f, const std::string& path) {
@@ -220,6 +221,19 @@ class Damage {
       for (const pvnet::Node& node : plan_.graph.nodes()) all[node.name] = algorithm;
       with(f, std::move(all), path, algorithm);
     }
+  }
+  void special(std::map<std::string, pvnet::ValueRange>& f, const std::string& path) {
+    with(f, std::map<std::string, pvnet::ValueRange>(), path, "empty");
+    for (const auto& [name, range] : std::map(f)) {
+      auto other = f;
+      other[name] = {range.low - 1.0f, range.high * 3.0f};
+      with(f, other, path, "another range");
+      other.erase(name);
+      with(f, other, path, "one fewer");
+    }
+    auto more = f;
+    more["nobody"] = {0.0f, 1.0f};
+    with(f, more, path, "one more");
   }
   void special(std::map<std::string, double>& f, const std::string& path) {
     auto more = f;

@@ -23,6 +23,7 @@ inline std::shared_ptr<const Plan> plan_of(const Graph& g, int lanes, const char
   pvnet::CompileOptions o;
   o.backend = backend;
   o.dtype = dtype;
+  if (o.dtype == "int8") o.ranges = nets::some_ranges(g);
   o.lanes = lanes;
   o.costs = nets::heavy(g);
   return nets::must(Plan::compile(g, nets::random_weights(g), o));
@@ -76,8 +77,10 @@ inline const std::vector<std::shared_ptr<const Plan>>& plans() {
         out.push_back(plan_of(nets::must(g.wire(pvnet::Wiring::predictive, 3)), lanes, "ref"));
         if (lanes == 3) continue;
         for (const char* backend : {"cpu", "ref"}) {
-          out.push_back(
-              plan_of(nets::must(g.wire(pvnet::Wiring::predictive, 3)), lanes, backend, "bf16"));
+          for (const char* dtype : {"bf16", "int8"}) {
+            out.push_back(
+                plan_of(nets::must(g.wire(pvnet::Wiring::predictive, 3)), lanes, backend, dtype));
+          }
         }
       }
     }

@@ -152,6 +152,7 @@ void try_network(uint32_t seed, unsigned one_in) {
   if (seed % 3 == 2 && isas[1] != nullptr) o.isa = isas[1];
   if (o.backend == "cpu" && seed % 2 == 0) o.algorithm = "winograd";
   if (seed % 4 == 1) o.dtype = "bf16";
+  if (seed % 4 == 3) o.dtype = "int8", o.ranges = nets::some_ranges(g);
   if (seed % 5 != 0) o.costs = nets::heavy(g);
   auto compiled = Plan::compile(g, nets::random_weights(g, seed), o);
   if (!compiled.ok()) {

@@ -21,21 +21,34 @@ constexpr int kEntries = 4;
 
 #if defined(__x86_64__)
 const HostKernels& avx512(Dtype dtype) {
-  if (dtype != Dtype::bf16) return cpu::avx512_kernels();
-  return __builtin_cpu_supports("avx512bf16") ? cpu::avx512_dot_kernels()
-                                              : cpu::avx512_bf16_kernels();
+  switch (dtype) {
+    case Dtype::bf16:
+      return __builtin_cpu_supports("avx512bf16") ? cpu::avx512_dot_kernels()
+                                                  : cpu::avx512_bf16_kernels();
+    case Dtype::int8:
+      return __builtin_cpu_supports("avx512vnni") ? cpu::avx512_vnni_kernels()
+                                                  : cpu::avx512_int8_kernels();
+    default:
+      return cpu::avx512_kernels();
+  }
 }
 const HostKernels& avx2(Dtype dtype) {
-  return dtype == Dtype::bf16 ? cpu::avx2_bf16_kernels() : cpu::avx2_kernels();
+  return dtype == Dtype::bf16   ? cpu::avx2_bf16_kernels()
+         : dtype == Dtype::int8 ? cpu::avx2_int8_kernels()
+                                : cpu::avx2_kernels();
 }
 #endif
 #if defined(__aarch64__)
 const HostKernels& neon(Dtype dtype) {
-  return dtype == Dtype::bf16 ? cpu::neon_bf16_kernels() : cpu::neon_kernels();
+  return dtype == Dtype::bf16   ? cpu::neon_bf16_kernels()
+         : dtype == Dtype::int8 ? cpu::neon_int8_kernels()
+                                : cpu::neon_kernels();
 }
 #endif
 const HostKernels& scalar(Dtype dtype) {
-  return dtype == Dtype::bf16 ? cpu::scalar_bf16_kernels() : cpu::scalar_kernels();
+  return dtype == Dtype::bf16   ? cpu::scalar_bf16_kernels()
+         : dtype == Dtype::int8 ? cpu::scalar_int8_kernels()
+                                : cpu::scalar_kernels();
 }
 
 struct Registry {

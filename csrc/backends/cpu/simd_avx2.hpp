@@ -10,6 +10,9 @@ typedef float vec_unaligned __attribute__((vector_size(32), aligned(4), may_alia
 
 inline vec splat(float x) { return _mm256_set1_ps(x); }
 inline vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
+// The sum of two products of 16 bits.
+inline ivec dot_pairs(ivec a, ivec b) { return (ivec)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
 
 #if !defined(__SANITIZE_ADDRESS__)  // which sees no loads of assembly
 #define PVNET_OWN_PRODUCT

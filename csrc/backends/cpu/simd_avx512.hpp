@@ -11,6 +11,15 @@ typedef float vec_unaligned __attribute__((vector_size(64), aligned(4), may_alia
 
 inline vec splat(float x) { return _mm512_set1_ps(x); }
 inline vec fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
+#ifdef PVNET_DOT_BYTES
+// sum + four products, of elements from 0 to 255 and of weights with a sign.
+inline ivec dot_bytes(ivec sum, ivec x, ivec w) {
+  return (ivec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
+}
+#endif
+// The sum of two products of 16 bits.
+inline ivec dot_pairs(ivec a, ivec b) { return (ivec)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
 // Cores whose units are 256 bits wide take half the time for it.
 #define PVNET_HALF_PRODUCT
 inline void add_half_product(vec& sum, vec a, vec b) {  // GCC 12 warns at the intrinsics for halves

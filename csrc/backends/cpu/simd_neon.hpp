@@ -12,6 +12,13 @@ inline vec splat(float x) { return vec{x, x, x, x}; }
 inline vec fma(vec a, vec b, vec c) {
   return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
+inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
+// The sum of two products of 16 bits.
+inline ivec dot_pairs(ivec a, ivec b) {
+  const int16x8_t x = vreinterpretq_s16_s32((int32x4_t)a), y = vreinterpretq_s16_s32((int32x4_t)b);
+  const int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y));
+  return (ivec)vpaddq_s32(low, vmull_high_s16(x, y));
+}
 struct Maximum {  // NEON's maximum hands NaNs on by itself
   vec best;
   void take(vec x) { best = (vec)vmaxq_f32((float32x4_t)best, (float32x4_t)x); }

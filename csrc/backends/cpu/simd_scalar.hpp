@@ -11,6 +11,19 @@ typedef float vec_unaligned __attribute__((vector_size(16), aligned(4), may_alia
 
 inline vec splat(float x) { return vec{x, x, x, x}; }
 inline vec fma(vec a, vec b, vec c) { return a * b + c; }
+inline vec exact_fma(vec a, vec b, vec c) {
+  vec y;
+  for (int i = 0; i < kVecWidth; ++i) y[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return y;
+}
+// The sum of two products of 16 bits.
+inline ivec dot_pairs(ivec a, ivec b) {
+#if defined(__SSE2__)
+  return (ivec)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+  return (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
 // Where either is a NaN.
 inline ivec unordered(vec x, vec y) {
 #if defined(__SSE2__)

@@ -8,7 +8,7 @@ template <class T>
 void affine(const AffineArgs& a, int row_lo, int row_hi) {
   for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < a.out.g.w; ++x) {
-      T* out = pixel<T>(a.out, y, x) + a.out_c0;
+      const auto out = pixel<T>(a.out, y, x) + a.out_c0;
       for (int c = 0; c < a.g.c; ++c) {
         const float v = a.data == nullptr ? 0.0f : float{pixel<T>(a.g, a.data, y, x)[c]};
         out[c] = v * a.scale[c] + a.shift[c];
@@ -19,5 +19,6 @@ void affine(const AffineArgs& a, int row_lo, int row_hi) {
 
 template void affine<float>(const AffineArgs&, int, int);
 template void affine<Bf16>(const AffineArgs&, int, int);
+template void affine<AnyElement>(const AffineArgs&, int, int);
 
 }  // namespace pvnet::ref

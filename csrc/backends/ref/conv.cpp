@@ -28,9 +28,19 @@ struct Layout {
         bias_offset(group_floats * s.groups) {}
 };
 
+// As T stores it; maps of 8 bits have kernels of their own.
+template <class T>
+float stored(float weight) {
+  if constexpr (std::is_same_v<T, AnyElement>) {
+    return weight;
+  } else {
+    return T(weight);
+  }
+}
+
 // acc[o] += x[i] * w[i][o], i ascending.
 template <class T>
-void accumulate(float* acc, int n, const T* x, int n_in, const float* w, int w_stride) {
+void accumulate(float* acc, int n, T x, int n_in, const float* w, int w_stride) {
   if (n == kBlock) {
     float local[kBlock];
     std::copy_n(acc, kBlock, local);
@@ -93,10 +103,14 @@ void conv_block(const ConvArgs& a, const Layout& layout, int oy, int ox, int gro
 
 }  // namespace
 
-size_t conv_packed_floats(const ConvShape& s) { return Layout(s).bias_offset + s.out_c; }
+size_t conv_packed_floats(const ConvShape& s) {
+  if (s.algorithm == ConvAlgorithm::int8) return int8_packed_floats(s);
+  return Layout(s).bias_offset + s.out_c;
+}
 
 template <class T>
 void conv_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
+  if (s.algorithm == ConvAlgorithm::int8) return int8_pack(s, weight, bias, packed);
   const Layout layout(s);
   const size_t taps = layout.spatial_taps * s.kt;
   for (int o = 0; o < s.out_c; ++o) {
@@ -106,7 +120,7 @@ void conv_pack(const ConvShape& s, const float* weight, const float* bias, float
         const size_t to = (tap * layout.in_per_group + i) * layout.out_per_group +
                           (o - group * layout.out_per_group);
         packed[group * layout.group_floats + to] =
-            T(weight[(static_cast<size_t>(o) * layout.in_per_group + i) * taps + tap]);
+            stored<T>(weight[(static_cast<size_t>(o) * layout.in_per_group + i) * taps + tap]);
       }
     }
     packed[layout.bias_offset + o] = bias[o];
@@ -118,7 +132,7 @@ int conv_tiles(const ConvShape& s) { return s.out_h; }
 size_t conv_scratch_floats(const ConvShape&) { return 0; }
 
 double conv_cost(const ConvShape& s) {
-  if (s.algorithm != ConvAlgorithm::direct) return std::numeric_limits<double>::infinity();
+  if (tile_size(s.algorithm) > 0) return std::numeric_limits<double>::infinity();
   return static_cast<double>(s.out_h) * s.out_w * s.out_c * (s.in_c / s.groups) * s.kt * s.kh *
          s.kw;
 }
@@ -126,10 +140,11 @@ double conv_cost(const ConvShape& s) {
 template <class T>
 void conv(const ConvArgs& a, int lo, int hi) {
   const ConvShape& s = *a.shape;
+  if (s.algorithm == ConvAlgorithm::int8) return int8_conv(a, lo, hi);
   const Layout layout(s);
   for (int oy = lo; oy < hi; ++oy) {
     for (int ox = 0; ox < s.out_w; ++ox) {
-      T* out = pixel<T>(a.out, oy, ox);
+      const auto out = pixel<T>(a.out, oy, ox);
       for (int group = 0; group < s.groups; ++group) {
         for (int o = 0; o < layout.out_per_group; o += kBlock) {
           const int n = std::min(kBlock, layout.out_per_group - o);
@@ -146,7 +161,9 @@ void conv(const ConvArgs& a, int lo, int hi) {
 
 template void conv_pack<float>(const ConvShape&, const float*, const float*, float*);
 template void conv_pack<Bf16>(const ConvShape&, const float*, const float*, float*);
+template void conv_pack<AnyElement>(const ConvShape&, const float*, const float*, float*);
 template void conv<float>(const ConvArgs&, int, int);
 template void conv<Bf16>(const ConvArgs&, int, int);
+template void conv<AnyElement>(const ConvArgs&, int, int);
 
 }  // namespace pvnet::ref

@@ -39,7 +39,7 @@ template <class T>
 void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
   for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < a.out.g.w; ++x) {
-      T* out = pixel<T>(a.out, y, x) + a.out_c0;
+      const auto out = pixel<T>(a.out, y, x) + a.out_c0;
       for (int c = 0; c < a.c; ++c) {
         float v = operand<T>(a, 0, y, x, c);
         for (int k = 1; k < a.n; ++k) {
@@ -54,5 +54,6 @@ void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
 
 template void eltwise<float>(const EltwiseArgs&, int, int);
 template void eltwise<Bf16>(const EltwiseArgs&, int, int);
+template void eltwise<AnyElement>(const EltwiseArgs&, int, int);
 
 }  // namespace pvnet::ref

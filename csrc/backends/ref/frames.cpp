@@ -10,7 +10,7 @@ void load_u8(const uint8_t* src, int64_t pitch_bytes, const float* scale, const 
   for (int y = 0; y < out.g.h; ++y) {
     for (int x = 0; x < out.g.w; ++x) {
       const uint8_t* in = src + y * pitch_bytes + static_cast<int64_t>(x) * out.g.c;
-      T* to = pixel<T>(out, y, x);
+      const auto to = pixel<T>(out, y, x);
       for (int c = 0; c < out.g.c; ++c) to[c] = static_cast<float>(in[c]) * scale[c] + shift[c];
     }
   }
@@ -20,7 +20,7 @@ template <class T>
 void load_f32(const float* src, const int64_t strides[3], const MapView& out) {
   for (int y = 0; y < out.g.h; ++y) {
     for (int x = 0; x < out.g.w; ++x) {
-      T* to = pixel<T>(out, y, x);
+      const auto to = pixel<T>(out, y, x);
       for (int c = 0; c < out.g.c; ++c) {
         to[c] = src[c * strides[0] + y * strides[1] + x * strides[2]];
       }
@@ -40,9 +40,13 @@ void store_f32(const MapGeometry& g, const float* data, float* dst) {
 
 template void load_u8<float>(const uint8_t*, int64_t, const float*, const float*, const MapView&);
 template void load_u8<Bf16>(const uint8_t*, int64_t, const float*, const float*, const MapView&);
+template void load_u8<AnyElement>(const uint8_t*, int64_t, const float*, const float*,
+                                  const MapView&);
 template void load_f32<float>(const float*, const int64_t[3], const MapView&);
 template void load_f32<Bf16>(const float*, const int64_t[3], const MapView&);
+template void load_f32<AnyElement>(const float*, const int64_t[3], const MapView&);
 template void store_f32<float>(const MapGeometry&, const float*, float*);
 template void store_f32<Bf16>(const MapGeometry&, const float*, float*);
+template void store_f32<AnyElement>(const MapGeometry&, const float*, float*);
 
 }  // namespace pvnet::ref

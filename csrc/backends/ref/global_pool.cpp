@@ -10,18 +10,19 @@ void global_pool(const GlobalPoolArgs& a) {
   const MapGeometry& g = a.seg.g;
   const float count = static_cast<float>(a.window) * static_cast<float>(g.h) * g.w;
   for (int c = 0; c < g.c; ++c) {
-    float sum = 0.0f;
+    Sum sum;
     for (int j = 0; j < a.window; ++j) {
       if (a.seg.taps[j] == nullptr) continue;
       for (int y = 0; y < g.h; ++y) {
-        for (int x = 0; x < g.w; ++x) sum += pixel<T>(g, a.seg.taps[j], y, x)[c];
+        for (int x = 0; x < g.w; ++x) sum.add(pixel<T>(g, a.seg.taps[j], y, x)[c]);
       }
     }
-    pixel<T>(a.out, 0, 0)[a.out_c0 + c] = sum / count;
+    pixel<T>(a.out, 0, 0)[a.out_c0 + c] = sum.value(g) / count;
   }
 }
 
 template void global_pool<float>(const GlobalPoolArgs&);
 template void global_pool<Bf16>(const GlobalPoolArgs&);
+template void global_pool<AnyElement>(const GlobalPoolArgs&);
 
 }  // namespace pvnet::ref

@@ -61,5 +61,6 @@ void move(const MoveArgs& a, int row_lo, int row_hi) {
 
 template void move<float>(const MoveArgs&, int, int);
 template void move<Bf16>(const MoveArgs&, int, int);
+template void move<AnyElement>(const MoveArgs&, int, int);
 
 }  // namespace pvnet::ref

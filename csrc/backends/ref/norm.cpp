@@ -28,7 +28,7 @@ void normalise(const NormArgs& a, const Part& part) {
   const double mean = sum / count;
   for_values<T>(a, part, [&](float v, int) { squares += (v - mean) * (v - mean); });
   const double share = 1.0 / std::sqrt(squares / count + a.eps);
-  for_values<T>(a, part, [&](T& v, int c) {
+  for_values<T>(a, part, [&](auto&& v, int c) {
     const double scaled = (v - mean) * share * a.weight[c] + a.bias[c];
     v = activate(a.act, a.numbers, static_cast<float>(scaled));
   });
@@ -53,7 +53,9 @@ void layer_norm(const NormArgs& a, int row_lo, int row_hi) {
 
 template void group_norm<float>(const NormArgs&, int, int);
 template void group_norm<Bf16>(const NormArgs&, int, int);
+template void group_norm<AnyElement>(const NormArgs&, int, int);
 template void layer_norm<float>(const NormArgs&, int, int);
 template void layer_norm<Bf16>(const NormArgs&, int, int);
+template void layer_norm<AnyElement>(const NormArgs&, int, int);
 
 }  // namespace pvnet::ref

@@ -7,9 +7,11 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 
 #include "backends/element.hpp"
 #include "backends/kernel_api.hpp"
+#include "backends/ref/any_element.hpp"
 
 namespace pvnet::ref {
 
@@ -21,6 +23,10 @@ size_t conv_scratch_floats(const ConvShape& s);
 double conv_cost(const ConvShape& s);
 template <class T>
 void conv(const ConvArgs& a, int lo, int hi);
+// Over maps of 8 bits.
+size_t int8_packed_floats(const ConvShape& s);
+void int8_pack(const ConvShape& s, const float* weight, const float* bias, float* packed);
+void int8_conv(const ConvArgs& a, int lo, int hi);
 template <class T>
 void pool(const PoolArgs& a, int row_lo, int row_hi);
 template <class T>
@@ -48,14 +54,24 @@ void group_norm(const NormArgs& a, int group_lo, int group_hi);
 template <class T>
 void layer_norm(const NormArgs& a, int row_lo, int row_hi);
 
-// First channel of pixel (y, x); both may lie in the halo.
+// First channel of pixel (y, x); both may lie in the halo. T = AnyElement: as the map says.
 template <class T>
-const T* pixel(const MapGeometry& g, const float* data, int y, int x) {
-  return reinterpret_cast<const T*>(data) + y * g.row_stride + x * g.pixel_stride;
+auto pixel(const MapGeometry& g, const float* data, int y, int x) {
+  const int64_t at = y * g.row_stride + x * g.pixel_stride;
+  if constexpr (std::is_same_v<T, AnyElement>) {
+    return AnyPixel(g, const_cast<float*>(data)) + at;
+  } else {
+    return reinterpret_cast<const T*>(data) + at;
+  }
 }
 template <class T>
-T* pixel(const MapView& m, int y, int x) {
-  return reinterpret_cast<T*>(m.data) + y * m.g.row_stride + x * m.g.pixel_stride;
+auto pixel(const MapView& m, int y, int x) {
+  const int64_t at = y * m.g.row_stride + x * m.g.pixel_stride;
+  if constexpr (std::is_same_v<T, AnyElement>) {
+    return AnyPixel(m.g, m.data) + at;
+  } else {
+    return reinterpret_cast<T*>(m.data) + at;
+  }
 }
 
 // x * Phi(x); Phi by its tail, so that no digit is lost where it is small.

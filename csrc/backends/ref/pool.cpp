@@ -11,7 +11,7 @@ namespace {
 
 struct Window {  // what one output value is made of
   float max = -std::numeric_limits<float>::infinity();
-  float sum = 0.0f;
+  Sum sum;
   int inside = 0;  // pixels of one frame that lie in the map
 };
 
@@ -26,10 +26,10 @@ Window look(const PoolArgs& a, int oy, int ox, int c) {
       for (int kx = 0; kx < a.kw; ++kx) {
         const int x = ox * a.sw - a.pw + kx * a.dw;
         if (x < 0 || x >= a.seg.g.w) continue;
-        const float v =
-            a.seg.taps[j] == nullptr ? 0.0f : float{pixel<T>(a.seg.g, a.seg.taps[j], y, x)[c]};
+        const bool there = a.seg.taps[j] != nullptr;
+        const float v = there ? float{pixel<T>(a.seg.g, a.seg.taps[j], y, x)[c]} : 0.0f;
         if (v > window.max || std::isnan(v)) window.max = v;
-        window.sum += v;
+        if (there) window.sum.add(pixel<T>(a.seg.g, a.seg.taps[j], y, x)[c]);
         ++window.inside;
       }
     }
@@ -43,11 +43,11 @@ template <class T>
 void pool(const PoolArgs& a, int row_lo, int row_hi) {
   for (int oy = row_lo; oy < row_hi; ++oy) {
     for (int ox = 0; ox < a.out.g.w; ++ox) {
-      T* out = pixel<T>(a.out, oy, ox) + a.out_c0;
+      const auto out = pixel<T>(a.out, oy, ox) + a.out_c0;
       for (int c = 0; c < a.seg.g.c; ++c) {
         const Window window = look<T>(a, oy, ox, c);
         const int count = a.kt * (a.count_include_pad ? a.kh * a.kw : window.inside);
-        out[c] = a.is_max ? window.max : window.sum / static_cast<float>(count);
+        out[c] = a.is_max ? window.max : window.sum.value(a.seg.g) / static_cast<float>(count);
       }
     }
   }
@@ -55,5 +55,6 @@ void pool(const PoolArgs& a, int row_lo, int row_hi) {
 
 template void pool<float>(const PoolArgs&, int, int);
 template void pool<Bf16>(const PoolArgs&, int, int);
+template void pool<AnyElement>(const PoolArgs&, int, int);
 
 }  // namespace pvnet::ref

@@ -12,7 +12,7 @@ template <class T>
 void softmax(const SoftmaxArgs& a, int row_lo, int row_hi) {
   for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < a.out.g.w; ++x) {
-      T* v = pixel<T>(a.out, y, x);
+      const auto v = pixel<T>(a.out, y, x);
       const int n = a.out.g.c;
       float max = v[0];
       for (int c = 1; c < n; ++c) max = std::max(max, float{v[c]});
@@ -25,5 +25,6 @@ void softmax(const SoftmaxArgs& a, int row_lo, int row_hi) {
 
 template void softmax<float>(const SoftmaxArgs&, int, int);
 template void softmax<Bf16>(const SoftmaxArgs&, int, int);
+template void softmax<AnyElement>(const SoftmaxArgs&, int, int);
 
 }  // namespace pvnet::ref

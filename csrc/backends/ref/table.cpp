@@ -39,7 +39,8 @@ constexpr HostKernels table_of(Dtype dtype) {
 const HostKernels& ref_kernels(Dtype dtype) {
   static constexpr HostKernels kTable = table_of<float>(Dtype::f32);
   static constexpr HostKernels kBf16 = table_of<Bf16>(Dtype::bf16);
-  return dtype == Dtype::bf16 ? kBf16 : kTable;
+  static constexpr HostKernels kInt8 = table_of<ref::AnyElement>(Dtype::int8);
+  return dtype == Dtype::bf16 ? kBf16 : dtype == Dtype::int8 ? kInt8 : kTable;
 }
 
 }  // namespace pvnet

@@ -47,20 +47,21 @@ template <class T>
 void upsample(const UpsampleArgs& a, int row_lo, int row_hi) {
   for (int oy = row_lo; oy < row_hi; ++oy) {
     for (int ox = 0; ox < a.out.g.w; ++ox) {
-      T* out = pixel<T>(a.out, oy, ox) + a.out_c0;
+      const auto out = pixel<T>(a.out, oy, ox) + a.out_c0;
       if (a.data == nullptr) {
-        std::fill_n(out, a.g.c, 0.0f);
+        for (int c = 0; c < a.g.c; ++c) out[c] = 0.0f;
       } else if (a.mode == Interp::nearest) {
         const int y = nearest_source(oy, a.g.h, a.out.g.h);
         const int x = nearest_source(ox, a.g.w, a.out.g.w);
-        std::copy_n(pixel<T>(a.g, a.data, y, x), a.g.c, out);
+        const auto in = pixel<T>(a.g, a.data, y, x);
+        for (int c = 0; c < a.g.c; ++c) out[c] = float{in[c]};
       } else {
         const Lerp y(oy, a.g.h, a.out.g.h, a.align_corners);
         const Lerp x(ox, a.g.w, a.out.g.w, a.align_corners);
-        const T* top_left = pixel<T>(a.g, a.data, y.lo, x.lo);
-        const T* top_right = pixel<T>(a.g, a.data, y.lo, x.hi);
-        const T* bottom_left = pixel<T>(a.g, a.data, y.hi, x.lo);
-        const T* bottom_right = pixel<T>(a.g, a.data, y.hi, x.hi);
+        const auto top_left = pixel<T>(a.g, a.data, y.lo, x.lo);
+        const auto top_right = pixel<T>(a.g, a.data, y.lo, x.hi);
+        const auto bottom_left = pixel<T>(a.g, a.data, y.hi, x.lo);
+        const auto bottom_right = pixel<T>(a.g, a.data, y.hi, x.hi);
         for (int c = 0; c < a.g.c; ++c) {
           out[c] = y.w_lo * (x.w_lo * top_left[c] + x.w_hi * top_right[c]) +
                    y.w_hi * (x.w_lo * bottom_left[c] + x.w_hi * bottom_right[c]);
@@ -72,5 +73,6 @@ void upsample(const UpsampleArgs& a, int row_lo, int row_hi) {
 
 template void upsample<float>(const UpsampleArgs&, int, int);
 template void upsample<Bf16>(const UpsampleArgs&, int, int);
+template void upsample<AnyElement>(const UpsampleArgs&, int, int);
 
 }  // namespace pvnet::ref

@@ -66,6 +66,10 @@ class Ops {
   Proof& p_;
   const Plan& plan_;
 
+  ConvShape conv_of(const Node& node) const {
+    const auto n = static_cast<int>(&node - p_.nodes.data());
+    return conv_shape_of(plan_, node, p_.quantization.is_int8(n));
+  }
   const Node& node_of(size_t op) const { return p_.nodes[static_cast<size_t>(plan_.ops[op].node)]; }
 
   // As many ops as values that no frame writes, and none written twice: each has its own.
@@ -123,7 +127,7 @@ class Ops {
     if (op.params->op != node.op || op.params->attrs != node.attrs) {
       return wrong("attributes of " + p_.op_name(i), "others", "the node's");
     }
-    if (is_conv(node.op) && !same_kernel(op.params->conv, conv_shape_of(plan_, node))) {
+    if (is_conv(node.op) && !same_kernel(op.params->conv, conv_of(node))) {
       return wrong("shape of the convolution " + p_.op_name(i), "another", "the node's");
     }
     if (node.op == Op::normalize) {
@@ -135,7 +139,7 @@ class Ops {
   Status tiles(size_t i) const {
     const Node& node = node_of(i);
     const Op work = plan_.ops[i].converts ? Op::act : node.op;
-    ConvShape conv = is_conv(work) ? conv_shape_of(plan_, node) : ConvShape{};
+    ConvShape conv = is_conv(work) ? conv_of(node) : ConvShape{};
     if (work == Op::group_norm) conv.groups = node.attrs.groups;
     const int expected = plan_.backend->tiles(work, conv, node.shape);
     if (plan_.ops[i].tiles == expected) return {};
@@ -176,7 +180,7 @@ class Ops {
 
 }  // namespace
 
-ConvShape conv_shape_of(const Plan& plan, const Node& node) {
+ConvShape conv_shape_of(const Plan& plan, const Node& node, bool int8) {
   const Shape& in = plan.graph.nodes()[static_cast<size_t>(node.inputs[0].src)].shape;
   const Attrs& a = node.attrs;
   ConvShape s;
@@ -190,6 +194,7 @@ ConvShape conv_shape_of(const Plan& plan, const Node& node) {
   }
   if (node.op == Op::linear) {  // one window, as large as the map
     s.kh = in.h, s.kw = in.w;
+    if (int8) s.algorithm = ConvAlgorithm::int8;
     return s;
   }
   s.kt = a.kernel[0], s.kh = a.kernel[1], s.kw = a.kernel[2];
@@ -197,7 +202,7 @@ ConvShape conv_shape_of(const Plan& plan, const Node& node) {
   s.dh = a.dilation[1], s.dw = a.dilation[2];
   s.ph = a.padding[0], s.pw = a.padding[1];
   s.groups = a.groups;
-  s.algorithm = algorithm_for(plan.options, plan.backend->kernels, s, node.name);
+  s.algorithm = algorithm_for(plan.options, plan.backend->kernels, s, node.name, int8);
   return s;
 }
 

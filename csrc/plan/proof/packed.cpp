@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
+#include <vector>
 
 #include "backends/backend.hpp"
 #include "backends/element.hpp"
@@ -10,6 +12,7 @@
 #include "backends/winograd.hpp"
 #include "model/weight_source.hpp"
 #include "plan/device/checks.hpp"
+#include "plan/op_params.hpp"
 #include "plan/proof/proof.hpp"
 
 namespace pvnet::proof {
@@ -110,6 +113,52 @@ bool folded_sum(const Node& node, const ConvShape& s, Dtype dtype, const Weights
   return true;
 }
 
+// What a convolution over maps of 8 bits must have: the folded weights times the scales of what it
+// reads, packed anew; false where a tensor is missing or misshapen, or others lie there.
+bool same_int8(const Plan& plan, const PlanOp& op, const Node& node, const Weights& weights,
+               const float* packed) {
+  const ConvShape& s = op.params->conv;  // proved with the op
+  const auto channels = static_cast<size_t>(s.out_c), in = static_cast<size_t>(s.in_c / s.groups);
+  const size_t taps = static_cast<size_t>(s.kt) * static_cast<size_t>(s.kh * s.kw);
+  bool there = true;
+  const auto tensor = [&](const char* suffix, bool given, size_t size) -> const float* {
+    const auto it = weights.find(node.name + suffix);
+    if (!given) return nullptr;
+    there = there && it != weights.end() && it->second.data.size() == size;
+    return there ? it->second.data.data() : nullptr;
+  };
+  const bool norm = node.attrs.norm;
+  const float* const weight = tensor(".weight", true, channels * in * taps);
+  const float* const bias = tensor(".bias", node.attrs.bias, channels);
+  const float* const gamma = tensor(".norm.weight", norm, channels);
+  const float* const beta = tensor(".norm.bias", norm, channels);
+  const float* const mean = tensor(".norm.running_mean", norm, channels);
+  const float* const variance = tensor(".norm.running_var", norm, channels);
+  if (!there) return false;
+  std::vector<float> step;  // [in_c]
+  for (const Segment& segment : op.operands[0]) {
+    const Value& value = plan.values[static_cast<size_t>(segment.value)];
+    for (int c = 0; c < segment.c; ++c) step.push_back(value.scale);
+  }
+  std::vector<float> w(channels * in * taps), b(channels);
+  for (size_t o = 0; o < channels; ++o) {
+    double scale = 1.0;
+    b[o] = bias == nullptr ? 0.0f : bias[o];
+    if (norm) {
+      scale = gamma[o] / std::sqrt(static_cast<double>(variance[o]) + node.attrs.norm_eps);
+      b[o] = static_cast<float>((static_cast<double>(b[o]) - mean[o]) * scale + beta[o]);
+    }
+    const size_t first = o * static_cast<size_t>(s.groups) / channels * in;
+    for (size_t i = 0; i < in * taps; ++i) {
+      const auto folded = static_cast<float>(weight[o * in * taps + i] * scale);
+      w[o * in * taps + i] = folded * step[first + i / taps];
+    }
+  }
+  std::vector<float> expected(plan.backend->kernels->conv_packed_floats(s));
+  plan.backend->kernels->conv_pack(s, w.data(), b.data(), expected.data());
+  return std::memcmp(packed, expected.data(), expected.size() * sizeof(float)) == 0;
+}
+
 // Weights, then biases, in order.
 bool same_channels(const Node& node, const float* packed, const Weights& weights) {
   const auto channels = static_cast<size_t>(node.shape.c);
@@ -136,9 +185,14 @@ Status content(const Plan& plan, const std::vector<Extent>& extents, const Weigh
       if (same_channels(node, floats, weights)) continue;
       return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
     }
+    const PlanOp& op = plan.ops[extent.op];
+    if (op.params->conv.algorithm == ConvAlgorithm::int8) {
+      if (same_int8(plan, op, node, weights, floats)) continue;
+      return wrong("packed weights of " + quoted(node.name), "others", "those of the node");
+    }
     uint64_t expected = 0;
     const Dtype dtype = plan.backend->kernels->dtype;
-    if (!folded_sum(node, conv_shape_of(plan, node), dtype, weights, expected)) {
+    if (!folded_sum(node, op.params->conv, dtype, weights, expected)) {
       return wrong("weights of " + quoted(node.name), "none, or others", "those of the node");
     }
     const auto count = static_cast<size_t>(extent.hi - extent.lo) / sizeof(float);
@@ -182,7 +236,7 @@ Status prove_packed(const Plan& plan, const WeightSource* weights) {
     }
     const size_t room = plan.packed.size();
     const size_t floats = is_conv(node.op)
-                              ? plan.backend->kernels->conv_packed_floats(conv_shape_of(plan, node))
+                              ? plan.backend->kernels->conv_packed_floats(plan.ops[i].params->conv)
                               : static_cast<size_t>(node.shape.c) * (node.op == Op::prelu ? 1 : 2);
     const size_t bytes = floats * sizeof(float);
     if (lo < 0 || bytes > room || static_cast<size_t>(lo) > room - bytes || lo % 4 != 0) {

@@ -43,6 +43,7 @@ Status prove_frame(const Plan& plan) {
                    [&](Dtype d) { return to_string(d) == o.dtype; })) {
     return wrong("dtype", o.dtype, "one of the backend");
   }
+  PVNET_TRY(check_ranges(plan.graph, o));
   if (!wish_of(o).has_value()) {
     return wrong("algorithm and memory", o.algorithm + ", " + o.memory, "those that there are");
   }
@@ -62,7 +63,7 @@ Status prove_frame(const Plan& plan) {
     return wrong("hyper-period", std::to_string(plan.hyper_period), std::to_string(hyper));
   }
   // Which of them are further forms, and of what, the next parts prove.
-  const bool forms = plan.backend->layout.form_read != nullptr;
+  const bool forms = has_forms(plan);
   const size_t more = forms ? std::max(plan.values.size(), values) - values : 0;
   PVNET_TRY(same_count("values", plan.values.size(), values + more));
   PVNET_TRY(same_count("ops", plan.ops.size(), values + more - inputs));
@@ -74,8 +75,8 @@ Status prove_frame(const Plan& plan) {
 }
 
 Status prove(const Plan& plan) {
-  Proof proof(plan);
   PVNET_TRY(prove_frame(plan));
+  Proof proof(plan);
   PVNET_TRY(prove_values(proof));
   PVNET_TRY(prove_ops(proof));
   PVNET_TRY(prove_reads(proof));

@@ -9,10 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "graph/errors.hpp"
 
 #include "plan/plan.hpp"
+#include "plan/quantization.hpp"
 
 namespace pvnet::proof {
 
@@ -28,10 +30,13 @@ struct Read {
 
 // What is proved of a plan so far.
 struct Proof {
-  explicit Proof(const Plan& p) : plan(p), nodes(p.graph.nodes()) {}
+  // Of a plan whose frame is proved.
+  explicit Proof(const Plan& p)
+      : plan(p), nodes(p.graph.nodes()), quantization(p.graph, p.options) {}
 
   const Plan& plan;
   const std::vector<Node>& nodes;
+  const Quantization quantization;
   std::vector<int> value_of;  // [node]; the one it computes, or a frame; -1: holds no memory
   std::map<std::pair<int, Form>, int> others;  // further values, by node and form
   std::vector<int> writer_of;                  // [value]; the op that writes it, -1: frames do
@@ -76,9 +81,14 @@ Status prove(const Plan& plan);
 
 // At `tick` the newest tap reads a firing of a value of this clock that is made in that tick.
 bool reads_what_is_due(const Segment& segment, const Clock& clock, int64_t tick);
-// What the kernel of a conv3d or linear node must be told; seg_c and n_segs are left out.
-ConvShape conv_shape_of(const Plan& plan, const Node& node);
+// What the kernel of a conv3d or linear node must be told; seg_c and n_segs are left out. int8: it
+// computes over 8 bits.
+ConvShape conv_shape_of(const Plan& plan, const Node& node, bool int8);
 
+// Whether a node may have more than one value.
+inline bool has_forms(const Plan& plan) {
+  return plan.backend->layout.form_read != nullptr || plan.options.dtype == to_string(Dtype::int8);
+}
 inline bool is_conv(Op op) { return op == Op::conv3d || op == Op::linear; }
 inline bool has_channel_weights(Op op) {
   return op == Op::scale || op == Op::prelu || op == Op::group_norm || op == Op::layer_norm;

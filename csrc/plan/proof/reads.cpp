@@ -19,6 +19,7 @@ class Reads {
 
   Status run() {
     was_read_.assign(plan_.values.size(), false);
+    PVNET_TRY(scales());
     for (size_t i = 0; i < plan_.ops.size(); ++i) {
       PVNET_TRY(operands(i));
       p_.reads_end.push_back(p_.reads.size());
@@ -65,14 +66,34 @@ class Reads {
   // and conversions made, from what was computed.
   int value_read(int source) const {
     const int first = p_.value_of[static_cast<size_t>(source)];
-    const auto form_read = plan_.backend->layout.form_read;
-    if (form_read == nullptr || reader_ < 0 || node_at(source).op == Op::input) return first;
+    if (!has_forms(plan_) || reader_ < 0 || node_at(source).op == Op::input) return first;
     const PlanOp& op = plan_.ops[static_cast<size_t>(reader_)];
     if (op.converts) return first;
-    const Form form = form_read(node_at(op.node), node_at(source));
+    const Form form = form_read(op.node, source);
     if (form == plan_.values[static_cast<size_t>(first)].form()) return first;
     const auto it = p_.others.find({source, form});
     return it == p_.others.end() ? -1 : it->second;
+  }
+
+  Form form_read(int reader, int source) const {
+    const Quantization& q = p_.quantization;
+    if (q.active()) return {q.read(reader, source).dtype, Domain::spatial};
+    return plan_.backend->layout.form_read(node_at(reader), node_at(source));
+  }
+
+  // The step of 8 bits that every reader takes for granted.
+  Status scales() const {
+    const Quantization& q = p_.quantization;
+    for (size_t v = 0; v < plan_.values.size(); ++v) {
+      const Value& value = plan_.values[v];
+      const bool first = p_.value_of[static_cast<size_t>(value.node)] == static_cast<int>(v);
+      Stored expected = q.active() ? q.computed(value.node) : Stored{};
+      if (!first) expected = is_8_bit(value.dtype) ? q.range(value.node) : Stored{};
+      if (value.scale == expected.scale) continue;
+      return wrong("scale of " + p_.name(static_cast<int>(v)), std::to_string(value.scale),
+                   std::to_string(expected.scale));
+    }
+    return {};
   }
 
   Status operands(size_t i) {

@@ -70,9 +70,11 @@ class Values {
 
   Status form(size_t v, const Node& node) {
     const Value& value = plan_.values[v];
-    const bool first =
-        to_string(value.dtype) == plan_.options.dtype && value.domain == Domain::spatial;
-    if (!first && (layout_.form_read == nullptr || node.op == Op::input)) {
+    const Quantization& q = p_.quantization;
+    const bool first = value.domain == Domain::spatial &&
+                       (q.active() ? value.dtype == q.computed(value.node).dtype
+                                   : to_string(value.dtype) == plan_.options.dtype);
+    if (!first && (!has_forms(plan_) || node.op == Op::input)) {
       return wrong("elements of the value of " + quoted(node.name), "others",
                    "pixels of " + plan_.options.dtype);
     }
@@ -99,6 +101,11 @@ class Values {
     if (a.pixel_stride < stored) {
       return wrong("pixel stride of " + name, std::to_string(a.pixel_stride),
                    "at least " + std::to_string(stored));
+    }
+    // Lines of a narrow frame are read as one piece.
+    if (is_8_bit(a.dtype) && a.shape.c < kWideChannels && a.pixel_stride != a.shape.c) {
+      return wrong("pixel stride of " + name, std::to_string(a.pixel_stride),
+                   std::to_string(a.shape.c));
     }
     const int64_t row = product(a.shape.w + 2 * int64_t{a.halo_w}, a.pixel_stride);
     if (row < 0 || a.row_stride < row) {

@@ -65,7 +65,8 @@ EltOp elt_op(Op op) {
 }  // namespace
 
 MapGeometry geometry_of(const Value& v) {
-  return {v.shape.h, v.shape.w, v.shape.c, v.halo_h, v.halo_w, v.pixel_stride, v.row_stride};
+  return {v.shape.h,      v.shape.w,    v.shape.c, v.halo_h, v.halo_w,
+          v.pixel_stride, v.row_stride, v.dtype,   v.scale};
 }
 
 Executor::Executor(const Plan& plan)

@@ -20,6 +20,13 @@ inline elem to_elem(float x) {
   return {static_cast<uint16_t>(x == x ? rounded : (u >> 16) | 0x40)};
 }
 
+using source = const elem*;
+using target = elem*;
+inline source elems(const MapGeometry&, const float* p) { return elems(p); }
+inline target elems(const MapGeometry&, float* p) { return elems(p); }
+inline float value_at(source in, int64_t i) { return to_float(in[i]); }
+inline void set_value(target out, int64_t i, float x) { out[i] = to_elem(x); }
+
 inline vec widened(hvec h) { return (vec)(__builtin_convertvector(h, uvec) << 16); }
 
 #ifdef PVNET_DOT_PAIRS

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elements of maps are floats. element_bf16.inl has the same names; kernels that only read and
-// store elements are written over them.
+// Elements of maps are floats. element_bf16.inl and element_int8.inl have the same names; kernels
+// that only read and store elements are written over them.
 
 using elem = float;
 
 inline const elem* elems(const float* p) { return p; }
 inline elem* elems(float* p) { return p; }
+// Elements of a map to be read, and to be stored.
+using source = const elem*;
+using target = elem*;
+inline source elems(const MapGeometry&, const float* p) { return p; }
+inline target elems(const MapGeometry&, float* p) { return p; }
+inline float value_at(source in, int64_t i) { return in[i]; }
+inline void set_value(target out, int64_t i, float x) { out[i] = x; }
 inline float to_float(elem x) { return x; }
 inline elem to_elem(float x) { return x; }

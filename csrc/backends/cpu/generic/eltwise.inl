@@ -2,19 +2,19 @@
 // Arithmetic with activation; affine; softmax. Vectors over channels.
 
 struct Operand {
-  const float* p;  // nullptr: 0
-  bool broadcast;  // one channel for all
+  source p = nullptr;  // nullptr: 0
+  const float* weights = nullptr;
+  bool broadcast = false;  // one channel for all
 };
 
 inline vec operand_at(const Operand& o, int c, int n) {
   if (o.p == nullptr) return splat(0.0f);
-  const elem* const p = elems(o.p);
-  return o.broadcast ? splat(to_float(*p)) : load_n(p + c, n);
+  return o.broadcast ? splat(value_at(o.p, 0)) : load_n(o.p + c, n);
 }
 // Weights of channels.
 inline vec weights_at(const Operand& o, int c, int n) {
-  if (o.p == nullptr) return splat(0.0f);
-  return o.broadcast ? splat(*o.p) : load_n(o.p + c, n);
+  if (o.weights == nullptr) return splat(0.0f);
+  return o.broadcast ? splat(*o.weights) : load_n(o.weights + c, n);
 }
 
 inline bool is_weights(EltOp op, int k) {
@@ -22,15 +22,14 @@ inline bool is_weights(EltOp op, int k) {
 }
 
 // The sum of two maps, as it ends residual blocks.
-inline int add_vectors(const EltwiseArgs& a, const Operand* x, int channels, elem* out) {
+inline int add_vectors(const EltwiseArgs& a, const Operand* x, int channels, target out) {
   const bool plain = a.op == EltOp::add && a.n == 2 && Limits::are(a.act);
   if (!plain || x[0].p == nullptr || x[1].p == nullptr || x[0].broadcast || x[1].broadcast) {
     return 0;
   }
   const Limits limits(a.act, a.numbers);
   const vec low = splat(limits.low), high = splat(limits.high);
-  const elem* const first = elems(x[0].p);
-  const elem* const second = elems(x[1].p);
+  const source first = x[0].p, second = x[1].p;
   int c = 0;
 #pragma GCC unroll 4
   for (; c + kVecWidth <= channels; c += kVecWidth) {
@@ -39,7 +38,7 @@ inline int add_vectors(const EltwiseArgs& a, const Operand* x, int channels, ele
   return c;
 }
 
-inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, elem* out) {
+inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, target out) {
   for (int c = add_vectors(a, x, channels, out); c < channels; c += kVecWidth) {
     const int n = channels - c;
     vec v = operand_at(x[0], c, n);
@@ -80,19 +79,20 @@ void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
   }
   const int pixels = dense ? 1 : og.w, channels = dense ? a.c * og.w : a.c;
   for (int y = row_lo; y < row_hi; ++y) {
-    elem* out = elems(a.out.data) + y * og.row_stride + a.out_c0;
+    const target out = elems(og, a.out.data) + y * og.row_stride + a.out_c0;
     for (int x = 0; x < pixels; ++x) {
       Operand o[kMaxOperands];
       for (int k = 0; k < a.n; ++k) {
         const MapGeometry& g = a.g[k];
         const bool one = g.h == 1 && g.w == 1;
         o[k].broadcast = g.c == 1 && a.c > 1;
-        o[k].p = a.data[k];
-        if (o[k].p != nullptr) {
-          const int64_t at =
-              (g.c == 1 ? 0 : a.c0[k]) + (one ? 0 : y * g.row_stride + x * g.pixel_stride);
-          o[k].p = is_weights(a.op, k) ? o[k].p + at
-                                       : reinterpret_cast<const float*>(elems(o[k].p) + at);
+        if (a.data[k] == nullptr) continue;
+        const int64_t at =
+            (g.c == 1 ? 0 : a.c0[k]) + (one ? 0 : y * g.row_stride + x * g.pixel_stride);
+        if (is_weights(a.op, k)) {
+          o[k].weights = a.data[k] + at;
+        } else {
+          o[k].p = elems(g, a.data[k]) + at;
         }
       }
       eltwise_pixel(a, o, channels, out + x * og.pixel_stride);
@@ -103,9 +103,11 @@ void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
 void affine(const AffineArgs& a, int row_lo, int row_hi) {
   for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < a.g.w; ++x) {
-      const elem* in =
-          a.data == nullptr ? nullptr : elems(a.data) + y * a.g.row_stride + x * a.g.pixel_stride;
-      elem* out = elems(a.out.data) + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
+      const source in = a.data == nullptr
+                            ? nullptr
+                            : elems(a.g, a.data) + y * a.g.row_stride + x * a.g.pixel_stride;
+      const target out =
+          elems(a.out.g, a.out.data) + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
       for (int c = 0; c < a.g.c; c += kVecWidth) {
         const int n = a.g.c - c;
         const vec v = in == nullptr ? splat(0.0f) : load_n(in + c, n);
@@ -116,7 +118,7 @@ void affine(const AffineArgs& a, int row_lo, int row_hi) {
 }
 
 // The floats of a vector are added in their order: the sum has one meaning for one instruction set.
-inline float softmax_sum(const elem* p, int channels, vec top) {
+inline float softmax_sum(source p, int channels, vec top) {
   vec sum = splat(0.0f);
   for (int c = 0; c < channels; c += kVecWidth) {
     const int n = imin(channels - c, kVecWidth);
@@ -138,9 +140,9 @@ void softmax(const SoftmaxArgs& a, int row_lo, int row_hi) {
   const MapGeometry& g = a.out.g;
   for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < g.w; ++x) {
-      elem* p = elems(a.out.data) + y * g.row_stride + x * g.pixel_stride;
-      float top = to_float(p[0]);
-      for (int c = 1; c < g.c; ++c) top = to_float(p[c]) > top ? to_float(p[c]) : top;
+      const target p = elems(g, a.out.data) + y * g.row_stride + x * g.pixel_stride;
+      float top = value_at(p, 0);
+      for (int c = 1; c < g.c; ++c) top = value_at(p, c) > top ? value_at(p, c) : top;
       const vec inverse = splat(1.0f / softmax_sum(p, g.c, splat(top)));
       for (int c = 0; c < g.c; c += kVecWidth) {
         const int n = g.c - c;

@@ -4,7 +4,7 @@
 
 // Channel c of all segments taken together, and how many of its segment begin with it.
 struct MoveSource {
-  const elem* p;  // at pixel (0, 0); nullptr: 0
+  source p;  // at pixel (0, 0); nullptr: 0
   const MapGeometry* g;
   int channels;
 };
@@ -13,19 +13,18 @@ inline MoveSource channel_source(const MoveArgs& a, int c) {
   int s = 0;
   for (; c >= a.segs[s].g.c; ++s) c -= a.segs[s].g.c;
   const SegmentView& seg = a.segs[s];
-  return {seg.taps[0] == nullptr ? nullptr : elems(seg.taps[0]) + c, &seg.g, seg.g.c - c};
+  return {seg.taps[0] == nullptr ? nullptr : elems(seg.g, seg.taps[0]) + c, &seg.g, seg.g.c - c};
 }
 
 // n elements of `width` pixels that lie a step apart; nullptr: zeros.
-inline void move_run(const elem* in, int64_t in_step, elem* out, int64_t out_step, int n,
-                     int width) {
+inline void move_run(source in, int64_t in_step, target out, int64_t out_step, int n, int width) {
   if (in == nullptr) {
     const vec zero = splat(0.0f);
     for (int x = 0; x < width; ++x, out += out_step) {
       for (int c = 0; c < n; c += kVecWidth) store_n(out + c, zero, n - c);
     }
   } else if (n == 1) {
-    for (int x = 0; x < width; ++x) out[x * out_step] = in[x * in_step];
+    for (int x = 0; x < width; ++x) set_value(out, x * out_step, value_at(in, x * in_step));
   } else {
     for (int x = 0; x < width; ++x, in += in_step, out += out_step) {
       for (int c = 0; c < n; c += kVecWidth) store_n(out + c, load_n(in + c, n - c), n - c);
@@ -41,7 +40,7 @@ inline void select_row(const MoveArgs& a, int y) {
     n = 1;
     while (c + n < og.c && n < from.channels && a.index[c + n] == a.index[c] + n) ++n;
     move_run(from.p == nullptr ? nullptr : from.p + y * from.g->row_stride, from.g->pixel_stride,
-             elems(a.out.data) + y * og.row_stride + c, og.pixel_stride, n, og.w);
+             elems(og, a.out.data) + y * og.row_stride + c, og.pixel_stride, n, og.w);
   }
 }
 
@@ -53,7 +52,7 @@ inline int pad_source(PadMode mode, int at, int n) {
   return at < 0 ? -at : 2 * (n - 1) - at;
 }
 
-inline void fill_elements(elem* out, float value, int n) {
+inline void fill_elements(target out, float value, int n) {
   const vec v = splat(value);
   for (int c = 0; c < n; c += kVecWidth) store_n(out + c, v, n - c);
 }
@@ -63,9 +62,9 @@ inline void pad_row(const MoveArgs& a, int y) {
   int c0 = 0;
   for (int s = 0; s < a.n_segs; ++s) {
     const MapGeometry& g = a.segs[s].g;
-    const elem* const in = elems(a.segs[s].taps[0]);
+    const source in = elems(g, a.segs[s].taps[0]);
     const int in_y = pad_source(a.mode, y - a.top, g.h);
-    elem* out = elems(a.out.data) + y * og.row_stride + c0;
+    target out = elems(og, a.out.data) + y * og.row_stride + c0;
     for (int x = 0; x < og.w; ++x, out += og.pixel_stride) {
       const int in_x = pad_source(a.mode, x - a.left, g.w);
       if (in_y < 0 || in_x < 0) {
@@ -88,7 +87,7 @@ inline void depth_to_space_row(const MoveArgs& a, int y) {
       const MoveSource from = channel_source(a, (c * b + y % b) * b + dx);
       move_run(from.p == nullptr ? nullptr : from.p + y / b * from.g->row_stride,
                from.g->pixel_stride,
-               elems(a.out.data) + y * og.row_stride + dx * og.pixel_stride + c,
+               elems(og, a.out.data) + y * og.row_stride + dx * og.pixel_stride + c,
                b * og.pixel_stride, 1, og.w / b);
     }
   }
@@ -100,11 +99,12 @@ inline void space_to_depth_row(const MoveArgs& a, int y) {
   for (int c = 0; c < og.c / (b * b); ++c) {
     const MoveSource from = channel_source(a, c);
     for (int place = 0; place < b * b; ++place) {
-      const elem* const in = from.p == nullptr ? nullptr
-                                               : from.p + (y * b + place / b) * from.g->row_stride +
-                                                     place % b * from.g->pixel_stride;
+      const source in = from.p == nullptr ? nullptr
+                                          : from.p + (y * b + place / b) * from.g->row_stride +
+                                                place % b * from.g->pixel_stride;
       move_run(in, b * from.g->pixel_stride,
-               elems(a.out.data) + y * og.row_stride + c * b * b + place, og.pixel_stride, 1, og.w);
+               elems(og, a.out.data) + y * og.row_stride + c * b * b + place, og.pixel_stride, 1,
+               og.w);
     }
   }
 }

@@ -8,7 +8,7 @@
 inline vec channel_sums(const MapView& m, int c, int n, vec mean, bool squares) {
   vec total = splat(0.0f);
   for (int y = 0; y < m.g.h; ++y) {
-    const elem* p = elems(m.data) + y * m.g.row_stride + c;
+    source p = elems(m.g, static_cast<const float*>(m.data)) + y * m.g.row_stride + c;
     vec row = splat(0.0f);
     for (int x = 0; x < m.g.w; ++x, p += m.g.pixel_stride) {
       const vec d = load_n(p, n) - mean;
@@ -23,7 +23,7 @@ inline void scale_channels(const NormArgs& a, int c, int n, vec mean, vec share)
   const MapGeometry& g = a.out.g;
   const vec scale = load_n(a.weight + c, n) * share, bias = load_n(a.bias + c, n);
   for (int y = 0; y < g.h; ++y) {
-    elem* p = elems(a.out.data) + y * g.row_stride + c;
+    target p = elems(g, a.out.data) + y * g.row_stride + c;
     for (int x = 0; x < g.w; ++x, p += g.pixel_stride) {
       store_n(p, activate(fma(load_n(p, n) - mean, scale, bias), a.act, a.numbers), n);
     }
@@ -88,7 +88,7 @@ void group_norm(const NormArgs& a, int group_lo, int group_hi) {
 }
 
 // (x - mean) or its square, summed over the channels of a pixel.
-inline double pixel_sum(const elem* p, int channels, vec mean, bool squares) {
+inline double pixel_sum(source p, int channels, vec mean, bool squares) {
   vec whole = splat(0.0f);
   double sum = 0.0;
   for (int c = 0; c < channels; c += kVecWidth) {
@@ -108,7 +108,7 @@ void layer_norm(const NormArgs& a, int row_lo, int row_hi) {
   const MapGeometry& g = a.out.g;
   for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < g.w; ++x) {
-      elem* p = elems(a.out.data) + y * g.row_stride + x * g.pixel_stride;
+      const target p = elems(g, a.out.data) + y * g.row_stride + x * g.pixel_stride;
       const vec mean = splat(static_cast<float>(pixel_sum(p, g.c, splat(0.0f), false) / g.c));
       const double variance = pixel_sum(p, g.c, mean, true) / g.c;
       const vec share = splat(inverse_deviation(variance, a.eps));

@@ -27,17 +27,17 @@ void upsample(const UpsampleArgs& a, int row_lo, int row_hi) {
   for (int y = row_lo; y < row_hi; ++y) {
     const Tap1d ty = bilinear_tap(y, g.h, og.h, a.align_corners);
     for (int x = 0; x < og.w; ++x) {
-      elem* out = elems(a.out.data) + y * og.row_stride + x * og.pixel_stride + a.out_c0;
+      const target out = elems(og, a.out.data) + y * og.row_stride + x * og.pixel_stride + a.out_c0;
       if (a.data == nullptr) {
-        for (int c = 0; c < g.c; ++c) out[c] = to_elem(0.0f);
+        for (int c = 0; c < g.c; ++c) set_value(out, c, 0.0f);
       } else if (a.mode == Interp::nearest) {
-        const elem* in = elems(a.data) + nearest_tap(y, g.h, og.h) * g.row_stride +
-                         nearest_tap(x, g.w, og.w) * g.pixel_stride;
+        const source in = elems(g, a.data) + nearest_tap(y, g.h, og.h) * g.row_stride +
+                          nearest_tap(x, g.w, og.w) * g.pixel_stride;
         for (int c = 0; c < g.c; c += kVecWidth) store_n(out + c, load_n(in + c, g.c - c), g.c - c);
       } else {
         const Tap1d tx = bilinear_tap(x, g.w, og.w, a.align_corners);
-        const elem* r0 = elems(a.data) + ty.lo * g.row_stride;
-        const elem* r1 = elems(a.data) + ty.hi * g.row_stride;
+        const source r0 = elems(g, a.data) + ty.lo * g.row_stride;
+        const source r1 = elems(g, a.data) + ty.hi * g.row_stride;
         const int64_t x0 = tx.lo * g.pixel_stride, x1 = tx.hi * g.pixel_stride;
         const vec wx = splat(tx.weight), wy = splat(ty.weight);
         const vec vx = splat(1.0f - tx.weight), vy = splat(1.0f - ty.weight);

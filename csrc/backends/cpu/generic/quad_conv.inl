@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Direct convolution over maps of 8 bits, around the register tile of quad_micro.inl.
+//
+// Loops: block of output channels / batch of pixel groups / chunk of the window / pair of groups.
+// The first two are the other way round where the input is large: weights stream well, pixels do
+// not. A chunk is as many runs as have weights that stay in the L2 cache while the batch goes over
+// them. Between chunks the sums wait in a scratch on the stack.
+
+constexpr int kMaxQuadRuns = 384;
+constexpr int kQuadGroups = 64;
+constexpr int64_t kQuadChunkBytes = 64 * 1024;
+constexpr int64_t kLargeQuadBytes = 1536 * 1024;  // does not stay in the L2 cache
+
+struct QuadGroup {
+  int y, x;
+};
+
+struct QuadConv {
+  const ConvArgs& a;
+  const ConvShape& s;
+  QuadBlocks blocks;
+  bool merges;  // a row of the window lies in memory as it is packed
+  QuadEnd end;
+  // Runs of the current chunk: places [chunk_lo, chunk_hi) of group `chunk_group`. A place is a
+  // segment at a tap: ((j * kh + ky) * kw + kx) * n_segs + segment.
+  QuadRun runs[kMaxQuadRuns];
+  int n_runs = 0;
+  int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
+  bool chunk_whole = false;
+  QuadGroup groups[kQuadGroups];
+  alignas(64) int32_t begin[kBlock];
+  alignas(64) int32_t scratch[kQuadGroups * kGroupPixels * kBlock];
+
+  explicit QuadConv(const ConvArgs& args);
+  int rows_at_once() const { return imax(1, kQuadGroups / ceil_div(s.out_w, kGroupPixels)); }
+  bool large_input() const;
+  int places() const { return s.n_segs * s.kt * s.kh * s.kw; }
+  void add_run(int seg, int tap, int taps, int first, int n, int c_lo, int64_t word);
+  void fill(int group, int lo, int64_t max_bytes);
+  void set_begin(const float* packed, int width);
+  void batch(int block, int n_big, int n, int big);
+  void rows(int block, int y_lo, int y_hi);
+};
+
+QuadConv::QuadConv(const ConvArgs& args) : a(args), s(*args.shape), blocks(*args.shape) {
+  const MapGeometry& g = a.segs[0].g;
+  merges = blocks.lines || (s.n_segs == 1 && s.groups == 1 && s.dw == 1 && s.in_c % 4 == 0 &&
+                            g.pixel_stride == s.in_c);
+  end.g = a.out.g;
+  end.act = s.act;
+  end.numbers = s.numbers;
+  end.limits = Limits::are(s.act);
+  const Limits limits(s.act, s.numbers);
+  end.low = limits.low, end.high = limits.high;
+  if (end.g.dtype == Dtype::f32) return;
+  // Rounding keeps the order of numbers: so limits may as well be steps.
+  end.steps = Steps(end.g);
+  const auto limit = [&](float x) {
+    return static_cast<float>(step_of(x, end.steps.inverse, end.steps.low, end.steps.high));
+  };
+  end.low = end.limits ? limit(limits.low) : end.steps.low;
+  end.high = end.limits ? limit(limits.high) : end.steps.high;
+}
+
+// Of `taps` taps side by side, the n channels of the segment from `first` on (of the whole input,
+// whose segment begins with c_lo); `word`: the first of them.
+void QuadConv::add_run(int seg, int tap, int taps, int first, int n, int c_lo, int64_t word) {
+  const SegmentView& view = a.segs[seg];
+  const int kx = tap % s.kw, ky = tap / s.kw % s.kh, j = tap / (s.kw * s.kh);
+  if (view.taps[j] == nullptr) return;
+  QuadRun& r = runs[n_runs++];
+  r.dy = ky * s.dh - s.ph;
+  r.base = reinterpret_cast<const char*>(view.taps[j]) + r.dy * view.g.row_stride +
+           (kx * s.dw - s.pw) * view.g.pixel_stride + first - c_lo;
+  r.weight = word;
+  r.words = words_of(n * taps);
+  r.row_step = view.g.row_stride * s.sh;
+  r.pixel_step = view.g.pixel_stride * s.sw;
+  r.sign = view.g.dtype == Dtype::int8;
+}
+
+// Collects runs from place `lo` on.
+void QuadConv::fill(int group, int lo, int64_t max_bytes) {
+  const int step = merges ? s.kw : 1;
+  int tap = lo / s.n_segs, seg = lo % s.n_segs, c_lo = 0;
+  const int g_lo = group * blocks.ic, g_hi = g_lo + blocks.ic;
+  int64_t word = static_cast<int64_t>(blocks.lines ? tap / s.kw : tap) * blocks.tap_words;
+  for (int i = 0; i < seg; ++i) {
+    const int n = imin(c_lo + s.seg_c[i], g_hi) - imax(c_lo, g_lo);
+    if (n > 0) word += words_of(n);
+    c_lo += s.seg_c[i];
+  }
+  int64_t bytes = 0;
+  n_runs = 0;
+  chunk_group = group;
+  while (tap < s.kt * s.kh * s.kw && bytes < max_bytes && n_runs < kMaxQuadRuns) {
+    const int first = imax(c_lo, g_lo), n = imin(c_lo + s.seg_c[seg], g_hi) - first;
+    const int before = n_runs;
+    if (n > 0) {
+      add_run(seg, tap, step, first, n, c_lo, word);
+      word += words_of(n);
+    }
+    if (n_runs > before) bytes += int64_t{runs[before].words} * kBlock * 4 * kWordParts;
+    c_lo += s.seg_c[seg];
+    if (++seg == s.n_segs) {
+      seg = 0, c_lo = 0, tap += step;
+      word = static_cast<int64_t>(blocks.lines ? tap / s.kw : tap) * blocks.tap_words;
+    }
+  }
+  chunk_lo = lo;
+  chunk_hi = tap * s.n_segs + seg;
+  chunk_whole = lo == 0 && chunk_hi == places();
+}
+
+// What is to be taken from the sums because of what is added to elements with a sign.
+void QuadConv::set_begin(const float* packed, int width) {
+  const auto* const corrections = reinterpret_cast<const int32_t*>(packed + 2 * width);
+  for (int o = 0; o < width; ++o) begin[o] = 0;
+  for (int seg = 0; seg < s.n_segs; ++seg) {
+    if (a.segs[seg].g.dtype != Dtype::int8) continue;
+    for (int j = 0; j < s.kt; ++j) {
+      if (a.segs[seg].taps[j] == nullptr) continue;
+      const int32_t* of = corrections + (static_cast<int64_t>(seg) * s.kt + j) * width;
+      for (int o = 0; o < width; ++o) begin[o] -= of[o];
+    }
+  }
+}
+
+// The first n_big of the n groups have `big` pixels, the others one fewer.
+void QuadConv::batch(int block, int n_big, int n, int big) {
+  const int group = block / blocks.per_group, j = block % blocks.per_group;
+  const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
+  const float* packed = a.packed + group * blocks.group_floats + blocks.offset(j);
+  const int oc = group * blocks.oc + j * kBlock;
+  const int64_t max_bytes = n <= 2 ? INT64_MAX : kQuadChunkBytes;
+  const int64_t element = element_bytes(end.g.dtype);
+  set_begin(packed, width);
+  end.scale = packed;
+  end.bias = packed + width;
+  end.channels = blocks.channels(j);
+  QuadArgs m;
+  m.weight = reinterpret_cast<const uint32_t*>(packed) + blocks.heads * width;
+  m.in_h = s.in_h;
+  m.sh = s.sh;
+  m.end = &end;
+  for (int lo = 0; lo < places(); lo = chunk_hi) {
+    if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
+    m.runs = runs;
+    m.n_runs = n_runs;
+    m.begin = lo == 0 ? begin : nullptr;
+    const bool last = chunk_hi == places();
+    // In words: where this chunk begins and ends.
+    const int64_t from = n_runs > 0 ? runs[0].weight : 0;
+    const int64_t to = n_runs > 0 ? runs[n_runs - 1].weight + runs[n_runs - 1].words : 0;
+    const int64_t word_bytes = int64_t{4} * width * kWordParts;
+    const int64_t share = (to - from) * word_bytes / kQuadPasses;
+    const char* next = reinterpret_cast<const char*>(m.weight) + to * word_bytes;
+    int pass = 0;
+    for (int i = 0; i < n; ++pass) {
+      const int pixels = i < n_big ? big : big - 1;
+      const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
+      for (int g = 0; g < pair; ++g) {
+        const QuadGroup& at = groups[i + g];
+        m.y[g] = at.y;
+        m.x[g] = at.x;
+        m.out[g] = last ? reinterpret_cast<char*>(a.out.data) +
+                              (at.y * end.g.row_stride + at.x * end.g.pixel_stride + oc) * element
+                        : nullptr;
+        m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
+      }
+      m.prefetch = pass < kQuadPasses && n > 2 ? next + pass * share : nullptr;
+      kQuadMicro[pixels - 1][pair - 1][vecs - 1](m);
+      i += pair;
+    }
+  }
+}
+
+// Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups
+// of one size are paired, across rows where a row has an odd number of them.
+void QuadConv::rows(int block, int y_lo, int y_hi) {
+  const int per_row = ceil_div(s.out_w, kGroupPixels);
+  const int n_small_px = s.out_w / per_row;
+  const int n_big = s.out_w - n_small_px * per_row;  // groups with one pixel more
+  for (int y0 = y_lo; y0 < y_hi; y0 += rows_at_once()) {
+    const int y1 = imin(y0 + rows_at_once(), y_hi);
+    for (int g0 = 0; g0 < per_row; g0 += kQuadGroups) {
+      const int g1 = imin(g0 + kQuadGroups, per_row);
+      int n = 0, big_groups = 0;
+      for (int y = y0; y < y1; ++y) {
+        for (int g = g0; g < imin(g1, n_big); ++g) groups[n++] = {y, g * (n_small_px + 1)};
+      }
+      big_groups = n;
+      for (int y = y0; y < y1; ++y) {
+        for (int g = imax(g0, n_big); g < g1; ++g) groups[n++] = {y, g * n_small_px + n_big};
+      }
+      batch(block, big_groups, n, n_small_px + 1);
+    }
+  }
+}
+
+bool QuadConv::large_input() const {
+  int64_t bytes = 0;
+  for (int i = 0; i < s.n_segs; ++i) bytes += a.segs[i].g.row_stride * s.in_h * s.kt;
+  return bytes > kLargeQuadBytes;
+}
+
+void conv_quads(const ConvArgs& a, int lo, int hi) {
+  QuadConv c(a);
+  const ConvShape& s = *a.shape;
+  const int step = tile_rows(s), per_block = ceil_div(s.out_h, step);
+  const bool large = c.large_input();
+  for (int t = lo; t < hi;) {
+    const int block = t / per_block, first = t % per_block;
+    const int whole = first == 0 && large ? (hi - t) / per_block : 0;
+    if (whole > 1) {
+      for (int y = 0; y < s.out_h; y += c.rows_at_once()) {
+        for (int b = 0; b < whole; ++b) c.rows(block + b, y, imin(y + c.rows_at_once(), s.out_h));
+      }
+      t += whole * per_block;
+      continue;
+    }
+    const int n = imin(per_block - first, hi - t);
+    c.rows(block, first * step, imin((first + n) * step, s.out_h));
+    t += n;
+  }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// The register tile over maps of 8 bits: GROUPS groups of N neighbouring pixels x VECS vectors of
+// output channels, the products of four input channels a step. Sums are integers: no order matters.
+//
+//   sum[pixel][oc] += over runs, over words: dot(in[pixel][word], weight[run][word][oc])
+//
+// A run is what of the window lies in one piece in a segment. The pixels of a group lie in one row,
+// at one constant distance. So two base pointers and three multiples of the distance address all of
+// them. The groups of a tile may lie in different rows.
+
+struct QuadRun {
+  const char* base;  // input of output pixel (0, 0)
+  int64_t weight;    // offset in the block, in words of an output channel
+  int64_t row_step;  // bytes from output row to output row, and from pixel to pixel
+  int64_t pixel_step;
+  int words;
+  int dy;     // input row of output row 0
+  bool sign;  // of the elements
+};
+
+// How sums become results, for one block of channels.
+struct QuadEnd {
+  const float *scale, *bias;
+  MapGeometry g;  // of the output
+  int channels;
+  Act act;
+  ActNumbers numbers;
+  Steps steps;   // where the map has 8 bits
+  bool limits;   // the activation is nothing but these:
+  float low, high;  // of results, or of steps
+};
+
+struct QuadArgs {
+  const QuadRun* runs;
+  int n_runs;
+  const int32_t* begin;  // sums before the first run; nullptr: continue from the scratch
+  const uint32_t* weight;
+  const char* prefetch;  // weights of the next chunk, or nullptr
+  int in_h, sh;
+  int y[2], x[2];  // first output pixel of each group
+  char* out[2];    // nullptr in both: the sum is not complete, keep it in the scratch
+  const QuadEnd* end;
+  int32_t* scratch[2];  // [pixel][VECS vectors]
+};
+
+typedef uint32_t word_unaligned __attribute__((aligned(1), may_alias));
+typedef ivec ivec_unaligned __attribute__((aligned(4), may_alias));
+
+inline uvec load_words(const uint32_t* p) { return *reinterpret_cast<const uvec_unaligned*>(p); }
+inline uvec splat_word(const char* p) {
+  return uvec{} + *reinterpret_cast<const word_unaligned*>(p);
+}
+
+template <int I>
+inline const char* quad_at(const char* a, int64_t s, int64_t s3, int64_t s5) {
+  static_assert(I <= 6);
+  if constexpr (I == 3) return a + s3;
+  if constexpr (I == 5) return a + s5;
+  if constexpr (I == 6) return a + 2 * s3;
+  return a + I * s;
+}
+
+// Part `PART` of one step for pixels I .. N - 1 of one group.
+template <int I, int N, int VECS, bool SIGN, int PART>
+__attribute__((always_inline)) inline void accumulate_quads(ivec (&acc)[N][VECS],
+                                                            const uvec (&w)[VECS], const char* a,
+                                                            int64_t s, int64_t s3, int64_t s5) {
+  if constexpr (I < N) {
+    uvec x = splat_word(quad_at<I>(a, s, s3, s5));
+    if constexpr (SIGN) x ^= 0x80808080;
+#ifdef PVNET_DOT_BYTES
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) acc[I][v] = dot_bytes(acc[I][v], (ivec)x, (ivec)w[v]);
+#else
+    typedef uint16_t pairs __attribute__((vector_size(4 * kVecWidth)));
+    const ivec part = PART == 0 ? (ivec)(x & 0x00ff00ff) : (ivec)((pairs)x >> 8);
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) acc[I][v] += dot_pairs(part, (ivec)w[v]);
+#endif
+    accumulate_quads<I + 1, N, VECS, SIGN, PART>(acc, w, a, s, s3, s5);
+  }
+}
+
+template <int GROUPS, int N, int VECS, bool SIGN, int PART = 0>
+__attribute__((always_inline)) inline void quad_step(ivec (&acc)[GROUPS][N][VECS],
+                                                     const uint32_t* weight, const char* a0,
+                                                     const char* a1, int64_t s, int64_t s3,
+                                                     int64_t s5) {
+  uvec w[VECS];
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) w[v] = load_words(weight + (PART * VECS + v) * kVecWidth);
+  accumulate_quads<0, N, VECS, SIGN, PART>(acc[0], w, a0, s, s3, s5);
+  if constexpr (GROUPS == 2) accumulate_quads<0, N, VECS, SIGN, PART>(acc[1], w, a1, s, s3, s5);
+  if constexpr (PART + 1 < kWordParts) {
+    quad_step<GROUPS, N, VECS, SIGN, PART + 1>(acc, weight, a0, a1, s, s3, s5);
+  }
+}
+
+template <int N, int VECS>
+__attribute__((always_inline)) inline void init_quads(ivec (&acc)[N][VECS], const int32_t* from,
+                                                      int step) {
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) {
+      acc[p][v] = *reinterpret_cast<const ivec_unaligned*>(from + p * step + v * kVecWidth);
+    }
+  }
+}
+
+inline void finish_vector(const QuadEnd& end, vec y, char* out, int v) {
+  const int n = end.channels - v * kVecWidth;
+  if (!end.limits) y = activate(y, end.act, end.numbers);
+  if (end.g.dtype == Dtype::f32) {
+    if (end.limits) y = vclamp(y, splat(end.low), splat(end.high));
+    store_n(reinterpret_cast<float*>(out) + v * kVecWidth, y, n);
+    return;
+  }
+  y = y * splat(end.steps.inverse);
+  const vec low = splat(end.low), high = splat(end.high);
+  y = y > low ? y : low;
+  y = y < high ? y : high;
+  store_steps(out + v * kVecWidth, rounded_steps(y), n);
+}
+
+template <int N, int VECS>
+__attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], const QuadArgs& m,
+                                                        int g) {
+  char* out = m.out[g];
+  if (out == nullptr) {
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECS; ++v) {
+        *reinterpret_cast<ivec_unaligned*>(m.scratch[g] + (p * VECS + v) * kVecWidth) = acc[p][v];
+      }
+    }
+    return;
+  }
+  const QuadEnd& end = *m.end;
+  const int64_t step = end.g.pixel_stride * element_bytes(end.g.dtype);
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) {
+    const vec scale = load(end.scale + v * kVecWidth), bias = load(end.bias + v * kVecWidth);
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p) {
+      finish_vector(end, exact_fma(as_floats(acc[p][v]), scale, bias), out + p * step, v);
+    }
+  }
+}
+
+// Each of the first passes over a chunk of weights asks for its share of the next chunk, which lies
+// behind it: without that the first pass waits for memory.
+constexpr int kQuadPasses = 4;
+
+template <int GROUPS, int N, int VECS, bool SIGN>
+__attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS],
+                                                    const QuadArgs& m, const QuadRun& run) {
+  constexpr int kWidth = VECS * kVecWidth * kWordParts;  // of a word, in words of one channel
+  constexpr int kUnroll = 4;
+  constexpr int kLines = kUnroll * kWidth * 4 / kQuadPasses / 64;
+  int64_t s = run.pixel_step, s3 = 3 * s, s5 = 5 * s;
+  const char* a0 = run.base + m.y[0] * run.row_step + m.x[0] * s;
+  const char* a1 = run.base + m.y[GROUPS - 1] * run.row_step + m.x[GROUPS - 1] * s;
+  const uint32_t* w = m.weight + run.weight * kWidth;
+  const int64_t weight_bytes = (run.weight - m.runs->weight) * kWidth * 4;
+  const char* ahead = m.prefetch != nullptr ? m.prefetch + weight_bytes / kQuadPasses
+                                            : reinterpret_cast<const char*>(w);
+  // The empty asm hides that these are multiples and induction variables; otherwise the compiler
+  // makes one pointer per pixel and spills them.
+  __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
+  int i = run.words;
+  for (; i >= kUnroll; i -= kUnroll) {
+    __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
+#pragma GCC unroll 4
+    for (int l = 0; l < kLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
+    ahead += kLines * 64;
+#pragma GCC unroll 4
+    for (int k = 0; k < kUnroll; ++k) {
+      __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
+      quad_step<GROUPS, N, VECS, SIGN>(acc, w + k * kWidth, a0 + 4 * k, a1 + 4 * k, s, s3, s5);
+    }
+    a0 += 4 * kUnroll;
+    a1 += 4 * kUnroll;
+    w += kUnroll * kWidth;
+  }
+  for (; i > 0; --i) {
+    __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
+    quad_step<GROUPS, N, VECS, SIGN>(acc, w, a0, a1, s, s3, s5);
+    a0 += 4;
+    a1 += 4;
+    w += kWidth;
+  }
+}
+
+template <int GROUPS, int N, int VECS>
+void quad_micro(const QuadArgs& m) {
+  ivec acc[GROUPS][N][VECS];
+  if (m.begin != nullptr) {
+    init_quads<N, VECS>(acc[0], m.begin, 0);
+    if constexpr (GROUPS == 2) init_quads<N, VECS>(acc[1], m.begin, 0);
+  } else {
+    init_quads<N, VECS>(acc[0], m.scratch[0], VECS * kVecWidth);
+    if constexpr (GROUPS == 2) init_quads<N, VECS>(acc[1], m.scratch[1], VECS * kVecWidth);
+  }
+  const int in_y0 = m.y[0] * m.sh, in_y1 = m.y[GROUPS - 1] * m.sh;
+  for (const QuadRun *run = m.runs, *end = run + m.n_runs; run != end; ++run) {
+    const auto h = static_cast<unsigned>(m.in_h);
+    if (run->sign) {  // corrections count rows of padding, too
+      quad_run<GROUPS, N, VECS, true>(acc, m, *run);
+    } else if (static_cast<unsigned>(in_y0 + run->dy) < h ||
+               static_cast<unsigned>(in_y1 + run->dy) < h) {
+      quad_run<GROUPS, N, VECS, false>(acc, m, *run);
+    }
+  }
+  finish_quads<N, VECS>(acc[0], m, 0);
+  if constexpr (GROUPS == 2) finish_quads<N, VECS>(acc[1], m, 1);
+}
+
+using QuadMicro = void (*)(const QuadArgs&);
+
+#define PVNET_QUAD_MICRO_VECS(groups, n) {quad_micro<groups, n, 1>, quad_micro<groups, n, 2>}
+#define PVNET_QUAD_MICRO(n) {PVNET_QUAD_MICRO_VECS(1, n), PVNET_QUAD_MICRO_VECS(2, n)}
+// [pixels of a group - 1][groups - 1][vectors - 1]
+constexpr QuadMicro kQuadMicro[kGroupPixels][2][kBlockVecs] = {
+    PVNET_QUAD_MICRO(1), PVNET_QUAD_MICRO(2), PVNET_QUAD_MICRO(3),
+#ifdef PVNET_WIDE_GROUPS
+    PVNET_QUAD_MICRO(4), PVNET_QUAD_MICRO(5), PVNET_QUAD_MICRO(6), PVNET_QUAD_MICRO(7),
+#endif
+};
+#undef PVNET_QUAD_MICRO
+#undef PVNET_QUAD_MICRO_VECS
