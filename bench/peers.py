@@ -5,8 +5,8 @@
     python bench/peers.py --table    # what the records say: ratios, bars, losses
 
 Every engine has a process of its own, and only one is at work. Its outputs are compared with
-pvnet's before it is timed; what is wrong is refused. All run in float32, or, with --precision bf16,
-in bf16. A record per network goes to bench/results/<machine>/peers/, or peers_bf16/.
+pvnet's before it is timed; what is wrong is refused. All run in float32, or, with --precision, in
+bf16 or int8. A record per network goes to bench/results/<machine>/peers/, peers_bf16/, peers_int8/.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ from peer import files, networks, own, serve, summary, turns, venv
 from pvnet.runtime.machine import cpus_allowed, machine_record, peak_gflops
 
 _LENGTHS = {False: (8, 0.5), True: (2, 0.02)}  # rounds, and seconds of a turn; the dry run's
+
+# The peers that have a precision lower than f32.
+_LOW = {
+    "bf16": ("openvino", "openvino streams"),
+    "int8": ("openvino", "openvino streams", "onnxruntime"),
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--compile", nargs="+", default=[], metavar="NAME=VALUE", help="options of pvnet.compile"
     )
-    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
+    parser.add_argument("--precision", choices=files.PRECISIONS, default="f32")
     parser.add_argument("--out", type=Path, help="folder of the records")
     parser.add_argument("--minutes", type=float, help="after these no further network is begun")
     parser.add_argument("--dry", action="store_true", help="small sizes; its times say nothing")
@@ -106,12 +112,13 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
         if name not in networks.NETWORKS:
             some = ", ".join(networks.NETWORKS)
             parser.error(f"--networks: got {name!r}, expected some of {some}")
-    if args.precision == "bf16":
-        args.engines = args.engines or ["pvnet", "openvino", "openvino streams"]
+    if args.precision != "f32":
+        args.engines = args.engines or ["pvnet", *_LOW[args.precision]]
     quick = [name for name in serve.ENGINES if name not in summary.SLOW]
     args.engines = list(serve.ENGINES) if args.engines == ["all"] else args.engines or quick
     for name in args.engines:
-        if args.precision != "f32" and not name.startswith(("pvnet", "openvino", "fake")):
+        low = _LOW.get(args.precision)
+        if low is not None and name not in low and not name.startswith(("pvnet", "fake")):
             parser.error(f"--engines: got {name!r}, which has no {args.precision}; leave it out")
         if not turns.known(name):
             parser.error(f"--engines: got {name!r}, expected some of {', '.join(serve.ENGINES)}")
@@ -132,13 +139,13 @@ def main(argv: list[str] | None = None) -> None:
     if args.table:
         print(summary.table_of(summary.read(args.out)))
         return
+    os.environ[files.PRECISION] = args.precision
     if args.prepare:
         for name in args.networks:
             networks.prepare(name, dry=args.dry, again=True)
         return
     options = dict(option.split("=", 1) for option in args.compile)
     os.environ[own.OPTIONS] = json.dumps(options)
-    os.environ[files.PRECISION] = args.precision
     settings = Settings(args.rounds, args.seconds, args.dry, args.out, args.precision, options)
     begin = time.monotonic()
     for number, name in enumerate(args.networks):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pvnet.distribution import get_cmake_dir, get_include
     from pvnet.graph import Graph
     from pvnet.onnx_import import from_onnx
+    from pvnet.runtime.calibration.calibrate import calibrate
     from pvnet.runtime.compile import compile
     from pvnet.runtime.installation import info
     from pvnet.runtime.model import load, save
@@ -34,6 +35,7 @@ _ATTRIBUTES = {
     "Plan": "pvnet.runtime",
     "Stream": "pvnet.runtime",
     "__version__": "pvnet._core",
+    "calibrate": "pvnet.runtime",
     "compile": "pvnet.runtime",
     "from_onnx": "pvnet.onnx_import",
     "get_cmake_dir": "pvnet.distribution",
@@ -69,6 +71,7 @@ __all__ = [
     "PvnetError",
     "Stream",
     "__version__",
+    "calibrate",
     "compile",
     "errors",
     "from_onnx",

@@ -1,6 +1,6 @@
 """The peers, in their own environment: OpenVINO, ONNX Runtime, torch, continual-inference.
 
-An engine gives outputs for a frame [1, c, h, w], float32 and normalised. All run in float32.
+An engine gives outputs for a frame [1, c, h, w], float32 and normalised.
 """
 
 from __future__ import annotations
@@ -58,9 +58,11 @@ class Engine:
 class OpenVino(Engine):
     """One frame at a time, on all threads (LATENCY)."""
 
-    def __init__(self, net: Prepared, threads: int, file: str = "step.onnx") -> None:
+    def __init__(self, net: Prepared, threads: int) -> None:
         self.net = net
-        self.compiled = _openvino(net, file, threads, PERFORMANCE_HINT="LATENCY", NUM_STREAMS="1")
+        self.compiled = _openvino(
+            net, _step("xml"), threads, PERFORMANCE_HINT="LATENCY", NUM_STREAMS="1"
+        )
         self.request = self.compiled.create_infer_request()
         self.reset()
 
@@ -96,7 +98,7 @@ class OpenVinoStreams(OpenVino):
     def __init__(self, net: Prepared, threads: int) -> None:
         super().__init__(net, threads)
         self.many = _openvino(
-            net, "step.onnx", threads, PERFORMANCE_HINT="THROUGHPUT", NUM_STREAMS=str(threads)
+            net, _step("xml"), threads, PERFORMANCE_HINT="THROUGHPUT", NUM_STREAMS=str(threads)
         )
         self.threads = threads
 
@@ -158,15 +160,16 @@ class OpenVinoWindow(Engine):
 class OnnxRuntime(Engine):
     """One frame at a time; operations one after the other, each on all threads."""
 
-    def __init__(self, net: Prepared, threads: int) -> None:
+    def __init__(self, net: Prepared, threads: int, file: str = "") -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3
         self.net, self.values = net, onnxruntime.OrtValue
+        path = net.folder / (file or _step("onnx"))
         self.session = onnxruntime.InferenceSession(
-            str(net.folder / "step.onnx"), options, providers=["CPUExecutionProvider"]
+            str(path), options, providers=["CPUExecutionProvider"]
         )
         self.ins = [one.name for one in self.session.get_inputs()]
         self.outs = [one.name for one in self.session.get_outputs()]
@@ -267,11 +270,17 @@ class Continual(Torch):
         super().reset()
 
 
+def _step(ending: str) -> str:
+    """The file of a frame a call; in int8 the one that the peer's own tool made."""
+    return f"step_int8.{ending}" if precision() == "int8" else "step.onnx"
+
+
 def _openvino(net: Prepared, file: str, threads: int, **options: str) -> Any:
     """Compiled for the CPU; with the precision named, since its default may be another."""
     import openvino
 
-    fixed = {"INFERENCE_PRECISION_HINT": precision(), "INFERENCE_NUM_THREADS": str(threads)}
+    rest = "f32" if precision() == "int8" else precision()  # of what the file has not quantised
+    fixed = {"INFERENCE_PRECISION_HINT": rest, "INFERENCE_NUM_THREADS": str(threads)}
     core = openvino.Core()
     return core.compile_model(core.read_model(net.folder / file), "CPU", {**fixed, **options})
 

@@ -1,13 +1,15 @@
 """What is prepared of a network in a folder of build/peers/, for processes of every Python.
 
-net.json, weights.npz (batch norm folded), frames.npy, want.npz (pvnet's outputs), step.onnx,
-window.onnx, model.safetensors. Needs numpy alone.
+net.json, weights.npz (batch norm folded), frames.npy, want.npz (pvnet's outputs), calibration.npy,
+step.onnx, window.onnx, model.safetensors; for int8 also step_int8.onnx and step_int8.xml. Needs
+numpy alone.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,14 @@ from numpy.typing import NDArray
 from peer.venv import ROOT
 
 HOME = ROOT / "build" / "peers"
-# Relative to the largest value: float32 sums in another order, Winograd's too.
+# Float32 sums in another order, Winograd's too.
 NEAR = 2e-4
-PRECISION = "PEERS_PRECISION"  # the variable that says how engines store: "f32", or "bf16"
-_NEAR = {"f32": NEAR, "bf16": 6e-2}  # of outputs in float32
+PRECISION = "PEERS_PRECISION"  # the variable that says how engines store: of PRECISIONS
+PRECISIONS = ("f32", "bf16", "int8")
+# How far outputs may be from those in float32, as `far`, `noise` and `moved` measure it. Noise of
+# 0.1 is 20 dB below the signal; an answer that says nothing has 1.
+_NEAR = {"f32": NEAR, "bf16": 6e-2, "int8": 0.1}
+_MOVED = 0.03
 
 
 def precision() -> str:
@@ -29,9 +35,26 @@ def precision() -> str:
     return os.environ.get(PRECISION) or "f32"
 
 
-def near() -> float:
-    """How far an output may be at most, in parts of the largest value."""
-    return _NEAR[precision()]
+def near(name: str) -> float:
+    """The largest `distance` of a network's outputs that is accepted."""
+    return _MOVED if _by_joints(name) else _NEAR[precision()]
+
+
+def _by_joints(name: str) -> bool:
+    """In low precision its logits say little: they span 30, and joints hang on the highest."""
+    return name == "movenet" and precision() != "f32"
+
+
+def distance(net: Prepared, got: Sequence[NDArray[Any]], want: Sequence[NDArray[Any]]) -> float:
+    """How far the outputs of a tick are from the right ones.
+
+    By `far`; in int8, where single values may be far off, by `noise`; of joints by `moved`.
+    """
+    if _by_joints(net.name):
+        names = [name for name, _ in net.outputs]
+        return moved(dict(zip(names, got)), dict(zip(names, want)))
+    measure = noise if precision() == "int8" else far
+    return max(measure(one, right) for one, right in zip(got, want, strict=True))
 
 
 @dataclass
@@ -79,6 +102,10 @@ class Prepared:
         """Normalised, [n, 1, c, h, w]."""
         return np.load(self.folder / "frames.npy")
 
+    def calibration(self) -> NDArray[np.float32]:
+        """Frames like `frames`, and none of them: what engines find their ranges of int8 on."""
+        return np.load(self.folder / "calibration.npy")
+
     def want(self) -> list[NDArray[np.float32]]:
         """pvnet's outputs: [n, ...] of each, one per frame; at the end that of a still video."""
         with np.load(self.folder / "want.npz") as stored:
@@ -107,3 +134,27 @@ def far(got: NDArray[Any], want: NDArray[Any]) -> float:
         return float("inf")
     scale = float(np.abs(want).max()) or 1.0
     return float(np.abs(got.reshape(want.shape) - want).max()) / scale
+
+
+def noise(got: NDArray[Any], want: NDArray[Any]) -> float:
+    """The root mean square of the differences, relative to the deviation of what is wanted."""
+    if got.size != want.size or not np.isfinite(got).all():
+        return float("inf")
+    scale = float(want.std()) or 1.0
+    return float(np.sqrt(np.square(got.reshape(want.shape) - want).mean())) / scale
+
+
+def moved(got: dict[str, NDArray[Any]], want: dict[str, NDArray[Any]]) -> float:
+    """By how much the joints of a person moved, relative to the frame's side: their median."""
+    if any(not np.isfinite(value).all() for value in got.values()):
+        return float("inf")
+    shapes = {name: value.shape[-3:] for name, value in want.items()}
+    found, right = (_joints({n: v[n].reshape(shapes[n]) for n in shapes}) for v in (got, want))
+    return float(np.median(np.linalg.norm(found - right, axis=1))) / max(shapes["center"])
+
+
+def _joints(maps: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """[17, 2] in cells: where the highest centre says that they are."""
+    center = maps["center"][0]
+    y, x = np.unravel_index(center.argmax(), center.shape)
+    return np.array([y, x]) + maps["regression"][:, y, x].reshape(-1, 2)

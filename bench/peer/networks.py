@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import math
 import os
 import shutil
@@ -95,6 +96,14 @@ def prepare(name: str, *, dry: bool = False, again: bool = False) -> Prepared:
     Raises:
         ImportError: the peers that are needed to read or write it are not there.
     """
+    net = _prepared(name, dry=dry, again=again)
+    quantised = net.folder / "step_int8.onnx"
+    if files.precision() == "int8" and net.clock_ticks == 1 and not quantised.exists():
+        _by_peers("peer.quantise", net.folder)
+    return net
+
+
+def _prepared(name: str, *, dry: bool, again: bool) -> Prepared:
     source = _CATCH if name == "catch" else NETWORKS[name]
     if source.beside:
         prepare(source.beside, dry=dry)
@@ -112,7 +121,7 @@ def prepare(name: str, *, dry: bool = False, again: bool = False) -> Prepared:
     pvnet.save(model, folder / "model.safetensors")
     net = _described(key, name, source, folder, model, parallel, dry=dry)
     np.savez(folder / "weights.npz", **folded(model))
-    _play(net, model)
+    _play(net, model, figures=source.model == "movenet")
     net.write()
     if not net.vision and venv.python() is not None:
         _export(folder)
@@ -156,14 +165,22 @@ def _vision(folder: Path) -> pvnet.runtime.Model:
 
 
 def _export(folder: Path) -> None:
-    """ONNX files, by the peers' Python."""
-    command = [str(venv.python()), "-m", "peer.export", str(folder)]
+    """ONNX files; a failed export leaves no net.json."""
+    try:
+        _by_peers("peer.export", folder)
+    except ImportError:
+        (folder / "net.json").unlink(missing_ok=True)
+        raise
+
+
+def _by_peers(module: str, folder: Path) -> None:
+    """Runs a module on a folder, by the peers' Python."""
+    command = [str(venv.python()), "-m", module, str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(_BENCH)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        (folder / "net.json").unlink(missing_ok=True)
         last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise ImportError(f"{folder.name}: the export failed: {last}")
+        raise ImportError(f"{folder.name}: {module} failed: {last}")
 
 
 def _described(
@@ -226,11 +243,12 @@ def folded(model: pvnet.runtime.Model) -> dict[str, NDArray[np.float32]]:
     return found
 
 
-def _play(net: Prepared, model: pvnet.runtime.Model) -> None:
+def _play(net: Prepared, model: pvnet.runtime.Model, *, figures: bool) -> None:
     """Frames, and pvnet's outputs for them; the last ones are those of a still video."""
-    rng = np.random.default_rng(0)
-    frames = rng.standard_normal((FRAMES, 1, *net.frame)).astype(np.float32)
+    make = _figures if figures else _noise
+    frames, calibration = (make(model.graph, seed) for seed in (0, 1))
     np.save(net.folder / "frames.npy", frames)
+    np.save(net.folder / "calibration.npy", calibration)
     plan = pvnet.compile(model)
     stream, still = plan.stream(), plan.stream()
     ticks = [stream.tick(frame) for frame in frames]
@@ -238,3 +256,19 @@ def _play(net: Prepared, model: pvnet.runtime.Model) -> None:
         last = still.tick(frames[0])
     want = {name: np.stack([np.array(t[name]) for t in [*ticks, last]]) for name, _ in net.outputs}
     np.savez(net.folder / "want.npz", **want)
+
+
+def _noise(graph: pvnet.Graph, seed: int) -> NDArray[np.float32]:
+    """[n, 1, c, h, w]: what random weights take as well as pictures."""
+    shape = (FRAMES, 1, *graph.nodes[0].shape)
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def _figures(graph: pvnet.Graph, seed: int) -> NDArray[np.float32]:
+    """The same of a rendered person: on noise a network of joints sees nobody, nowhere."""
+    _, height, width = graph.nodes[0].shape
+    with pvnet.video.open(f"synthetic:seed={seed},size={width}x{height}") as source:
+        shown = np.stack([frame.image for frame in itertools.islice(source, FRAMES)])
+    attrs = graph.nodes[0].attrs
+    normal = (shown / 255 - np.array(attrs["mean"])) / np.array(attrs["std"])
+    return normal.transpose(0, 3, 1, 2)[:, None].astype(np.float32)

@@ -21,7 +21,10 @@ class Own(Engine):
     def __init__(self, net: Prepared, threads: int) -> None:
         self.net = net
         options = {"dtype": precision(), **json.loads(os.environ.get(OPTIONS) or "{}")}
-        self.plan = pvnet.compile(self.model(), lanes=threads, **options)
+        model = self.model()
+        if options["dtype"] == "int8":
+            options["ranges"] = pvnet.calibrate(model, net.calibration()[:, 0])
+        self.plan = pvnet.compile(model, lanes=threads, **options)
         self.reset()
 
     def model(self) -> pvnet.runtime.Model:

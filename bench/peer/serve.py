@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from peer import files
 from peer.engines import Engine, Frame
-from peer.files import Prepared, far, prepared
+from peer.files import Prepared, prepared
 
 # Engine -> module and class. Those of `peer.own` run by pvnet's Python, the others by the peers'.
 ENGINES = {
@@ -65,7 +66,7 @@ def make(name: str, net: Prepared, threads: int) -> Engine:
 
 
 def distance(engine: Engine, net: Prepared) -> float:
-    """How far the outputs are from pvnet's in sequential wiring; see `peer.files.far`."""
+    """How far the outputs are from pvnet's in f32 and sequential wiring; see `peer.files`."""
     net = getattr(engine, "net", net)
     frames, want = net.frames(), net.want()
     engine.reset()
@@ -78,7 +79,7 @@ def distance(engine: Engine, net: Prepared) -> float:
             continue
         place = -1 if engine.checks == "still" else t
         found = engine.tick(frame)
-        worst = max([worst, *(far(got, all_[place]) for got, all_ in zip(found, want))])
+        worst = max(worst, files.distance(net, found, [all_[place] for all_ in want]))
     return worst
 
 

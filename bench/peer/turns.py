@@ -166,8 +166,9 @@ def _start(
             raise RuntimeError("there is no environment of the peers")
         player = players[seat.label] = Player(net, seat)
         seat.far = player.ask(do="check")["far"]
-        if not seat.far <= files.near():
-            seat.error = f"refused: outputs differ by {seat.far:.2e} of the largest value"
+        if not seat.far <= files.near(net.name):
+            of = "the largest value" if files.precision() != "int8" else "their deviation"
+            seat.error = f"refused: outputs differ by {seat.far:.2e} of {of}"
             players.pop(seat.label).end()
     except RuntimeError as error:
         seat.error = str(error)

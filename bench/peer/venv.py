@@ -20,6 +20,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "torch": (TORCH, "numpy>=1.26", "onnx>=1.18"),
     "onnxruntime": ("onnxruntime>=1.22",),
     "openvino": ("openvino>=2025.0",),
+    "nncf": ("nncf>=3.0",),
     "torchvision": ("--no-deps", "torchvision==0.28.0"),
     "pillow": ("pillow",),  # torchvision imports it
     "continual-inference": ("--no-deps", "continual-inference==1.2.4"),

@@ -11,6 +11,7 @@
 
 #include "graph/graph.hpp"
 #include "model/open_model.hpp"
+#include "model/ranges.hpp"
 
 #include "graph/document.hpp"
 #include "python/gil.hpp"
@@ -156,6 +157,12 @@ void register_graph(py::module_& m) {
   m.def("load_model", &load_path, py::arg("source"), "The same of a file.");
   m.def("save_model", &save, py::arg("path"), py::arg("graph"), py::arg("weights"),
         py::arg("metadata"));
+  m.def(
+      "stored_ranges",
+      [](const std::map<std::string, std::string>& metadata) {
+        return unwrap(stored_ranges({metadata.begin(), metadata.end()}));
+      },
+      py::arg("metadata"), "{node: (low, high)} of the metadata of a model file; {} without.");
   m.def("expected_weights", &expected, py::arg("graph"), "[(name, shape)] in node order.");
 }
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "eval": "score a model on held-out clips, tick by tick",
     "label": "joints of people in videos by an off-the-shelf estimator",
     "eval-labels": "score labels of videos against the truth of a data set",
+    "calibrate": "find the ranges of a network's values on videos, for int8",
     "import": "turn an ONNX file into a model file",
     "export": "write a model file, or re-wire one",
     "describe": "stages, delays, latencies and timeline of a network",

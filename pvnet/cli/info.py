@@ -1,4 +1,4 @@
-"""Versions, backends, instruction sets, shipped weights, machine: put it into every report."""
+"""Versions, backends, instruction sets, machine; or what a model file holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from pvnet.cli._common.report import Report
+from pvnet.cli._common.network_choice import load_model
+from pvnet.cli._common.report import Report, UsageError
 from pvnet.report import table
 from pvnet.runtime.machine import machine_record
 from pvnet.runtime.tuning.cache import FOLDER_VARIABLE, Cache
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
 # The card has the rest.
 _SCORES = 3
+_LONG = ("ranges", "without_ranges", "metadata")  # of a model: --json has them whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to tell of."""
+    parser.add_argument(
+        "model", nargs="?", metavar="PATH|NAME", help="tell of this model file, or shipped one"
+    )
     parser.add_argument(
         "--tuning", action="store_true", help="what --tune has measured on this machine, instead"
     )
@@ -28,14 +33,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Collect the facts; optional packages are looked up, not imported."""
+    if args.tuning and args.model:
+        raise UsageError("--tuning tells of this machine: leave the model out")
     if args.tuning:
         return _tuning()
+    if args.model:
+        return _model(args.model)
     from pvnet import models
 
     document = machine_record() | {"trained": {o.name: _weights(o) for o in models.shipped()}}
     text = "\n".join(_lines(document, indent=0))
     text += "\nbackends in brackets are not available here; --json says why"
     return Report(document, "\n".join([text, *_without_cuda(document["backends"])]))
+
+
+def _model(name: str) -> Report:
+    """What a file says of itself, in the order of the command line's words for it."""
+    model = load_model(name)
+    graph, ranges = model.graph, model.ranges
+    without = [node.name for node in graph.nodes if node.name not in ranges]
+    document = {
+        "model": name,
+        "wiring": graph.wiring,
+        "stages": graph.n_stages,
+        "nodes": len(graph.nodes),
+        "parameters": sum(int(array.size) for array in model.weights.values()),
+        "inputs": {n.name: list(n.shape) for n in graph.nodes if n.op == "input"},
+        "outputs": {o.name: list(graph.node(o.node).shape) for o in graph.outputs},
+        "ranges": ranges,
+        "without_ranges": without if ranges else [],
+        "metadata": model.metadata,
+    }
+    told = {key: value for key, value in document.items() if key not in _LONG}
+    told["ranges"] = "none (no int8)"
+    if ranges:
+        told["ranges"] = f"of {len(ranges)} of {len(graph.nodes)} nodes (int8)"
+    if ranges and without:
+        told["stay f32"] = ", ".join(without)
+    told["metadata"] = ", ".join(sorted(model.metadata)) or "none"
+    return Report(document, "\n".join(_lines(told, indent=0)))
 
 
 def _tuning() -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pvnet._core import ALGORITHMS, EXECUTORS
+from pvnet.runtime.calibration.calibrate import calibrate
 from pvnet.runtime.compile import compile
 from pvnet.runtime.device_array import DeviceArray
 from pvnet.runtime.installation import info
@@ -20,6 +21,7 @@ __all__ = [
     "Plan",
     "Stream",
     "Tick",
+    "calibrate",
     "compile",
     "info",
     "load",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
@@ -12,6 +13,7 @@ import numpy as np
 from pvnet import _core
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
+from pvnet.runtime.calibration.ranges import KEY, Ranges, ranges_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +54,15 @@ class Model:
         graph = self.graph.wire(wiring, stages=stages)
         return Model(graph, self.weights, dict(self.metadata))
 
+    @property
+    def ranges(self) -> Ranges:
+        """(low, high) of nodes' values, which `pvnet.calibrate` found; {} without.
+
+        Raises:
+            FileError: the metadata "ranges" is none.
+        """
+        return _core.stored_ranges(self.metadata)
+
     def __repr__(self) -> str:
         """Graph, size and what the file says of itself; the weights themselves are too many."""
         count = sum(np.asarray(w).size for w in self.weights.values())
@@ -90,6 +101,7 @@ def save(
     path: str | os.PathLike[str],
     *,
     metadata: dict[str, str] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> None:
     """Writes graph and weights into one file as a whole; the old file survives a crash.
 
@@ -99,14 +111,17 @@ def save(
         model: a `pvnet.nn.Network` or a `Model`.
         path: the file to write, usually `*.safetensors`.
         metadata: free text to keep in the file; merged over the model's own.
+        ranges: of `pvnet.calibrate`, for dtype "int8"; None: those that the model has.
 
     Raises:
-        InvalidArgumentError: weights that do not fit the graph.
+        InvalidArgumentError: weights or ranges that do not fit the graph.
         FileError: the file cannot be written.
 
     """
     m = to_model(model, "save")
     merged = {**m.metadata, **(metadata or {})}
+    if ranges is not None:
+        merged[KEY] = ranges_text(m.graph, ranges, "save")
     _core.save_model(os.fspath(Path(path)), m.graph.core, m.weights, merged)
 
 

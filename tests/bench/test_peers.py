@@ -222,6 +222,52 @@ def test_ratios_bars_and_losses() -> None:
     assert "left out: torch x2: gone" in summary.of_network(resnet)
 
 
+def test_outputs_of_low_precision_are_measured_by_their_noise(monkeypatch) -> None:
+    from peer import files, networks
+
+    rng = np.random.default_rng(0)
+    want = rng.standard_normal((1, 5, 8, 8)).astype(np.float32) + 3
+    off = want + 0.05 * rng.standard_normal(want.shape).astype(np.float32)
+    assert files.noise(want, want) == 0
+    assert files.noise(off, want) == pytest.approx(0.05, rel=0.2)
+    assert files.noise(np.full_like(want, 3), want) == pytest.approx(1, rel=0.1)
+    assert files.noise(off * np.nan, want) == files.noise(off[:, 1:], want) == np.inf
+
+    net = networks.prepare("densenet", dry=True)
+    one_value = want.copy()
+    one_value[0, 0, 0, 0] *= 1.4
+    for precision, right in (("f32", False), ("bf16", False), ("int8", True)):
+        monkeypatch.setenv(files.PRECISION, precision)
+        assert (files.distance(net, [one_value], [want]) <= files.near(net.name)) is right
+
+
+def test_joints_of_low_precision_are_measured_by_how_far_they_moved(monkeypatch) -> None:
+    from peer import files, networks
+
+    net = networks.prepare("movenet", dry=True)
+    want = [value[0] for value in net.want()]
+    names = [name for name, _ in net.outputs]
+    side = want[names.index("center")].shape[-1]
+    moved = [value + 1.0 * (name == "regression") for name, value in zip(names, want)]
+    dimmed = [value - 1.0 * (name == "center") for name, value in zip(names, want)]
+    monkeypatch.setenv(files.PRECISION, "int8")
+    assert files.distance(net, want, want) == files.distance(net, dimmed, want) == 0
+    assert files.distance(net, moved, want) == pytest.approx(2**0.5 / side)
+    monkeypatch.setenv(files.PRECISION, "f32")
+    assert files.distance(net, dimmed, want) > files.near("movenet")
+
+
+def test_frames_to_calibrate_on_are_not_those_that_are_compared() -> None:
+    from peer import networks
+
+    for name in ("densenet", "movenet"):
+        net = networks.prepare(name, dry=True)
+        frames, calibration = net.frames(), net.calibration()
+        assert frames.shape == calibration.shape
+        assert abs(frames - calibration).max() > 0.5
+        assert abs(frames.std() - calibration.std()) < 0.2
+
+
 def test_a_machine_has_a_folder() -> None:
     from peer.summary import slug
 
@@ -261,3 +307,19 @@ def test_the_command(
     with pytest.raises(SystemExit):
         peers.main(["--networks", "alexnet"])
     assert "got 'alexnet', expected some of inception_frame" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("precision", "engines"),
+    [("bf16", ["openvino", "openvino streams"]),
+     ("int8", ["openvino", "openvino streams", "onnxruntime"])],
+)  # fmt: skip
+def test_engines_of_a_precision(precision: str, engines: list[str], capsys) -> None:
+    import peers
+
+    args = peers.parsed(["--precision", precision])
+    assert args.engines == ["pvnet", *engines]
+    assert args.out.name == f"peers_{precision}"
+    with pytest.raises(SystemExit):
+        peers.parsed(["--precision", precision, "--engines", "torch"])
+    assert f"got 'torch', which has no {precision}" in capsys.readouterr().err
