@@ -9,7 +9,7 @@ namespace pvnet {
 namespace {
 
 // What an algorithm must gain over one that rounds less, or has smaller weights.
-constexpr double kWorthRounding = 1.3;
+constexpr double kWorthRounding = 1.1;
 constexpr double kWorthMemory = 1.2;
 
 }  // namespace

@@ -12,12 +12,12 @@
 namespace pvnet {
 namespace {
 
-constexpr double kStart = 20'000;                                // of any operation
-constexpr double kDenseStart = 100'000, kDenseOut = 7;           // an output of a convolution
-constexpr double kWeight = 9;                                    // a weight, from memory
-constexpr double kDepthwiseIn = 3, kDepthwiseProduct = 1.5;      // a float, a multiply-add
-constexpr double kWinogradStart = 400'000, kWinogradUnit = 0.8;  // of HostKernels::conv_cost
-constexpr double kMaxTap = 3, kMeanTap = 5, kGlobalTap = 4;      // of pools
+constexpr double kStart = 20'000;                                 // of any operation
+constexpr double kDenseStart = 100'000, kDenseOut = 7;            // an output of a convolution
+constexpr double kWeight = 9;                                     // a weight, from memory
+constexpr double kDepthwiseIn = 3, kDepthwiseProduct = 1.5;       // a float, a multiply-add
+constexpr double kWinogradStart = 100'000, kWinogradUnit = 0.95;  // of HostKernels::conv_cost
+constexpr double kMaxTap = 3, kMeanTap = 5, kGlobalTap = 4;       // of pools
 constexpr double kMovedFloat = 7, kUpsampled = 16;
 constexpr double kAddedFloat = 3;  // of a residual
 constexpr double kExp = 64;

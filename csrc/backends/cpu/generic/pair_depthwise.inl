@@ -3,11 +3,11 @@
 // floats. One tile is one output row.
 //
 // Windows 3 or 5 wide and one or two pixels apart take a block of channels at a time, unpacked with
-// one instruction for every vector. Where pairs of elements are multiplied, a pair is an element of
-// each of two rows: both belong to every output that reads one of them, so that what lies beside a
-// window is in no product. An element is unpacked once for all outputs of a run.
+// one instruction for every vector. An element is unpacked once for all outputs of a run. Where
+// pairs of elements are multiplied, a pair is an element of each of two rows. An output that reads
+// one of them reads both, so that what lies beside a window is in no product.
 //
-// All others have a simple kernel. Which one depends on the shape alone, and the order of a sum on
+// All others have a simple kernel. The shape alone decides, and the order of a sum depends on
 // nothing else.
 
 // Outputs side by side in row y from x on, of a segment whose first channel is c0.

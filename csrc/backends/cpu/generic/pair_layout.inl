@@ -9,13 +9,14 @@
 // and the size does not depend on segments.
 //
 // Packed weights of a depthwise convolution are floats, rounded as elements are. The usual windows
-// have theirs block of elements after block (element_bf16.inl), in the order in which blocks are
-// unpacked:
+// have theirs block of elements after block, in the order in which blocks are unpacked
+// (element_bf16.inl).
 //   block = [bias: block][kt][pairs of rows, then a single one][kw][block]
-// A pair of rows has words where an instruction multiplies them, elements of the first row in the
-// low half; else every row is single. Other windows, and several segments, have theirs as floats do
-// (conv_layout.inl). The room is for either. Tiles are those of floats, and so are blocks of output
-// channels.
+// Where an instruction multiplies pairs, a pair of rows has words: elements of the first row are in
+// the low half. Elsewhere every row is single. Other windows, and several segments, have theirs as
+// floats do (conv_layout.inl). The room is for either.
+//
+// Tiles are those of floats, and so are blocks of output channels.
 
 struct PairBlocks {
   int oc = 0, ic = 0;   // channels of one group

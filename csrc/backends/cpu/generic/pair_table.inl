@@ -13,12 +13,11 @@ void conv_pack(const ConvShape& s, const float* weight, const float* bias, float
 }
 
 // In multiply-adds of floats. A product of two pairs takes half of that where there is an
-// instruction for it; but beside those machines' direct layers tiles take 0.8 of what their cost
-// says (Zen 4: 28 and 56 pixels pay, 14 do not). Elsewhere products wait for their halves to be
-// widened.
+// instruction for it (Zen 4: tiles pay at 28 and 56 pixels, not at 14). Elsewhere products wait for
+// their halves to be widened.
 double conv_cost(const ConvShape& s) {
 #ifdef PVNET_DOT_PAIRS
-  constexpr double kPair = 0.5 / 0.8;
+  constexpr double kPair = 0.5;
 #else
   constexpr double kPair = 1.25;
 #endif
