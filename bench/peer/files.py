@@ -1,8 +1,8 @@
 """What is prepared of a network in a folder of build/peers/, for processes of every Python.
 
 net.json, weights.npz (batch norm folded), frames.npy, want.npz (pvnet's outputs), calibration.npy,
-step.onnx, window.onnx, model.safetensors; for int8 also step_int8.onnx and step_int8.xml. Needs
-numpy alone.
+step.onnx, window.onnx, model.safetensors; for int8 also model_int8.safetensors, step_int8.onnx
+and step_int8.xml. Needs numpy alone.
 """
 
 from __future__ import annotations

@@ -97,10 +97,20 @@ def prepare(name: str, *, dry: bool = False, again: bool = False) -> Prepared:
         ImportError: the peers that are needed to read or write it are not there.
     """
     net = _prepared(name, dry=dry, again=again)
-    quantised = net.folder / "step_int8.onnx"
-    if files.precision() == "int8" and net.clock_ticks == 1 and not quantised.exists():
-        _by_peers("peer.quantise", net.folder)
+    if files.precision() == "int8":
+        _quantise(net)
     return net
+
+
+def _quantise(net: Prepared) -> None:
+    """pvnet's ranges, and the peers' files, unless they are there."""
+    calibrated = net.folder / "model_int8.safetensors"
+    if not calibrated.exists():
+        model = pvnet.load(net.folder / "model.safetensors")
+        pvnet.save(model, calibrated, ranges=pvnet.calibrate(model, net.calibration()[:, 0]))
+    quantised = net.folder / "step_int8.onnx"
+    if net.clock_ticks == 1 and venv.python() is not None and not quantised.exists():
+        _by_peers("peer.quantise", net.folder)
 
 
 def _prepared(name: str, *, dry: bool, again: bool) -> Prepared:

@@ -21,15 +21,13 @@ class Own(Engine):
     def __init__(self, net: Prepared, threads: int) -> None:
         self.net = net
         options = {"dtype": precision(), **json.loads(os.environ.get(OPTIONS) or "{}")}
-        model = self.model()
-        if options["dtype"] == "int8":
-            options["ranges"] = pvnet.calibrate(model, net.calibration()[:, 0])
-        self.plan = pvnet.compile(model, lanes=threads, **options)
+        self.plan = pvnet.compile(self.model(), lanes=threads, **options)
         self.reset()
 
     def model(self) -> pvnet.runtime.Model:
-        """Graph and weights."""
-        return pvnet.load(self.net.folder / "model.safetensors")
+        """Graph and weights, and for int8 the ranges."""
+        kind = "_int8" if precision() == "int8" else ""
+        return pvnet.load(self.net.folder / f"model{kind}.safetensors")
 
     def reset(self) -> None:
         self.stream = self.plan.stream()
@@ -46,7 +44,8 @@ class OwnParallel(Own):
 
     def model(self) -> pvnet.runtime.Model:
         graph = pvnet.Graph.from_json(self.net.parallel)
-        return pvnet.runtime.Model(graph, super().model().weights)
+        model = super().model()
+        return pvnet.runtime.Model(graph, model.weights, model.metadata)
 
 
 class OwnSingle(Own):

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "capi/handles.hpp"
+#include "model/ranges.hpp"
 
 using pvnet::Result;
 using pvnet::Status;
@@ -43,6 +44,15 @@ static Status to_compile_options(const pvnet_options* given, pvnet::CompileOptio
   return {};
 }
 
+// dtype int8 takes the ranges that the file keeps.
+static Status take_ranges(const pvnet::Metadata& metadata, pvnet::CompileOptions* to) {
+  if (to->dtype != "int8") return {};
+  auto ranges = pvnet::stored_ranges(metadata);
+  if (!ranges.ok()) return ranges.status();
+  for (const auto& [node, ends] : ranges.value()) to->ranges[node] = {ends.first, ends.second};
+  return {};
+}
+
 static void set_shape(const pvnet::Shape& shape, pvnet_value_info* info) {
   info->channels = shape.c;
   info->height = shape.h;
@@ -57,6 +67,7 @@ int pvnet_plan_compile(const pvnet_model* model, const pvnet_options* options, p
     PVNET_TRY(need("pvnet_plan_compile", "plan", plan));
     pvnet::CompileOptions compile_options;
     PVNET_TRY(to_compile_options(options, &compile_options));
+    PVNET_TRY(take_ranges(model->model.metadata(), &compile_options));
     auto compiled = pvnet::Plan::compile(model->model.graph(), model->model, compile_options);
     if (!compiled.ok()) return compiled.status();
     *plan = new pvnet_plan{std::move(compiled).value()};

@@ -16,8 +16,8 @@ constexpr const char* kRangesKey = "ranges";  // {"node": [low, high], ...}
 
 using Ranges = std::map<std::string, std::pair<float, float>>;
 
-// Those of a model file's metadata; none where it has no such key. Finite, low <= 0 <= high; whether
-// the names are those of nodes is for compile() to say.
+// Those of a model file's metadata; none where it has no such key. Finite, low <= 0 <= high;
+// whether the names are those of nodes is for compile() to say.
 Result<Ranges> stored_ranges(const Metadata& metadata);
 
 }  // namespace pvnet

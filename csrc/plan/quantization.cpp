@@ -39,8 +39,8 @@ bool moves_only(const Node& n) {
 bool fits_int8(const Graph& graph, const Node& n) {
   const Shape& in = graph.nodes()[static_cast<size_t>(n.inputs[0].src)].shape;
   const Attrs& a = n.attrs;
-  const Size taps = n.op == Op::linear ? Size(in.h) * in.w
-                                       : Size(a.kernel[0]) * a.kernel[1] * a.kernel[2];
+  const Size taps =
+      n.op == Op::linear ? Size(in.h) * in.w : Size(a.kernel[0]) * a.kernel[1] * a.kernel[2];
   return (taps * (in.c / a.groups)).at_most(kMaxInt8Products);
 }
 
@@ -63,7 +63,7 @@ Status check_ranges(const Graph& graph, const CompileOptions& options) {
   if (int8 && options.ranges.empty()) {
     return refuse("dtype int8 needs to know the ranges of maps", "no ranges",
                   "low and high of every node to be stored in 8 bits",
-                  "Calibrate the model, and pass ranges=.");
+                  "Calibrate the model (pvnet.calibrate), and save it with its ranges.");
   }
   if (!int8 && !options.ranges.empty()) {
     return refuse("ranges are for another dtype", quoted(options.dtype), "\"int8\"",

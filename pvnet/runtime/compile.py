@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
+from pvnet import _core
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
 from pvnet.runtime.model import ExportsWeights, Model, Opened, Weights, open_model
@@ -69,8 +70,9 @@ def compile(
             every layer, and level the lanes by what they take. "full" = more exactly, and also how
             many lanes, where `lanes` is None. What was found stays in a file (docs/speed.md), so
             that later calls measure nothing and give the same bits.
-        ranges: dtype "int8" only: lowest and highest value of nodes, after their activations. A
-            node without one keeps its map in f32, and so do the convolutions that read it.
+        ranges: dtype "int8" only: lowest and highest value of nodes, after their activations
+            (`pvnet.calibrate`). A node without one keeps its map in f32, and so do the convolutions
+            that read it. None = those that the model file keeps.
 
     Raises:
         GraphError: the graph cannot run. InvalidArgumentError: weights or options do not fit.
@@ -101,7 +103,7 @@ def compile(
         algorithm=algorithm if isinstance(algorithm, str) else "auto",
         algorithms={} if isinstance(algorithm, str) else dict(algorithm),
         memory=memory,
-        ranges=_ranges(ranges),
+        ranges=_ranges(model, dtype, ranges),
     )
     if isinstance(costs, Mapping):
         options = replace(options, costs=dict(costs))
@@ -125,14 +127,18 @@ def compile(
     return plan
 
 
-def _ranges(ranges: Mapping[str, tuple[float, float]] | None) -> dict[str, tuple[float, float]]:
+def _ranges(
+    model: Opened, dtype: str, ranges: Mapping[str, tuple[float, float]] | None
+) -> dict[str, tuple[float, float]]:
     """As floats; their meaning is the core's affair."""
+    if ranges is None:
+        return _core.stored_ranges(model.metadata) if dtype == "int8" else {}
     try:
-        return {name: (float(low), float(high)) for name, (low, high) in (ranges or {}).items()}
+        return {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
     except (AttributeError, TypeError, ValueError):
         raise InvalidArgumentError(
             f"[compile] ranges are no ranges: got {ranges!r:.100}, expected a dict of (low, high) "
-            "by node. Pass what calibration gives."
+            "by node. Pass what pvnet.calibrate gives."
         ) from None
 
 

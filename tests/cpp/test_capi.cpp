@@ -74,6 +74,41 @@ TEST(facts_of_half_a_member_are_refused_and_nothing_is_written_beyond) {
   CHECK_EQ(accepted, 9);
 }
 
+// Compiles the small graph in int8, of a file with this metadata "ranges"; "" = without.
+int compile_int8(const std::string& ranges, pvnet_plan** plan) {
+  pvnet::Model small = fixture::model_of(fixture::small_graph());
+  if (!ranges.empty()) small.metadata["ranges"] = ranges;
+  const std::string bytes = fixture::saved_bytes(small);
+  pvnet_model* model = nullptr;
+  CHECK_EQ(pvnet_model_load_memory(bytes.data(), bytes.size(), &model), PVNET_OK);
+  pvnet_options options = pvnet_options_default();
+  options.dtype = "int8";
+  const int status = pvnet_plan_compile(model, &options, plan);
+  pvnet_model_destroy(model);
+  return status;
+}
+
+TEST(int8_takes_the_ranges_that_the_file_keeps) {
+  pvnet_plan* plan = nullptr;
+  CHECK_EQ(compile_int8(R"({"frame": [-2, 2], "stem": [0, 3.5]})", &plan), PVNET_OK);
+  pvnet_plan_info info;
+  info.struct_size = sizeof(info);
+  CHECK_EQ(pvnet_plan_get_info(plan, &info), PVNET_OK);
+  CHECK_EQ(std::string(info.dtype), std::string("int8"));
+  pvnet_plan_destroy(plan);
+  plan = nullptr;
+  CHECK_EQ(compile_int8("", &plan), PVNET_INVALID_ARGUMENT);
+  CHECK(last_error_has("got no ranges"));
+  CHECK_EQ(compile_int8(R"({"nobody": [-2, 2]})", &plan), PVNET_INVALID_ARGUMENT);
+  CHECK(last_error_has("'nobody'"));
+  for (const char* bad : {"[1]", R"({"stem": [0]})", R"({"stem": [1, 2]})",
+                          R"({"stem": [0, 1e99]})", R"({"stem": [0, "1"]})"}) {
+    CHECK_EQ(compile_int8(bad, &plan), PVNET_FILE);
+    CHECK(last_error_has("metadata 'ranges' has no range"));
+  }
+  CHECK(plan == nullptr);
+}
+
 TEST(rows_of_bytes_that_overlap_are_refused) {
   Handles h;
   const std::vector<uint8_t> pixels(16 * 16 * 3 * 2, 7);

@@ -110,6 +110,30 @@ def test_ranges_are_kept_by_the_file_and_by_another_wiring(tmp_path):
     assert model.ranges == {}
 
 
+def test_a_calibrated_file_runs_in_int8(tmp_path):
+    model, path = network(), tmp_path / "m.safetensors"
+    ranges = pvnet.calibrate(model, clips())
+    with pytest.raises(InvalidArgumentError, match=r"Calibrate the model \(pvnet.calibrate\)"):
+        pvnet.compile(model, dtype="int8")
+    pvnet.save(model, path, ranges=ranges)
+    given = pvnet.compile(model, dtype="int8", ranges=ranges)
+    for plan in (pvnet.compile(path, dtype="int8"), pvnet.compile(pvnet.load(path), dtype="int8")):
+        assert plan.dtype == "int8"
+        assert [op["dtype"] for op in plan.ops] == [op["dtype"] for op in given.ops]
+    kinds = {op["node"]: op["dtype"] for op in given.ops}
+    assert (kinds["stem"], kinds["left"], kinds["logits"]) == ("uint8", "int8", "f32")
+    frames = clips()[0]
+    f32, int8, again = (
+        np.stack([t["logits"].ravel() for t in p.stream().run(frames)])
+        for p in (pvnet.compile(path), plan, given)
+    )
+    np.testing.assert_array_equal(int8, again)
+    assert 0 < np.abs(int8 - f32).max() <= 0.05 * np.abs(f32).max()
+    assert pvnet.compile(path).dtype == "f32"  # ranges in a file disturb nobody
+    all_out = pvnet.compile(path, dtype="int8", ranges={"frame": (-2.0, 2.0)})
+    assert {op["node"] for op in all_out.ops if op.get("algorithm") == "int8"} == {"stem"}
+
+
 def test_what_cannot_be_a_range_is_not_saved(tmp_path):
     bad = [(1.0, 2.0), (-2.0, -1.0), (0.0, float("nan")), (0.0, 1e39), (0.0,), "ab", None]
     for pair in bad:

@@ -116,7 +116,8 @@ typedef struct pvnet_options {
   size_t struct_size;    /* sizeof(pvnet_options): tells the library which members you know */
   const char* backend;   /* "auto", "ref", "cpu", "cuda"; NULL = "auto" */
   const char* isa;       /* cpu only, e.g. "avx2"; NULL = the best of this machine */
-  const char* dtype;     /* NULL = "f32"; "bf16": maps, rings and weights are stored so */
+  const char* dtype;     /* NULL = "f32"; "bf16", "int8": maps, rings and weights are stored so;
+                            int8 needs a file that keeps ranges (pvnet calibrate) */
   int32_t lanes;         /* 0 = as many as are useful on the CPUs of this process */
   int32_t batch;         /* batch rows: independent videos; 0 = 1 */
   int32_t pin;           /* 1 = pin worker lanes to CPUs */

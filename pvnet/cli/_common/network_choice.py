@@ -162,9 +162,10 @@ def add_dtype_argument(group: argparse._ActionsContainer) -> None:
     """How maps and weights are stored."""
     group.add_argument(
         "--dtype",
-        choices=("f32", "bf16", "tf32", "f16"),
+        choices=("f32", "bf16", "int8", "tf32", "f16"),
         default="f32",
-        help="of what is stored (default f32); tf32 and f16 with --backend cuda",
+        help="of what is stored (default f32); int8 of a model with ranges (pvnet calibrate); tf32 "
+        "and f16 with --backend cuda",
     )
 
 
