@@ -39,8 +39,8 @@ bool moves_only(const Node& n) {
 bool fits_int8(const Graph& graph, const Node& n) {
   const Shape& in = graph.nodes()[static_cast<size_t>(n.inputs[0].src)].shape;
   const Attrs& a = n.attrs;
-  const Size taps = n.op == Op::linear ? Size(in.h) * in.w
-                                       : Size(a.kernel[0]) * a.kernel[1] * a.kernel[2];
+  const Size taps =
+      n.op == Op::linear ? Size(in.h) * in.w : Size(a.kernel[0]) * a.kernel[1] * a.kernel[2];
   return (taps * (in.c / a.groups)).at_most(kMaxInt8Products);
 }
 

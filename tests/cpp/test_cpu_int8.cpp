@@ -73,8 +73,7 @@ bool limits_only(Act act) { return act == Act::none || act == Act::relu || act =
 
 void check_bytes(ConvCase& c) {
   const ByteCase bytes(c);
-  const ByteMap start =
-      stored(make_output(c.s.out_h, c.s.out_w, c.s.out_c, c.out_pad), any_kind());
+  const ByteMap start = stored(make_output(c.s.out_h, c.s.out_w, c.s.out_c, c.out_pad), any_kind());
   // Steps of the maps times the weights' own: results of about 1.
   for (float& w : c.weight) w *= 0.01f;
   const ByteMap expected = run_conv(ref(), c, bytes.segs, start, {0, ref().conv_tiles(c.s)});
@@ -144,9 +143,9 @@ TEST(the_reference_is_what_is_defined) {
     s.act = Act::none;
     const ByteCase bytes(c);
     const Kind kind = any_8_bits();
-    const ByteMap out = run_conv(ref(), c, bytes.segs,
-                                 stored(make_output(s.out_h, s.out_w, s.out_c, 0), kind),
-                                 {0, s.out_h});
+    const ByteMap out =
+        run_conv(ref(), c, bytes.segs, stored(make_output(s.out_h, s.out_w, s.out_c, 0), kind),
+                 {0, s.out_h});
     const int64_t taps = int64_t{s.kt} * s.kh * s.kw, each = taps * s.in_c;
     int wrong = 0;
     for (int o = 0; o < s.out_c; ++o) {

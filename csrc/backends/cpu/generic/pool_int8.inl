@@ -57,29 +57,48 @@ struct Bytes<true> {
   static constexpr int kLowest = -128;
 };
 
+// Addresses of the taps of a place, as long as there is room for them.
+constexpr int kPoolTaps = 64;
+struct PoolTable {
+  const char* taps[kPoolTaps];
+  int n = 0;
+
+  explicit PoolTable(const PoolPlace& w) {
+    for (PoolTaps all(w); all.next();) taps[n++] = all.in.p;
+  }
+  static bool fits(const PoolArgs& a) { return a.kt * a.kh * a.kw <= kPoolTaps; }
+};
+
 template <bool SIGN>
 inline void max_steps(const PoolPlace& w, char* out) {
   using bytes = typename Bytes<SIGN>::type;
   typedef bytes bytes_unaligned __attribute__((aligned(1), may_alias));
   constexpr int kWidth = 4 * kVecWidth;
   const int lowest = w.missing ? 0 : Bytes<SIGN>::kLowest, channels = w.a.seg.g.c;
-  for (int c = 0; c < channels; c += kWidth) {
-    const int n = channels - c;
+  const PoolTable table(w);
+  // Whole vectors, where the pixels of both maps have room for a last one that is not full.
+  const MapGeometry& og = w.a.out.g;
+  const int all = ceil_div(channels, kWidth) * kWidth;
+  const bool room = all <= w.a.seg.g.pixel_stride && w.a.out_c0 + all <= og.pixel_stride &&
+                    w.a.out_c0 + channels == og.c;
+  const int whole = room ? all : channels / kWidth * kWidth;
+  int c = 0;
+  for (; c < whole; c += kWidth) {
     bytes best = bytes{} + static_cast<char>(lowest);
-    if (n >= kWidth) {
-      for (PoolTaps taps(w); taps.next();) {
-        const bytes x = *reinterpret_cast<const bytes_unaligned*>(taps.in.p + c);
-        best = x > best ? x : best;
-      }
-      *reinterpret_cast<bytes_unaligned*>(out + c) = best;
-    } else {
-      for (PoolTaps taps(w); taps.next();) {
-        bytes x = {};
-        __builtin_memcpy(&x, taps.in.p + c, static_cast<size_t>(n));
-        best = x > best ? x : best;
-      }
-      __builtin_memcpy(out + c, &best, static_cast<size_t>(n));
+    for (int i = 0; i < table.n; ++i) {
+      const bytes x = *reinterpret_cast<const bytes_unaligned*>(table.taps[i] + c);
+      best = x > best ? x : best;
     }
+    *reinterpret_cast<bytes_unaligned*>(out + c) = best;
+  }
+  for (; c < channels; c += kVecWidth) {
+    const int n = channels - c;
+    ivec best = ivec{} + lowest;
+    for (int i = 0; i < table.n; ++i) {
+      const ivec x = widened_steps<SIGN>(table.taps[i] + c, n);
+      best = x > best ? x : best;
+    }
+    store_steps(out + c, best, n);
   }
 }
 
@@ -102,8 +121,8 @@ struct VectorSum {
     if (in.dtype == Dtype::f32) {
       values += load_n(in, n);
     } else {
-      steps += in.dtype == Dtype::int8 ? widened_steps<true>(in.p, n)
-                                       : widened_steps<false>(in.p, n);
+      steps +=
+          in.dtype == Dtype::int8 ? widened_steps<true>(in.p, n) : widened_steps<false>(in.p, n);
     }
   }
   vec value(const MapGeometry& g) const {
@@ -122,7 +141,8 @@ inline void mean_values(const PoolPlace& w, float divisor, const target& out) {
 
 void pool(const PoolArgs& a, int row_lo, int row_hi) {
   const MapGeometry &g = a.seg.g, &og = a.out.g;
-  const bool steps = is_8_bit(g.dtype) && g.dtype == og.dtype && g.scale == og.scale;
+  const bool steps =
+      is_8_bit(g.dtype) && g.dtype == og.dtype && g.scale == og.scale && PoolTable::fits(a);
   PoolPlace w{a, 0, 0, 0, 0, 0, false};
   for (int j = 0; j < a.kt; ++j) w.missing |= a.seg.taps[j] == nullptr;
   const target begin = elems(og, a.out.data) + a.out_c0;
@@ -138,7 +158,8 @@ void pool(const PoolArgs& a, int row_lo, int row_hi) {
       const target out = begin + (y * og.row_stride + x * og.pixel_stride);
       if (!a.is_max) {
         const int inside = imax(1, (w.ky1 - w.ky0) * (w.kx1 - w.kx0));
-        mean_values(w, static_cast<float>(a.kt * (a.count_include_pad ? a.kh * a.kw : inside)), out);
+        mean_values(w, static_cast<float>(a.kt * (a.count_include_pad ? a.kh * a.kw : inside)),
+                    out);
       } else if (!steps) {
         max_values(w, out);
       } else if (g.dtype == Dtype::int8) {

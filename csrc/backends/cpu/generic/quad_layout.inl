@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks of output channels, packed weights and tiles of convolutions over maps of 8 bits.
 //
-// Packed weights of a dense convolution, group after group, block after block:
-//   block = [scale: width][bias: width][corrections: segments x kt x width][words][width],
-// width = 2 vectors, or 1 for a last block that fits one. Output channels beyond the last are 0.
+// Packed weights of a dense convolution, group after group, block after block, are
+//   [scale: width][bias: width][corrections: segments x kt x width][words][width].
+// A width is 2 vectors, or 1 for a last block that fits one. Output channels beyond the last are 0.
 // A word is four neighbouring input channels of one tap; the last word of a segment's channels is
 // filled up with zeros. A narrow map that lies without gaps (an RGB frame) has lines instead: a row
 // of the window, [kw][ic], is cut into words as a whole.
@@ -30,10 +30,10 @@ struct QuadBlocks {
   int oc = 0, ic = 0;  // channels of one group
   int per_group = 0;   // blocks of one group
   bool lines = false;
-  int tap_words = 0;    // of a tap; lines: of a row of the window
-  int64_t words = 0;    // of a window
-  int64_t heads = 0;    // vectors of a block, for each of its width, before the words
-  int64_t rows = 0;     // the same of all of it
+  int tap_words = 0;  // of a tap; lines: of a row of the window
+  int64_t words = 0;  // of a window
+  int64_t heads = 0;  // vectors of a block, for each of its width, before the words
+  int64_t rows = 0;   // the same of all of it
   int64_t group_floats = 0;
 
   explicit QuadBlocks(const ConvShape& s)

@@ -25,8 +25,8 @@ struct QuadEnd {
   int channels;
   Act act;
   ActNumbers numbers;
-  Steps steps;   // where the map has 8 bits
-  bool limits;   // the activation is nothing but these:
+  Steps steps;      // where the map has 8 bits
+  bool limits;      // the activation is nothing but these:
   float low, high;  // of results, or of steps
 };
 
@@ -154,8 +154,8 @@ __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], co
 constexpr int kQuadPasses = 4;
 
 template <int GROUPS, int N, int VECS, bool SIGN>
-__attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS],
-                                                    const QuadArgs& m, const QuadRun& run) {
+__attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS], const QuadArgs& m,
+                                                    const QuadRun& run) {
   constexpr int kWidth = VECS * kVecWidth * kWordParts;  // of a word, in words of one channel
   constexpr int kUnroll = 4;
   constexpr int kLines = kUnroll * kWidth * 4 / kQuadPasses / 64;
