@@ -106,8 +106,7 @@ TEST(elementwise_ops_over_8_bits) {
       const int kind = k == 0 ? 0 : pick(0, 4);  // 1: a pixel for all, 2: a channel for all
       a.c0[k] = kind == 2 || pick(0, 1) == 0 ? 0 : pick(0, 4);
       const int c = kind == 2 ? 1 : a.c + a.c0[k];
-      maps.push_back(
-          input(kind == 1 ? 1 : h, kind == 1 ? 1 : w, c, pick(0, 1), pad, any_kind()));
+      maps.push_back(input(kind == 1 ? 1 : h, kind == 1 ? 1 : w, c, pick(0, 1), pad, any_kind()));
       a.g[k] = maps.back().g;
     }
     for (int k = 0; k < a.n; ++k) {

@@ -60,8 +60,11 @@ struct QuadBlocks {
   }
 };
 
+size_t quad_depthwise_floats(const ConvShape& s) {
+  return direct_packed_floats(s) + static_cast<size_t>(depthwise_stride(s));
+}
+
 size_t quad_packed_floats(const ConvShape& s) {
-  if (is_depthwise(s)) return direct_packed_floats(s) + static_cast<size_t>(depthwise_stride(s));
   return static_cast<size_t>(QuadBlocks(s).group_floats) * s.groups;
 }
 
@@ -115,7 +118,7 @@ struct QuadPacker {
 void quad_depthwise_pack(const ConvShape& s, const float* weight, const float* bias,
                          float* packed) {
   const int stride = depthwise_stride(s), taps = s.kt * s.kh * s.kw;
-  for (size_t i = 0; i < quad_packed_floats(s); ++i) packed[i] = 0.0f;
+  for (size_t i = 0; i < quad_depthwise_floats(s); ++i) packed[i] = 0.0f;
   for (int c = 0; c < s.out_c; ++c) {
     const float* of = weight + static_cast<int64_t>(c) * taps;
     packed[c] = weight_scale(of, taps);
@@ -128,7 +131,6 @@ void quad_depthwise_pack(const ConvShape& s, const float* weight, const float* b
 }
 
 void quad_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
-  if (is_depthwise(s)) return quad_depthwise_pack(s, weight, bias, packed);
   const QuadBlocks b(s);
   const int64_t each = static_cast<int64_t>(b.ic) * s.kt * s.kh * s.kw;
   __builtin_memset(packed, 0, quad_packed_floats(s) * sizeof(float));

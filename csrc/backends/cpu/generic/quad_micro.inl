@@ -20,14 +20,30 @@ struct QuadRun {
 
 // How sums become results, for one block of channels.
 struct QuadEnd {
-  const float *scale, *bias;
+  const float *scale = nullptr, *bias = nullptr;
   MapGeometry g;  // of the output
-  int channels;
+  int channels = 0;
   Act act;
   ActNumbers numbers;
   Steps steps;      // where the map has 8 bits
   bool limits;      // the activation is nothing but these:
   float low, high;  // of results, or of steps
+
+  QuadEnd(const ConvShape& s, const MapGeometry& out) : g(out), act(s.act), numbers(s.numbers) {
+    limits = Limits::are(act);
+    const Limits values(act, numbers);
+    low = values.low, high = values.high;
+    if (g.dtype == Dtype::f32) return;
+    // Rounding keeps the order of numbers: so limits may as well be steps.
+    steps = Steps(g);
+    low = limits ? limit(low) : steps.low;
+    high = limits ? limit(high) : steps.high;
+  }
+
+ private:
+  float limit(float x) const {
+    return static_cast<float>(step_of(x, steps.inverse, steps.low, steps.high));
+  }
 };
 
 struct QuadArgs {
