@@ -175,3 +175,14 @@ inline void store_block(elem* p, vec low, vec high, int n) {
   for (int i = 0; i < n; ++i) p[i].bits = b[i];
 #endif
 }
+
+// The sum of the first whole vectors of n elements of two maps; how many elements these are.
+inline int add_whole(source x, source y, target out, float low, float high, int n) {
+  const vec least = splat(low), most = splat(high);
+  int c = 0;
+#pragma GCC unroll 4
+  for (; c + kVecWidth <= n; c += kVecWidth) {
+    store(out + c, vclamp(load(x + c) + load(y + c), least, most));
+  }
+  return c;
+}

@@ -16,3 +16,14 @@ inline void set_value(target out, int64_t i, float x) { out[i] = x; }
 inline float to_float(elem x) { return x; }
 inline elem to_elem(float x) { return x; }
 inline vec as_stored(vec x) { return x; }
+
+// The sum of the first whole vectors of n elements of two maps; how many elements these are.
+inline int add_whole(source x, source y, target out, float low, float high, int n) {
+  const vec least = splat(low), most = splat(high);
+  int c = 0;
+#pragma GCC unroll 4
+  for (; c + kVecWidth <= n; c += kVecWidth) {
+    store(out + c, vclamp(load(x + c) + load(y + c), least, most));
+  }
+  return c;
+}
