@@ -1,6 +1,6 @@
 """Who catches how many of 1,000 balls: `pvnet demo catch` on lanes as measured and simulated.
 
-    python bench/catch_rates.py --out bench/results/MACHINE/catch     # some hours on two busy cores
+    python bench/catch_rates.py --out bench/results/MACHINE/catch     # an hour on two busy cores
     python bench/catch_rates.py --out bench/results/MACHINE/catch --table
 
 A record per setting; settings whose record is there are left. Times of ticks are measured at the
@@ -26,13 +26,14 @@ from pvnet.report import plain
 from pvnet.runtime.machine import machine_record
 
 THROWS = 1000
-FEWER = 200  # throws of the control, where every answer takes many ticks
+FEWER = 100  # throws of the control, where every answer takes many ticks
 SIMULATED = (8, 16)
+SPEEDS = (2, 4)  # pixels of falling per tick of the sequential network
 
 
 def settings() -> dict[str, list[str]]:
     """Arguments of `pvnet demo catch` by the name of the setting."""
-    speeds = [word for speed in (1, 2, 4) for word in ("--speed", str(speed))]
+    speeds = [word for speed in SPEEDS for word in ("--speed", str(speed))]
     throws = ["--throws", str(THROWS)]
     found = {"measured": throws + speeds}
     for lanes in SIMULATED:
