@@ -43,7 +43,7 @@ class Quantization {
   Stored read(int reader, int source) const;
 
  private:
-  struct Of {  // a node
+  struct Of {         // a node
     Stored range;     // by its range; f32: it has none, or cannot have 8 bits
     Stored computed;  // what it stores
     bool convolves = false;

@@ -66,9 +66,8 @@ inline ByteMap stored(const Map& m, Kind kind) {
     } else if (std::isnan(m.memory[i])) {
       b.memory[i] = static_cast<uint8_t>(pick(0, 255));
     } else {
-      b.memory[i] = static_cast<uint8_t>(step_of(m.memory[i], 1.0f / kind.scale,
-                                                 lowest_step(kind.dtype),
-                                                 highest_step(kind.dtype)));
+      b.memory[i] = static_cast<uint8_t>(step_of(
+          m.memory[i], 1.0f / kind.scale, lowest_step(kind.dtype), highest_step(kind.dtype)));
     }
   }
   return b;
@@ -90,15 +89,15 @@ inline bool rest_unchanged(const ByteMap& before, ByteMap after, int c_lo, int c
 
 // Largest distance over channels [c_lo, c_hi): in steps of a map of 8 bits, else in `bound`s of
 // what is expected, or of 1.
-inline double worst(const ByteMap& got, const ByteMap& expected, int c_lo, int c_hi,
-                    double bound) {
+inline double worst(const ByteMap& got, const ByteMap& expected, int c_lo, int c_hi, double bound) {
   double w = 0;
   for (int y = 0; y < got.g.h; ++y) {
     for (int x = 0; x < got.g.w; ++x) {
       for (int c = c_lo; c < c_hi; ++c) {
         const double a = got.value(y, x, c), b = expected.value(y, x, c);
         if (a == b || (std::isnan(a) && std::isnan(b))) continue;
-        const double unit = is_8_bit(got.g.dtype) ? got.g.scale : bound * std::max(1.0, std::abs(b));
+        const double unit =
+            is_8_bit(got.g.dtype) ? got.g.scale : bound * std::max(1.0, std::abs(b));
         const double d = std::abs(a - b) / unit;
         w = d <= w ? w : d == d ? d : std::numeric_limits<double>::infinity();
       }

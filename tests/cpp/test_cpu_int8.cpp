@@ -73,8 +73,7 @@ bool limits_only(Act act) { return act == Act::none || act == Act::relu || act =
 
 void check_bytes(ConvCase& c) {
   const ByteCase bytes(c);
-  const ByteMap start =
-      stored(make_output(c.s.out_h, c.s.out_w, c.s.out_c, c.out_pad), any_kind());
+  const ByteMap start = stored(make_output(c.s.out_h, c.s.out_w, c.s.out_c, c.out_pad), any_kind());
   // Steps of the maps times the weights' own: results of about 1.
   for (float& w : c.weight) w *= 0.01f;
   const ByteMap expected = run_conv(ref(), c, bytes.segs, start, {0, ref().conv_tiles(c.s)});
@@ -135,6 +134,27 @@ TEST(large_convolutions_over_8_bits) {
   layer({64}, 70, 9, 9, 1, 3, 1);
 }
 
+// As networks have them: more channels than 64, whole and not; one and two pixels apart.
+TEST(depthwise_layers_over_8_bits) {
+  for (int i = 0; i < 60; ++i) {
+    ConvCase c;
+    c.s.algorithm = ConvAlgorithm::int8;
+    c.s.in_h = pick(3, 9);
+    c.s.in_w = pick(3, 18);
+    c.s.kt = pick_of({1, 1, 2});
+    c.s.kh = pick_of({3, 3, 1});
+    c.s.kw = pick_of({3, 3, 5});
+    c.s.sh = c.s.sw = pick(1, 2);
+    c.s.ph = c.s.kh / 2, c.s.pw = c.s.kw / 2;
+    c.seg_c = {pick_of({16, 64, 70, 96, 130, 144})};
+    c.s.out_c = c.s.groups = c.seg_c[0];
+    give_act(c.s, pick_of({0, 1, 4, 2}));
+    c.out_pad = pick_of({0, 3, 16});
+    fill_case(c);
+    check_bytes(c);
+  }
+}
+
 // The definition, in float64: exact sums, one rounding of every step.
 TEST(the_reference_is_what_is_defined) {
   for (int i = 0; i < 40; ++i) {
@@ -144,9 +164,9 @@ TEST(the_reference_is_what_is_defined) {
     s.act = Act::none;
     const ByteCase bytes(c);
     const Kind kind = any_8_bits();
-    const ByteMap out = run_conv(ref(), c, bytes.segs,
-                                 stored(make_output(s.out_h, s.out_w, s.out_c, 0), kind),
-                                 {0, s.out_h});
+    const ByteMap out =
+        run_conv(ref(), c, bytes.segs, stored(make_output(s.out_h, s.out_w, s.out_c, 0), kind),
+                 {0, s.out_h});
     const int64_t taps = int64_t{s.kt} * s.kh * s.kw, each = taps * s.in_c;
     int wrong = 0;
     for (int o = 0; o < s.out_c; ++o) {

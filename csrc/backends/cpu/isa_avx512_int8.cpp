@@ -6,6 +6,8 @@
 #include "backends/cpu/isa.hpp"
 #include "backends/int8.hpp"
 
+#include <type_traits>
+
 #include <immintrin.h>
 
 #define PVNET_ISA_NAME "avx512"

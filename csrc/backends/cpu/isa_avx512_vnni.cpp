@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels of plans over 8 bits compiled for AVX-512 (F, VL, DQ, BW) with VNNI: four products a step.
-// Headers come before the target region, so that nothing shared with other code is compiled for
-// this set; everything inside has internal linkage.
+// The kernels of plans over 8 bits compiled for AVX-512 (F, VL, DQ, BW) with VNNI: four products a
+// step. Headers come before the target region, so that nothing shared with other code is compiled
+// for this set; everything inside has internal linkage.
 #if defined(__x86_64__)
 #include "backends/cpu/isa.hpp"
 #include "backends/int8.hpp"
+
+#include <type_traits>
 
 #include <immintrin.h>
 

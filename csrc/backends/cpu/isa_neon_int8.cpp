@@ -6,6 +6,8 @@
 #include "backends/cpu/isa.hpp"
 #include "backends/int8.hpp"
 
+#include <type_traits>
+
 #include <arm_neon.h>
 
 #define PVNET_ISA_NAME "neon"

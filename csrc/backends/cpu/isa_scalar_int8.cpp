@@ -5,6 +5,8 @@
 #include "backends/cpu/isa.hpp"
 #include "backends/int8.hpp"
 
+#include <type_traits>
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif

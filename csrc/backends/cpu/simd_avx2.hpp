@@ -11,6 +11,18 @@ typedef float vec_unaligned __attribute__((vector_size(32), aligned(4), may_alia
 inline vec splat(float x) { return _mm256_set1_ps(x); }
 inline vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
+// Bytes as integers, and the lowest bytes of integers.
+template <bool SIGNED>
+inline ivec load_bytes(const void* p) {
+  const __m128i bytes = _mm_loadl_epi64(static_cast<const __m128i*>(p));
+  return SIGNED ? (ivec)_mm256_cvtepi8_epi32(bytes) : (ivec)_mm256_cvtepu8_epi32(bytes);
+}
+inline void store_bytes(void* p, ivec v) {
+  const __m256i of_halves = _mm256_shuffle_epi8((__m256i)v, _mm256_set1_epi32(0x0c080400));
+  _mm_storel_epi64(static_cast<__m128i*>(p),
+                   _mm_unpacklo_epi32(_mm256_castsi256_si128(of_halves),
+                                      _mm256_extracti128_si256(of_halves, 1)));
+}
 // The sum of two products of 16 bits.
 inline ivec dot_pairs(ivec a, ivec b) { return (ivec)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
 

@@ -18,6 +18,33 @@ inline ivec dot_bytes(ivec sum, ivec x, ivec w) {
   return (ivec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
 }
 #endif
+// Bytes as integers, all or the first n (the others are 0 and are not read); and the lowest bytes
+// of integers. Without masks GCC 12 warns.
+#define PVNET_BYTE_MASKS
+inline __mmask16 first_of_16(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
+template <bool SIGNED>
+inline ivec widened_bytes(__m128i bytes) {
+  constexpr auto kAll = static_cast<__mmask16>(-1);
+  return SIGNED ? (ivec)_mm512_maskz_cvtepi8_epi32(kAll, bytes)
+                : (ivec)_mm512_maskz_cvtepu8_epi32(kAll, bytes);
+}
+template <bool SIGNED>
+inline ivec load_bytes(const void* p) {
+  return widened_bytes<SIGNED>(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+}
+template <bool SIGNED>
+inline ivec load_some_bytes(const void* p, int n) {
+  return widened_bytes<SIGNED>(_mm_maskz_loadu_epi8(first_of_16(n), p));
+}
+inline __m128i low_bytes(ivec v) {
+  return _mm512_maskz_cvtepi32_epi8(static_cast<__mmask16>(-1), (__m512i)v);
+}
+inline void store_bytes(void* p, ivec v) {
+  _mm_storeu_si128(static_cast<__m128i*>(p), low_bytes(v));
+}
+inline void store_some_bytes(void* p, ivec v, int n) {
+  _mm_mask_storeu_epi8(p, first_of_16(n), low_bytes(v));
+}
 // The sum of two products of 16 bits.
 inline ivec dot_pairs(ivec a, ivec b) { return (ivec)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
 // Cores whose units are 256 bits wide take half the time for it.

@@ -13,6 +13,24 @@ inline vec fma(vec a, vec b, vec c) {
   return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
 inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
+// Bytes as integers, and the lowest bytes of integers.
+template <bool SIGNED>
+inline ivec load_bytes(const void* p) {
+  uint32_t word;
+  __builtin_memcpy(&word, p, sizeof word);
+  const uint8x8_t bytes = vreinterpret_u8_u32(vdup_n_u32(word));
+  if constexpr (SIGNED) {
+    return (ivec)vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(bytes))));
+  } else {
+    return (ivec)vmovl_u16(vget_low_u16(vmovl_u8(bytes)));
+  }
+}
+inline void store_bytes(void* p, ivec v) {
+  const uint16x4_t halves = vmovn_u32((uint32x4_t)v);
+  const uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
+  const uint32_t word = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+  __builtin_memcpy(p, &word, sizeof word);
+}
 // The sum of two products of 16 bits.
 inline ivec dot_pairs(ivec a, ivec b) {
   const int16x8_t x = vreinterpretq_s16_s32((int32x4_t)a), y = vreinterpretq_s16_s32((int32x4_t)b);

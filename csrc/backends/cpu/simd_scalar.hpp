@@ -16,6 +16,18 @@ inline vec exact_fma(vec a, vec b, vec c) {
   for (int i = 0; i < kVecWidth; ++i) y[i] = __builtin_fmaf(a[i], b[i], c[i]);
   return y;
 }
+// Bytes as integers, and the lowest bytes of integers.
+template <bool SIGNED>
+inline ivec load_bytes(const void* p) {
+  ivec v;
+  for (int i = 0; i < kVecWidth; ++i) {
+    v[i] = SIGNED ? static_cast<const int8_t*>(p)[i] : static_cast<const uint8_t*>(p)[i];
+  }
+  return v;
+}
+inline void store_bytes(void* p, ivec v) {
+  for (int i = 0; i < kVecWidth; ++i) static_cast<uint8_t*>(p)[i] = static_cast<uint8_t>(v[i]);
+}
 // The sum of two products of 16 bits.
 inline ivec dot_pairs(ivec a, ivec b) {
 #if defined(__SSE2__)

@@ -10,6 +10,9 @@
 #include "backends/cpu/generic/quad_micro.inl"
 #include "backends/cpu/generic/quad_conv.inl"
 #include "backends/cpu/generic/quad_depthwise.inl"
+#ifdef PVNET_DOT_BYTES
+#include "backends/cpu/depthwise_vnni.inl"
+#endif
 #include "backends/cpu/generic/quad_table.inl"
 #include "backends/cpu/generic/pool_int8.inl"
 #include "backends/cpu/generic/eltwise.inl"

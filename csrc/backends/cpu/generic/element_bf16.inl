@@ -83,3 +83,14 @@ inline vec dot(vec sum, uvec x, uvec w) {
   return fma((vec)(x & 0xffff0000), (vec)(w & 0xffff0000), sum);
 }
 #endif
+
+// The sum of the first whole vectors of n elements of two maps; how many elements these are.
+inline int add_whole(source x, source y, target out, float low, float high, int n) {
+  const vec least = splat(low), most = splat(high);
+  int c = 0;
+#pragma GCC unroll 4
+  for (; c + kVecWidth <= n; c += kVecWidth) {
+    store(out + c, vclamp(load(x + c) + load(y + c), least, most));
+  }
+  return c;
+}

@@ -15,3 +15,14 @@ inline float value_at(source in, int64_t i) { return in[i]; }
 inline void set_value(target out, int64_t i, float x) { out[i] = x; }
 inline float to_float(elem x) { return x; }
 inline elem to_elem(float x) { return x; }
+
+// The sum of the first whole vectors of n elements of two maps; how many elements these are.
+inline int add_whole(source x, source y, target out, float low, float high, int n) {
+  const vec least = splat(low), most = splat(high);
+  int c = 0;
+#pragma GCC unroll 4
+  for (; c + kVecWidth <= n; c += kVecWidth) {
+    store(out + c, vclamp(load(x + c) + load(y + c), least, most));
+  }
+  return c;
+}

@@ -3,36 +3,31 @@
 // What kernels take for a pointer to elements knows its map. So kernels that only read and store
 // vectors of values are those of floats.
 
-typedef uint8_t bvec __attribute__((vector_size(kVecWidth)));
-typedef int8_t sbvec __attribute__((vector_size(kVecWidth)));
-typedef bvec bvec_unaligned __attribute__((aligned(1), may_alias));
-typedef sbvec sbvec_unaligned __attribute__((aligned(1), may_alias));
 typedef uint32_t uvec __attribute__((vector_size(4 * kVecWidth)));
 typedef uint32_t uvec_unaligned __attribute__((vector_size(4 * kVecWidth), aligned(4), may_alias));
 
 inline vec as_floats(ivec x) { return __builtin_convertvector(x, vec); }
 
-// Counts of steps, as integers.
+// Counts of steps, as integers; of the first n, the others are 0 and are not read.
 template <bool SIGNED>
 inline ivec widened_steps(const void* p) {
-  if constexpr (SIGNED) {
-    return __builtin_convertvector(*static_cast<const sbvec_unaligned*>(p), ivec);
-  } else {
-    return __builtin_convertvector(*static_cast<const bvec_unaligned*>(p), ivec);
-  }
+  return load_bytes<SIGNED>(p);
 }
-// Of the first n of them; the others are 0 and are not read.
 template <bool SIGNED>
 inline ivec widened_steps(const void* p, int n) {
-  if (n >= kVecWidth) return widened_steps<SIGNED>(p);
-  bvec some = {};
-  __builtin_memcpy(&some, p, static_cast<size_t>(n));
-  return widened_steps<SIGNED>(&some);
+  if (n >= kVecWidth) return load_bytes<SIGNED>(p);
+#ifdef PVNET_BYTE_MASKS
+  return load_some_bytes<SIGNED>(p, n);
+#else
+  uint8_t some[kVecWidth] = {};
+  for (int i = 0; i < n; ++i) some[i] = static_cast<const uint8_t*>(p)[i];
+  return load_bytes<SIGNED>(some);
+#endif
 }
 
 // What rounds to 8 bits.
 struct Steps {
-  float inverse = 1.0f;         // of what a step stands for
+  float inverse = 1.0f;  // of what a step stands for
   float low = 0.0f, high = 0.0f;
 
   Steps() = default;
@@ -40,28 +35,24 @@ struct Steps {
       : inverse(1.0f / g.scale), low(lowest_step(g.dtype)), high(highest_step(g.dtype)) {}
 };
 
-// Of counts between the limits of 8 bits, which are rounded. The sum has them in its lowest bits.
-inline bvec rounded_steps(vec steps) {
-  const uvec bits = (uvec)(steps + splat(12582912.0f));  // 1.5 * 2^23
-#ifdef PVNET_MASKED_ELEMENTS
-  return (bvec)_mm512_maskz_cvtepi32_epi8(static_cast<__mmask16>(-1), (__m512i)bits);
-#else
-  return __builtin_convertvector(bits, bvec);
-#endif
-}
-inline bvec to_steps(vec x, const Steps& s) {
+// Counts between the limits of 8 bits, rounded: in the lowest bytes.
+inline ivec rounded_steps(vec steps) { return (ivec)(steps + splat(12582912.0f)); }  // 1.5 * 2^23
+inline ivec to_steps(vec x, const Steps& s) {
   vec steps = x * splat(s.inverse);
   const vec low = splat(s.low), high = splat(s.high);
   steps = steps > low ? steps : low;
   steps = steps < high ? steps : high;
   return rounded_steps(steps);
 }
-inline void store_steps(void* p, bvec v, int n) {
-  if (n >= kVecWidth) {
-    *static_cast<bvec_unaligned*>(p) = v;
-  } else {
-    __builtin_memcpy(p, &v, static_cast<size_t>(n));
-  }
+inline void store_steps(void* p, ivec v, int n) {
+  if (n >= kVecWidth) return store_bytes(p, v);
+#ifdef PVNET_BYTE_MASKS
+  store_some_bytes(p, v, n);
+#else
+  uint8_t all[kVecWidth];
+  store_bytes(all, v);
+  for (int i = 0; i < n; ++i) static_cast<uint8_t*>(p)[i] = all[i];
+#endif
 }
 
 // Elements of a map to be read.
@@ -119,3 +110,44 @@ inline void store_n(const target& out, vec v, int n) {
 inline void store(const target& out, vec v) { store_n(out, v, kVecWidth); }
 inline float value_at(source in, int64_t i) { return load_n(in + i, 1)[0]; }
 inline void set_value(const target& out, int64_t i, float x) { store_n(out + i, splat(x), 1); }
+
+// The sum of the first whole vectors of n elements of two maps; how many elements these are.
+// low, high: of values.
+template <bool SIGN_X, bool SIGN_Y>
+inline int add_steps(const source& x, const source& y, const target& out, float low, float high,
+                     int n) {
+  const vec step_x = splat(x.scale), step_y = splat(y.scale), inverse = splat(out.steps.inverse);
+  // Rounding keeps the order of numbers: so limits may as well be steps.
+  const Steps& s = out.steps;
+  const vec least = splat(static_cast<float>(step_of(low, s.inverse, s.low, s.high)));
+  const vec most = splat(static_cast<float>(step_of(high, s.inverse, s.low, s.high)));
+  int c = 0;
+#pragma GCC unroll 4
+  for (; c + kVecWidth <= n; c += kVecWidth) {
+    const vec a = as_floats(widened_steps<SIGN_X>(x.p + c)) * step_x;
+    const vec b = as_floats(widened_steps<SIGN_Y>(y.p + c)) * step_y;
+    vec steps = (a + b) * inverse;
+    steps = steps > least ? steps : least;
+    steps = steps < most ? steps : most;
+    store_bytes(out.p + c, rounded_steps(steps));
+  }
+  return c;
+}
+inline int add_whole(const source& x, const source& y, const target& out, float low, float high,
+                     int n) {
+  if (is_8_bit(x.dtype) && is_8_bit(y.dtype) && is_8_bit(out.dtype)) {
+    const bool sign_x = x.dtype == Dtype::int8, sign_y = y.dtype == Dtype::int8;
+    if (sign_x) {
+      return sign_y ? add_steps<true, true>(x, y, out, low, high, n)
+                    : add_steps<true, false>(x, y, out, low, high, n);
+    }
+    return sign_y ? add_steps<false, true>(x, y, out, low, high, n)
+                  : add_steps<false, false>(x, y, out, low, high, n);
+  }
+  const vec least = splat(low), most = splat(high);
+  int c = 0;
+  for (; c + kVecWidth <= n; c += kVecWidth) {
+    store(out + c, vclamp(load(x + c) + load(y + c), least, most));
+  }
+  return c;
+}

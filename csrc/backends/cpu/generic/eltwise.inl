@@ -28,14 +28,7 @@ inline int add_vectors(const EltwiseArgs& a, const Operand* x, int channels, tar
     return 0;
   }
   const Limits limits(a.act, a.numbers);
-  const vec low = splat(limits.low), high = splat(limits.high);
-  const source first = x[0].p, second = x[1].p;
-  int c = 0;
-#pragma GCC unroll 4
-  for (; c + kVecWidth <= channels; c += kVecWidth) {
-    store(out + c, vclamp(load(first + c) + load(second + c), low, high));
-  }
-  return c;
+  return add_whole(x[0].p, x[1].p, out, limits.low, limits.high, channels);
 }
 
 inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, target out) {
@@ -70,14 +63,17 @@ inline void eltwise_pixel(const EltwiseArgs& a, const Operand* x, int channels, 
 
 void eltwise(const EltwiseArgs& a, int row_lo, int row_hi) {
   const MapGeometry& og = a.out.g;
-  // Pixels that lie side by side without padding are one long pixel.
-  bool dense = a.out_c0 == 0 && og.pixel_stride == a.c;
+  // Pixels of one size that lie side by side are one long pixel; what fills them up may be
+  // anything.
+  bool dense = a.out_c0 == 0 && (og.pixel_stride == a.c || og.c == a.c);
   for (int k = 0; k < a.n; ++k) {
     const MapGeometry& g = a.g[k];
-    dense = dense && (a.data[k] == nullptr || (g.c >= a.c && g.pixel_stride == a.c &&
-                                               a.c0[k] == 0 && g.w == og.w && g.h == og.h));
+    dense = dense && (a.data[k] == nullptr ||
+                      (g.c >= a.c && g.pixel_stride == og.pixel_stride && a.c0[k] == 0 &&
+                       g.w == og.w && g.h == og.h && !is_weights(a.op, k)));
   }
-  const int pixels = dense ? 1 : og.w, channels = dense ? a.c * og.w : a.c;
+  const int pixels = dense ? 1 : og.w;
+  const int channels = dense ? static_cast<int>(og.pixel_stride) * (og.w - 1) + a.c : a.c;
   for (int y = row_lo; y < row_hi; ++y) {
     const target out = elems(og, a.out.data) + y * og.row_stride + a.out_c0;
     for (int x = 0; x < pixels; ++x) {

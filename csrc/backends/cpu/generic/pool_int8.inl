@@ -44,43 +44,99 @@ struct PoolTaps {
   }
 };
 
-template <bool SIGN>
-struct Bytes;
-template <>
-struct Bytes<false> {
-  typedef uint8_t type __attribute__((vector_size(4 * kVecWidth)));
-  static constexpr int kLowest = 0;
-};
-template <>
-struct Bytes<true> {
-  typedef int8_t type __attribute__((vector_size(4 * kVecWidth)));
-  static constexpr int kLowest = -128;
-};
+// Maxima of bytes, row by row: first those over the taps and rows of the window, of every column,
+// then those over its columns. Both by pieces of channels, so that what waits in between stays in
+// the first cache.
+constexpr int kPoolColumns = 256;
+constexpr int kPoolRows = 64;
 
-template <bool SIGN>
-inline void max_steps(const PoolPlace& w, char* out) {
-  using bytes = typename Bytes<SIGN>::type;
-  typedef bytes bytes_unaligned __attribute__((aligned(1), may_alias));
-  constexpr int kWidth = 4 * kVecWidth;
-  const int lowest = w.missing ? 0 : Bytes<SIGN>::kLowest, channels = w.a.seg.g.c;
-  for (int c = 0; c < channels; c += kWidth) {
-    const int n = channels - c;
-    bytes best = bytes{} + static_cast<char>(lowest);
-    if (n >= kWidth) {
-      for (PoolTaps taps(w); taps.next();) {
-        const bytes x = *reinterpret_cast<const bytes_unaligned*>(taps.in.p + c);
-        best = x > best ? x : best;
+struct PoolRows {
+  const PoolArgs& a;
+  const char* rows[kPoolRows];  // pixel 0 of rows of the window inside the map
+  int n = 0;
+  bool missing = false;
+  bool sign;
+
+  static bool fit(const PoolArgs& a) {
+    return a.seg.g.w <= kPoolColumns && a.kt * a.kh <= kPoolRows;
+  }
+  PoolRows(const PoolArgs& args, int y) : a(args), sign(args.seg.g.dtype == Dtype::int8) {
+    const MapGeometry& g = a.seg.g;
+    for (int j = 0; j < a.kt; ++j) {
+      missing |= a.seg.taps[j] == nullptr;
+      for (int ky = 0; ky < a.kh && a.seg.taps[j] != nullptr; ++ky) {
+        const int in_y = y * a.sh - a.ph + ky * a.dh;
+        if (in_y < 0 || in_y >= g.h) continue;
+        rows[n++] = reinterpret_cast<const char*>(a.seg.taps[j]) + in_y * g.row_stride;
       }
-      *reinterpret_cast<bytes_unaligned*>(out + c) = best;
-    } else {
-      for (PoolTaps taps(w); taps.next();) {
-        bytes x = {};
-        __builtin_memcpy(&x, taps.in.p + c, static_cast<size_t>(n));
-        best = x > best ? x : best;
-      }
-      __builtin_memcpy(out + c, &best, static_cast<size_t>(n));
     }
   }
+};
+
+// WIDTH channels from c on, into a row of the output.
+template <bool SIGN, int WIDTH>
+inline void max_piece(const PoolRows& r, int c, char* out) {
+  using byte = std::conditional_t<SIGN, int8_t, uint8_t>;
+  typedef byte bytes __attribute__((vector_size(WIDTH)));
+  typedef bytes bytes_unaligned __attribute__((aligned(1), may_alias));
+  const MapGeometry &g = r.a.seg.g, &og = r.a.out.g;
+  const bytes lowest = bytes{} + static_cast<byte>(SIGN ? -128 : 0);
+  alignas(64) bytes columns[kPoolColumns];
+  for (int x = 0; x < g.w; ++x) {
+    bytes best = lowest;
+    for (int i = 0; i < r.n; ++i) {
+      const bytes v = *reinterpret_cast<const bytes_unaligned*>(r.rows[i] + x * g.pixel_stride + c);
+      best = v > best ? v : best;
+    }
+    columns[x] = best;
+  }
+  const bytes begin = r.missing ? bytes{} : lowest;
+  for (int x = 0; x < og.w; ++x, out += og.pixel_stride) {
+    bytes best = begin;
+    for (int kx = 0; kx < r.a.kw; ++kx) {
+      const int in_x = x * r.a.sw - r.a.pw + kx * r.a.dw;
+      if (in_x < 0 || in_x >= g.w) continue;
+      best = columns[in_x] > best ? columns[in_x] : best;
+    }
+    *reinterpret_cast<bytes_unaligned*>(out) = best;
+  }
+}
+
+// What no piece has room for, channel by channel.
+template <bool SIGN>
+inline void max_rest(const PoolRows& r, int c, char* out) {
+  using byte = std::conditional_t<SIGN, int8_t, uint8_t>;
+  const MapGeometry &g = r.a.seg.g, &og = r.a.out.g;
+  for (int x = 0; x < og.w; ++x, out += og.pixel_stride) {
+    int best = r.missing ? 0 : SIGN ? -128 : 0;
+    for (int kx = 0; kx < r.a.kw; ++kx) {
+      const int in_x = x * r.a.sw - r.a.pw + kx * r.a.dw;
+      if (in_x < 0 || in_x >= g.w) continue;
+      for (int i = 0; i < r.n; ++i) {
+        const int v = *reinterpret_cast<const byte*>(r.rows[i] + in_x * g.pixel_stride + c);
+        best = imax(best, v);
+      }
+    }
+    *out = static_cast<char>(best);
+  }
+}
+
+template <bool SIGN>
+inline void max_row(const PoolArgs& a, int y) {
+  const MapGeometry &g = a.seg.g, &og = a.out.g;
+  const PoolRows rows(a, y);
+  char* out = reinterpret_cast<char*>(a.out.data) + y * og.row_stride + a.out_c0;
+  // A last piece that is not full is taken whole where the pixels of both maps have room.
+  const int all = ceil_div(g.c, 16) * 16;
+  const bool room =
+      all <= g.pixel_stride && a.out_c0 + all <= og.pixel_stride && a.out_c0 + g.c == og.c;
+  const int whole = room ? all : g.c / 16 * 16;
+  int c = 0;
+  for (; c + 4 * kVecWidth <= whole; c += 4 * kVecWidth) {
+    max_piece<SIGN, 4 * kVecWidth>(rows, c, out + c);
+  }
+  for (; c < whole; c += 16) max_piece<SIGN, 16>(rows, c, out + c);
+  for (; c < g.c; ++c) max_rest<SIGN>(rows, c, out + c);
 }
 
 inline void max_values(const PoolPlace& w, const target& out) {
@@ -102,8 +158,8 @@ struct VectorSum {
     if (in.dtype == Dtype::f32) {
       values += load_n(in, n);
     } else {
-      steps += in.dtype == Dtype::int8 ? widened_steps<true>(in.p, n)
-                                       : widened_steps<false>(in.p, n);
+      steps +=
+          in.dtype == Dtype::int8 ? widened_steps<true>(in.p, n) : widened_steps<false>(in.p, n);
     }
   }
   vec value(const MapGeometry& g) const {
@@ -122,11 +178,16 @@ inline void mean_values(const PoolPlace& w, float divisor, const target& out) {
 
 void pool(const PoolArgs& a, int row_lo, int row_hi) {
   const MapGeometry &g = a.seg.g, &og = a.out.g;
-  const bool steps = is_8_bit(g.dtype) && g.dtype == og.dtype && g.scale == og.scale;
+  const bool steps =
+      is_8_bit(g.dtype) && g.dtype == og.dtype && g.scale == og.scale && PoolRows::fit(a);
   PoolPlace w{a, 0, 0, 0, 0, 0, false};
   for (int j = 0; j < a.kt; ++j) w.missing |= a.seg.taps[j] == nullptr;
   const target begin = elems(og, a.out.data) + a.out_c0;
   for (int y = row_lo; y < row_hi; ++y) {
+    if (a.is_max && steps) {
+      g.dtype == Dtype::int8 ? max_row<true>(a, y) : max_row<false>(a, y);
+      continue;
+    }
     const int in_y = y * a.sh - a.ph;
     w.ky0 = in_y < 0 ? ceil_div(-in_y, a.dh) : 0;
     w.ky1 = imax(w.ky0, imin(a.kh, ceil_div(g.h - in_y, a.dh)));
@@ -138,13 +199,10 @@ void pool(const PoolArgs& a, int row_lo, int row_hi) {
       const target out = begin + (y * og.row_stride + x * og.pixel_stride);
       if (!a.is_max) {
         const int inside = imax(1, (w.ky1 - w.ky0) * (w.kx1 - w.kx0));
-        mean_values(w, static_cast<float>(a.kt * (a.count_include_pad ? a.kh * a.kw : inside)), out);
-      } else if (!steps) {
-        max_values(w, out);
-      } else if (g.dtype == Dtype::int8) {
-        max_steps<true>(w, out.p);
+        mean_values(w, static_cast<float>(a.kt * (a.count_include_pad ? a.kh * a.kw : inside)),
+                    out);
       } else {
-        max_steps<false>(w, out.p);
+        max_values(w, out);
       }
     }
   }

@@ -42,24 +42,11 @@ struct QuadConv {
   void rows(int block, int y_lo, int y_hi);
 };
 
-QuadConv::QuadConv(const ConvArgs& args) : a(args), s(*args.shape), blocks(*args.shape) {
+QuadConv::QuadConv(const ConvArgs& args)
+    : a(args), s(*args.shape), blocks(*args.shape), end(*args.shape, args.out.g) {
   const MapGeometry& g = a.segs[0].g;
   merges = blocks.lines || (s.n_segs == 1 && s.groups == 1 && s.dw == 1 && s.in_c % 4 == 0 &&
                             g.pixel_stride == s.in_c);
-  end.g = a.out.g;
-  end.act = s.act;
-  end.numbers = s.numbers;
-  end.limits = Limits::are(s.act);
-  const Limits limits(s.act, s.numbers);
-  end.low = limits.low, end.high = limits.high;
-  if (end.g.dtype == Dtype::f32) return;
-  // Rounding keeps the order of numbers: so limits may as well be steps.
-  end.steps = Steps(end.g);
-  const auto limit = [&](float x) {
-    return static_cast<float>(step_of(x, end.steps.inverse, end.steps.low, end.steps.high));
-  };
-  end.low = end.limits ? limit(limits.low) : end.steps.low;
-  end.high = end.limits ? limit(limits.high) : end.steps.high;
 }
 
 // Of `taps` taps side by side, the n channels of the segment from `first` on (of the whole input,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks of output channels, packed weights and tiles of convolutions over maps of 8 bits.
 //
-// Packed weights of a dense convolution, group after group, block after block:
-//   block = [scale: width][bias: width][corrections: segments x kt x width][words][width],
-// width = 2 vectors, or 1 for a last block that fits one. Output channels beyond the last are 0.
+// Packed weights of a dense convolution, group after group, block after block, are
+//   [scale: width][bias: width][corrections: segments x kt x width][words][width].
+// A width is 2 vectors, or 1 for a last block that fits one. Output channels beyond the last are 0.
 // A word is four neighbouring input channels of one tap; the last word of a segment's channels is
 // filled up with zeros. A narrow map that lies without gaps (an RGB frame) has lines instead: a row
 // of the window, [kw][ic], is cut into words as a whole.
@@ -30,10 +30,10 @@ struct QuadBlocks {
   int oc = 0, ic = 0;  // channels of one group
   int per_group = 0;   // blocks of one group
   bool lines = false;
-  int tap_words = 0;    // of a tap; lines: of a row of the window
-  int64_t words = 0;    // of a window
-  int64_t heads = 0;    // vectors of a block, for each of its width, before the words
-  int64_t rows = 0;     // the same of all of it
+  int tap_words = 0;  // of a tap; lines: of a row of the window
+  int64_t words = 0;  // of a window
+  int64_t heads = 0;  // vectors of a block, for each of its width, before the words
+  int64_t rows = 0;   // the same of all of it
   int64_t group_floats = 0;
 
   explicit QuadBlocks(const ConvShape& s)
@@ -60,8 +60,11 @@ struct QuadBlocks {
   }
 };
 
+size_t quad_depthwise_floats(const ConvShape& s) {
+  return direct_packed_floats(s) + static_cast<size_t>(depthwise_stride(s));
+}
+
 size_t quad_packed_floats(const ConvShape& s) {
-  if (is_depthwise(s)) return direct_packed_floats(s) + static_cast<size_t>(depthwise_stride(s));
   return static_cast<size_t>(QuadBlocks(s).group_floats) * s.groups;
 }
 
@@ -115,7 +118,7 @@ struct QuadPacker {
 void quad_depthwise_pack(const ConvShape& s, const float* weight, const float* bias,
                          float* packed) {
   const int stride = depthwise_stride(s), taps = s.kt * s.kh * s.kw;
-  for (size_t i = 0; i < quad_packed_floats(s); ++i) packed[i] = 0.0f;
+  for (size_t i = 0; i < quad_depthwise_floats(s); ++i) packed[i] = 0.0f;
   for (int c = 0; c < s.out_c; ++c) {
     const float* of = weight + static_cast<int64_t>(c) * taps;
     packed[c] = weight_scale(of, taps);
@@ -128,7 +131,6 @@ void quad_depthwise_pack(const ConvShape& s, const float* weight, const float* b
 }
 
 void quad_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
-  if (is_depthwise(s)) return quad_depthwise_pack(s, weight, bias, packed);
   const QuadBlocks b(s);
   const int64_t each = static_cast<int64_t>(b.ic) * s.kt * s.kh * s.kw;
   __builtin_memset(packed, 0, quad_packed_floats(s) * sizeof(float));

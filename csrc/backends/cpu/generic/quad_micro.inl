@@ -20,14 +20,30 @@ struct QuadRun {
 
 // How sums become results, for one block of channels.
 struct QuadEnd {
-  const float *scale, *bias;
+  const float *scale = nullptr, *bias = nullptr;
   MapGeometry g;  // of the output
-  int channels;
+  int channels = 0;
   Act act;
   ActNumbers numbers;
-  Steps steps;   // where the map has 8 bits
-  bool limits;   // the activation is nothing but these:
+  Steps steps;      // where the map has 8 bits
+  bool limits;      // the activation is nothing but these:
   float low, high;  // of results, or of steps
+
+  QuadEnd(const ConvShape& s, const MapGeometry& out) : g(out), act(s.act), numbers(s.numbers) {
+    limits = Limits::are(act);
+    const Limits values(act, numbers);
+    low = values.low, high = values.high;
+    if (g.dtype == Dtype::f32) return;
+    // Rounding keeps the order of numbers: so limits may as well be steps.
+    steps = Steps(g);
+    low = limits ? limit(low) : steps.low;
+    high = limits ? limit(high) : steps.high;
+  }
+
+ private:
+  float limit(float x) const {
+    return static_cast<float>(step_of(x, steps.inverse, steps.low, steps.high));
+  }
 };
 
 struct QuadArgs {
@@ -154,8 +170,8 @@ __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], co
 constexpr int kQuadPasses = 4;
 
 template <int GROUPS, int N, int VECS, bool SIGN>
-__attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS],
-                                                    const QuadArgs& m, const QuadRun& run) {
+__attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS], const QuadArgs& m,
+                                                    const QuadRun& run) {
   constexpr int kWidth = VECS * kVecWidth * kWordParts;  // of a word, in words of one channel
   constexpr int kUnroll = 4;
   constexpr int kLines = kUnroll * kWidth * 4 / kQuadPasses / 64;

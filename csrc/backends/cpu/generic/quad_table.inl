@@ -9,7 +9,14 @@ int conv_tiles(const ConvShape& s) {
 }
 
 size_t conv_packed_floats(const ConvShape& s) {
-  return is_int8(s) ? quad_packed_floats(s) : PVNET_FLOAT_KERNELS().conv_packed_floats(s);
+  if (!is_int8(s)) return PVNET_FLOAT_KERNELS().conv_packed_floats(s);
+  if (!is_depthwise(s)) return quad_packed_floats(s);
+#ifdef PVNET_DOT_BYTES
+  const auto more = static_cast<size_t>(is_dot_depthwise(s) ? DotBlocks(s).floats() : 0);
+  return quad_depthwise_floats(s) + more;
+#else
+  return quad_depthwise_floats(s);
+#endif
 }
 
 size_t conv_scratch_floats(const ConvShape& s) {
@@ -17,8 +24,12 @@ size_t conv_scratch_floats(const ConvShape& s) {
 }
 
 void conv_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
-  if (is_int8(s)) return quad_pack(s, weight, bias, packed);
-  PVNET_FLOAT_KERNELS().conv_pack(s, weight, bias, packed);
+  if (!is_int8(s)) return PVNET_FLOAT_KERNELS().conv_pack(s, weight, bias, packed);
+  if (!is_depthwise(s)) return quad_pack(s, weight, bias, packed);
+  quad_depthwise_pack(s, weight, bias, packed);
+#ifdef PVNET_DOT_BYTES
+  if (is_dot_depthwise(s)) dot_depthwise_pack(s, weight, bias, packed);
+#endif
 }
 
 // In multiply-adds of floats.
@@ -36,9 +47,13 @@ double conv_cost(const ConvShape& s) {
 void conv(const ConvArgs& a, int lo, int hi) {
   if (!is_int8(*a.shape)) {
     PVNET_FLOAT_KERNELS().conv(a, lo, hi);
-  } else if (is_depthwise(*a.shape)) {
-    quad_depthwise(a, lo, hi);
-  } else {
+  } else if (!is_depthwise(*a.shape)) {
     conv_quads(a, lo, hi);
+#ifdef PVNET_DOT_BYTES
+  } else if (is_dot_depthwise(*a.shape) && is_8_bit(a.out.g.dtype)) {
+    dot_depthwise(a, lo, hi);
+#endif
+  } else {
+    quad_depthwise(a, lo, hi);
   }
 }
