@@ -23,15 +23,22 @@ constexpr double kAddedFloat = 3;  // of a residual
 constexpr double kExp = 64;
 // Register tiles of vectors of 8 floats wait for loads where a block has one vector, not two.
 constexpr double kWideBlock = 32, kNarrowLoss = 0.4;
+// Of layers over 8 bits, with VNNI.
+constexpr double kInt8Start = 40'000, kInt8Out = 4, kInt8DepthwiseOut = 15;
 
 double elements(const Shape& s) { return static_cast<double>(s.c) * s.h * s.w; }
 
 double conv_time(const HostKernels* kernels, const ConvShape& s, double read, double out,
                  double macs) {
-  if (s.algorithm != ConvAlgorithm::direct) {
+  if (tile_size(s.algorithm) > 0) {
     return kWinogradStart + kWinogradUnit * kernels->conv_cost(s);
   }
-  if (s.groups > 1 && s.groups == s.in_c && s.groups == s.out_c) {
+  const bool depthwise = s.groups > 1 && s.groups == s.in_c && s.groups == s.out_c;
+  if (s.algorithm == ConvAlgorithm::int8) {
+    if (depthwise) return kStart + kInt8DepthwiseOut * out;
+    return kInt8Start + kInt8Out * out + kernels->conv_cost(s);
+  }
+  if (depthwise) {
     return kStart + kDepthwiseIn * read + kDepthwiseProduct * macs;
   }
   // Channels that fill up vectors take their time, too.
