@@ -17,7 +17,8 @@ constexpr double kDenseStart = 100'000, kDenseOut = 7;           // an output of
 constexpr double kWeight = 9;                                    // a weight, from memory
 constexpr double kDepthwiseIn = 3, kDepthwiseProduct = 1.5;      // a float, a multiply-add
 constexpr double kWinogradStart = 400'000, kWinogradUnit = 0.8;  // of HostKernels::conv_cost
-constexpr double kMaxTap = 3, kMeanTap = 5, kGlobalTap = 4;      // of pools
+constexpr double kInt8Start = 40'000, kInt8Out = 4, kInt8DepthwiseOut = 15;  // of VNNI
+constexpr double kMaxTap = 3, kMeanTap = 5, kGlobalTap = 4;                  // of pools
 constexpr double kMovedFloat = 7, kUpsampled = 16;
 constexpr double kExp = 64;
 // Register tiles of vectors of 8 floats wait for loads where a block has one vector, not two.
@@ -27,10 +28,15 @@ double elements(const Shape& s) { return static_cast<double>(s.c) * s.h * s.w; }
 
 double conv_time(const HostKernels* kernels, const ConvShape& s, double read, double out,
                  double macs) {
-  if (s.algorithm != ConvAlgorithm::direct) {
+  if (tile_size(s.algorithm) > 0) {
     return kWinogradStart + kWinogradUnit * kernels->conv_cost(s);
   }
-  if (s.groups > 1 && s.groups == s.in_c && s.groups == s.out_c) {
+  const bool depthwise = s.groups > 1 && s.groups == s.in_c && s.groups == s.out_c;
+  if (s.algorithm == ConvAlgorithm::int8) {
+    if (depthwise) return kStart + kInt8DepthwiseOut * out;
+    return kInt8Start + kInt8Out * out + kernels->conv_cost(s);
+  }
+  if (depthwise) {
     return kStart + kDepthwiseIn * read + kDepthwiseProduct * macs;
   }
   // Channels that fill up vectors take their time, too.

@@ -30,12 +30,10 @@ struct DotBlocks {
 // Where channel c of 64 lies.
 inline int dot_place(int c) { return c % 16 / 4 * 16 + c / 16 * 4 + c % 4; }
 
-void dot_depthwise_pack(const ConvShape& s, const float* weight, const float* bias,
-                        float* packed) {
+void dot_depthwise_pack(const ConvShape& s, const float* weight, const float* bias, float* packed) {
   const DotBlocks blocks(s);
   const int taps = s.kt * s.kh * s.kw;
-  __builtin_memset(packed + blocks.first, 0,
-                   static_cast<size_t>(blocks.floats()) * sizeof(float));
+  __builtin_memset(packed + blocks.first, 0, static_cast<size_t>(blocks.floats()) * sizeof(float));
   for (int c = 0; c < s.in_c; ++c) {
     float* const block = packed + blocks.first + c / kDotChannels * blocks.each;
     const int at = dot_place(c % kDotChannels);
@@ -99,7 +97,8 @@ void dot_pixels(const DotRow& r, int x) {
     }
     for (int ky = 0; ky < s.kh; ++ky, words += 2 * kDotChannels) {
       const char* in = reinterpret_cast<const char*>(seg.taps[tap]) + r.c +
-                       (r.y * s.sh + ky * s.dh - s.ph) * seg.g.row_stride + (x * s.sw - s.pw) * step;
+                       (r.y * s.sh + ky * s.dh - s.ph) * seg.g.row_stride +
+                       (x * s.sw - s.pw) * step;
       __m512i p[4];
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {

@@ -23,6 +23,12 @@ inline void store_bytes(void* p, ivec v) {
                    _mm_unpacklo_epi32(_mm256_castsi256_si128(of_halves),
                                       _mm256_extracti128_si256(of_halves, 1)));
 }
+// Hides from the compiler how x came about: else it computes it in other registers, or sums up in
+// another order, and spills.
+template <class T>
+inline void keep(T& x) {
+  __asm__("" : "+x"(x));
+}
 // The sum of two products of 16 bits.
 inline ivec dot_pairs(ivec a, ivec b) { return (ivec)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
 

@@ -45,6 +45,12 @@ inline void store_bytes(void* p, ivec v) {
 inline void store_some_bytes(void* p, ivec v, int n) {
   _mm_mask_storeu_epi8(p, first_of_16(n), low_bytes(v));
 }
+// Hides from the compiler how x came about: else it computes it in other registers, or sums up in
+// another order, and spills.
+template <class T>
+inline void keep(T& x) {
+  __asm__("" : "+v"(x));
+}
 // The sum of two products of 16 bits.
 inline ivec dot_pairs(ivec a, ivec b) { return (ivec)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
 // Cores whose units are 256 bits wide take half the time for it.

@@ -31,6 +31,12 @@ inline void store_bytes(void* p, ivec v) {
   const uint32_t word = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
   __builtin_memcpy(p, &word, sizeof word);
 }
+// Hides from the compiler how x came about: else it computes it in other registers, or sums up in
+// another order, and spills.
+template <class T>
+inline void keep(T& x) {
+  __asm__("" : "+w"(x));
+}
 // The sum of two products of 16 bits.
 inline ivec dot_pairs(ivec a, ivec b) {
   const int16x8_t x = vreinterpretq_s16_s32((int32x4_t)a), y = vreinterpretq_s16_s32((int32x4_t)b);

@@ -28,6 +28,14 @@ inline ivec load_bytes(const void* p) {
 inline void store_bytes(void* p, ivec v) {
   for (int i = 0; i < kVecWidth; ++i) static_cast<uint8_t*>(p)[i] = static_cast<uint8_t>(v[i]);
 }
+// Hides from the compiler how x came about: else it computes it in other registers, or sums up in
+// another order, and spills.
+template <class T>
+inline void keep(T& x) {
+#if defined(__SSE2__)
+  __asm__("" : "+x"(x));
+#endif
+}
 // The sum of two products of 16 bits.
 inline ivec dot_pairs(ivec a, ivec b) {
 #if defined(__SSE2__)

@@ -73,9 +73,10 @@ struct PoolRows {
   }
 };
 
-// WIDTH channels from c on, into a row of the output.
+// WIDTH channels from c on, into a row of the output. Greater steps are greater values: so a
+// maximum is one of steps, whatever the output stores.
 template <bool SIGN, int WIDTH>
-inline void max_piece(const PoolRows& r, int c, char* out) {
+inline void max_piece(const PoolRows& r, int c, target out) {
   using byte = std::conditional_t<SIGN, int8_t, uint8_t>;
   typedef byte bytes __attribute__((vector_size(WIDTH)));
   typedef bytes bytes_unaligned __attribute__((aligned(1), may_alias));
@@ -90,7 +91,9 @@ inline void max_piece(const PoolRows& r, int c, char* out) {
     }
     columns[x] = best;
   }
+  const bool raw = g.dtype == og.dtype && g.scale == og.scale;
   const bytes begin = r.missing ? bytes{} : lowest;
+  const vec scale = splat(g.scale);
   for (int x = 0; x < og.w; ++x, out += og.pixel_stride) {
     bytes best = begin;
     for (int kx = 0; kx < r.a.kw; ++kx) {
@@ -98,13 +101,21 @@ inline void max_piece(const PoolRows& r, int c, char* out) {
       if (in_x < 0 || in_x >= g.w) continue;
       best = columns[in_x] > best ? columns[in_x] : best;
     }
-    *reinterpret_cast<bytes_unaligned*>(out) = best;
+    if (raw) {
+      *reinterpret_cast<bytes_unaligned*>(out.p) = best;
+      continue;
+    }
+    alignas(64) char steps[WIDTH];
+    *reinterpret_cast<bytes_unaligned*>(steps) = best;
+    for (int i = 0; i < WIDTH; i += kVecWidth) {
+      store(out + i, as_floats(load_bytes<SIGN>(steps + i)) * scale);
+    }
   }
 }
 
 // What no piece has room for, channel by channel.
 template <bool SIGN>
-inline void max_rest(const PoolRows& r, int c, char* out) {
+inline void max_rest(const PoolRows& r, int c, target out) {
   using byte = std::conditional_t<SIGN, int8_t, uint8_t>;
   const MapGeometry &g = r.a.seg.g, &og = r.a.out.g;
   for (int x = 0; x < og.w; ++x, out += og.pixel_stride) {
@@ -117,7 +128,7 @@ inline void max_rest(const PoolRows& r, int c, char* out) {
         best = imax(best, v);
       }
     }
-    *out = static_cast<char>(best);
+    set_value(out, 0, static_cast<float>(best) * g.scale);
   }
 }
 
@@ -125,7 +136,7 @@ template <bool SIGN>
 inline void max_row(const PoolArgs& a, int y) {
   const MapGeometry &g = a.seg.g, &og = a.out.g;
   const PoolRows rows(a, y);
-  char* out = reinterpret_cast<char*>(a.out.data) + y * og.row_stride + a.out_c0;
+  const target out = elems(og, a.out.data) + (y * og.row_stride + a.out_c0);
   // A last piece that is not full is taken whole where the pixels of both maps have room.
   const int all = ceil_div(g.c, 16) * 16;
   const bool room =
@@ -178,13 +189,12 @@ inline void mean_values(const PoolPlace& w, float divisor, const target& out) {
 
 void pool(const PoolArgs& a, int row_lo, int row_hi) {
   const MapGeometry &g = a.seg.g, &og = a.out.g;
-  const bool steps =
-      is_8_bit(g.dtype) && g.dtype == og.dtype && g.scale == og.scale && PoolRows::fit(a);
+  const bool steps = a.is_max && is_8_bit(g.dtype) && PoolRows::fit(a);
   PoolPlace w{a, 0, 0, 0, 0, 0, false};
   for (int j = 0; j < a.kt; ++j) w.missing |= a.seg.taps[j] == nullptr;
   const target begin = elems(og, a.out.data) + a.out_c0;
   for (int y = row_lo; y < row_hi; ++y) {
-    if (a.is_max && steps) {
+    if (steps) {
       g.dtype == Dtype::int8 ? max_row<true>(a, y) : max_row<false>(a, y);
       continue;
     }

@@ -83,6 +83,7 @@ __attribute__((always_inline)) inline void accumulate_quads(ivec (&acc)[N][VECS]
                                                             int64_t s, int64_t s3, int64_t s5) {
   if constexpr (I < N) {
     uvec x = splat_word(quad_at<I>(a, s, s3, s5));
+    keep(x);
     if constexpr (SIGN) x ^= 0x80808080;
 #ifdef PVNET_DOT_BYTES
 #pragma GCC unroll 4
@@ -91,7 +92,10 @@ __attribute__((always_inline)) inline void accumulate_quads(ivec (&acc)[N][VECS]
     typedef uint16_t pairs __attribute__((vector_size(4 * kVecWidth)));
     const ivec part = PART == 0 ? (ivec)(x & 0x00ff00ff) : (ivec)((pairs)x >> 8);
 #pragma GCC unroll 4
-    for (int v = 0; v < VECS; ++v) acc[I][v] += dot_pairs(part, (ivec)w[v]);
+    for (int v = 0; v < VECS; ++v) {
+      acc[I][v] += dot_pairs(part, (ivec)w[v]);
+      keep(acc[I][v]);
+    }
 #endif
     accumulate_quads<I + 1, N, VECS, SIGN, PART>(acc, w, a, s, s3, s5);
   }

@@ -35,7 +35,7 @@ void conv_pack(const ConvShape& s, const float* weight, const float* bias, float
 // In multiply-adds of floats.
 double conv_cost(const ConvShape& s) {
 #ifdef PVNET_DOT_BYTES
-  constexpr double kProduct = 0.3;
+  constexpr double kProduct = 0.25;
 #else
   constexpr double kProduct = 0.7;
 #endif
