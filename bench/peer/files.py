@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from peer.venv import ROOT
 
+Values = NDArray[Any]
 HOME = ROOT / "build" / "peers"
 # Float32 sums in another order, Winograd's too.
 NEAR = 2e-4
@@ -45,16 +46,22 @@ def _by_joints(name: str) -> bool:
     return name == "movenet" and precision() != "f32"
 
 
-def distance(net: Prepared, got: Sequence[NDArray[Any]], want: Sequence[NDArray[Any]]) -> float:
-    """How far the outputs of a tick are from the right ones.
+def distance(
+    net: Prepared, got: Sequence[Sequence[Values]], want: Sequence[Sequence[Values]]
+) -> float:
+    """How far outputs are from the right ones; both have a list per tick, of all outputs.
 
-    By `far`; in int8, where single values may be far off, by `noise`; of joints by `moved`.
+    By `far`, of the worst tick; in int8, where single values may be far off, by `noise` over all
+    ticks; of joints by `moved`.
     """
     if _by_joints(net.name):
         names = [name for name, _ in net.outputs]
-        return moved(dict(zip(names, got)), dict(zip(names, want)))
-    measure = noise if precision() == "int8" else far
-    return max(measure(one, right) for one, right in zip(got, want, strict=True))
+        return max(moved(dict(zip(names, a)), dict(zip(names, b))) for a, b in zip(got, want))
+    if precision() != "int8":
+        return max(far(a, b) for pair in zip(got, want) for a, b in zip(*pair, strict=True))
+    # A network over time begins with zeros all around, and its first outputs are small.
+    outputs = zip(zip(*got), zip(*want), strict=True)
+    return max(noise(np.stack(a), np.stack(b)) for a, b in outputs)
 
 
 @dataclass

@@ -70,7 +70,7 @@ def distance(engine: Engine, net: Prepared) -> float:
     net = getattr(engine, "net", net)
     frames, want = net.frames(), net.want()
     engine.reset()
-    worst = 0.0
+    compared: list[tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]] = []
     ticks = {"ticks": net.check_ticks, "window": net.window, "still": net.still_ticks}
     for t in range(ticks[engine.checks]):
         frame = frames[0 if engine.checks == "still" else t]
@@ -78,9 +78,9 @@ def distance(engine: Engine, net: Prepared) -> float:
             engine.skip(frame)
             continue
         place = -1 if engine.checks == "still" else t
-        found = engine.tick(frame)
-        worst = max(worst, files.distance(net, found, [all_[place] for all_ in want]))
-    return worst
+        found = [np.array(value) for value in engine.tick(frame)]  # it may write there again
+        compared.append((found, [all_[place] for all_ in want]))
+    return files.distance(net, *zip(*compared))
 
 
 def answer(engine: Engine, net: Prepared, asked: dict[str, Any]) -> dict[str, Any]:

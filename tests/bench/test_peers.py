@@ -234,11 +234,15 @@ def test_outputs_of_low_precision_are_measured_by_their_noise(monkeypatch) -> No
     assert files.noise(off * np.nan, want) == files.noise(off[:, 1:], want) == np.inf
 
     net = networks.prepare("densenet", dry=True)
+    monkeypatch.setenv(files.PRECISION, "int8")
+    small, noisy = 1e-3 * want, 1e-3 * off + 0.01
+    assert files.noise(noisy, small) > files.near(net.name)
+    assert files.distance(net, [[noisy], [off]], [[small], [want]]) <= files.near(net.name)
     one_value = want.copy()
     one_value[0, 0, 0, 0] *= 1.4
     for precision, right in (("f32", False), ("bf16", False), ("int8", True)):
         monkeypatch.setenv(files.PRECISION, precision)
-        assert (files.distance(net, [one_value], [want]) <= files.near(net.name)) is right
+        assert (files.distance(net, [[one_value]], [[want]]) <= files.near(net.name)) is right
 
 
 def test_joints_of_low_precision_are_measured_by_how_far_they_moved(monkeypatch) -> None:
@@ -251,10 +255,10 @@ def test_joints_of_low_precision_are_measured_by_how_far_they_moved(monkeypatch)
     moved = [value + 1.0 * (name == "regression") for name, value in zip(names, want)]
     dimmed = [value - 1.0 * (name == "center") for name, value in zip(names, want)]
     monkeypatch.setenv(files.PRECISION, "int8")
-    assert files.distance(net, want, want) == files.distance(net, dimmed, want) == 0
-    assert files.distance(net, moved, want) == pytest.approx(2**0.5 / side)
+    assert files.distance(net, [want], [want]) == files.distance(net, [dimmed], [want]) == 0
+    assert files.distance(net, [want, moved], [want, want]) == pytest.approx(2**0.5 / side)
     monkeypatch.setenv(files.PRECISION, "f32")
-    assert files.distance(net, dimmed, want) > files.near("movenet")
+    assert files.distance(net, [want, dimmed], [want, want]) > files.near("movenet")
 
 
 def test_frames_to_calibrate_on_are_not_those_that_are_compared() -> None:
