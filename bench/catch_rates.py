@@ -8,6 +8,7 @@ beginning of each, so let other programs rest then.
 
 * `measured`: the lanes of this machine.
 * `lanes8`, `lanes16`: simulated, from measured times of the operations.
+* `..._fast`: the same with faster balls.
 * `frozen`: the control. The world waits for answers, so only the networks' accuracy is left.
 """
 
@@ -26,18 +27,21 @@ from pvnet.report import plain
 from pvnet.runtime.machine import machine_record
 
 THROWS = 1000
-FEWER = 100  # throws of the control, where every answer takes many ticks
+FEWER = 25  # throws of the control, where every answer takes many ticks
 SIMULATED = (8, 16)
-SPEEDS = (2, 4)  # pixels of falling per tick of the sequential network
+SPEEDS = {"": (2, 4), "_fast": (8,)}  # pixels of falling per tick of the sequential network
 
 
 def settings() -> dict[str, list[str]]:
     """Arguments of `pvnet demo catch` by the name of the setting."""
-    speeds = [word for speed in SPEEDS for word in ("--speed", str(speed))]
-    throws = ["--throws", str(THROWS)]
-    found = {"measured": throws + speeds}
-    for lanes in SIMULATED:
-        found[f"lanes{lanes}"] = [*throws, "--lanes-simulated", str(lanes), *speeds]
+    throws, found = ["--throws", str(THROWS)], {}
+    for lanes in (0, *SIMULATED):
+        name, simulated = "measured", []
+        if lanes:
+            name, simulated = f"lanes{lanes}", ["--lanes-simulated", str(lanes)]
+        for end, speeds in SPEEDS.items():
+            chosen = [word for speed in speeds for word in ("--speed", str(speed))]
+            found[name + end] = [*throws, *simulated, *chosen]
     found["frozen"] = ["--throws", str(FEWER), "--frozen", "--speed", "2"]
     return found
 
@@ -86,6 +90,16 @@ def table_of(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def joined(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Records of the same lanes as one; times of ticks are those of the first."""
+    first, *others = records
+    rows = []
+    for number, row in enumerate(first["rows"]):
+        more = [score for other in others for score in other["rows"][number]["scores"]]
+        rows.append(row | {"scores": row["scores"] + more})
+    return first | {"rows": rows}
+
+
 def title_of(record: dict[str, Any]) -> str:
     """What was played."""
     lanes = f"{record['lanes']}{' simulated' if record['lanes_simulated'] else ''} lanes"
@@ -102,11 +116,11 @@ def main() -> None:
     args = parser.parse_args()
     if not args.table:
         play(args.out)
-    for name in settings():
-        path = args.out / f"{name}.json"
-        if path.exists():
-            record = json.loads(path.read_text())
-            print(f"{title_of(record)}:\n\n{table_of(record)}\n")
+    paths = {name: args.out / f"{name}.json" for name in settings()}
+    there = {name: json.loads(p.read_text()) for name, p in paths.items() if p.exists()}
+    for base in dict.fromkeys(name.partition("_")[0] for name in there):
+        mine = [record for name, record in there.items() if name.partition("_")[0] == base]
+        print(f"{title_of(mine[0])}:\n\n{table_of(joined(mine))}\n")
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ class Way:
 
     @property
     def settle_ticks(self) -> int:
-        """Ticks of a stream while the ball waits."""
-        known = max(self.plan.warm_up_ticks.values()) + 1
+        """Ticks of a stream while the ball waits: until it is settled, and as quick as it gets."""
+        known = max(self.plan.warm_up_ticks.values()) + self.plan.graph.n_stages
         return max(known, self.late + 1, _LEAST_TICKS)
 
 

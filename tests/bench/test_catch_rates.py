@@ -29,6 +29,10 @@ def test_tables_have_rates_and_what_predictive_is_ahead():
     assert "| frame by frame | 1.50 | 3.25 | 0.500 (0.490 to 0.510) |" in text
     assert "| frame by frame | +0.250 (+0.230 to +0.270) |" in text
     assert text.count("| predictive |") == 1  # it is not compared with itself
+    faster = [row | {"scores": [score(0.125, 0.5) | {"speed_px_per_tick": 8.0}]} for row in rows]
+    text = catch_rates.table_of(catch_rates.joined([{"rows": rows}, {"rows": faster}]))
+    assert "| row | a frame every, ms | answer after, ms | 2 px | 8 px |" in text
+    assert "| 0.500 (0.490 to 0.510) | 0.125 (0.115 to 0.135) |" in text
 
 
 def test_a_record_names_what_made_it():
