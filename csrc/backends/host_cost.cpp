@@ -17,12 +17,13 @@ constexpr double kDenseStart = 100'000, kDenseOut = 7;           // an output of
 constexpr double kWeight = 9;                                    // a weight, from memory
 constexpr double kDepthwiseIn = 3, kDepthwiseProduct = 1.5;      // a float, a multiply-add
 constexpr double kWinogradStart = 400'000, kWinogradUnit = 0.8;  // of HostKernels::conv_cost
-constexpr double kInt8Start = 40'000, kInt8Out = 4, kInt8DepthwiseOut = 15;  // of VNNI
-constexpr double kMaxTap = 3, kMeanTap = 5, kGlobalTap = 4;                  // of pools
+constexpr double kMaxTap = 3, kMeanTap = 5, kGlobalTap = 4;      // of pools
 constexpr double kMovedFloat = 7, kUpsampled = 16;
 constexpr double kExp = 64;
 // Register tiles of vectors of 8 floats wait for loads where a block has one vector, not two.
 constexpr double kWideBlock = 32, kNarrowLoss = 0.4;
+// Of layers over 8 bits, with VNNI.
+constexpr double kInt8Start = 40'000, kInt8Out = 4, kInt8DepthwiseOut = 15;
 
 double elements(const Shape& s) { return static_cast<double>(s.c) * s.h * s.w; }
 

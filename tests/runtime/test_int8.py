@@ -64,6 +64,24 @@ def test_every_layer_keeps_the_contract(layer: str) -> None:
     verify(graph, [2], options(graph, 1, 0.95, ticks=6, backends=BACKENDS[-1:]))
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_every_instruction_set_keeps_the_contract(isa: str) -> None:
+    graph = random_graph(3)
+    told = options(graph, 3, backends=("cpu",), isas=(isa,), ticks=6)
+    verify(graph, cuts_of(graph, [2]), told)
+
+
+def test_every_instruction_set_gives_the_bits_of_the_reference() -> None:
+    net = random_network(par_densenet_graph(**SMALL), 2)  # relu, pools, nearest upsampling
+    clip = random_clip(net.graph, 1, 2, 3)
+    told = {"dtype": "int8", "ranges": some_ranges(net.graph, 4, 1.0)}
+    expected = run(pvnet.compile(net, backend="ref", **told), clip)
+    for isa in ISAS:
+        found = run(pvnet.compile(net, backend="cpu", isa=isa, **told), clip)
+        for name, y in expected.items():
+            assert np.array_equal(found[name], y), isa
+
+
 def test_a_node_without_a_range_stays_in_f32() -> None:
     g = pvnet.Graph()
     x = g.input("frame", channels=3, height=8, width=8)

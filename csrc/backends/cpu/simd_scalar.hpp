@@ -31,7 +31,7 @@ inline void store_bytes(void* p, ivec v) {
 // Hides from the compiler how x came about: else it computes it in other registers, or sums up in
 // another order, and spills.
 template <class T>
-inline void keep(T& x) {
+inline void keep([[maybe_unused]] T& x) {
 #if defined(__SSE2__)
   __asm__("" : "+x"(x));
 #endif
