@@ -29,5 +29,5 @@ def test_rows_are_scored_on_the_same_clips_and_recorded(tmp_path, capsys):
     assert abs(bf16["value"] - first["value"]) <= 0.05
     assert int8["scored_ticks"] == first["scored_ticks"]
     assert abs(int8["value"] - first["value"]) <= 0.05
-    assert bench.recorded("jhmdb:/home/somebody/jhmdb?joints=truth") == "jhmdb:FOLDER?joints=truth"
+    assert bench.recorded("jhmdb:sets/jhmdb?joints=truth") == "jhmdb:FOLDER?joints=truth"
     assert name in capsys.readouterr().out
