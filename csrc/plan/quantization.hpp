@@ -2,9 +2,9 @@
 // Plans of dtype int8: which maps are stored in 8 bits, with which scale, and which convolutions
 // compute over them. All follows from the graph and CompileOptions::ranges.
 //
-// A convolution or linear node is of 8 bits where all that it reads have ranges. Others read f32 and
-// store it. So do softmax and norms, and what only an output reads. All else that has a range stores
-// 8 bits. What only moves values keeps the scale of its source.
+// A convolution or linear node is of 8 bits where all that it reads have ranges. Others read f32
+// and store it. So do softmax and norms, and what only an output reads. All else that has a range
+// stores 8 bits. What only moves values keeps the scale of its source.
 #pragma once
 
 #include <string>

@@ -11,6 +11,7 @@
 
 #include "graph/graph.hpp"
 #include "model/model_file.hpp"
+#include "plan/plan.hpp"
 
 namespace nets {
 
