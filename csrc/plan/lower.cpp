@@ -2,12 +2,12 @@
 #include "plan/lower.hpp"
 
 #include <algorithm>
-#include <map>
 
 #include "backends/backend.hpp"
 #include "backends/kernel_api.hpp"
 #include "graph/errors.hpp"
 #include "graph/limits.hpp"
+#include "plan/further_forms.hpp"
 #include "plan/op_params.hpp"
 #include "plan/options.hpp"
 #include "plan/quantization.hpp"
@@ -185,92 +185,6 @@ class SegmentBudget {
   static Status refuse(const std::string& what, const std::string& got, int64_t most) {
     return failed(Code::graph, "compile", what, got, "at most " + std::to_string(most),
                   "Join fewer values, or put an operation between the concats.");
-  }
-};
-
-// Values of nodes in further forms, made when the first reader asks for one.
-class FurtherForms {
- public:
-  FurtherForms(Plan& plan, const Quantization& quantization)
-      : plan_(plan), layout_(plan.backend->layout), quantization_(quantization) {}
-
-  // Leads the reads to the form that the reader wants; whether any was led elsewhere.
-  bool lead(int reader, std::vector<Segment>& segments) {
-    if (layout_.form_read == nullptr && !quantization_.active()) return false;
-    bool led = false;
-    for (Segment& s : segments) {
-      const Value first = plan_.values[s.value];
-      const Node& source = plan_.graph.nodes()[first.node];
-      if (source.op == Op::input) continue;
-      const Wanted wanted = wanted_by(reader, first.node);
-      const Form& form = wanted.form;
-      if (form == first.form()) continue;
-      const auto next = static_cast<int>(plan_.values.size());
-      const auto [it, added] = made_.try_emplace({s.value, form}, next);
-      if (added) {
-        plan_.values.push_back(first);
-        plan_.values.back().dtype = form.dtype;
-        plan_.values.back().domain = form.domain;
-        plan_.values.back().scale = wanted.scale;
-      }
-      s.value = it->second;
-      led = true;
-    }
-    return led;
-  }
-
-  // Behind the op of the node each, a level later: no level but that of its readers depends on it.
-  void append_ops(const std::vector<int>& order) {
-    if (made_.empty()) return;
-    std::vector<size_t> rank(order.size());
-    for (size_t i = 0; i < order.size(); ++i) rank[order[i]] = i;
-    std::vector<PlanOp> ops;
-    for (const PlanOp& op : plan_.ops) {
-      for (auto it = made_.lower_bound({op.out_value, Form{}});
-           it != made_.end() && it->first.first == op.out_value; ++it) {
-        ops.push_back(convert(op, it->second));
-      }
-    }
-    for (PlanOp& op : ops) plan_.ops.push_back(std::move(op));
-    const auto rank_of = [&](const PlanOp& op) { return rank[plan_.values[op.out_value].node]; };
-    std::stable_sort(plan_.ops.begin(), plan_.ops.end(),
-                     [&](const PlanOp& a, const PlanOp& b) { return rank_of(a) < rank_of(b); });
-  }
-
- private:
-  Plan& plan_;
-  const Layout& layout_;
-  const Quantization& quantization_;
-  std::map<std::pair<int, Form>, int> made_;  // of a first value and a form
-
-  struct Wanted {
-    Form form;
-    float scale = 1.0f;
-  };
-  Wanted wanted_by(int reader, int source) const {
-    const auto& nodes = plan_.graph.nodes();
-    if (!quantization_.active()) return {layout_.form_read(nodes[reader], nodes[source])};
-    const Stored stored = quantization_.read(reader, source);
-    return {{stored.dtype, Domain::spatial}, stored.scale};
-  }
-
-  PlanOp convert(const PlanOp& of, int value) const {
-    PlanOp op;
-    op.node = plan_.values[value].node;
-    op.out_value = value;
-    op.converts = true;
-    op.clock = of.clock;
-    op.stage = of.stage;
-    op.group = of.group;
-    op.level = of.level + 1;
-    const Shape& s = plan_.values[value].shape;
-    // Nobody measures it: a multiply-add an element in the cost model, nothing beside microseconds.
-    if (plan_.options.costs.empty()) op.cost = static_cast<double>(int64_t{s.c} * s.h * s.w);
-    op.operands = {{{of.out_value, s.c, {{of.clock, 0}}}}};
-    auto params = std::make_shared<OpParams>();
-    params->op = Op::act;  // of no activation: a copy
-    op.params = std::move(params);
-    return op;
   }
 };
 
