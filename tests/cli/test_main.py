@@ -51,7 +51,7 @@ def test_version_prints_the_package_version(pvnet_cli):
         ("trace", "--ticks", "x"),
         ("export", "--model", "par_densenet"),
         ("describe",),
-        ("info", "extra"),
+        ("info", "movenet", "extra"),
         ("run", "synthetic", "--model", "par_densenet", "--classes", "5"),
         ("run", "synthetic", "--model", "par_inception", "--feedback"),
     ],

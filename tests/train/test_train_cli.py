@@ -159,7 +159,7 @@ def test_bad_usage_and_unknown_keys(tmp_path):
     assert "run.stepz" in document["error"]["message"]
     assert pvnet("eval", "--data", "held")[0] == 2
     assert pvnet("train", tmp_path / "a.toml", "--steps=1")[0] == 2
-    assert pvnet("info", "run.steps=1")[0] == 2
+    assert pvnet("info", "movenet", "run.steps=1")[0] == 2
 
 
 @pytest.mark.parametrize(("experiment", "task"), [("clocks", "joints"), ("latency", "actions")])
