@@ -82,9 +82,11 @@ inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) 
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-// Nothing outside the interior pixels' channels [c_lo, pixel_stride) was written.
+// Nothing outside the interior pixels' channels [c_lo, c_hi) was written; behind the last channel
+// what fills a pixel up may hold anything.
 inline bool canaries_alive(const Map& written, int c_lo, int c_hi) {
   Map m = written;
+  if (c_hi == m.g.c) c_hi = static_cast<int>(m.g.pixel_stride);
   for (int y = 0; y < m.g.h; ++y) {
     for (int x = 0; x < m.g.w; ++x) {
       for (int i = c_lo; i < c_hi; ++i) m.at(y, x)[i] = kCanary;
