@@ -8,6 +8,7 @@
 #include "backends/cpu/generic/conv_layout.inl"
 #include "backends/cpu/generic/quad_layout.inl"
 #include "backends/cpu/generic/quad_micro.inl"
+#include "backends/cpu/generic/pixel_groups.inl"
 #include "backends/cpu/generic/quad_conv.inl"
 #include "backends/cpu/generic/quad_depthwise.inl"
 #ifdef PVNET_DOT_BYTES

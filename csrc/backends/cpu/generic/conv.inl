@@ -7,13 +7,7 @@
 // goes over them; between chunks the sums wait in a scratch on the stack.
 
 constexpr int kMaxRuns = 384;
-constexpr int kBatchGroups = 64;
 constexpr int64_t kChunkBytes = 64 * 1024;
-constexpr int64_t kLargeInputBytes = 1536 * 1024;  // does not stay in the L2 cache
-
-struct Group {
-  int y, x;
-};
 
 // Whether a pointwise convolution takes the rows of its maps for one long row: it can, and its rows
 // are not whole groups anyway.
@@ -41,13 +35,11 @@ struct DenseConv {
   int n_runs = 0;
   int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
   bool chunk_whole = false;
-  Group groups[kBatchGroups];
+  PixelGroup groups[kBatchGroups];
   alignas(64) float scratch[kBatchGroups * kGroupPixels * kBlock];
 
   explicit DenseConv(const ConvArgs& args)
       : a(args), s(*args.shape), blocks(*args.shape), one_row(is_one_row(args)) {}
-  int rows_at_once() const { return imax(1, kBatchGroups / ceil_div(s.out_w, kGroupPixels)); }
-  bool large_input() const;
   int taps() const { return s.n_segs * s.kt * s.kh * s.kw; }
   void fill(int group, int lo, int64_t max_bytes);
   void batch(int block, int n_big, int n, int big);
@@ -138,7 +130,7 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
       const int pixels = i < n_big ? big : big - 1;
       const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
       for (int g = 0; g < pair; ++g) {
-        const Group& at = groups[i + g];
+        const PixelGroup& at = groups[i + g];
         m.y[g] = at.y;
         m.x[g] = at.x;
         m.out[g] =
@@ -164,53 +156,12 @@ void DenseConv::pixels(int block, int lo, int hi) {
   }
 }
 
-// Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups
-// of one size are paired, across rows where a row has an odd number of them.
 void DenseConv::rows(int block, int y_lo, int y_hi) {
   if (one_row) return pixels(block, y_lo * s.out_w, y_hi * s.out_w);
-  const int per_row = ceil_div(s.out_w, kGroupPixels);
-  const int n_small_px = s.out_w / per_row;
-  const int n_big = s.out_w - n_small_px * per_row;  // groups with one pixel more
-  for (int y0 = y_lo; y0 < y_hi; y0 += rows_at_once()) {
-    const int y1 = imin(y0 + rows_at_once(), y_hi);
-    for (int g0 = 0; g0 < per_row; g0 += kBatchGroups) {
-      const int g1 = imin(g0 + kBatchGroups, per_row);
-      int n = 0, big_groups = 0;
-      for (int y = y0; y < y1; ++y) {
-        for (int g = g0; g < imin(g1, n_big); ++g) groups[n++] = {y, g * (n_small_px + 1)};
-      }
-      big_groups = n;
-      for (int y = y0; y < y1; ++y) {
-        for (int g = imax(g0, n_big); g < g1; ++g) groups[n++] = {y, g * n_small_px + n_big};
-      }
-      batch(block, big_groups, n, n_small_px + 1);
-    }
-  }
-}
-
-bool DenseConv::large_input() const {
-  int64_t floats = 0;
-  for (int i = 0; i < s.n_segs; ++i) floats += a.segs[i].g.row_stride * s.in_h * s.kt;
-  return floats * 4 > kLargeInputBytes;
+  batch_rows(*this, block, y_lo, y_hi);
 }
 
 void conv_dense(const ConvArgs& a, int lo, int hi) {
   DenseConv c(a);
-  const ConvShape& s = *a.shape;
-  const int step = tile_rows(s), per_block = ceil_div(s.out_h, step);
-  const bool large = c.large_input();
-  for (int t = lo; t < hi;) {
-    const int block = t / per_block, first = t % per_block;
-    const int whole = first == 0 && large ? (hi - t) / per_block : 0;
-    if (whole > 1) {
-      for (int y = 0; y < s.out_h; y += c.rows_at_once()) {
-        for (int b = 0; b < whole; ++b) c.rows(block + b, y, imin(y + c.rows_at_once(), s.out_h));
-      }
-      t += whole * per_block;
-      continue;
-    }
-    const int n = imin(per_block - first, hi - t);
-    c.rows(block, first * step, imin((first + n) * step, s.out_h));
-    t += n;
-  }
+  run_tiles(c, input_elements(a) * static_cast<int64_t>(sizeof(float)), lo, hi);
 }

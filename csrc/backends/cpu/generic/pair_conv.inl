@@ -7,13 +7,7 @@
 // goes over them. Between chunks the sums wait, as floats, in a scratch on the stack.
 
 constexpr int kMaxPairRuns = 384;
-constexpr int kPairGroups = 64;
 constexpr int64_t kPairChunkBytes = 64 * 1024;
-constexpr int64_t kLargePairBytes = 1536 * 1024;  // does not stay in the L2 cache
-
-struct PairGroup {
-  int y, x;
-};
 
 struct PairConv {
   const ConvArgs& a;
@@ -25,18 +19,16 @@ struct PairConv {
   int n_runs = 0;
   int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
   bool chunk_whole = false;
-  PairGroup groups[kPairGroups];
-  alignas(64) float scratch[kPairGroups * kGroupPixels * kBlock];
+  PixelGroup groups[kBatchGroups];
+  alignas(64) float scratch[kBatchGroups * kGroupPixels * kBlock];
 
   explicit PairConv(const ConvArgs& args) : a(args), s(*args.shape), blocks(*args.shape) {}
-  int rows_at_once() const { return imax(1, kPairGroups / ceil_div(s.out_w, kGroupPixels)); }
-  bool large_input() const;
   int places() const { return s.n_segs * s.kt * s.kh * s.kw; }
   bool whole_lines() const;
   void add_run(int seg, int tap, int taps, int first, int n, int c_lo);
   void fill(int group, int lo, int64_t max_bytes);
   void batch(int block, int n_big, int n, int big);
-  void rows(int block, int y_lo, int y_hi);
+  void rows(int block, int y_lo, int y_hi) { batch_rows(*this, block, y_lo, y_hi); }
 };
 
 // A line of the window lies in memory as it is packed.
@@ -125,7 +117,7 @@ void PairConv::batch(int block, int n_big, int n, int big) {
       const int pixels = i < n_big ? big : big - 1;
       const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
       for (int g = 0; g < pair; ++g) {
-        const PairGroup& at = groups[i + g];
+        const PixelGroup& at = groups[i + g];
         m.y[g] = at.y;
         m.x[g] = at.x;
         m.out[g] = last ? elems(a.out.data) + at.y * a.out.g.row_stride + at.x * m.out_stride + oc
@@ -140,52 +132,7 @@ void PairConv::batch(int block, int n_big, int n, int big) {
   }
 }
 
-// Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups
-// of one size are paired, across rows where a row has an odd number of them.
-void PairConv::rows(int block, int y_lo, int y_hi) {
-  const int per_row = ceil_div(s.out_w, kGroupPixels);
-  const int n_small_px = s.out_w / per_row;
-  const int n_big = s.out_w - n_small_px * per_row;  // groups with one pixel more
-  for (int y0 = y_lo; y0 < y_hi; y0 += rows_at_once()) {
-    const int y1 = imin(y0 + rows_at_once(), y_hi);
-    for (int g0 = 0; g0 < per_row; g0 += kPairGroups) {
-      const int g1 = imin(g0 + kPairGroups, per_row);
-      int n = 0, big_groups = 0;
-      for (int y = y0; y < y1; ++y) {
-        for (int g = g0; g < imin(g1, n_big); ++g) groups[n++] = {y, g * (n_small_px + 1)};
-      }
-      big_groups = n;
-      for (int y = y0; y < y1; ++y) {
-        for (int g = imax(g0, n_big); g < g1; ++g) groups[n++] = {y, g * n_small_px + n_big};
-      }
-      batch(block, big_groups, n, n_small_px + 1);
-    }
-  }
-}
-
-bool PairConv::large_input() const {
-  int64_t elements = 0;
-  for (int i = 0; i < s.n_segs; ++i) elements += a.segs[i].g.row_stride * s.in_h * s.kt;
-  return elements * static_cast<int64_t>(sizeof(elem)) > kLargePairBytes;
-}
-
 void conv_pairs(const ConvArgs& a, int lo, int hi) {
   PairConv c(a);
-  const ConvShape& s = *a.shape;
-  const int step = tile_rows(s), per_block = ceil_div(s.out_h, step);
-  const bool large = c.large_input();
-  for (int t = lo; t < hi;) {
-    const int block = t / per_block, first = t % per_block;
-    const int whole = first == 0 && large ? (hi - t) / per_block : 0;
-    if (whole > 1) {
-      for (int y = 0; y < s.out_h; y += c.rows_at_once()) {
-        for (int b = 0; b < whole; ++b) c.rows(block + b, y, imin(y + c.rows_at_once(), s.out_h));
-      }
-      t += whole * per_block;
-      continue;
-    }
-    const int n = imin(per_block - first, hi - t);
-    c.rows(block, first * step, imin((first + n) * step, s.out_h));
-    t += n;
-  }
+  run_tiles(c, input_elements(a) * static_cast<int64_t>(sizeof(elem)), lo, hi);
 }

@@ -7,13 +7,7 @@
 // them. Between chunks the sums wait in a scratch on the stack.
 
 constexpr int kMaxQuadRuns = 384;
-constexpr int kQuadGroups = 64;
 constexpr int64_t kQuadChunkBytes = 64 * 1024;
-constexpr int64_t kLargeQuadBytes = 1536 * 1024;  // does not stay in the L2 cache
-
-struct QuadGroup {
-  int y, x;
-};
 
 struct QuadConv {
   const ConvArgs& a;
@@ -27,19 +21,17 @@ struct QuadConv {
   int n_runs = 0;
   int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
   bool chunk_whole = false;
-  QuadGroup groups[kQuadGroups];
+  PixelGroup groups[kBatchGroups];
   alignas(64) int32_t begin[kBlock];
-  alignas(64) int32_t scratch[kQuadGroups * kGroupPixels * kBlock];
+  alignas(64) int32_t scratch[kBatchGroups * kGroupPixels * kBlock];
 
   explicit QuadConv(const ConvArgs& args);
-  int rows_at_once() const { return imax(1, kQuadGroups / ceil_div(s.out_w, kGroupPixels)); }
-  bool large_input() const;
   int places() const { return s.n_segs * s.kt * s.kh * s.kw; }
   void add_run(int seg, int tap, int taps, int first, int n, int c_lo, int64_t word);
   void fill(int group, int lo, int64_t max_bytes);
   void set_begin(const float* packed, int width);
   void batch(int block, int n_big, int n, int big);
-  void rows(int block, int y_lo, int y_hi);
+  void rows(int block, int y_lo, int y_hi) { batch_rows(*this, block, y_lo, y_hi); }
 };
 
 QuadConv::QuadConv(const ConvArgs& args)
@@ -147,7 +139,7 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
       const int pixels = i < n_big ? big : big - 1;
       const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
       for (int g = 0; g < pair; ++g) {
-        const QuadGroup& at = groups[i + g];
+        const PixelGroup& at = groups[i + g];
         m.y[g] = at.y;
         m.x[g] = at.x;
         m.out[g] = last ? reinterpret_cast<char*>(a.out.data) +
@@ -162,52 +154,7 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
   }
 }
 
-// Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups
-// of one size are paired, across rows where a row has an odd number of them.
-void QuadConv::rows(int block, int y_lo, int y_hi) {
-  const int per_row = ceil_div(s.out_w, kGroupPixels);
-  const int n_small_px = s.out_w / per_row;
-  const int n_big = s.out_w - n_small_px * per_row;  // groups with one pixel more
-  for (int y0 = y_lo; y0 < y_hi; y0 += rows_at_once()) {
-    const int y1 = imin(y0 + rows_at_once(), y_hi);
-    for (int g0 = 0; g0 < per_row; g0 += kQuadGroups) {
-      const int g1 = imin(g0 + kQuadGroups, per_row);
-      int n = 0, big_groups = 0;
-      for (int y = y0; y < y1; ++y) {
-        for (int g = g0; g < imin(g1, n_big); ++g) groups[n++] = {y, g * (n_small_px + 1)};
-      }
-      big_groups = n;
-      for (int y = y0; y < y1; ++y) {
-        for (int g = imax(g0, n_big); g < g1; ++g) groups[n++] = {y, g * n_small_px + n_big};
-      }
-      batch(block, big_groups, n, n_small_px + 1);
-    }
-  }
-}
-
-bool QuadConv::large_input() const {
-  int64_t bytes = 0;
-  for (int i = 0; i < s.n_segs; ++i) bytes += a.segs[i].g.row_stride * s.in_h * s.kt;
-  return bytes > kLargeQuadBytes;
-}
-
 void conv_quads(const ConvArgs& a, int lo, int hi) {
   QuadConv c(a);
-  const ConvShape& s = *a.shape;
-  const int step = tile_rows(s), per_block = ceil_div(s.out_h, step);
-  const bool large = c.large_input();
-  for (int t = lo; t < hi;) {
-    const int block = t / per_block, first = t % per_block;
-    const int whole = first == 0 && large ? (hi - t) / per_block : 0;
-    if (whole > 1) {
-      for (int y = 0; y < s.out_h; y += c.rows_at_once()) {
-        for (int b = 0; b < whole; ++b) c.rows(block + b, y, imin(y + c.rows_at_once(), s.out_h));
-      }
-      t += whole * per_block;
-      continue;
-    }
-    const int n = imin(per_block - first, hi - t);
-    c.rows(block, first * step, imin((first + n) * step, s.out_h));
-    t += n;
-  }
+  run_tiles(c, input_elements(a), lo, hi);
 }
