@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ def each_clip(clips: Any, size: tuple[int, int], fit: video.Fit) -> Iterator[Ite
     for number, clip in enumerate(_several(clips)):
         frames = getattr(clip, "frames", clip)
         if isinstance(frames, str | os.PathLike):
-            with _open(os.fspath(frames), size, fit) as source:
+            with contextlib.closing(video.open(os.fspath(frames), size=size, fit=fit)) as source:
                 yield source
         elif isinstance(frames, Iterable) and not isinstance(frames, Mapping | bytes):
             yield frames
@@ -51,11 +50,6 @@ def _several(clips: Any) -> Iterable[Any]:
 def _is_dataset(clips: Any) -> bool:
     """Whether it is a `pvnet.data` set: clips by number, drawn from a random state."""
     return hasattr(clips, "get") and hasattr(clips, "__len__") and not isinstance(clips, Mapping)
-
-
-def _open(name: str, size: tuple[int, int], fit: video.Fit) -> contextlib.closing[video.Source]:
-    camera = name.isdigit() and not Path(name).exists()
-    return contextlib.closing(video.open(int(name) if camera else name, size=size, fit=fit))
 
 
 def _refused(what: str, got: Any) -> InvalidArgumentError:
