@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How dense convolutions go over their pixels, whatever their elements are: rows are cut into
-// groups of pixels for the register tile, and a batch of these meets a block of output channels.
+// How dense convolutions go over their pixels, whatever their elements are. Rows are cut into
+// groups of pixels for the register tile. A batch of groups meets a block of output channels.
 
 constexpr int kBatchGroups = 64;
 constexpr int64_t kLargeInputBytes = 1536 * 1024;  // does not stay in the L2 cache
