@@ -6,12 +6,14 @@
 
 #include "plan/plan.hpp"
 
+#include "host/heap.hpp"
+
 namespace pvnet {
 
 AlignedBytes::AlignedBytes(size_t n) : size_(n) {
   if (n == 0) return;
   const size_t bytes = (n + 63) / 64 * 64;
-  data_ = static_cast<std::byte*>(std::aligned_alloc(64, bytes));
+  data_ = static_cast<std::byte*>(allocate(64, bytes));
   if (data_ == nullptr) throw std::bad_alloc();  // turned into a Status by compile() and create()
   std::memset(data_, 0, bytes);
 }
