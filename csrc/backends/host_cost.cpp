@@ -55,10 +55,10 @@ double packed_width(const HostKernels* kernels, const ConvShape& s) {
 
 }  // namespace
 
-// Tiles go block of channels by block of channels, and the last block is as wide as its channels
-// ask for. The kernels know how wide blocks are: they are asked about a layer of many.
+// The last block of channels is as wide as its channels ask for. The kernels know how wide blocks
+// are: they are asked about a layer of many.
 TileShares tile_shares(const HostKernels* kernels, const ConvShape* conv, int tiles) {
-  const TileShares even = {tiles, 1.0 / tiles, 0};
+  const TileShares even = {1, 1, 1.0 / tiles, 0};
   if (kernels == nullptr || conv == nullptr || conv->groups != 1) return even;
   if (conv->algorithm != ConvAlgorithm::direct) return even;
   constexpr int kMany = 1024;  // whole blocks of any kernel
@@ -73,7 +73,8 @@ TileShares tile_shares(const HostKernels* kernels, const ConvShape* conv, int ti
   if (!(last > 0 && last < 1)) return even;
   if (width < kWideBlock) last += (1 - last) * kNarrowLoss;
   const double each = 1 / (per_block * (blocks - 1 + last));
-  return {per_block * (blocks - 1), each, each * last};
+  if (tiles_by_rows(*conv)) return {blocks, blocks - 1, each, each * last};
+  return {tiles, per_block * (blocks - 1), each, each * last};
 }
 
 double host_cost(const HostKernels* kernels, const std::vector<Node>& nodes, int n,

@@ -16,14 +16,17 @@ namespace pvnet {
 double host_cost(const HostKernels* kernels, const std::vector<Node>& nodes, int n,
                  const ConvShape& conv);
 
-// What tiles take of their operation: the last ones may be narrower than the others.
+// What tiles take of their operation: of every `line` of them the last ones may be narrower.
 struct TileShares {
-  int wide = 0;      // tiles at the front
-  double each = 0;   // share of one of these
+  int line = 1, wide = 1;
+  double each = 0;   // share of one of the first `wide` of a line
   double later = 0;  // share of one of the others
 
-  double before(int tile) const {
-    return tile <= wide ? each * tile : each * wide + later * (tile - wide);
+  double before(int tile) const { return tile / line * in_line(line) + in_line(tile % line); }
+
+ private:
+  double in_line(int tiles) const {
+    return tiles <= wide ? each * tiles : each * wide + later * (tiles - wide);
   }
 };
 // kernels: nullptr where there are none on the host; conv: of conv3d and linear, else nullptr.

@@ -71,6 +71,16 @@ struct ConvShape {
   bool residual = false;  // a map is added in front of the activation
 };
 
+// Which of the two numbers the tiles of a direct convolution go by first: lanes take tiles that are
+// neighbours. Lanes that share the rows of a map find most of what they read in their own cache,
+// for they have computed it; lanes that share output channels read a map whole. That is the less
+// where weights are many: those are then read once and not by every lane.
+constexpr bool tiles_by_rows(const ConvShape& s) {
+  constexpr int64_t kWeights = 4;  // for an element that is read
+  const int64_t taps = int64_t{s.kh} * s.kw;
+  return taps * s.out_c / s.groups <= kWeights * s.in_h * s.in_w;
+}
+
 // As large as the output. It is added to what the convolution alone would store, rounded as that:
 // so one operation gives the bits of the two that it stands for.
 struct ResidualView {

@@ -95,6 +95,32 @@ TEST(conv_pointwise_over_rows) {
   }
 }
 
+// The first half of the tiles: the upper rows of a map, or, where weights are many, the first
+// channels.
+TEST(lanes_share_rows_of_maps_or_channels_of_weights) {
+  for (const bool rows : {true, false}) {
+    ConvCase c;
+    c.s.in_h = c.s.in_w = rows ? 16 : 4;
+    c.s.kh = c.s.kw = 3;
+    c.s.ph = c.s.pw = 1;
+    c.s.out_c = 64;
+    c.seg_c = {8};
+    fill_case(c);
+    CHECK(tiles_by_rows(c.s) == rows);
+    Map empty = make_output(c.s.out_h, c.s.out_w, c.s.out_c, 0);
+    empty.memory.assign(empty.memory.size(), kCanary);
+    for (const HostKernels* be : all_isas()) {
+      Map out = run_conv(*be, c, empty, {0, be->conv_tiles(c.s) / 2});
+      for (int y = 0; y < c.s.out_h; ++y) {
+        for (int o = 0; o < c.s.out_c; ++o) {
+          const bool mine = rows ? y < c.s.out_h / 2 : o < c.s.out_c / 2;
+          CHECK((out.at(y, 1)[o] != kCanary) == mine);
+        }
+      }
+    }
+  }
+}
+
 TEST(conv_propagates_nan) {
   for (const HostKernels* be : all_isas()) {
     for (int i = 0; i < 2 * (kLastAct + 1); ++i) {

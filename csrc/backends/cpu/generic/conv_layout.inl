@@ -37,9 +37,12 @@ inline int tile_rows(const ConvShape& s) {
   return imin(rows, s.out_h);
 }
 
+inline int all_blocks(const ConvShape& s) { return s.groups * Blocks(s).per_group; }
+
+// A tile of a dense convolution is a block of channels and tile_rows() rows.
 int direct_tiles(const ConvShape& s) {
   if (is_depthwise(s)) return s.out_h;
-  return s.groups * Blocks(s).per_group * ceil_div(s.out_h, tile_rows(s));
+  return all_blocks(s) * ceil_div(s.out_h, tile_rows(s));
 }
 
 inline int depthwise_stride(const ConvShape& s) { return ceil_div(s.in_c, kVecWidth) * kVecWidth; }

@@ -47,25 +47,32 @@ void batch_rows(Conv& c, int block, int y_lo, int y_hi) {
   }
 }
 
-// Tiles [lo, hi). Blocks in turn, each over all its rows; where the input is large, rows in turn,
-// each batch of them over all blocks.
+// Blocks [b_lo, b_hi) over the rows of tiles [lo, hi) of each. Blocks in turn, each over all these
+// rows; where the input is large, rows in turn, each batch of them over all blocks.
+template <class Conv>
+void run_part(Conv& c, bool large, int b_lo, int b_hi, int lo, int hi) {
+  const int step = tile_rows(c.s), y_hi = imin(hi * step, c.s.out_h);
+  const int at_once = large ? rows_at_once(c.s) : y_hi;
+  for (int y = lo * step; y < y_hi; y += at_once) {
+    for (int b = b_lo; b < b_hi; ++b) c.rows(b, y, imin(y + at_once, y_hi));
+  }
+}
+
+// Tiles [lo, hi). They go through a table line by line: the lines are tiles of rows, and in them
+// blocks, or the other way round.
 template <class Conv>
 void run_tiles(Conv& c, int64_t input_bytes, int lo, int hi) {
   const ConvShape& s = c.s;
-  const bool large = input_bytes > kLargeInputBytes;
-  const int step = tile_rows(s), per_block = ceil_div(s.out_h, step), at_once = rows_at_once(s);
+  const bool large = input_bytes > kLargeInputBytes, by_rows = tiles_by_rows(s);
+  const int line = by_rows ? all_blocks(s) : ceil_div(s.out_h, tile_rows(s));
   for (int t = lo; t < hi;) {
-    const int block = t / per_block, first = t % per_block;
-    const int whole = first == 0 && large ? (hi - t) / per_block : 0;
-    if (whole > 1) {
-      for (int y = 0; y < s.out_h; y += at_once) {
-        for (int b = 0; b < whole; ++b) c.rows(block + b, y, imin(y + at_once, s.out_h));
-      }
-      t += whole * per_block;
-      continue;
+    const int at = t / line, first = t % line, whole = first == 0 ? (hi - t) / line : 0;
+    const int n = imax(1, whole), end = whole > 0 ? line : imin(line, first + hi - t);
+    if (by_rows) {
+      run_part(c, large, first, end, at, at + n);
+    } else {
+      run_part(c, large, at, at + n, first, end);
     }
-    const int n = imin(per_block - first, hi - t);
-    c.rows(block, first * step, imin((first + n) * step, s.out_h));
-    t += n;
+    t += n * (end - first);
   }
 }
