@@ -18,6 +18,7 @@ RIVALS = ("openvino", "openvino streams", "onnxruntime")
 SLOW = ("torch", "torch compile", "continual")
 _WIDTH = 120
 # A machine that other programs keep busier than that says little.
+_ALIKE = 2.0  # times as far apart, cores count as apart by the same
 _QUIET = 0.1
 Record = dict[str, Any]
 Row = dict[str, Any]
@@ -87,9 +88,20 @@ def read(folder: Path) -> dict[str, Record]:
 
 
 def ratio(row: Row, own: Row) -> float | None:
-    """How many times as long as `own` a row takes: the median over the rounds."""
+    """How many times as long as `own` a row takes: the median over the rounds.
+
+    Rounds whose two turns found the cores at other distances count only if there are no others.
+    """
     pairs = list(zip(row.get("rounds_ms", []), own.get("rounds_ms", [])))
-    return statistics.median(a / b for a, b in pairs) if pairs else None
+    far = list(zip(row.get("rounds_core_ns", []), own.get("rounds_core_ns", [])))
+    alike = [pair for pair, ns in zip(pairs, far) if max(ns) <= _ALIKE * min(ns)]
+    ratios = [a / b for a, b in alike or pairs]
+    return statistics.median(ratios) if ratios else None
+
+
+def _core_ns(row: Row) -> float | str:
+    found = row.get("rounds_core_ns")  # older records have none
+    return statistics.median(found) if found else ""
 
 
 def find(record: Record, engine: str, threads: int) -> Row:
@@ -111,11 +123,11 @@ def of_network(record: Record) -> str:
             (
                 row["engine"], row["threads"], row["ms"], row["p50_ms"], row["p99_ms"],
                 f"{100 * row['spread']:.0f} %", ratio(row, own), f"{100 * row['of_peak']:.0f} %",
-                row["peak_gflops"], f"{100 * row['others']:.0f} %",
+                row["peak_gflops"], f"{100 * row['others']:.0f} %", _core_ns(row),
             )
         )  # fmt: skip
     header = ("engine", "threads", "ms/frame", "p50", "p99", "spread", "/ pvnet", "of peak",
-              "peak", "others")  # fmt: skip
+              "peak", "others", "core to core, ns")  # fmt: skip
     left_out = [
         f"left out: {row['engine']} x{row['threads']}: {row['error']}"
         for row in record["rows"] if "error" in row

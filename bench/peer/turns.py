@@ -19,6 +19,7 @@ import numpy as np
 from peer import files, venv
 from peer.files import Prepared
 from peer.serve import ENGINES
+from pvnet.runtime.machine import core_to_core_ns
 
 _START_S = 900.0  # of an engine that compiles
 _TURN_S = 300.0
@@ -178,17 +179,19 @@ def _start(
 
 def _turn(player: Player, seconds: float, peak: Callable[[], float]) -> dict[str, Any]:
     """One turn: ms per frame, and what else the machine did."""
-    gflops = peak()
+    gflops, before_ns = peak(), core_to_core_ns()
     busy, begin = busy_seconds(), time.perf_counter()
     found = player.ask(do="time", seconds=seconds)
     wall, others = time.perf_counter() - begin, busy_seconds() - busy - found["cpu_s"]
     cpus = os.cpu_count() or 1
+    far = [ns for ns in (before_ns, core_to_core_ns()) if ns is not None]
     return {
         "ms": found["ms"],
         "ms_per_frame": 1e3 * found["seconds"] / len(found["ms"]),
         "peak_mb": found["peak_mb"],
         "peak_gflops": gflops,
         "others": max(0.0, others / (wall * cpus)),
+        "core_ns": max(far, default=0.0),
     }
 
 
@@ -204,6 +207,7 @@ def figures(net: Prepared, seat: Seat) -> dict[str, Any]:
 
     `ms` is the median of the rounds; `p50_ms` and `p99_ms` are of single frames, from a frame to
     its outputs; `spread` is what lies between the quickest and the slowest round, relative to ms.
+    `rounds_core_ns` is how far the cores were apart, the longer of before and after a turn.
     """
     row: dict[str, Any] = {"engine": seat.engine, "threads": seat.threads, "far": seat.far}
     if seat.error or not seat.rounds:
@@ -218,6 +222,7 @@ def figures(net: Prepared, seat: Seat) -> dict[str, Any]:
         "p99_ms": float(np.percentile(single, 99)),
         "spread": (max(means) - min(means)) / ms,
         "rounds_ms": means,
+        "rounds_core_ns": [r["core_ns"] for r in seat.rounds],
         "frames": len(single),
         "peak_gflops": peak,
         "of_peak": 2 * net.gmac / (ms * 1e-3) / (peak * seat.threads),

@@ -12,6 +12,7 @@
 #include "backends/cuda/device.hpp"
 #include "backends/kernel_api.hpp"
 #include "backends/registry.hpp"
+#include "host/core_distance.hpp"
 #include "host/cpu_quota.hpp"
 #include "host/cpus.hpp"
 #include "model/open_model.hpp"
@@ -181,6 +182,8 @@ void register_plan(py::module_& m) {
                              [](const Plan& p) { return static_cast<int64_t>(p.packed.size()); });
   m.def("fma_peak_gflops", &fma_peak_gflops, py::arg("isa") = "",
         "Peak of one core in fused multiply-adds, GFLOP/s, for one instruction set.");
+  m.def("core_to_core_ns", &core_to_core_ns, py::call_guard<GilReleased>(),
+        "Nanoseconds from one CPU to another, negative where there is one only.");
   m.def("usable_cpus", &usable_cpus,
         "CPUs worth using: those of the process, at most its container's quota rounded down.");
   m.def("cpu_quota", &cpu_quota, py::arg("root") = "",

@@ -161,12 +161,13 @@ def test_figures_of_rounds() -> None:
     for mean, single in ((10.0, [9.0, 11.0]), (12.0, [12.0, 12.0]), (11.0, [10.0, 12.0])):
         seat.rounds.append(
             {"ms": single, "ms_per_frame": mean, "peak_mb": 50.0, "peak_gflops": 100.0,
-             "others": 0.1}
+             "others": 0.1, "core_ns": 3 * mean}
         )  # fmt: skip
     row = figures(SimpleNamespace(gmac=0.55), seat)  # type: ignore[arg-type]
     assert (row["ms"], row["p50_ms"], row["frames"]) == (11.0, 11.5, 6)
     assert row["spread"] == pytest.approx(2 / 11)
     assert row["p99_ms"] == pytest.approx(12.0)
+    assert row["rounds_core_ns"] == [30.0, 36.0, 33.0]
     assert row["of_peak"] == pytest.approx(0.5)  # 1.1 GFLOP in 11 ms on two cores of 100 GFLOP/s
 
 
@@ -177,6 +178,17 @@ def _row(engine: str, threads: int, *rounds: float) -> dict[str, object]:
         "spread": 0.1, "rounds_ms": list(rounds), "of_peak": 0.5, "peak_gflops": 100.0,
         "others": 0.02,
     }  # fmt: skip
+
+
+def test_turns_with_cores_at_other_distances_are_not_compared() -> None:
+    from peer.summary import ratio
+
+    own, other = _row("pvnet", 2, 10.0, 10.0, 15.0), _row("openvino", 2, 11.0, 18.0, 18.0)
+    assert ratio(other, own) == pytest.approx(1.2)
+    own["rounds_core_ns"], other["rounds_core_ns"] = [27.0, 27.0, 160.0], [27.0, 160.0, 165.0]
+    assert ratio(other, own) == pytest.approx(1.15)  # of 1.1 and 1.2
+    other["rounds_core_ns"] = [160.0, 160.0, 27.0]
+    assert ratio(other, own) == pytest.approx(1.2)  # none are alike
 
 
 def _record(network: str, *rows: dict[str, object]) -> dict[str, object]:

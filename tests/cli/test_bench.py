@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from pvnet.cli.bench import _refuse_wrong
 from pvnet.errors import InternalError
 from pvnet.evaluate.rivals import state_reasons
 from pvnet.models.random_weights import random_weights
-from pvnet.runtime.machine import peak_gflops
+from pvnet.runtime.machine import core_to_core_ns, cpus_allowed, peak_gflops
 
 QUICK = ("--ticks", "2", "--rounds", "2", "--lanes", "1,2", "--stages", "1,3")
 
@@ -122,3 +123,12 @@ def test_peak_names_its_probe():
     assert peak["gflops"] > 0
     assert peak["probe"] == "fma" or "sgemm" in peak["probe"]
     assert np.isfinite(peak["gflops"])
+
+
+def test_cores_are_some_nanoseconds_apart():
+    before = os.sched_getaffinity(0)
+    for _ in range(20):
+        found = core_to_core_ns()
+        assert found is None or 1 < found < 1e6
+    assert os.sched_getaffinity(0) == before
+    assert cpus_allowed() > 1 or found is None
