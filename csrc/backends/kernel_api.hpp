@@ -69,6 +69,7 @@ struct ConvShape {
   ActNumbers numbers;  // of act
   ConvAlgorithm algorithm = ConvAlgorithm::direct;
   bool residual = false;  // a map is added in front of the activation
+  Stored alone;           // tables of dtype int8: what it would store if nothing were added
 };
 
 // Which of the two numbers the tiles of a direct convolution go by first: lanes take tiles that are
@@ -82,7 +83,8 @@ constexpr bool tiles_by_rows(const ConvShape& s) {
 }
 
 // As large as the output. It is added to what the convolution alone would store, rounded as that:
-// so one operation gives the bits of the two that it stands for.
+// so one operation gives the bits of the two that it stands for. In tables of dtype int8 only
+// convolutions over 8 bits add, and none that are depthwise.
 struct ResidualView {
   MapGeometry g;
   const float* data = nullptr;  // pixel (0, 0), channel 0; nullptr reads as 0

@@ -39,6 +39,13 @@ struct Form {
   auto operator<=>(const Form&) const = default;
 };
 
+// What a map stores in plans of dtype int8; scale: of 8 bits, what a step stands for.
+struct Stored {
+  Dtype dtype = Dtype::f32;
+  float scale = 1.0f;
+  bool operator==(const Stored&) const = default;
+};
+
 constexpr bool is_8_bit(Dtype d) { return d == Dtype::int8 || d == Dtype::uint8; }
 constexpr int64_t element_bytes(Dtype d) {
   return is_8_bit(d) ? 1 : d == Dtype::f16 || d == Dtype::bf16 ? 2 : 4;

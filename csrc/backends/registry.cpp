@@ -41,20 +41,18 @@ int host_tiles(const HostKernels* kernels, Op op, const ConvShape& conv, const S
 
 // Whole vectors of 16 elements: the widest there are. First caches have 64 sets of lines of 64
 // bytes, and strides of two double the distance: so half of that.
-constexpr Layout host_layout(Dtype dtype) {
-  return {
-      .halo = true,
-      .wide_channels = kWideChannels,
-      .pixel_elements_granule = 16,
-      .pixel_alias = 2048,
-      .slot_granule = 64,
-      .dtypes = kHostDtypes,
-      .tiles = host_tiles,
-      .cost = host_cost,
-      .most_lanes = usable_cpus,
-      .adds_residuals = dtype != Dtype::int8,
-  };
-}
+constexpr Layout kHostLayout = {
+    .halo = true,
+    .wide_channels = kWideChannels,
+    .pixel_elements_granule = 16,
+    .pixel_alias = 2048,
+    .slot_granule = 64,
+    .dtypes = kHostDtypes,
+    .tiles = host_tiles,
+    .cost = host_cost,
+    .most_lanes = usable_cpus,
+    .adds_residuals = true,
+};
 
 // One entry for every table of host kernels, made at the first call.
 const Backend* entry_of(const HostKernels& kernels) {
@@ -62,7 +60,7 @@ const Backend* entry_of(const HostKernels& kernels) {
     std::array<Backend, (kIsas.size() + 1) * std::size(kHostDtypes)> all{};
     size_t n = 0;
     const auto add = [&](const HostKernels* k) {
-      if (k != nullptr) all[n++] = {k->name, k->isa, host_layout(k->dtype), k};
+      if (k != nullptr) all[n++] = {k->name, k->isa, kHostLayout, k};
     };
     for (const Dtype dtype : kHostDtypes) {
       add(&ref_kernels(dtype));

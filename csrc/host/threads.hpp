@@ -15,7 +15,8 @@ uint32_t fork_generation();
 
 // Starts `body(argument)` with all signals but those of faults blocked, on CPU `cpu` unless that is
 // negative. With a CPU the body must last until this has returned: what has ended has no CPU, and
-// the system would take the caller for it. Returns 0 or the error number of the refusal, and then nothing was started.
+// the system would take the caller for it. Returns 0 or the error number of the refusal, and then
+// nothing was started.
 int start_thread(pthread_t& thread, void* (*body)(void*), void* argument, int cpu = -1);
 
 // Of the calling thread, at most 15 characters, as tools show it.

@@ -200,7 +200,7 @@ Status lower(Plan& plan) {
   const Quantization quantization(graph, plan.options);
   std::vector<int> value_of(nodes.size(), -1);
   const std::vector<int> order = graph.topological_order();
-  const Sums sums = find_sums(graph, layout, order);
+  const Sums sums = find_sums(graph, layout, quantization, order);
   for (const int n : order) {
     const Node& node = nodes[n];
     if (is_virtual(node.op) || sums.add_of[n] >= 0) continue;
@@ -280,6 +280,7 @@ Status lower(Plan& plan) {
     op.level = level;
     auto params = make_params(graph, node);
     if (is_sum) end_in_sum(nodes[n], params->conv);
+    if (is_sum && quantization.active()) params->conv.alone = quantization.computed(computed);
     for (const Segment& s : op.operands[0]) params->seg_c.push_back(s.c);
     params->conv.seg_c = params->seg_c.data();
     params->conv.n_segs = static_cast<int>(params->seg_c.size());

@@ -14,12 +14,6 @@
 
 namespace pvnet {
 
-// What a map stores; scale: of 8 bits, what a step stands for.
-struct Stored {
-  Dtype dtype = Dtype::f32;
-  float scale = 1.0f;
-  bool operator==(const Stored&) const = default;
-};
 // Of what lies between low and high: 0 is 0, and the wider side decides.
 Stored stored_for(ValueRange range);
 

@@ -41,7 +41,16 @@ bool reads_one_map(const Graph& graph, const Edge& edge, const Shape& shape) {
 
 }  // namespace
 
-Sums find_sums(const Graph& graph, const Layout& layout, const std::vector<int>& order) {
+bool adds_in_int8(const Graph& graph, const Quantization& quantization, int node) {
+  const Node& conv = graph.nodes()[static_cast<size_t>(node)];
+  const bool depthwise = conv.op == Op::conv3d && conv.attrs.groups > 1 &&
+                         conv.attrs.groups == graph.nodes()[conv.inputs[0].src].shape.c &&
+                         conv.attrs.groups == conv.shape.c;
+  return quantization.is_int8(node) && !depthwise;
+}
+
+Sums find_sums(const Graph& graph, const Layout& layout, const Quantization& quantization,
+               const std::vector<int>& order) {
   const auto& nodes = graph.nodes();
   Sums sums{std::vector<int>(nodes.size(), -1), std::vector<int>(nodes.size(), -1)};
   if (!layout.adds_residuals) return sums;
@@ -52,6 +61,7 @@ Sums find_sums(const Graph& graph, const Layout& layout, const std::vector<int>&
     return (conv.op == Op::conv3d || conv.op == Op::linear) && conv.attrs.act == Act::none &&
            to.delay == 0 && !to.feedback && readers[to.src] == 1 && conv.clock == add.clock &&
            conv.stage == add.stage && conv.shape == add.shape &&
+           (!quantization.active() || adds_in_int8(graph, quantization, to.src)) &&
            reads_one_map(graph, other, add.shape);
   };
   for (const int n : order) {

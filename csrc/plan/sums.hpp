@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "plan/plan.hpp"
+#include "plan/quantization.hpp"
 
 namespace pvnet {
 
@@ -19,7 +20,12 @@ struct Sums {
   }
 };
 
-// order: topological. The bits of the sum are those of two operations, whatever is fused.
-Sums find_sums(const Graph& graph, const Layout& layout, const std::vector<int>& order);
+// order: topological. In plans of dtype int8 only convolutions over 8 bits add. The bits of the sum
+// are those of two operations, whatever is fused.
+Sums find_sums(const Graph& graph, const Layout& layout, const Quantization& quantization,
+               const std::vector<int>& order);
+
+// Whether the kernels of int8 add to what this convolution or linear node computes.
+bool adds_in_int8(const Graph& graph, const Quantization& quantization, int node);
 
 }  // namespace pvnet

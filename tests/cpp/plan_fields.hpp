@@ -66,12 +66,14 @@ PVNET_FIELDS(pvnet::Attrs,
 
 PVNET_FIELDS(pvnet::ActNumbers, (a, b), "a", "b");
 
+PVNET_FIELDS(pvnet::Stored, (dtype, scale), "dtype", "scale");
+
 PVNET_FIELDS(pvnet::ConvShape,
              (in_h, in_w, in_c, out_h, out_w, out_c, kt, kh, kw, sh, sw, ph, pw, dh, dw, groups,
-              act, seg_c, n_segs, numbers, algorithm, residual),
+              act, seg_c, n_segs, numbers, algorithm, residual, alone),
              "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kt", "kh", "kw", "sh", "sw", "ph",
              "pw", "dh", "dw", "groups", "act", "seg_c", "n_segs", "numbers", "algorithm",
-             "residual");
+             "residual", "alone");
 
 PVNET_FIELDS(pvnet::OpParams, (op, attrs, conv, seg_c, scale, shift), "op", "attrs", "conv",
              "seg_c", "scale", "shift");

@@ -134,6 +134,57 @@ TEST(large_convolutions_over_8_bits) {
   layer({64}, 70, 9, 9, 1, 3, 1);
 }
 
+// Rounded to the convolution's own map, then added: every kind of all three maps, whole blocks of
+// channels and others, groups, a map that is not there.
+TEST(a_convolution_over_8_bits_that_adds_gives_the_bits_of_two_operations) {
+  std::vector<const HostKernels*> tables = all_int8();
+  tables.push_back(&ref());
+  for (int i = 0; i < 150; ++i) {
+    ConvCase c = conv_case(i);
+    ConvShape& s = c.s;
+    if (s.groups > 1 && s.groups == s.in_c && s.groups == s.out_c) continue;  // depthwise
+    if (i % 3 == 0) s.out_c = s.groups * pick_of({32, 64});
+    if (i % 3 == 0) fill_case(c);
+    for (float& w : c.weight) w *= 0.01f;
+    const ByteCase bytes(c);
+    const Kind own = i % 4 == 0 ? any_kind() : any_8_bits();
+    const Kind kind = i % 4 == 0 ? any_kind() : any_8_bits();
+    const int pad = pick_of({0, 3, 16, 64});
+    ByteMap more = stored(make_input(s.out_h, s.out_w, s.out_c, pick(0, 1), pick(0, 1), pad),
+                          i % 4 == 0 ? any_kind() : any_8_bits());
+    const bool there = i % 10 != 9;
+    const ByteMap start = stored(make_output(s.out_h, s.out_w, s.out_c, c.out_pad), kind);
+    for (const HostKernels* be : tables) {
+      ConvCase alone = c;
+      alone.s.act = Act::none;
+      ByteMap map =
+          run_conv(*be, alone, bytes.segs, stored(make_output(s.out_h, s.out_w, s.out_c, 0), own),
+                   {0, be->conv_tiles(s)});
+      ByteMap expected = start;
+      EltwiseArgs a;
+      a.op = EltOp::add;
+      a.act = s.act, a.numbers = s.numbers;
+      a.n = 2;
+      a.g[0] = map.g, a.g[1] = more.g;
+      a.data[0] = map.data(), a.data[1] = there ? more.data() : nullptr;
+      a.c = s.out_c;
+      a.out = expected.view();
+      be->eltwise(a, 0, s.out_h);
+
+      ConvCase sum = c;
+      sum.s.residual = true;
+      sum.s.alone = {own.dtype, own.scale};
+      const int tiles = be->conv_tiles(sum.s);
+      CHECK_EQ(tiles, be->conv_tiles(s));
+      const ResidualView added{more.g, there ? more.data() : nullptr};
+      const ByteMap got =
+          run_conv(*be, sum, bytes.segs, start, {tiles / 2, tiles, 0, tiles / 2}, added);
+      CHECK_EQ(worst(got, expected, 0, s.out_c, 1e-30), 0.0);
+      CHECK(rest_unchanged(start, got, 0, static_cast<int>(start.g.pixel_stride)));
+    }
+  }
+}
+
 // As networks have them: more channels than 64, whole and not; one and two pixels apart.
 TEST(depthwise_layers_over_8_bits) {
   for (int i = 0; i < 60; ++i) {

@@ -68,6 +68,35 @@ def test_one_operation_has_the_bits_of_two(dtype: str, algorithm: str) -> None:
             np.testing.assert_array_equal(got[name], want[name], err_msg=f"{ways} {name}")
 
 
+def some_ranges(graph: pvnet.Graph, left_out: tuple[str, ...] = ()) -> dict:
+    """Of maps with a sign and of others; values lie beyond them, too."""
+    names = [n.name for n in graph.nodes if n.name not in left_out]
+    return {name: ((0.0, -1.5)[i % 2], 1.0 + i % 3) for i, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("left_out", [(), ("tall", "a", "wide", "f")])
+def test_one_operation_over_8_bits_has_the_bits_of_two(left_out: tuple[str, ...]) -> None:
+    """Depthwise layers do not add, nor those over floats: which read "a", if it has no range."""
+    net, apart = random_network(blocks(), 0), random_network(blocks((*FUSED, "other")), 0)
+    clip = random_clip(net.graph, 1, 9, 0)
+    ranges = some_ranges(net.graph, left_out)
+    floats = {"deep", "temporal"} if left_out else {"deep"}
+    for backend, isa in WAYS:
+        ways = {"backend": backend, "isa": isa, "dtype": "int8", "ranges": ranges}
+        one, two = pvnet.compile(net, **ways), pvnet.compile(apart, **ways)
+        assert sums(one) == {k: v for k, v in FUSED.items() if k not in floats}
+        assert sums(two) == {}
+        got, want = run(one, clip), run(two, clip)
+        for name in got:
+            np.testing.assert_array_equal(got[name], want[name], err_msg=f"{ways} {name}")
+
+
+def test_the_contract_holds_with_sums_over_8_bits() -> None:
+    ranges = some_ranges(blocks())
+    told = Options(dtype="int8", rtol=5e-2, ticks=9, ranges=ranges, backends=("ref", "cpu"))
+    verify(blocks(), cuts_of(blocks(), [1, 3]), told)
+
+
 @pytest.mark.parametrize("dtype", ["f32", "bf16"])
 def test_the_contract_holds_with_sums(dtype: str) -> None:
     rtol = {"f32": Options().rtol, "bf16": 3e-2}[dtype]

@@ -11,6 +11,8 @@ typedef float vec_unaligned __attribute__((vector_size(32), aligned(4), may_alia
 inline vec splat(float x) { return _mm256_set1_ps(x); }
 inline vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
+// The nearest integer, ties to even.
+inline vec nearest(vec x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT); }
 // Bytes as integers, and the lowest bytes of integers.
 template <bool SIGNED>
 inline ivec load_bytes(const void* p) {

@@ -12,6 +12,11 @@ typedef float vec_unaligned __attribute__((vector_size(64), aligned(4), may_alia
 inline vec splat(float x) { return _mm512_set1_ps(x); }
 inline vec fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
 inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
+// The nearest integer, ties to even. Without a mask GCC 12 warns.
+inline vec nearest(vec x) {
+  constexpr auto kAll = static_cast<__mmask16>(-1);
+  return _mm512_maskz_roundscale_ps(kAll, x, _MM_FROUND_TO_NEAREST_INT);
+}
 #ifdef PVNET_DOT_BYTES
 // sum + four products, of elements from 0 to 255 and of weights with a sign.
 inline ivec dot_bytes(ivec sum, ivec x, ivec w) {

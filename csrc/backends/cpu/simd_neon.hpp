@@ -13,6 +13,8 @@ inline vec fma(vec a, vec b, vec c) {
   return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
 inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
+// The nearest integer, ties to even.
+inline vec nearest(vec x) { return vrndnq_f32(x); }
 // Bytes as integers, and the lowest bytes of integers.
 template <bool SIGNED>
 inline ivec load_bytes(const void* p) {

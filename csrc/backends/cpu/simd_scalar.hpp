@@ -16,6 +16,11 @@ inline vec exact_fma(vec a, vec b, vec c) {
   for (int i = 0; i < kVecWidth; ++i) y[i] = __builtin_fmaf(a[i], b[i], c[i]);
   return y;
 }
+// The nearest integer, ties to even, of numbers below 2^22.
+inline vec nearest(vec x) {
+  constexpr float kUnits = 12582912.0f;  // 1.5 * 2^23: what is added to it becomes whole
+  return x + kUnits - kUnits;
+}
 // Bytes as integers, and the lowest bytes of integers.
 template <bool SIGNED>
 inline ivec load_bytes(const void* p) {

@@ -101,8 +101,8 @@ void conv_block(const ConvArgs& a, const Layout& layout, int oy, int ox, int gro
   }
 }
 
-// What a map would hold of x: a sum has the bits of two operations. Convolutions over floats store
-// floats in every plan of 8 bits.
+// What a map would hold of x: a sum has the bits of two operations. Where maps have 8 bits only
+// convolutions over these add (conv_int8.cpp).
 template <class T>
 float as_stored(float x) {
   if constexpr (std::is_same_v<T, AnyElement>)

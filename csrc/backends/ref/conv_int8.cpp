@@ -64,6 +64,18 @@ int32_t sum_of(const ConvArgs& a, const Int8Layout& layout, int oy, int ox, int 
   return sum;
 }
 
+// What is added to the convolution's own result, and that as a map would hold it.
+float with_residual(const ConvArgs& a, float y, int oy, int ox, int o) {
+  const Stored& alone = a.shape->alone;
+  if (is_8_bit(alone.dtype)) {
+    const int steps =
+        step_of(y, 1.0f / alone.scale, lowest_step(alone.dtype), highest_step(alone.dtype));
+    y = static_cast<float>(steps) * alone.scale;
+  }
+  const ResidualView& r = a.residual;
+  return y + (r.data == nullptr ? 0.0f : float{pixel<AnyElement>(r.g, r.data, oy, ox)[o]});
+}
+
 }  // namespace
 
 size_t int8_packed_floats(const ConvShape& s) {
@@ -95,7 +107,9 @@ void int8_conv(const ConvArgs& a, int lo, int hi) {
       const auto out = pixel<AnyElement>(a.out, oy, ox);
       for (int o = 0; o < s.out_c; ++o) {
         const auto sum = static_cast<float>(sum_of(a, layout, oy, ox, o));
-        out[o] = activate(s.act, s.numbers, std::fma(sum, a.packed[s.out_c + o], a.packed[o]));
+        float y = std::fma(sum, a.packed[s.out_c + o], a.packed[o]);
+        if (s.residual) y = with_residual(a, y, oy, ox, o);
+        out[o] = activate(s.act, s.numbers, y);
       }
     }
   }

@@ -16,7 +16,7 @@ bool same_kernel(const ConvShape& a, const ConvShape& b) {
          a.out_w == b.out_w && a.out_c == b.out_c && a.kt == b.kt && a.kh == b.kh && a.kw == b.kw &&
          a.sh == b.sh && a.sw == b.sw && a.ph == b.ph && a.pw == b.pw && a.dh == b.dh &&
          a.dw == b.dw && a.groups == b.groups && a.act == b.act && a.numbers == b.numbers &&
-         a.algorithm == b.algorithm && a.residual == b.residual;
+         a.algorithm == b.algorithm && a.residual == b.residual && a.alone == b.alone;
 }
 
 // (x / range - mean) / std as x * scale + shift.
@@ -68,7 +68,9 @@ class Ops {
 
   ConvShape conv_of(const Node& node, const Node* add = nullptr) const {
     const auto n = static_cast<int>(&node - p_.nodes.data());
-    return conv_shape_of(plan_, node, p_.quantization.is_int8(n), add);
+    ConvShape s = conv_shape_of(plan_, node, p_.quantization.is_int8(n), add);
+    if (add != nullptr && p_.quantization.active()) s.alone = p_.quantization.computed(n);
+    return s;
   }
   const Node& node_of(size_t op) const { return p_.nodes[static_cast<size_t>(plan_.ops[op].node)]; }
 

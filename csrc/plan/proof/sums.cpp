@@ -5,6 +5,7 @@
 
 #include "backends/backend.hpp"
 #include "plan/proof/proof.hpp"
+#include "plan/sums.hpp"
 
 namespace pvnet::proof {
 namespace {
@@ -34,7 +35,9 @@ class Sums {
     }
     const Node& conv = p_.nodes[static_cast<size_t>(op.node)];
     const Node& add = p_.nodes[static_cast<size_t>(op.sum)];
-    const bool kinds = is_conv(conv.op) && conv.attrs.act == Act::none && add.op == Op::add;
+    const bool adds =
+        !p_.quantization.active() || adds_in_int8(p_.plan.graph, p_.quantization, op.node);
+    const bool kinds = is_conv(conv.op) && adds && conv.attrs.act == Act::none && add.op == Op::add;
     if (!kinds || add.inputs.size() != 2 || !reads(add, op.node)) {
       return wrong("sum of " + quoted(conv.name), quoted(add.name), "none, or another");
     }

@@ -7,6 +7,7 @@
 #include "backends/cpu/generic/element_int8.inl"
 #include "backends/cpu/generic/conv_layout.inl"
 #include "backends/cpu/generic/quad_layout.inl"
+#include "backends/cpu/generic/quad_end.inl"
 #include "backends/cpu/generic/quad_micro.inl"
 #include "backends/cpu/generic/pixel_groups.inl"
 #include "backends/cpu/generic/quad_conv.inl"

@@ -31,19 +31,25 @@ struct Steps {
   float low = 0.0f, high = 0.0f;
 
   Steps() = default;
-  explicit Steps(const MapGeometry& g)
-      : inverse(1.0f / g.scale), low(lowest_step(g.dtype)), high(highest_step(g.dtype)) {}
+  Steps(Dtype dtype, float scale)
+      : inverse(1.0f / scale), low(lowest_step(dtype)), high(highest_step(dtype)) {}
+  explicit Steps(const MapGeometry& g) : Steps(g.dtype, g.scale) {}
 };
 
-// Counts between the limits of 8 bits, rounded: in the lowest bytes.
-inline ivec rounded_steps(vec steps) { return (ivec)(steps + splat(12582912.0f)); }  // 1.5 * 2^23
-inline ivec to_steps(vec x, const Steps& s) {
+// Counts between the limits of 8 bits, not rounded.
+inline vec limited_steps(vec x, const Steps& s) {
   vec steps = x * splat(s.inverse);
   const vec low = splat(s.low), high = splat(s.high);
   steps = steps > low ? steps : low;
-  steps = steps < high ? steps : high;
-  return rounded_steps(steps);
+  return steps < high ? steps : high;
 }
+// Added to such a count it leaves the nearest integer in the lowest bytes: 1.5 * 2^23.
+constexpr float kRoundsToSteps = 12582912.0f;
+inline ivec rounded_steps(vec steps) { return (ivec)(steps + splat(kRoundsToSteps)); }
+inline vec nearest_steps(vec x, const Steps& s) {  // as floats
+  return nearest(limited_steps(x, s));
+}
+inline ivec to_steps(vec x, const Steps& s) { return rounded_steps(limited_steps(x, s)); }
 inline void store_steps(void* p, ivec v, int n) {
   if (n >= kVecWidth) return store_bytes(p, v);
 #ifdef PVNET_BYTE_MASKS

@@ -35,7 +35,7 @@ struct QuadConv {
 };
 
 QuadConv::QuadConv(const ConvArgs& args)
-    : a(args), s(*args.shape), blocks(*args.shape), end(*args.shape, args.out.g) {
+    : a(args), s(*args.shape), blocks(*args.shape), end(*args.shape, args.out.g, args.residual.g) {
   const MapGeometry& g = a.segs[0].g;
   merges = blocks.lines || (s.n_segs == 1 && s.groups == 1 && s.dw == 1 && s.in_c % 4 == 0 &&
                             g.pixel_stride == s.in_c);
@@ -105,6 +105,14 @@ void QuadConv::set_begin(const float* packed, int width) {
   }
 }
 
+// Pixel (y, x), channel c of the map that is added; nullptr: it reads as 0.
+inline const char* residual_bytes(const ConvArgs& a, int64_t y, int64_t x, int c) {
+  const MapGeometry& g = a.residual.g;
+  if (a.residual.data == nullptr) return nullptr;
+  return reinterpret_cast<const char*>(a.residual.data) +
+         (y * g.row_stride + x * g.pixel_stride + c) * element_bytes(g.dtype);
+}
+
 // The first n_big of the n groups have `big` pixels, the others one fewer.
 void QuadConv::batch(int block, int n_big, int n, int big) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
@@ -122,6 +130,9 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
   m.in_h = s.in_h;
   m.sh = s.sh;
   m.end = &end;
+  const bool last_block = s.groups == 1 && oc + width <= end.g.pixel_stride &&
+                          oc + width <= end.residual_g.pixel_stride;
+  m.whole = end.channels == width || last_block;
   for (int lo = 0; lo < places(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
     m.runs = runs;
@@ -145,10 +156,11 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
         m.out[g] = last ? reinterpret_cast<char*>(a.out.data) +
                               (at.y * end.g.row_stride + at.x * end.g.pixel_stride + oc) * element
                         : nullptr;
+        m.residual[g] = last ? residual_bytes(a, at.y, at.x, oc) : nullptr;
         m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
       }
       m.prefetch = pass < kQuadPasses && n > 2 ? next + pass * share : nullptr;
-      kQuadMicro[pixels - 1][pair - 1][vecs - 1](m);
+      kQuadMicro[s.residual][pixels - 1][pair - 1][vecs - 1](m);
       i += pair;
     }
   }

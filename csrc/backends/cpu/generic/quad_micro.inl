@@ -18,34 +18,6 @@ struct QuadRun {
   bool sign;  // of the elements
 };
 
-// How sums become results, for one block of channels.
-struct QuadEnd {
-  const float *scale = nullptr, *bias = nullptr;
-  MapGeometry g;  // of the output
-  int channels = 0;
-  Act act;
-  ActNumbers numbers;
-  Steps steps;      // where the map has 8 bits
-  bool limits;      // the activation is nothing but these:
-  float low, high;  // of results, or of steps
-
-  QuadEnd(const ConvShape& s, const MapGeometry& out) : g(out), act(s.act), numbers(s.numbers) {
-    limits = Limits::are(act);
-    const Limits values(act, numbers);
-    low = values.low, high = values.high;
-    if (g.dtype == Dtype::f32) return;
-    // Rounding keeps the order of numbers: so limits may as well be steps.
-    steps = Steps(g);
-    low = limits ? limit(low) : steps.low;
-    high = limits ? limit(high) : steps.high;
-  }
-
- private:
-  float limit(float x) const {
-    return static_cast<float>(step_of(x, steps.inverse, steps.low, steps.high));
-  }
-};
-
 struct QuadArgs {
   const QuadRun* runs;
   int n_runs;
@@ -55,6 +27,9 @@ struct QuadArgs {
   int in_h, sh;
   int y[2], x[2];  // first output pixel of each group
   char* out[2];    // nullptr in both: the sum is not complete, keep it in the scratch
+  // Of the map that is added: where the first channel of the block lies; nullptr: it reads as 0.
+  const char* residual[2];
+  bool whole;  // its pixels and those of the output have room for all vectors of the block
   const QuadEnd* end;
   int32_t* scratch[2];  // [pixel][VECS vectors]
 };
@@ -128,22 +103,73 @@ __attribute__((always_inline)) inline void init_quads(ivec (&acc)[N][VECS], cons
   }
 }
 
-inline void finish_vector(const QuadEnd& end, vec y, char* out, int v) {
-  const int n = end.channels - v * kVecWidth;
-  if (!end.limits) y = activate(y, end.act, end.numbers);
-  if (end.g.dtype == Dtype::f32) {
-    if (end.limits) y = vclamp(y, splat(end.low), splat(end.high));
-    store_n(reinterpret_cast<float*>(out) + v * kVecWidth, y, n);
-    return;
+// With a map that is added: whatever maps store, and whole vectors or not.
+template <int N, int VECS>
+__attribute__((noinline)) void finish_any_sums(const QuadArgs& m, const ivec (&acc)[N][VECS],
+                                               int g) {
+  const QuadEnd& end = *m.end;
+  const int64_t step = end.g.pixel_stride * element_bytes(end.g.dtype);
+  const int64_t element = element_bytes(end.residual_g.dtype);
+  const int64_t from = end.residual_g.pixel_stride * element;
+  for (int v = 0; v < VECS; ++v) {
+    const vec scale = load(end.scale + v * kVecWidth), bias = load(end.bias + v * kVecWidth);
+    const char* residual = m.residual[g];
+    if (residual != nullptr) residual += v * kVecWidth * element;
+    for (int p = 0; p < N; ++p) {
+      const vec y = exact_fma(as_floats(acc[p][v]), scale, bias);
+      const char* const at = residual == nullptr ? nullptr : residual + p * from;
+      const int n = end.channels - v * kVecWidth;
+      finish_vector(end, add_quad_residual(end, y, at, n), m.out[g] + p * step, v);
+    }
   }
-  y = y * splat(end.steps.inverse);
-  const vec low = splat(end.low), high = splat(end.high);
-  y = y > low ? y : low;
-  y = y < high ? y : high;
-  store_steps(out + v * kVecWidth, rounded_steps(y), n);
+}
+
+// With a map that is added: all have 8 bits, and the activation is none but limits.
+template <int N, int VECS, bool SIGN>
+__attribute__((always_inline)) inline void finish_byte_sums(ivec (&acc)[N][VECS], const QuadArgs& m,
+                                                            int g) {
+  const QuadEnd& end = *m.end;
+  const vec low = splat(end.low), high = splat(end.high), inverse = splat(end.steps.inverse);
+  const vec step = splat(end.alone.scale), residual_step = splat(end.residual_g.scale);
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) {
+    const vec scale = load(end.scale + v * kVecWidth), bias = load(end.bias + v * kVecWidth);
+    const char* from = m.residual[g] + v * kVecWidth;
+    char* out = m.out[g] + v * kVecWidth;
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p) {
+      const vec more = as_floats(widened_steps<SIGN>(from)) * residual_step;
+      const vec own = exact_fma(as_floats(acc[p][v]), scale, bias);
+      vec y = (nearest_steps(own, end.alone_steps) * step + more) * inverse;
+      y = y > low ? y : low;
+      y = y < high ? y : high;
+      store_bytes(out, rounded_steps(y));
+      from += end.residual_g.pixel_stride;
+      out += end.g.pixel_stride;
+    }
+  }
 }
 
 template <int N, int VECS>
+__attribute__((always_inline)) inline void finish_sums(ivec (&acc)[N][VECS], const QuadArgs& m,
+                                                       int g) {
+  const QuadEnd& end = *m.end;
+  if (!end.bytes || m.residual[g] == nullptr || !m.whole) {
+    ivec copy[N][VECS];  // the sums themselves stay in registers
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECS; ++v) copy[p][v] = acc[p][v];
+    }
+    finish_any_sums<N, VECS>(m, copy, g);
+  } else if (end.residual_g.dtype == Dtype::int8) {
+    finish_byte_sums<N, VECS, true>(acc, m, g);
+  } else {
+    finish_byte_sums<N, VECS, false>(acc, m, g);
+  }
+}
+
+template <int N, int VECS, bool ADDS>
 __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], const QuadArgs& m,
                                                         int g) {
   char* out = m.out[g];
@@ -157,6 +183,7 @@ __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], co
     }
     return;
   }
+  if constexpr (ADDS) return finish_sums<N, VECS>(acc, m, g);
   const QuadEnd& end = *m.end;
   const int64_t step = end.g.pixel_stride * element_bytes(end.g.dtype);
 #pragma GCC unroll 4
@@ -213,8 +240,20 @@ __attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS]
   }
 }
 
-template <int GROUPS, int N, int VECS>
+// What is added lies far apart, and is needed after all products.
+template <int N>
+__attribute__((always_inline)) inline void fetch_quad_residual(const QuadArgs& m, int g) {
+  const char* from = m.residual[g];
+  if (from == nullptr) return;
+  const int64_t step = m.end->residual_g.pixel_stride * element_bytes(m.end->residual_g.dtype);
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p) __builtin_prefetch(from + p * step);
+}
+
+template <int GROUPS, int N, int VECS, bool ADDS>
 void quad_micro(const QuadArgs& m) {
+  if constexpr (ADDS) fetch_quad_residual<N>(m, 0);
+  if constexpr (ADDS && GROUPS == 2) fetch_quad_residual<N>(m, 1);
   ivec acc[GROUPS][N][VECS];
   if (m.begin != nullptr) {
     init_quads<N, VECS>(acc[0], m.begin, 0);
@@ -233,20 +272,28 @@ void quad_micro(const QuadArgs& m) {
       quad_run<GROUPS, N, VECS, false>(acc, m, *run);
     }
   }
-  finish_quads<N, VECS>(acc[0], m, 0);
-  if constexpr (GROUPS == 2) finish_quads<N, VECS>(acc[1], m, 1);
+  finish_quads<N, VECS, ADDS>(acc[0], m, 0);
+  if constexpr (GROUPS == 2) finish_quads<N, VECS, ADDS>(acc[1], m, 1);
 }
 
 using QuadMicro = void (*)(const QuadArgs&);
 
-#define PVNET_QUAD_MICRO_VECS(groups, n) {quad_micro<groups, n, 1>, quad_micro<groups, n, 2>}
-#define PVNET_QUAD_MICRO(n) {PVNET_QUAD_MICRO_VECS(1, n), PVNET_QUAD_MICRO_VECS(2, n)}
-// [pixels of a group - 1][groups - 1][vectors - 1]
-constexpr QuadMicro kQuadMicro[kGroupPixels][2][kBlockVecs] = {
-    PVNET_QUAD_MICRO(1), PVNET_QUAD_MICRO(2), PVNET_QUAD_MICRO(3),
+// [a map is added][pixels of a group - 1][groups - 1][vectors - 1]
+#define PVNET_QUAD_MICRO_VECS(groups, n, adds) \
+  {quad_micro<groups, n, 1, adds>, quad_micro<groups, n, 2, adds>}
+#define PVNET_QUAD_MICRO(n, adds) \
+  {PVNET_QUAD_MICRO_VECS(1, n, adds), PVNET_QUAD_MICRO_VECS(2, n, adds)}
 #ifdef PVNET_WIDE_GROUPS
-    PVNET_QUAD_MICRO(4), PVNET_QUAD_MICRO(5), PVNET_QUAD_MICRO(6), PVNET_QUAD_MICRO(7),
+#define PVNET_QUAD_MICROS(adds)                                                     \
+  {PVNET_QUAD_MICRO(1, adds), PVNET_QUAD_MICRO(2, adds), PVNET_QUAD_MICRO(3, adds), \
+   PVNET_QUAD_MICRO(4, adds), PVNET_QUAD_MICRO(5, adds), PVNET_QUAD_MICRO(6, adds), \
+   PVNET_QUAD_MICRO(7, adds)}
+#else
+#define PVNET_QUAD_MICROS(adds) \
+  {PVNET_QUAD_MICRO(1, adds), PVNET_QUAD_MICRO(2, adds), PVNET_QUAD_MICRO(3, adds)}
 #endif
-};
+constexpr QuadMicro kQuadMicro[2][kGroupPixels][2][kBlockVecs] = {PVNET_QUAD_MICROS(false),
+                                                                  PVNET_QUAD_MICROS(true)};
+#undef PVNET_QUAD_MICROS
 #undef PVNET_QUAD_MICRO
 #undef PVNET_QUAD_MICRO_VECS
