@@ -31,6 +31,40 @@ const ConvShape* conv_of(const PlanOp& op) {
   return is_conv ? &op.params->conv : nullptr;
 }
 
+// Where an op's tiles lie on the line of a level's work, of which every lane takes a piece.
+struct Place {
+  int op;
+  double begin, length;
+};
+
+// Ops of several stages come one after the other: a lane takes most of them whole. Ops of one stage
+// work on one frame. There a lane takes its piece of every op that has tiles enough: so it reads
+// what it has computed, and errors of the ops' costs cancel.
+std::vector<Place> places_of(const Plan& plan, const Level& level) {
+  const auto is_shared = [&](int i) { return plan.ops[i].tiles >= 4 * plan.options.lanes; };
+  std::vector<Place> places;
+  for (const int i : level.ops) places.push_back({i, 0, plan.ops[i].cost});
+  std::stable_sort(places.begin(), places.end(), [&](const Place& a, const Place& b) {
+    const int of_a = plan.ops[a.op].group, of_b = plan.ops[b.op].group;
+    return of_a != of_b ? of_a < of_b : is_shared(a.op) < is_shared(b.op);
+  });
+  double done = 0;
+  for (size_t i = 0; i < places.size();) {
+    const auto goes_with_first = [&](const Place& p) {
+      return is_shared(p.op) && plan.ops[p.op].group == plan.ops[places[i].op].group;
+    };
+    size_t end = i + 1;
+    double length = places[i].length;
+    if (is_shared(places[i].op)) {
+      for (; end < places.size() && goes_with_first(places[end]); ++end)
+        length += places[end].length;
+    }
+    for (; i < end; ++i) places[i] = {places[i].op, done, length};
+    done += length;
+  }
+  return places;
+}
+
 }  // namespace
 
 double barrier_of(const Plan& plan) { return in_unit_of(plan, kBarrierUs); }
@@ -45,15 +79,16 @@ SharedLevel share_level(const Plan& plan, const Level& level) {
   Superstep superstep;
   superstep.lanes.resize(lanes);
   std::vector<double> load(lanes, 0.0);
-  double done = 0;
-  for (const int i : level.ops) {
+  for (const Place& place : places_of(plan, level)) {
+    const int i = place.op;
     const PlanOp& op = plan.ops[i];
     const TileShares shares = tile_shares(plan.backend->kernels, conv_of(op), op.tiles);
     int lo = 0;
     while (lo < op.tiles) {
       // The lane in whose share the middle of this tile falls.
       const auto lane_at = [&](int tile) {
-        const double mid = done + op.cost * (shares.before(tile) + shares.before(tile + 1)) / 2;
+        const double within = (shares.before(tile) + shares.before(tile + 1)) / 2;
+        const double mid = place.begin + place.length * within;
         const double share = level.cost > 0 ? mid / level.cost : 0;
         return std::min(lanes - 1, static_cast<int>(share * lanes));
       };
@@ -71,7 +106,6 @@ SharedLevel share_level(const Plan& plan, const Level& level) {
       load[lane] += op.cost * (shares.before(hi) - shares.before(lo));
       lo = hi;
     }
-    done += op.cost;
   }
   const double longest = *std::max_element(load.begin(), load.end());
   if (level.cost - longest >= 2 * barrier_of(plan))

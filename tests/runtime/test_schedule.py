@@ -67,6 +67,38 @@ def test_as_many_lanes_as_stages_need_not_meet():
     assert busiest[0] == LEVELS
 
 
+def ranges_of(graph: pvnet.Graph, costs: dict[str, float]) -> dict[str, list[list[int]]]:
+    """Of every op what each of two lanes makes of its tiles."""
+    costs = {node.name: costs.get(node.name, 1600.0) for node in graph.nodes}
+    plan = pvnet.compile((graph, random_weights(graph, seed=0)), lanes=2, costs=costs)
+    found: dict[str, list[list[int]]] = {op["node"]: [[], []] for op in plan.ops}
+    for superstep in json.loads(plan.to_json())["schedule"][0]:
+        for lane, ranges in enumerate(superstep):
+            for op, begin, end in ranges:
+                found[plan.ops[op]["node"]][lane] += [begin, end]
+    return found
+
+
+def branches(tiles: int) -> pvnet.Graph:
+    """Two layers beside each other, of so many rows."""
+    g = pvnet.Graph()
+    x = g.input("x", channels=16, height=tiles, width=16)
+    g.output(g.max_pool(x, (1, 3, 3), padding=1, name="a"), name="y")
+    g.output(g.avg_pool(x, (1, 3, 3), padding=1, name="b"), name="z")
+    return g
+
+
+def test_lanes_share_every_operation_of_a_frame():
+    """So errors of their costs cancel, and what a lane reads next it has computed."""
+    for costs in ({}, {"a": 4800.0}):
+        found = ranges_of(branches(16), costs)
+        assert found == {name: [[0, 8], [8, 16]] for name in "ab"}
+
+
+def test_lanes_take_operations_of_few_tiles_whole():
+    assert ranges_of(branches(4), {}) == {"a": [[0, 4], []], "b": [[], [0, 4]]}
+
+
 def test_waves_give_the_bits_of_one_lane():
     """Whoever makes a tile."""
     frames = np.random.default_rng(0).integers(0, 256, (9, SIDE, SIDE, 16), np.uint8)
