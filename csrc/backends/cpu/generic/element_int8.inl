@@ -70,7 +70,11 @@ struct source {
   source(std::nullptr_t) {}
   source(const char* at, Dtype d, float s) : p(at), dtype(d), scale(s) {}
   source operator+(int64_t n) const { return {p + n * element_bytes(dtype), dtype, scale}; }
-  source& operator+=(int64_t n) { return *this = *this + n; }
+  // Not by a sum: a copy that is stored and read back at once waits.
+  source& operator+=(int64_t n) {
+    p += n * element_bytes(dtype);
+    return *this;
+  }
   bool operator==(std::nullptr_t) const { return p == nullptr; }
 };
 // And to be stored; they can be read, too.
@@ -86,7 +90,10 @@ struct target {
     moved.p += n * element_bytes(dtype);
     return moved;
   }
-  target& operator+=(int64_t n) { return *this = *this + n; }
+  target& operator+=(int64_t n) {
+    p += n * element_bytes(dtype);
+    return *this;
+  }
   operator source() const { return {p, dtype, scale}; }
 };
 

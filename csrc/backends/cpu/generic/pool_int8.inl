@@ -46,7 +46,7 @@ struct PoolTaps {
 
 // Maxima of bytes, row by row: first those over the taps and rows of the window, of every column,
 // then those over its columns. Both by pieces of channels, so that what waits in between stays in
-// the first cache.
+// the first cache. Columns outside the map hold what no maximum notices.
 constexpr int kPoolColumns = 256;
 constexpr int kPoolRows = 64;
 
@@ -57,8 +57,12 @@ struct PoolRows {
   bool missing = false;
   bool sign;
 
+  // From the first tap of the first output on.
+  static int columns(const PoolArgs& a) {
+    return imax(a.pw + a.seg.g.w, (a.out.g.w - 1) * a.sw + (a.kw - 1) * a.dw + 1);
+  }
   static bool fit(const PoolArgs& a) {
-    return a.seg.g.w <= kPoolColumns && a.kt * a.kh <= kPoolRows;
+    return columns(a) <= kPoolColumns && a.kt * a.kh <= kPoolRows;
   }
   PoolRows(const PoolArgs& args, int y) : a(args), sign(args.seg.g.dtype == Dtype::int8) {
     const MapGeometry& g = a.seg.g;
@@ -73,42 +77,74 @@ struct PoolRows {
   }
 };
 
-// WIDTH channels from c on, into a row of the output. Greater steps are greater values: so a
-// maximum is one of steps, whatever the output stores.
+// WIDTH channels of pixels of a row.
 template <bool SIGN, int WIDTH>
-inline void max_piece(const PoolRows& r, int c, target out) {
+struct ByteVector {
   using byte = std::conditional_t<SIGN, int8_t, uint8_t>;
-  typedef byte bytes __attribute__((vector_size(WIDTH)));
-  typedef bytes bytes_unaligned __attribute__((aligned(1), may_alias));
-  const MapGeometry &g = r.a.seg.g, &og = r.a.out.g;
-  const bytes lowest = bytes{} + static_cast<byte>(SIGN ? -128 : 0);
-  alignas(64) bytes columns[kPoolColumns];
-  for (int x = 0; x < g.w; ++x) {
-    bytes best = lowest;
-    for (int i = 0; i < r.n; ++i) {
-      const bytes v = *reinterpret_cast<const bytes_unaligned*>(r.rows[i] + x * g.pixel_stride + c);
+  typedef byte type __attribute__((vector_size(WIDTH)));
+  typedef type unaligned __attribute__((aligned(1), may_alias));
+  static constexpr byte kLowest = SIGN ? -128 : 0;
+
+  static type at(const char* p) { return *reinterpret_cast<const unaligned*>(p); }
+};
+
+// Of every column. ROWS: of the window, 0: any number.
+template <bool SIGN, int WIDTH, int ROWS>
+inline void max_of_columns(const PoolRows& r, int c,
+                           typename ByteVector<SIGN, WIDTH>::type* columns) {
+  using Bytes = ByteVector<SIGN, WIDTH>;
+  const int64_t step = r.a.seg.g.pixel_stride;
+  const char* rows[kPoolRows];
+  const int n = ROWS > 0 ? ROWS : r.n;
+  for (int i = 0; i < n; ++i) rows[i] = r.rows[i] + c;
+  int64_t at = 0;
+  for (int x = 0; x < r.a.seg.g.w; ++x, at += step) {
+    typename Bytes::type best = Bytes::at(rows[0] + at);
+#pragma GCC unroll 4
+    for (int i = 1; i < n; ++i) {
+      const typename Bytes::type v = Bytes::at(rows[i] + at);
       best = v > best ? v : best;
     }
     columns[x] = best;
   }
+}
+
+// WIDTH channels from c on, into a row of the output. Greater steps are greater values: so a
+// maximum is one of steps, whatever the output stores.
+template <bool SIGN, int WIDTH>
+inline void max_piece(const PoolRows& r, int c, const target& out) {
+  using Bytes = ByteVector<SIGN, WIDTH>;
+  using bytes = typename Bytes::type;
+  const MapGeometry &g = r.a.seg.g, &og = r.a.out.g;
+  const bytes lowest = bytes{} + Bytes::kLowest;
+  alignas(64) bytes columns[kPoolColumns];
+  const int n = PoolRows::columns(r.a), first = r.a.pw;
+  for (int x = 0; x < first; ++x) columns[x] = lowest;
+  for (int x = first + g.w; x < n; ++x) columns[x] = lowest;
+  if (r.n == 0) {
+    for (int x = 0; x < g.w; ++x) columns[first + x] = lowest;
+  } else if (r.n == 3) {
+    max_of_columns<SIGN, WIDTH, 3>(r, c, columns + first);
+  } else {
+    max_of_columns<SIGN, WIDTH, 0>(r, c, columns + first);
+  }
   const bool raw = g.dtype == og.dtype && g.scale == og.scale;
   const bytes begin = r.missing ? bytes{} : lowest;
   const vec scale = splat(g.scale);
-  for (int x = 0; x < og.w; ++x, out += og.pixel_stride) {
+  target to = out;
+  const bytes* window = columns;
+  for (int x = 0; x < og.w; ++x, to += og.pixel_stride, window += r.a.sw) {
     bytes best = begin;
-    for (int kx = 0; kx < r.a.kw; ++kx) {
-      const int in_x = x * r.a.sw - r.a.pw + kx * r.a.dw;
-      if (in_x < 0 || in_x >= g.w) continue;
-      best = columns[in_x] > best ? columns[in_x] : best;
-    }
+    const bytes* column = window;
+    for (int kx = 0; kx < r.a.kw; ++kx, column += r.a.dw) best = *column > best ? *column : best;
     if (raw) {
-      *reinterpret_cast<bytes_unaligned*>(out.p) = best;
+      *reinterpret_cast<typename Bytes::unaligned*>(to.p) = best;
       continue;
     }
     alignas(64) char steps[WIDTH];
-    *reinterpret_cast<bytes_unaligned*>(steps) = best;
+    *reinterpret_cast<typename Bytes::unaligned*>(steps) = best;
     for (int i = 0; i < WIDTH; i += kVecWidth) {
-      store(out + i, as_floats(load_bytes<SIGN>(steps + i)) * scale);
+      store(to + i, as_floats(load_bytes<SIGN>(steps + i)) * scale);
     }
   }
 }
