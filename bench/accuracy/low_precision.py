@@ -25,7 +25,7 @@ from pvnet import data, models, runtime
 from pvnet.evaluate.evaluation import evaluate
 from pvnet.evaluate.metrics import difference
 from pvnet.report import table
-from pvnet.runtime.calibration.ranges import KEY
+from pvnet.runtime.calibration.ranges import keep
 from pvnet.runtime.machine import machine_record
 
 HERE = Path(__file__).parent
@@ -111,7 +111,8 @@ def calibrated(model: runtime.Model, dataset: data.Dataset, clips: int) -> runti
     chosen = [round((k + 0.5) * len(dataset) / count - 0.5) for k in range(count)]
     shown = (dataset.get(index, np.random.default_rng(index)) for index in chosen)
     ranges = runtime.calibrate(model, shown)
-    return runtime.Model(model.graph, model.weights, {**model.metadata, KEY: json.dumps(ranges)})
+    kept = keep(model.metadata, model.graph, ranges, "low_precision")
+    return runtime.Model(model.graph, model.weights, kept)
 
 
 def recorded(spec: str) -> str:
