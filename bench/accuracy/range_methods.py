@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--clips", type=int, default=16, help="for the ranges, and for the noise")
     parser.add_argument("--frames", type=int, default=16, help="of a clip")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="NODE", help="in f32")
     out = HERE / "records" / "low-precision" / "range_methods.json"
     parser.add_argument("--out", type=Path, default=out)
     args = parser.parse_args()
@@ -68,7 +69,9 @@ def main() -> None:
         )
         exact = answers(pvnet.compile(model), seen)
         for method, correct in itertools.product(METHODS, (False, True)):
-            ranges = pvnet.calibrate(model, ranges_of, method=method, correct=correct)
+            ranges = pvnet.calibrate(
+                model, ranges_of, method=method, correct=correct, leave_out=args.leave_out
+            )
             plan = pvnet.compile(model, dtype="int8", ranges=ranges)
             rows.append(
                 {
@@ -86,7 +89,7 @@ def main() -> None:
     lines = [[name, *(f"{by[(name, *way)]:.3f}" for way in ways)] for name in args.models]
     header = [f"{method}{', corrected' if correct else ''}" for method, correct in ways]
     print(table(["model", *header], lines))
-    record = {"machine": machine_record(), "clips": args.clips}
+    record = {"machine": machine_record(), "clips": args.clips, "left_out": args.leave_out}
     args.out.write_text(json.dumps(record | {"frames": args.frames, "rows": rows}, indent=1) + "\n")
 
 
