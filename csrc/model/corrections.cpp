@@ -52,8 +52,9 @@ Result<Corrections> stored_corrections(const Metadata& metadata) {
   }
   for (const auto& [name, list] : parsed.value().members()) {
     if (!are_numbers(list, &corrections[name])) {
-      return failure(Code::file, "load_model", where + " has no corrections of node " + quoted(name),
-                     quoted(list.dump()), "finite numbers of f32", kCure);
+      return failure(Code::file, "load_model",
+                     where + " has no corrections of node " + quoted(name), quoted(list.dump()),
+                     "finite numbers of f32", kCure);
     }
   }
   return corrections;
@@ -67,8 +68,8 @@ Status check_corrections(const Graph& graph, const Corrections& corrections) {
       return failure(Code::invalid_argument, "compile", "corrections belong to no bias",
                      quoted(name), "the name of a convolution with a bias or a norm", kCure);
     }
-    const bool finite = std::all_of(numbers.begin(), numbers.end(),
-                                    [](float x) { return std::isfinite(x); });
+    const bool finite =
+        std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
     if (numbers.size() != static_cast<size_t>(node->attrs.out) || !finite) {
       return failure(Code::invalid_argument, "compile",
                      "the corrections of node " + quoted(name) + " do not fit it",
