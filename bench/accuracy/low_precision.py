@@ -25,7 +25,7 @@ from pvnet import data, models, runtime
 from pvnet.evaluate.evaluation import evaluate
 from pvnet.evaluate.metrics import difference
 from pvnet.report import table
-from pvnet.runtime.calibration.ranges import KEY
+from pvnet.runtime.calibration.ranges import keep
 from pvnet.runtime.machine import machine_record
 
 HERE = Path(__file__).parent
@@ -53,7 +53,12 @@ SCORES = {"actions": "tick_top1", "joints": "pck@0.2_box"}
 
 
 def rows_of(
-    name: str, spec: str, dtypes: list[str], clips: int | None, calibration_clips: int
+    name: str,
+    spec: str,
+    dtypes: list[str],
+    clips: int | None,
+    calibration_clips: int,
+    left_out: list[str],
 ) -> list[dict[str, Any]]:
     """A row per dtype, the first of which the others are compared with."""
     model = models.pretrained(name)
@@ -73,7 +78,7 @@ def rows_of(
     first = None
     for dtype in dtypes:
         if dtype == "int8":
-            model = calibrated(model, opened[True], calibration_clips)
+            model = calibrated(model, opened[True], calibration_clips, left_out)
         result = evaluate(
             model, opened[False], task=task, lanes=1, dtype=dtype, max_clips=clips, per_clip=True
         )
@@ -105,13 +110,16 @@ def _for_training(spec: str) -> str:
     return "figures?" + "&".join([*kept, f"seed={_SEED}"])
 
 
-def calibrated(model: runtime.Model, dataset: data.Dataset, clips: int) -> runtime.Model:
+def calibrated(
+    model: runtime.Model, dataset: data.Dataset, clips: int, left_out: list[str]
+) -> runtime.Model:
     """With ranges, by clips from all over the set: its classes may follow one another."""
     count = min(clips, len(dataset))
     chosen = [round((k + 0.5) * len(dataset) / count - 0.5) for k in range(count)]
     shown = (dataset.get(index, np.random.default_rng(index)) for index in chosen)
-    ranges = runtime.calibrate(model, shown)
-    return runtime.Model(model.graph, model.weights, {**model.metadata, KEY: json.dumps(ranges)})
+    ranges = runtime.calibrate(model, shown, leave_out=left_out)
+    kept = keep(model.metadata, model.graph, ranges, "low_precision")
+    return runtime.Model(model.graph, model.weights, kept)
 
 
 def recorded(spec: str) -> str:
@@ -141,17 +149,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dtypes", nargs="+", default=["f32", "bf16", "int8"])
     parser.add_argument("--models", nargs="+", help="default: those that know the data")
     parser.add_argument("--calibration-clips", type=int, default=48, metavar="N", help="of int8")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="NODE", help="of int8")
     parser.add_argument("--max-clips", type=int)
     parser.add_argument("--out", type=Path, help="default: records/low-precision/, by the data")
     args = parser.parse_args(argv)
     rows: list[dict[str, Any]] = []
     kind = re.split(r"[:?]", args.data)[0]
     for name in args.models or MODELS.get(kind, MODELS["figures"]):
-        rows += rows_of(name, args.data, args.dtypes, args.max_clips, args.calibration_clips)
+        rows += rows_of(
+            name, args.data, args.dtypes, args.max_clips, args.calibration_clips, args.leave_out
+        )
         print(text_of(rows[-len(args.dtypes) :]), flush=True)
     record = {
         "data": recorded(args.data),
         "calibration_clips": args.calibration_clips if "int8" in args.dtypes else None,
+        "left_out": args.leave_out,
         "rows": rows,
         "machine": machine_record(),
     }

@@ -1,5 +1,7 @@
 """Which method of `pvnet.calibrate` gives int8 the least noise, on clips that are not scored.
 
+With and without corrections of biases; bf16 beside them.
+
     python bench/accuracy/range_methods.py [--models ...] [--clips 16]
 
 Ranges come from figures of one seed, noise from those of another. Noise is the root mean square of
@@ -9,6 +11,7 @@ the first output's error against f32, over that of its deviation from its mean.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
@@ -54,6 +57,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--clips", type=int, default=16, help="for the ranges, and for the noise")
     parser.add_argument("--frames", type=int, default=16, help="of a clip")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="NODE", help="in f32")
     out = HERE / "records" / "low-precision" / "range_methods.json"
     parser.add_argument("--out", type=Path, default=out)
     args = parser.parse_args()
@@ -64,17 +68,28 @@ def main() -> None:
             clips_of(model, seed, args.clips, args.frames) for seed in (CALIBRATION, VALIDATION)
         )
         exact = answers(pvnet.compile(model), seen)
-        for method in METHODS:
-            ranges = pvnet.calibrate(model, ranges_of, method=method)
+        for method, correct in itertools.product(METHODS, (False, True)):
+            ranges = pvnet.calibrate(
+                model, ranges_of, method=method, correct=correct, leave_out=args.leave_out
+            )
             plan = pvnet.compile(model, dtype="int8", ranges=ranges)
             rows.append(
-                {"model": name, "method": method, "noise": noise(answers(plan, seen), exact)}
+                {
+                    "model": name,
+                    "method": method,
+                    "correct": correct,
+                    "noise": noise(answers(plan, seen), exact),
+                }
             )
             print(rows[-1], flush=True)
-    by = {(row["model"], row["method"]): row["noise"] for row in rows}
-    lines = [[name, *(f"{by[name, m]:.3f}" for m in METHODS)] for name in args.models]
-    print(table(["model", *METHODS], lines))
-    record = {"machine": machine_record(), "clips": args.clips}
+        half = noise(answers(pvnet.compile(model, dtype="bf16"), seen), exact)
+        rows.append({"model": name, "method": "bf16", "correct": False, "noise": half})
+    by = {(row["model"], row["method"], row["correct"]): row["noise"] for row in rows}
+    ways = [*itertools.product(METHODS, (False, True)), ("bf16", False)]
+    lines = [[name, *(f"{by[(name, *way)]:.3f}" for way in ways)] for name in args.models]
+    header = [f"{method}{', corrected' if correct else ''}" for method, correct in ways]
+    print(table(["model", *header], lines))
+    record = {"machine": machine_record(), "clips": args.clips, "left_out": args.leave_out}
     args.out.write_text(json.dumps(record | {"frames": args.frames, "rows": rows}, indent=1) + "\n")
 
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include "capi/handles.hpp"
+#include "model/corrections.hpp"
 #include "model/ranges.hpp"
 
 using pvnet::Result;
@@ -53,6 +55,19 @@ static Status take_ranges(const pvnet::Metadata& metadata, pvnet::CompileOptions
   return {};
 }
 
+// And the corrections of biases that belong to them.
+static Status take_corrections(const pvnet::OpenModel& model, const pvnet::CompileOptions& options,
+                               std::optional<pvnet::CorrectedWeights>* to) {
+  if (options.dtype != "int8") return {};
+  auto corrections = pvnet::stored_corrections(model.metadata());
+  if (!corrections.ok()) return corrections.status();
+  PVNET_TRY(pvnet::check_corrections(model.graph(), corrections.value()));
+  if (!corrections.value().empty()) {
+    to->emplace(model, model.graph(), std::move(corrections).value());
+  }
+  return {};
+}
+
 static void set_shape(const pvnet::Shape& shape, pvnet_value_info* info) {
   info->channels = shape.c;
   info->height = shape.h;
@@ -68,7 +83,11 @@ int pvnet_plan_compile(const pvnet_model* model, const pvnet_options* options, p
     pvnet::CompileOptions compile_options;
     PVNET_TRY(to_compile_options(options, &compile_options));
     PVNET_TRY(take_ranges(model->model.metadata(), &compile_options));
-    auto compiled = pvnet::Plan::compile(model->model.graph(), model->model, compile_options);
+    std::optional<pvnet::CorrectedWeights> corrected;
+    PVNET_TRY(take_corrections(model->model, compile_options, &corrected));
+    const pvnet::WeightSource& weights =
+        corrected ? static_cast<const pvnet::WeightSource&>(*corrected) : model->model;
+    auto compiled = pvnet::Plan::compile(model->model.graph(), weights, compile_options);
     if (!compiled.ok()) return compiled.status();
     *plan = new pvnet_plan{std::move(compiled).value()};
     return {};

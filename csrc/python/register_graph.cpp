@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/graph.hpp"
+#include "model/corrections.hpp"
 #include "model/open_model.hpp"
 #include "model/ranges.hpp"
 
@@ -163,6 +164,13 @@ void register_graph(py::module_& m) {
         return unwrap(stored_ranges({metadata.begin(), metadata.end()}));
       },
       py::arg("metadata"), "{node: (low, high)} of the metadata of a model file; {} without.");
+  m.def(
+      "stored_corrections",
+      [](const std::map<std::string, std::string>& metadata) {
+        const auto found = unwrap(stored_corrections({metadata.begin(), metadata.end()}));
+        return std::map<std::string, std::vector<float>>(found.begin(), found.end());
+      },
+      py::arg("metadata"), "{node: [...]} of the metadata of a model file; {} without.");
   m.def("expected_weights", &expected, py::arg("graph"), "[(name, shape)] in node order.");
 }
 

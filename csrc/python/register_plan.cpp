@@ -15,6 +15,7 @@
 #include "host/core_distance.hpp"
 #include "host/cpu_quota.hpp"
 #include "host/cpus.hpp"
+#include "model/corrections.hpp"
 #include "model/open_model.hpp"
 #include "plan/executor.hpp"
 #include "plan/op_params.hpp"
@@ -29,15 +30,17 @@ namespace py = pybind11;
 namespace {
 
 std::shared_ptr<Plan> compile(const Graph& graph, const py::object& weights,
-                              const CompileOptions& options) {
+                              const CompileOptions& options, const Corrections& corrections) {
   std::optional<DictWeights> arrays;
   const bool open = py::isinstance<OpenModel>(weights);
   if (!open) arrays.emplace(weights.cast<py::dict>(), "compile");
   const WeightSource& source =
       open ? static_cast<const WeightSource&>(weights.cast<const OpenModel&>()) : *arrays;
-  auto plan = [&] {
+  auto plan = [&]() -> Result<std::shared_ptr<const Plan>> {
     const GilReleased release;
-    return Plan::compile(graph, source, options);
+    if (corrections.empty()) return Plan::compile(graph, source, options);
+    PVNET_TRY(check_corrections(graph, corrections));
+    return Plan::compile(graph, CorrectedWeights(source, graph, corrections), options);
   }();
   // pybind11 holds what it registers without const; nothing that is bound below changes a plan.
   return std::const_pointer_cast<Plan>(unwrap(std::move(plan)));
@@ -146,19 +149,22 @@ void register_plan(py::module_& m) {
              bool fixed_lanes, const std::map<std::string, double>& costs,
              const std::string& executor, const std::string& algorithm, const std::string& memory,
              const std::map<std::string, std::string>& algorithms,
-             const std::map<std::string, std::pair<float, float>>& ranges) {
+             const std::map<std::string, std::pair<float, float>>& ranges,
+             const std::map<std::string, std::vector<float>>& corrections) {
             std::map<std::string, ValueRange> of_nodes;
             for (const auto& [node, range] : ranges) of_nodes[node] = {range.first, range.second};
             return compile(graph, weights,
                            {backend, isa, dtype, lanes, batch, pin, fixed_lanes, costs, executor,
-                            algorithm, algorithms, memory, of_nodes});
+                            algorithm, algorithms, memory, of_nodes},
+                           {corrections.begin(), corrections.end()});
           },
           py::arg("graph"), py::arg("weights"), py::kw_only(), py::arg("backend"), py::arg("isa"),
           py::arg("dtype"), py::arg("lanes"), py::arg("batch"), py::arg("pin"),
           py::arg("fixed_lanes"), py::arg("costs"), py::arg("executor") = "auto",
           py::arg("algorithm") = "auto", py::arg("memory") = "fast",
           py::arg("algorithms") = std::map<std::string, std::string>{},
-          py::arg("ranges") = std::map<std::string, std::pair<float, float>>{})
+          py::arg("ranges") = std::map<std::string, std::pair<float, float>>{},
+          py::arg("corrections") = std::map<std::string, std::vector<float>>{})
       .def("to_json", &Plan::to_json)
       .def("ops", &ops_of)
       .def("inputs", &inputs_of)

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=METHODS,
         default=METHOD,
-        help="the range of least squared error, all but the outermost values, or all "
+        help="all values, all but the outermost, or the range of least squared error "
         "(default %(default)s)",
     )
     group.add_argument(

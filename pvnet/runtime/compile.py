@@ -72,7 +72,8 @@ def compile(
             that later calls measure nothing and give the same bits.
         ranges: dtype "int8" only: lowest and highest value of nodes, after their activations
             (`pvnet.calibrate`). A node without one keeps its map in f32, and so do the convolutions
-            that read it. None = those that the model file keeps.
+            that read it. Their `corrections` are added to biases. None = those that the model file
+            keeps.
 
     Raises:
         GraphError: the graph cannot run. InvalidArgumentError: weights or options do not fit.
@@ -104,6 +105,7 @@ def compile(
         algorithms={} if isinstance(algorithm, str) else dict(algorithm),
         memory=memory,
         ranges=_ranges(model, dtype, ranges),
+        corrections=_corrections(model, dtype, ranges),
     )
     if isinstance(costs, Mapping):
         options = replace(options, costs=dict(costs))
@@ -140,6 +142,17 @@ def _ranges(
             f"[compile] ranges are no ranges: got {ranges!r:.100}, expected a dict of (low, high) "
             "by node. Pass what pvnet.calibrate gives."
         ) from None
+
+
+def _corrections(
+    model: Opened, dtype: str, ranges: Mapping[str, tuple[float, float]] | None
+) -> dict[str, list[float]]:
+    """Those of the ranges, wherever these come from."""
+    if dtype != "int8":
+        return {}
+    if ranges is None:
+        return _core.stored_corrections(model.metadata)
+    return dict(getattr(ranges, "corrections", {}))
 
 
 def _measured(model: Opened, options: Options) -> dict[str, float]:

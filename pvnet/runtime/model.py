@@ -13,7 +13,8 @@ import numpy as np
 from pvnet import _core
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
-from pvnet.runtime.calibration.ranges import KEY, Ranges, ranges_text
+from pvnet.runtime.calibration import ranges as stored_ranges
+from pvnet.runtime.calibration.ranges import Ranges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,9 +60,9 @@ class Model:
         """(low, high) of nodes' values, which `pvnet.calibrate` found; {} without.
 
         Raises:
-            FileError: the metadata "ranges" is none.
+            FileError: the metadata "ranges" or "corrections" is none.
         """
-        return _core.stored_ranges(self.metadata)
+        return stored_ranges.stored(self.metadata)
 
     def __repr__(self) -> str:
         """Graph, size and what the file says of itself; the weights themselves are too many."""
@@ -121,7 +122,7 @@ def save(
     m = to_model(model, "save")
     merged = {**m.metadata, **(metadata or {})}
     if ranges is not None:
-        merged[KEY] = ranges_text(m.graph, ranges, "save")
+        merged = stored_ranges.keep(merged, m.graph, ranges, "save")
     _core.save_model(os.fspath(Path(path)), m.graph.core, m.weights, merged)
 
 

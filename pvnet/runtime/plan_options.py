@@ -19,6 +19,7 @@ class Options:
         costs: microseconds per firing by node; empty = the cost model.
         algorithms: of single convolutions by node, before `algorithm`.
         ranges: of dtype "int8", low and high of maps by node.
+        corrections: the same, what is added to biases by node.
     """
 
     backend: str = "auto"
@@ -34,6 +35,7 @@ class Options:
     algorithms: dict[str, str] = field(default_factory=dict)
     memory: str = "fast"
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    corrections: dict[str, list[float]] = field(default_factory=dict)
 
 
 def make_plan(model: Opened, options: Options) -> Plan:

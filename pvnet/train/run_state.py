@@ -16,7 +16,7 @@ from pvnet import runtime
 from pvnet.errors import StateError
 from pvnet.files import write_whole
 from pvnet.nn import Network
-from pvnet.runtime.calibration.ranges import KEY as RANGES
+from pvnet.runtime.calibration.ranges import KEYS as OF_RANGES
 from pvnet.train import checkpoint, distributed
 from pvnet.train.build import set_norm, to_device
 from pvnet.train.captured import CapturedGradients
@@ -262,6 +262,6 @@ class Run:
 
     def _write(self, path: Path) -> None:
         # Trained weights give other values than those that the ranges of a file are of.
-        metadata = {key: value for key, value in self.metadata.items() if key != RANGES}
+        metadata = {key: value for key, value in self.metadata.items() if key not in OF_RANGES}
         model = runtime.Model(self.net.graph, self.net.export_weights(), metadata)
         runtime.save(model, path)

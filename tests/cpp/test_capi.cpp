@@ -2,6 +2,7 @@
 // The C interface given what only C can give: sizes, pitches, strides and addresses that are wrong.
 #include <pvnet/pvnet.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -107,6 +108,56 @@ TEST(int8_takes_the_ranges_that_the_file_keeps) {
     CHECK(last_error_has("metadata 'ranges' has no range"));
   }
   CHECK(plan == nullptr);
+}
+
+// What the small graph answers to a grey frame, of a file with ranges and these "corrections".
+std::vector<float> answer(const char* dtype, const std::string& corrections) {
+  pvnet::Model small = fixture::model_of(fixture::small_graph());
+  small.metadata["ranges"] = R"({"frame": [0, 255], "stem": [0, 200]})";
+  if (!corrections.empty()) small.metadata["corrections"] = corrections;
+  const std::string bytes = fixture::saved_bytes(small);
+  pvnet_options options = pvnet_options_default();
+  options.dtype = dtype;
+  pvnet_model* model = nullptr;
+  pvnet_plan* plan = nullptr;
+  pvnet_stream* stream = nullptr;
+  CHECK_EQ(pvnet_model_load_memory(bytes.data(), bytes.size(), &model), PVNET_OK);
+  std::vector<float> out;
+  if (pvnet_plan_compile(model, &options, &plan) == PVNET_OK) {
+    CHECK_EQ(pvnet_stream_create(plan, &stream), PVNET_OK);
+    const std::vector<uint8_t> pixels(16 * 16 * 3, 128);
+    const pvnet_frame frame = pvnet_frame_u8(pixels.data(), 16, 16, 3, 0);
+    CHECK_EQ(pvnet_stream_tick(stream, &frame, 1, nullptr), PVNET_OK);
+    out.resize(5);
+    CHECK_EQ(pvnet_stream_read_output(stream, 0, 0, out.data(), out.size()), PVNET_OK);
+  }
+  pvnet_stream_destroy(stream);
+  pvnet_plan_destroy(plan);
+  pvnet_model_destroy(model);
+  return out;
+}
+
+TEST(int8_alone_adds_the_corrections_that_the_file_keeps_to_biases) {
+  const std::vector<float> plain = answer("int8", ""), more = {1, -2, 0, 0.5, 4};
+  const std::vector<float> corrected = answer("int8", R"({"head": [1, -2, 0, 0.5, 4]})");
+  for (size_t i = 0; i < more.size(); ++i) {
+    CHECK(std::fabs(corrected[i] - plain[i] - more[i]) < 1e-3F);
+  }
+  const char* of_a_norm = R"({"stem": [9, 9, 9, 9, 9, 9]})";
+  CHECK(answer("int8", of_a_norm) != plain);
+  CHECK(answer("f32", of_a_norm) == answer("f32", ""));
+  CHECK(answer("bf16", of_a_norm) == answer("bf16", ""));
+  for (const char* bad : {"[1]", R"({"stem": 1})", R"({"stem": ["1"]})", R"({"stem": [1e99]})"}) {
+    CHECK(answer("int8", bad).empty());
+    CHECK(last_error_has("metadata 'corrections' has no corrections"));
+    CHECK(answer("f32", bad) == answer("f32", ""));
+  }
+  for (const char* bad : {R"({"nobody": [1]})", R"({"pool": [1]})", R"({"frame": [1, 1, 1]})"}) {
+    CHECK(answer("int8", bad).empty());
+    CHECK(last_error_has("corrections belong to no bias"));
+  }
+  CHECK(answer("int8", R"({"head": [1]})").empty());
+  CHECK(last_error_has("got 1, expected 5 finite numbers"));
 }
 
 TEST(rows_of_bytes_that_overlap_are_refused) {

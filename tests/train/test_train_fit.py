@@ -60,6 +60,8 @@ def test_a_student_learns_from_a_teacher_without_labels(tmp_path):
     net, teacher = small_net(), small_net(wiring="sequential")
     with torch.no_grad():
         net.get_parameter("logits.weight").mul_(-1.0)
+    of_other_weights = {"ranges": '{"conv0": [0, 1]}', "corrections": '{"logits": [1, 1, 1, 1, 1]}'}
+    net.metadata = {"note": "kept", **of_other_weights}
     before = {k: v.clone() for k, v in net.state_dict().items()}
     told = Distillation(nodes="stages", weight=0.1, maturing=0.8)
     made = fit(
@@ -71,6 +73,9 @@ def test_a_student_learns_from_a_teacher_without_labels(tmp_path):
         settings={**QUICK, "run.steps": 20, "optimiser.rate": 1e-2},
     )
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+    metadata = pvnet.load(tmp_path / "model.safetensors").metadata
+    assert metadata["note"] == "kept"
+    assert not of_other_weights.keys() & metadata.keys()
     looks = made.result["validation"]
     assert looks["best"] < 0.9 * looks["first"]
     lines = read_log(tmp_path / "log.jsonl")

@@ -6,26 +6,25 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pvnet.errors import InvalidArgumentError
 from pvnet.graph import Graph
+from pvnet.runtime.calibration.corrections import PASS, find_corrections
 from pvnet.runtime.calibration.frames import each_clip
 from pvnet.runtime.calibration.histogram import Histogram
+from pvnet.runtime.calibration.means import Means
 from pvnet.runtime.calibration.methods import FIND, METHOD, METHODS, PERCENTILE, Method
-from pvnet.runtime.calibration.ranges import Ranges
+from pvnet.runtime.calibration.ranges import Range, Ranges
 from pvnet.runtime.compile import compile
-from pvnet.runtime.model import ExportsWeights, Model, Weights, open_model
+from pvnet.runtime.model import ExportsWeights, Model, Weights, to_model
 
 if TYPE_CHECKING:
     from pvnet.graph.facts import NodeInfo
     from pvnet.runtime.plan import Plan
     from pvnet.video import Fit
-
-# Their values are those of the nodes that they read.
-_PASS = ("concat", "delay", "feedback")
 
 
 def calibrate(
@@ -34,6 +33,7 @@ def calibrate(
     *,
     method: Method = METHOD,
     percentile: float = PERCENTILE,
+    correct: bool = True,
     leave_out: Sequence[str] = (),
     max_frames: int | None = None,
     fit: Fit | None = None,
@@ -45,15 +45,17 @@ def calibrate(
 
     The ranges are for `pvnet.compile(..., dtype="int8", ranges=...)`; `pvnet.save` keeps them in a
     model file. Equal clips give equal ranges, in any order. Memory does not grow with the clips.
+    They carry corrections of biases, by which rounded weights do not move the mean of a channel.
 
     Args:
         source: what `pvnet.compile` takes, in the wiring that it is to run in.
         clips: a video (what `pvnet.video.open` takes by name), an array of frames [t, h, w, c] of
             uint8 or [t, c, h, w] of float32, a data set of `pvnet.data`, or several of the first
             two. They should be like what the network will see: some hundred frames are enough.
-        method: "error" (the range that stores the values with the least squared error),
-            "percentile" (all but the outermost) or "minmax" (all).
+        method: "minmax" (the range of all values), "percentile" (all but the outermost) or "error"
+            (the range that stores the values with the least squared error).
         percentile: of "percentile", of the values on either side of 0.
+        correct: whether to find corrections.
         leave_out: nodes that get no range, so that they stay f32, and what reads them.
         max_frames: at most so many of every clip.
         fit: how videos are resized; None: as the model was trained, else "stretch".
@@ -62,23 +64,19 @@ def calibrate(
         on_frame: called after every frame.
 
     Returns:
-        (low, high) by node, low <= 0 <= high.
+        (low, high) by node, low <= 0 <= high, and `corrections`.
 
     Raises:
         InvalidArgumentError: no frame came, values that are not finite, or wrong arguments.
         FileError: a video that cannot be read.
 
     """
-    model = open_model(source, "calibrate")
+    model = to_model(source, "calibrate")
     _check(model.graph, method, percentile, leave_out, max_frames)
     nodes = model.graph.nodes
-    seen = {node.name: Histogram() for node in nodes if node.op not in _PASS}
-    plan = compile(
-        cast("Model", model._replace(graph=_showing(model.graph, list(seen)))),
-        backend="cpu",
-        lanes=lanes,
-        isa=isa,
-    )
+    seen = {n.name: (Histogram(), Means(n.shape[0])) for n in nodes if n.op not in PASS}
+    shown = Model(_showing(model.graph, list(seen)), model.weights)
+    plan = compile(shown, backend="cpu", lanes=lanes, isa=isa)
     stored = model.metadata.get("fit")
     how: Fit = fit or ("letterbox" if stored == "letterbox" else "stretch")
     frames = 0
@@ -90,9 +88,13 @@ def calibrate(
             "clips like those that the network will see."
         )
     find = FIND[method]
-    found = {name: _as_f32(find(counts, percentile)) for name, counts in seen.items()}
+    found = {name: _as_f32(find(counts, percentile)) for name, (counts, _) in seen.items()}
     _pass_on(nodes, found)
-    return {node.name: found[node.name] for node in nodes if node.name not in set(leave_out)}
+    ranges = Ranges((n.name, found[n.name]) for n in nodes if n.name not in set(leave_out))
+    if correct:
+        means = {name: of_channels.get() for name, (_, of_channels) in seen.items()}
+        ranges.corrections = find_corrections(model, ranges, means)
+    return ranges
 
 
 def _check(
@@ -131,7 +133,7 @@ def _size(plan: Plan) -> tuple[int, int]:
 def _watch(
     plan: Plan,
     frames: Iterable[Any],
-    seen: dict[str, Histogram],
+    seen: dict[str, tuple[Histogram, Means]],
     nodes: Sequence[NodeInfo],
     on_frame: Callable[[], None] | None,
 ) -> int:
@@ -139,16 +141,18 @@ def _watch(
     watched = [(node, seen[node.name]) for node in nodes if node.name in seen]
     count = 0
     for tick in plan.stream().run(frames, policy="block"):
-        for node, counts in watched:
+        for node, (counts, of_channels) in watched:
             if not node.clock.is_due(count):
                 continue  # held: it has been counted
+            values = np.asarray(tick[node.name])
             try:
-                counts.add(np.asarray(tick[node.name]))
+                counts.add(values)
             except ValueError as error:
                 raise InvalidArgumentError(
                     f"[calibrate] values of node {node.name!r} are not finite: got {error}, "
                     "expected numbers. Calibrate a network whose outputs are finite in f32."
                 ) from None
+            of_channels.add(values)
         count += 1
         if on_frame is not None:
             on_frame()
@@ -160,9 +164,9 @@ def _as_f32(ends: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def _pass_on(nodes: Sequence[NodeInfo], found: Ranges) -> None:
+def _pass_on(nodes: Sequence[NodeInfo], found: dict[str, Range]) -> None:
     """Ranges of what has the values of other nodes; a feedback's node may come later."""
-    waiting = [node for node in nodes if node.op in _PASS]
+    waiting = [node for node in nodes if node.op in PASS]
     while waiting:
         ready = [node for node in waiting if all(edge.node in found for edge in node.inputs)]
         for node in ready:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Range = tuple[float, float]
 Method = Literal["minmax", "percentile", "error"]
 METHODS: tuple[str, ...] = get_args(Method)
-METHOD: Method = "error"  # where none is named
+METHOD: Method = "minmax"  # where none is named
 PERCENTILE = 99.99
 
 _PARTS = 4  # of a bin: its values are taken as lying evenly at these
