@@ -26,6 +26,10 @@ struct QuadConv {
   alignas(64) int32_t scratch[kBatchGroups * kGroupPixels * kBlock];
 
   explicit QuadConv(const ConvArgs& args);
+  // Whether channels up to `end_c` may be stored and read in pixels of both maps.
+  bool has_room(int end_c) const {
+    return s.groups == 1 && end_c <= end.g.pixel_stride && end_c <= end.residual_g.pixel_stride;
+  }
   int places() const { return s.n_segs * s.kt * s.kh * s.kw; }
   void add_run(int seg, int tap, int taps, int first, int n, int c_lo, int64_t word);
   void fill(int group, int lo, int64_t max_bytes);
@@ -130,9 +134,8 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
   m.in_h = s.in_h;
   m.sh = s.sh;
   m.end = &end;
-  const bool last_block = s.groups == 1 && oc + width <= end.g.pixel_stride &&
-                          oc + width <= end.residual_g.pixel_stride;
-  m.whole = end.channels == width || last_block;
+  const bool quick = end.bytes && a.residual.data != nullptr && vecs == kBlockVecs &&
+                     (end.channels == width || has_room(oc + width));
   for (int lo = 0; lo < places(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
     m.runs = runs;
@@ -149,18 +152,28 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
     for (int i = 0; i < n; ++pass) {
       const int pixels = i < n_big ? big : big - 1;
       const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
+      const int fewer = kGroupPixels - pixels;
+      const bool adds = last && s.residual, in_registers = !adds || (quick && fewer <= 1);
+      char* out[2];
       for (int g = 0; g < pair; ++g) {
         const PixelGroup& at = groups[i + g];
         m.y[g] = at.y;
         m.x[g] = at.x;
-        m.out[g] = last ? reinterpret_cast<char*>(a.out.data) +
-                              (at.y * end.g.row_stride + at.x * end.g.pixel_stride + oc) * element
-                        : nullptr;
-        m.residual[g] = last ? residual_bytes(a, at.y, at.x, oc) : nullptr;
+        out[g] = reinterpret_cast<char*>(a.out.data) +
+                 (at.y * end.g.row_stride + at.x * end.g.pixel_stride + oc) * element;
+        m.out[g] = last && in_registers ? out[g] : nullptr;
+        m.residual[g] = adds ? residual_bytes(a, at.y, at.x, oc) : nullptr;
         m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
       }
       m.prefetch = pass < kQuadPasses && n > 2 ? next + pass * share : nullptr;
-      kQuadMicro[s.residual][pixels - 1][pair - 1][vecs - 1](m);
+      if (adds && in_registers) {
+        kQuadMicroSums[fewer][pair - 1](m);
+      } else {
+        kQuadMicro[pixels - 1][pair - 1][vecs - 1](m);
+      }
+      for (int g = 0; g < pair && !in_registers; ++g) {
+        finish_from_scratch(end, {m.scratch[g], pixels, vecs, out[g], m.residual[g]});
+      }
       i += pair;
     }
   }

@@ -2,6 +2,8 @@
 // How sums of products become what a map of 8 bits or of floats stores: their scale and bias, a map
 // that is added, the activation.
 
+typedef ivec ivec_unaligned __attribute__((aligned(4), may_alias));
+
 // How sums become results, for one block of channels.
 struct QuadEnd {
   const float *scale = nullptr, *bias = nullptr;
@@ -59,4 +61,31 @@ inline void finish_vector(const QuadEnd& end, vec y, char* out, int v) {
   y = y > low ? y : low;
   y = y < high ? y : high;
   store_steps(out + v * kVecWidth, rounded_steps(y), n);
+}
+
+// Where sums of a group of pixels lie, and where their results go.
+struct QuadSums {
+  const int32_t* from;  // [pixel][vecs vectors]
+  int pixels, vecs;
+  char* out;
+  const char* residual;  // nullptr: it reads as 0
+};
+
+// With a map that is added, whatever maps store.
+void finish_from_scratch(const QuadEnd& end, const QuadSums& s) {
+  const int64_t out_step = end.g.pixel_stride * element_bytes(end.g.dtype);
+  const int64_t element = element_bytes(end.residual_g.dtype);
+  for (int v = 0; v < s.vecs; ++v) {
+    const vec scale = load(end.scale + v * kVecWidth), bias = load(end.bias + v * kVecWidth);
+    const int n = end.channels - v * kVecWidth;
+    for (int p = 0; p < s.pixels; ++p) {
+      const int32_t* const sums = s.from + (p * s.vecs + v) * kVecWidth;
+      const vec own =
+          exact_fma(as_floats(*reinterpret_cast<const ivec_unaligned*>(sums)), scale, bias);
+      const int64_t at = (p * end.residual_g.pixel_stride + v * kVecWidth) * element;
+      const vec y =
+          add_quad_residual(end, own, s.residual == nullptr ? nullptr : s.residual + at, n);
+      finish_vector(end, y, s.out + p * out_step, v);
+    }
+  }
 }

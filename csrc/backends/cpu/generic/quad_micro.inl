@@ -25,17 +25,14 @@ struct QuadArgs {
   const uint32_t* weight;
   const char* prefetch;  // weights of the next chunk, or nullptr
   int in_h, sh;
-  int y[2], x[2];  // first output pixel of each group
-  char* out[2];    // nullptr in both: the sum is not complete, keep it in the scratch
-  // Of the map that is added: where the first channel of the block lies; nullptr: it reads as 0.
-  const char* residual[2];
-  bool whole;  // its pixels and those of the output have room for all vectors of the block
+  int y[2], x[2];           // first output pixel of each group
+  char* out[2];             // nullptr in both: the sum is not complete, keep it in the scratch
+  const char* residual[2];  // of the map that is added: the first channel of the block
   const QuadEnd* end;
   int32_t* scratch[2];  // [pixel][VECS vectors]
 };
 
 typedef uint32_t word_unaligned __attribute__((aligned(1), may_alias));
-typedef ivec ivec_unaligned __attribute__((aligned(4), may_alias));
 
 inline uvec load_words(const uint32_t* p) { return *reinterpret_cast<const uvec_unaligned*>(p); }
 inline uvec splat_word(const char* p) {
@@ -103,28 +100,8 @@ __attribute__((always_inline)) inline void init_quads(ivec (&acc)[N][VECS], cons
   }
 }
 
-// With a map that is added: whatever maps store, and whole vectors or not.
-template <int N, int VECS>
-__attribute__((noinline)) void finish_any_sums(const QuadArgs& m, const ivec (&acc)[N][VECS],
-                                               int g) {
-  const QuadEnd& end = *m.end;
-  const int64_t step = end.g.pixel_stride * element_bytes(end.g.dtype);
-  const int64_t element = element_bytes(end.residual_g.dtype);
-  const int64_t from = end.residual_g.pixel_stride * element;
-  for (int v = 0; v < VECS; ++v) {
-    const vec scale = load(end.scale + v * kVecWidth), bias = load(end.bias + v * kVecWidth);
-    const char* residual = m.residual[g];
-    if (residual != nullptr) residual += v * kVecWidth * element;
-    for (int p = 0; p < N; ++p) {
-      const vec y = exact_fma(as_floats(acc[p][v]), scale, bias);
-      const char* const at = residual == nullptr ? nullptr : residual + p * from;
-      const int n = end.channels - v * kVecWidth;
-      finish_vector(end, add_quad_residual(end, y, at, n), m.out[g] + p * step, v);
-    }
-  }
-}
-
-// With a map that is added: all have 8 bits, and the activation is none but limits.
+// With a map that is added: all have 8 bits, and the activation is none but limits. The vectors of
+// a block are whole, or pixels have room for them.
 template <int N, int VECS, bool SIGN>
 __attribute__((always_inline)) inline void finish_byte_sums(ivec (&acc)[N][VECS], const QuadArgs& m,
                                                             int g) {
@@ -150,25 +127,6 @@ __attribute__((always_inline)) inline void finish_byte_sums(ivec (&acc)[N][VECS]
   }
 }
 
-template <int N, int VECS>
-__attribute__((always_inline)) inline void finish_sums(ivec (&acc)[N][VECS], const QuadArgs& m,
-                                                       int g) {
-  const QuadEnd& end = *m.end;
-  if (!end.bytes || m.residual[g] == nullptr || !m.whole) {
-    ivec copy[N][VECS];  // the sums themselves stay in registers
-#pragma GCC unroll 8
-    for (int p = 0; p < N; ++p) {
-#pragma GCC unroll 4
-      for (int v = 0; v < VECS; ++v) copy[p][v] = acc[p][v];
-    }
-    finish_any_sums<N, VECS>(m, copy, g);
-  } else if (end.residual_g.dtype == Dtype::int8) {
-    finish_byte_sums<N, VECS, true>(acc, m, g);
-  } else {
-    finish_byte_sums<N, VECS, false>(acc, m, g);
-  }
-}
-
 template <int N, int VECS, bool ADDS>
 __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], const QuadArgs& m,
                                                         int g) {
@@ -183,7 +141,10 @@ __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], co
     }
     return;
   }
-  if constexpr (ADDS) return finish_sums<N, VECS>(acc, m, g);
+  if constexpr (ADDS) {
+    if (m.end->residual_g.dtype == Dtype::int8) return finish_byte_sums<N, VECS, true>(acc, m, g);
+    return finish_byte_sums<N, VECS, false>(acc, m, g);
+  }
   const QuadEnd& end = *m.end;
   const int64_t step = end.g.pixel_stride * element_bytes(end.g.dtype);
 #pragma GCC unroll 4
@@ -278,22 +239,22 @@ void quad_micro(const QuadArgs& m) {
 
 using QuadMicro = void (*)(const QuadArgs&);
 
-// [a map is added][pixels of a group - 1][groups - 1][vectors - 1]
-#define PVNET_QUAD_MICRO_VECS(groups, n, adds) \
-  {quad_micro<groups, n, 1, adds>, quad_micro<groups, n, 2, adds>}
-#define PVNET_QUAD_MICRO(n, adds) \
-  {PVNET_QUAD_MICRO_VECS(1, n, adds), PVNET_QUAD_MICRO_VECS(2, n, adds)}
+#define PVNET_QUAD_MICRO_VECS(groups, n) \
+  {quad_micro<groups, n, 1, false>, quad_micro<groups, n, 2, false>}
+#define PVNET_QUAD_MICRO(n) {PVNET_QUAD_MICRO_VECS(1, n), PVNET_QUAD_MICRO_VECS(2, n)}
+// [pixels of a group - 1][groups - 1][vectors - 1]
+constexpr QuadMicro kQuadMicro[kGroupPixels][2][kBlockVecs] = {
+    PVNET_QUAD_MICRO(1), PVNET_QUAD_MICRO(2), PVNET_QUAD_MICRO(3),
 #ifdef PVNET_WIDE_GROUPS
-#define PVNET_QUAD_MICROS(adds)                                                     \
-  {PVNET_QUAD_MICRO(1, adds), PVNET_QUAD_MICRO(2, adds), PVNET_QUAD_MICRO(3, adds), \
-   PVNET_QUAD_MICRO(4, adds), PVNET_QUAD_MICRO(5, adds), PVNET_QUAD_MICRO(6, adds), \
-   PVNET_QUAD_MICRO(7, adds)}
-#else
-#define PVNET_QUAD_MICROS(adds) \
-  {PVNET_QUAD_MICRO(1, adds), PVNET_QUAD_MICRO(2, adds), PVNET_QUAD_MICRO(3, adds)}
+    PVNET_QUAD_MICRO(4), PVNET_QUAD_MICRO(5), PVNET_QUAD_MICRO(6), PVNET_QUAD_MICRO(7),
 #endif
-constexpr QuadMicro kQuadMicro[2][kGroupPixels][2][kBlockVecs] = {PVNET_QUAD_MICROS(false),
-                                                                  PVNET_QUAD_MICROS(true)};
-#undef PVNET_QUAD_MICROS
+};
 #undef PVNET_QUAD_MICRO
 #undef PVNET_QUAD_MICRO_VECS
+
+// With a map that is added, as large maps of many channels have them: other sums take a way by the
+// scratch (finish_from_scratch). [whole groups, or one pixel fewer][groups - 1]
+constexpr QuadMicro kQuadMicroSums[2][2] = {
+    {quad_micro<1, kGroupPixels, kBlockVecs, true>, quad_micro<2, kGroupPixels, kBlockVecs, true>},
+    {quad_micro<1, kGroupPixels - 1, kBlockVecs, true>,
+     quad_micro<2, kGroupPixels - 1, kBlockVecs, true>}};
