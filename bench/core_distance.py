@@ -3,7 +3,7 @@
     python bench/core_distance.py [--rounds 60] [--out FILE.json]
 
 Plans take turns. A turn counts as near or far by the nanoseconds from core to core before and after
-it; virtual machines are moved between the two while they run. Elsewhere choose CPUs: `taskset -c 0,8`.
+it. Virtual machines are moved between the two while they run. Elsewhere `taskset -c 0,8` chooses.
 """
 
 from __future__ import annotations
