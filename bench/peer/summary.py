@@ -17,8 +17,8 @@ RIVALS = ("openvino", "openvino streams", "onnxruntime")
 # No bar counts these: they take several times as long, or minutes to compile.
 SLOW = ("torch", "torch compile", "continual")
 _WIDTH = 120
-# A machine that other programs keep busier than that says little.
 _ALIKE = 2.0  # times as far apart, cores count as apart by the same
+# A machine that other programs keep busier than that says little.
 _QUIET = 0.1
 Record = dict[str, Any]
 Row = dict[str, Any]
