@@ -38,4 +38,6 @@ def test_a_record_has_every_way(tmp_path: Path, capsys: pytest.CaptureFixture[st
         rows = [row for row in record["rows"] if row["network"] == name]
         assert {row["way"] for row in rows} == ways
         for row in rows:
-            assert (row["near_ms"] or row["far_ms"] or 1.0) > 0
+            assert row["near_turns"] + row["far_turns"] <= 1
+            for side in ("near", "far"):
+                assert (row[f"{side}_ms"] is None) == (row[f"{side}_turns"] == 0)
