@@ -187,7 +187,7 @@ TEST(a_convolution_over_8_bits_that_adds_gives_the_bits_of_two_operations) {
 
 // As networks have them: more channels than 64, whole and not; one and two pixels apart.
 TEST(depthwise_layers_over_8_bits) {
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 160; ++i) {
     ConvCase c;
     c.s.algorithm = ConvAlgorithm::int8;
     c.s.in_h = pick(3, 9);
@@ -196,8 +196,9 @@ TEST(depthwise_layers_over_8_bits) {
     c.s.kh = pick_of({3, 3, 1});
     c.s.kw = pick_of({3, 3, 5});
     c.s.sh = c.s.sw = pick(1, 2);
-    c.s.ph = c.s.kh / 2, c.s.pw = c.s.kw / 2;
-    c.seg_c = {pick_of({16, 64, 70, 96, 130, 144})};
+    c.s.dh = pick_of({1, 1, 2});
+    c.s.ph = c.s.dh * (c.s.kh / 2), c.s.pw = c.s.kw / 2;
+    c.seg_c = {pick_of({8, 16, 32, 64, 70, 96, 130, 144})};
     c.s.out_c = c.s.groups = c.seg_c[0];
     give_act(c.s, pick_of({0, 1, 4, 2}));
     c.out_pad = pick_of({0, 3, 16});
