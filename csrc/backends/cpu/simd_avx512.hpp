@@ -50,6 +50,12 @@ inline void store_bytes(void* p, ivec v) {
 inline void store_some_bytes(void* p, ivec v, int n) {
   _mm_mask_storeu_epi8(p, first_of_16(n), low_bytes(v));
 }
+// Of two vectors by one store: there is one a cycle, however wide.
+#define PVNET_STORE_TWO
+inline void store_bytes(void* p, ivec v, ivec w) {
+  const __m256i both = _mm256_castsi128_si256(low_bytes(v));
+  _mm256_storeu_si256(static_cast<__m256i*>(p), _mm256_inserti128_si256(both, low_bytes(w), 1));
+}
 // Hides from the compiler how x came about: else it computes it in other registers, or sums up in
 // another order, and spills.
 template <class T>

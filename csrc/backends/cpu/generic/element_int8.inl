@@ -60,6 +60,17 @@ inline void store_steps(void* p, ivec v, int n) {
   for (int i = 0; i < n; ++i) static_cast<uint8_t*>(p)[i] = all[i];
 #endif
 }
+// The first n of vectors side by side.
+template <int VECS>
+inline void store_steps(char* p, const ivec (&v)[VECS], int n) {
+#ifdef PVNET_STORE_TWO
+  if constexpr (VECS == 2) {
+    if (n >= 2 * kVecWidth) return store_bytes(p, v[0], v[1]);
+  }
+#endif
+#pragma GCC unroll 4
+  for (int i = 0; i < VECS; ++i) store_steps(p + i * kVecWidth, v[i], n - i * kVecWidth);
+}
 
 // Elements of a map to be read.
 struct source {

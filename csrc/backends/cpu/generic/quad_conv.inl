@@ -134,8 +134,10 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
   m.in_h = s.in_h;
   m.sh = s.sh;
   m.end = &end;
-  const bool quick = end.bytes && a.residual.data != nullptr && vecs == kBlockVecs &&
-                     (end.channels == width || has_room(oc + width));
+  // Results of registers are of 8 bits, by limits alone, and sums of such.
+  const bool sums = s.residual && end.bytes && a.residual.data != nullptr && vecs == kBlockVecs &&
+                    (end.channels == width || has_room(oc + width));
+  const bool plain = !s.residual && end.limits && is_8_bit(end.g.dtype);
   for (int lo = 0; lo < places(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
     m.runs = runs;
@@ -153,7 +155,8 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
       const int pixels = i < n_big ? big : big - 1;
       const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
       const int fewer = kGroupPixels - pixels;
-      const bool adds = last && s.residual, in_registers = !adds || (quick && fewer <= 1);
+      const bool adds = last && s.residual;
+      const bool in_registers = last && (plain || (sums && fewer <= 1));
       char* out[2];
       for (int g = 0; g < pair; ++g) {
         const PixelGroup& at = groups[i + g];
@@ -161,7 +164,7 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
         m.x[g] = at.x;
         out[g] = reinterpret_cast<char*>(a.out.data) +
                  (at.y * end.g.row_stride + at.x * end.g.pixel_stride + oc) * element;
-        m.out[g] = last && in_registers ? out[g] : nullptr;
+        m.out[g] = in_registers ? out[g] : nullptr;
         m.residual[g] = adds ? residual_bytes(a, at.y, at.x, oc) : nullptr;
         m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
       }
@@ -171,8 +174,8 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
       } else {
         kQuadMicro[pixels - 1][pair - 1][vecs - 1](m);
       }
-      for (int g = 0; g < pair && !in_registers; ++g) {
-        finish_from_scratch(end, {m.scratch[g], pixels, vecs, out[g], m.residual[g]});
+      for (int g = 0; g < pair && last && !in_registers; ++g) {
+        finish_from_scratch(end, {m.scratch[g], pixels, vecs, adds, out[g], m.residual[g]});
       }
       i += pair;
     }

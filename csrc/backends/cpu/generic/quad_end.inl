@@ -67,11 +67,12 @@ inline void finish_vector(const QuadEnd& end, vec y, char* out, int v) {
 struct QuadSums {
   const int32_t* from;  // [pixel][vecs vectors]
   int pixels, vecs;
+  bool adds;
   char* out;
   const char* residual;  // nullptr: it reads as 0
 };
 
-// With a map that is added, whatever maps store.
+// Whatever the map stores, with a map that is added or without.
 void finish_from_scratch(const QuadEnd& end, const QuadSums& s) {
   const int64_t out_step = end.g.pixel_stride * element_bytes(end.g.dtype);
   const int64_t element = element_bytes(end.residual_g.dtype);
@@ -83,8 +84,8 @@ void finish_from_scratch(const QuadEnd& end, const QuadSums& s) {
       const vec own =
           exact_fma(as_floats(*reinterpret_cast<const ivec_unaligned*>(sums)), scale, bias);
       const int64_t at = (p * end.residual_g.pixel_stride + v * kVecWidth) * element;
-      const vec y =
-          add_quad_residual(end, own, s.residual == nullptr ? nullptr : s.residual + at, n);
+      const char* const residual = s.residual == nullptr ? nullptr : s.residual + at;
+      const vec y = s.adds ? add_quad_residual(end, own, residual, n) : own;
       finish_vector(end, y, s.out + p * out_step, v);
     }
   }

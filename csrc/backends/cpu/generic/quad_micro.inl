@@ -26,7 +26,7 @@ struct QuadArgs {
   const char* prefetch;  // weights of the next chunk, or nullptr
   int in_h, sh;
   int y[2], x[2];           // first output pixel of each group
-  char* out[2];             // nullptr in both: the sum is not complete, keep it in the scratch
+  char* out[2];             // nullptr in both: keep the sum in the scratch
   const char* residual[2];  // of the map that is added: the first channel of the block
   const QuadEnd* end;
   int32_t* scratch[2];  // [pixel][VECS vectors]
@@ -108,30 +108,62 @@ __attribute__((always_inline)) inline void finish_byte_sums(ivec (&acc)[N][VECS]
   const QuadEnd& end = *m.end;
   const vec low = splat(end.low), high = splat(end.high), inverse = splat(end.steps.inverse);
   const vec step = splat(end.alone.scale), residual_step = splat(end.residual_g.scale);
+  vec scale[VECS], bias[VECS];
 #pragma GCC unroll 4
   for (int v = 0; v < VECS; ++v) {
-    const vec scale = load(end.scale + v * kVecWidth), bias = load(end.bias + v * kVecWidth);
-    const char* from = m.residual[g] + v * kVecWidth;
-    char* out = m.out[g] + v * kVecWidth;
+    scale[v] = load(end.scale + v * kVecWidth), bias[v] = load(end.bias + v * kVecWidth);
+  }
+  // Copies: as far as the compiler knows, what is stored may lie where these do.
+  const int64_t in_step = end.residual_g.pixel_stride, out_step = end.g.pixel_stride;
+  const Steps alone = end.alone_steps;
+  const char* from = m.residual[g];
+  char* out = m.out[g];
 #pragma GCC unroll 8
-    for (int p = 0; p < N; ++p) {
-      const vec more = as_floats(widened_steps<SIGN>(from)) * residual_step;
-      const vec own = exact_fma(as_floats(acc[p][v]), scale, bias);
-      vec y = (nearest_steps(own, end.alone_steps) * step + more) * inverse;
+  for (int p = 0; p < N; ++p, from += in_step, out += out_step) {
+    ivec steps[VECS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) {
+      const vec more = as_floats(widened_steps<SIGN>(from + v * kVecWidth)) * residual_step;
+      const vec own = exact_fma(as_floats(acc[p][v]), scale[v], bias[v]);
+      vec y = (nearest_steps(own, alone) * step + more) * inverse;
       y = y > low ? y : low;
       y = y < high ? y : high;
-      store_bytes(out, rounded_steps(y));
-      from += end.residual_g.pixel_stride;
-      out += end.g.pixel_stride;
+      steps[v] = rounded_steps(y);
     }
+    store_steps(out, steps, VECS * kVecWidth);
+  }
+}
+
+// Into 8 bits by limits alone; of the vectors of a pixel the first n elements.
+template <int N, int VECS>
+__attribute__((always_inline)) inline void finish_bytes(ivec (&acc)[N][VECS], const QuadEnd& end,
+                                                        char* out, int n) {
+  const vec low = splat(end.low), high = splat(end.high), inverse = splat(end.steps.inverse);
+  vec scale[VECS], bias[VECS];
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) {
+    scale[v] = load(end.scale + v * kVecWidth), bias[v] = load(end.bias + v * kVecWidth);
+  }
+  // A copy: as far as the compiler knows, what is stored may lie where it does.
+  const int64_t step = end.g.pixel_stride;
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p, out += step) {
+    ivec steps[VECS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) {
+      vec y = exact_fma(as_floats(acc[p][v]), scale[v], bias[v]) * inverse;
+      y = y > low ? y : low;
+      y = y < high ? y : high;
+      steps[v] = rounded_steps(y);
+    }
+    store_steps(out, steps, n);
   }
 }
 
 template <int N, int VECS, bool ADDS>
 __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], const QuadArgs& m,
                                                         int g) {
-  char* out = m.out[g];
-  if (out == nullptr) {
+  if (m.out[g] == nullptr) {
 #pragma GCC unroll 8
     for (int p = 0; p < N; ++p) {
 #pragma GCC unroll 4
@@ -145,16 +177,10 @@ __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], co
     if (m.end->residual_g.dtype == Dtype::int8) return finish_byte_sums<N, VECS, true>(acc, m, g);
     return finish_byte_sums<N, VECS, false>(acc, m, g);
   }
-  const QuadEnd& end = *m.end;
-  const int64_t step = end.g.pixel_stride * element_bytes(end.g.dtype);
-#pragma GCC unroll 4
-  for (int v = 0; v < VECS; ++v) {
-    const vec scale = load(end.scale + v * kVecWidth), bias = load(end.bias + v * kVecWidth);
-#pragma GCC unroll 8
-    for (int p = 0; p < N; ++p) {
-      finish_vector(end, exact_fma(as_floats(acc[p][v]), scale, bias), out + p * step, v);
-    }
-  }
+  constexpr int kAll = VECS * kVecWidth;
+  const int n = m.end->channels;
+  if (n >= kAll) return finish_bytes<N, VECS>(acc, *m.end, m.out[g], kAll);
+  finish_bytes<N, VECS>(acc, *m.end, m.out[g], n);
 }
 
 // Each of the first passes over a chunk of weights asks for its share of the next chunk, which lies
