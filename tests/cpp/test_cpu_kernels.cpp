@@ -76,6 +76,25 @@ TEST(conv_large_shapes) {
   layer(90, 33, 2, 500, 3, 3, 1);  // 72 or 167 groups in a row
 }
 
+// More bytes in the rows of a window than the first cache holds: channels go in pieces.
+TEST(conv_deep_depthwise_maps) {
+  for (const int channels : {300, 385, 576}) {
+    for (const int stride : {1, 2}) {
+      ConvCase c;
+      c.s.in_h = 6;
+      c.s.in_w = 15;
+      c.s.kh = c.s.kw = 3;
+      c.s.sh = c.s.sw = stride;
+      c.s.ph = c.s.pw = 1;
+      c.s.out_c = c.s.groups = channels;
+      c.s.act = Act::relu;
+      c.seg_c = {channels};
+      fill_case(c);
+      check_conv(c);
+    }
+  }
+}
+
 // Pointwise layers whose rows follow each other without a gap, as one long row; some with gaps
 // between the pixels of the output only.
 TEST(conv_pointwise_over_rows) {

@@ -64,13 +64,13 @@ inline void depthwise_pixel(const DepthwiseRun& r, int p, int c, int n) {
   store_n(r.out() + p * r.a.out.g.pixel_stride + c, activate(acc, s.act, s.numbers), n);
 }
 
-// N pixels, channels [0, channels), a multiple of the vector's width; windows KW wide, SW apart.
+// N pixels, channels [begin, end), whole vectors; windows KW wide, SW apart.
 template <int N, int KW, int SW>
-void depthwise_pixels(const DepthwiseRun& r, int channels) {
+void depthwise_pixels(const DepthwiseRun& r, int begin, int end) {
   const int64_t stride = r.weight_stride(), step = r.seg.g.pixel_stride;
   const int64_t out_step = r.a.out.g.pixel_stride;
   const Act act = r.a.shape->act;
-  for (int c = 0; c < channels; c += kVecWidth) {
+  for (int c = begin; c < end; c += kVecWidth) {
     vec acc[N];
     acc[0] = load(r.bias() + c);
 #pragma GCC unroll 8
@@ -105,7 +105,7 @@ void depthwise_pixels(const DepthwiseRun& r, int channels) {
   }
 }
 
-using DepthwiseKernel = void (*)(const DepthwiseRun&, int channels);
+using DepthwiseKernel = void (*)(const DepthwiseRun&, int begin, int end);
 
 // By the number of pixels, from 1 on.
 template <int KW, int SW>
@@ -131,17 +131,30 @@ inline int whole_channels(const DepthwiseRun& r) {
   return room ? all : r.seg.g.c / kVecWidth * kVecWidth;
 }
 
-// Pixels [x, x + n) of row y, all channels of a segment.
-inline void depthwise_run(DepthwiseRun& r, int n, const DepthwiseKernel* kernels) {
-  int c = 0;
+// Of the pixels of a run, a segment's channels [begin, end); `whole` of all are whole vectors.
+inline void depthwise_run(DepthwiseRun& r, int n, const DepthwiseKernel* kernels, int begin,
+                          int end) {
+  int c = begin;
   if (kernels != nullptr) {
     r.find_rows();
-    c = whole_channels(r);
-    kernels[n - 1](r, c);
+    c = imin(end, whole_channels(r));
+    if (c > begin) kernels[n - 1](r, begin, c);
   }
-  for (; c < r.seg.g.c; c += kVecWidth) {
+  for (; c < imin(end, r.seg.g.c); c += kVecWidth) {
     for (int p = 0; p < n; ++p) depthwise_pixel(r, p, c, r.seg.g.c - c);
   }
+}
+
+// Channels of a piece, which all rows of the output go over before the next: where pixels are deep,
+// the rows of a window leave the first cache before the next row of the output reads them again.
+// Pieces of fewer channels cost more than they save.
+constexpr int64_t kFirstCacheBytes = 48 * 1024;
+constexpr int kPieceChannels = 128;
+inline int depthwise_piece(const ConvShape& s, const SegmentView& seg) {
+  const int64_t rows = seg.g.row_stride * s.kt * s.kh * static_cast<int64_t>(sizeof(float));
+  if (rows <= kFirstCacheBytes) return seg.g.c;
+  const int pieces = imax(1, seg.g.c / kPieceChannels);
+  return ceil_div(ceil_div(seg.g.c, pieces), kVecWidth) * kVecWidth;
 }
 
 void depthwise(const ConvArgs& a, int row_lo, int row_hi) {
@@ -150,15 +163,18 @@ void depthwise(const ConvArgs& a, int row_lo, int row_hi) {
   // Runs of nearly equal length: 14 pixels are 7 and 7.
   const int runs = ceil_div(s.out_w, kDepthwisePixels);
   const int length = s.out_w / runs, longer = s.out_w - length * runs;
-  for (int y = row_lo; y < row_hi; ++y) {
-    for (int i = 0, x = 0; i < runs; ++i) {
-      const int n = length + (i < longer ? 1 : 0);
-      int c0 = 0;
-      for (int seg = 0; seg < s.n_segs; c0 += s.seg_c[seg++]) {
-        DepthwiseRun run(a, a.segs[seg], c0, y, x);
-        depthwise_run(run, n, kernels);
+  for (int seg = 0, c0 = 0; seg < s.n_segs; c0 += s.seg_c[seg++]) {
+    const MapGeometry& g = a.segs[seg].g;
+    const int piece = depthwise_piece(s, a.segs[seg]);
+    for (int c = 0; c < g.c; c += piece) {
+      for (int y = row_lo; y < row_hi; ++y) {
+        for (int i = 0, x = 0; i < runs; ++i) {
+          const int n = length + (i < longer ? 1 : 0);
+          DepthwiseRun run(a, a.segs[seg], c0, y, x);
+          depthwise_run(run, n, kernels, c, c + piece);
+          x += n;
+        }
       }
-      x += n;
     }
   }
 }

@@ -131,17 +131,32 @@ void block_pixels(const PairRow& r, int c, int n) {
 #pragma GCC unroll 8
     for (int p = 0; p < N; ++p) acc[1][p] = half[0][p];
   }
-  elem* out = r.out() + c;
+  if (s.residual) {
 #pragma GCC unroll 8
-  for (int p = 0; p < N; ++p, out += r.a.out.g.pixel_stride) {
-    if (s.residual) {
+    for (int p = 0; p < N; ++p) {
       const elem* const more = r.residual(p, c);
       const block b = more == nullptr ? block{} : load_block(more, n);
       acc[0][p] = as_stored(acc[0][p]) + (vec)unpack_low(block{}, b);
       acc[1][p] = as_stored(acc[1][p]) + (vec)unpack_high(block{}, b);
     }
+  }
+  elem* out = r.out() + c;
+  // A copy: as far as the compiler knows, what is stored may lie where it does.
+  const int64_t step = r.a.out.g.pixel_stride;
+  const int all = WHOLE ? kBlockElements : n;
+  if (Limits::are(s.act)) {  // one branch, not two for each
+    const Limits limits(s.act, s.numbers);
+    const vec low = splat(limits.low), high = splat(limits.high);
+#pragma GCC unroll 8
+    for (int p = 0; p < N; ++p, out += step) {
+      store_block(out, vclamp(acc[0][p], low, high), vclamp(acc[1][p], low, high), all);
+    }
+    return;
+  }
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p, out += step) {
     store_block(out, activate(acc[0][p], s.act, s.numbers), activate(acc[1][p], s.act, s.numbers),
-                WHOLE ? kBlockElements : n);
+                all);
   }
 }
 
