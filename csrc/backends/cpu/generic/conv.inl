@@ -109,7 +109,7 @@ void DenseConv::batch(int block, int n_big, int n, int big) {
   m.out_channels = blocks.channels(j);
   m.act = s.act;
   m.numbers = s.numbers;
-  m.plain = m.out_channels == width && Limits::are(s.act);
+  m.limited = Limits::are(s.act);
   m.limits = Limits(s.act, s.numbers);
   m.residual_stride = a.residual.g.pixel_stride;
   const int kind = vecs == 2 && 2 * m.out_channels <= 3 * kVecWidth ? 2 : vecs - 1;

@@ -36,7 +36,7 @@ struct MicroArgs {
   int out_channels;
   Act act;
   ActNumbers numbers;
-  bool plain;  // whole blocks, and no activation but limits
+  bool limited;  // the activation is nothing but limits
   Limits limits;
   float* scratch[2];  // [pixel][VECS vectors]
 };
@@ -112,48 +112,67 @@ template <int N, int VECS>
 __attribute__((always_inline)) inline void add_residual(vec (&acc)[N][VECS], const MicroArgs& m,
                                                         int g) {
   const float* from = m.residual[g];
+  const bool whole = m.out_channels >= VECS * kVecWidth;
 #pragma GCC unroll 8
   for (int p = 0; p < N; ++p, from += m.residual_stride) {
 #pragma GCC unroll 4
     for (int v = 0; v < VECS; ++v) {
       const int n = m.out_channels - v * kVecWidth;
       const float* const at = from + v * kVecWidth;
-      acc[p][v] = acc[p][v] + splat(0.0f) + (m.plain ? load(at) : load_n(at, n));
+      acc[p][v] = acc[p][v] + splat(0.0f) + (whole ? load(at) : load_n(at, n));
     }
   }
 }
 
-// One branch for all sums of a tile, not two for each: the usual activations are limits.
+// Of the vectors of a pixel the first n elements.
+template <int N, int VECS>
+__attribute__((always_inline)) inline void finish_limited(vec (&acc)[N][VECS], const MicroArgs& m,
+                                                          float* out, int n) {
+  const vec low = splat(m.limits.low), high = splat(m.limits.high);
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p, out += m.out_stride) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) {
+      store_n(out + v * kVecWidth, vclamp(acc[p][v] + splat(0.0f), low, high), n - v * kVecWidth);
+    }
+  }
+}
+
+template <int N, int VECS>
+__attribute__((always_inline)) inline void keep_sums(vec (&acc)[N][VECS], float* to) {
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) store(to + (p * VECS + v) * kVecWidth, acc[p][v]);
+  }
+}
+
+// Other activations are long: they are there once, not for every sum of every tile.
+__attribute__((noinline)) void finish_activated(const MicroArgs& m, const float* sums, int pixels,
+                                                int vecs, float* out) {
+  for (int p = 0; p < pixels; ++p, out += m.out_stride) {
+    for (int v = 0; v < vecs; ++v, sums += kVecWidth) {
+      const vec y = activate(load(sums) + splat(0.0f), m.act, m.numbers);
+      store_n(out + v * kVecWidth, y, m.out_channels - v * kVecWidth);
+    }
+  }
+}
+
 template <int N, int VECS>
 __attribute__((always_inline)) inline void finish(vec (&acc)[N][VECS], const MicroArgs& m, int g) {
-  float* out = m.out[g];
   if (m.residual[g] != nullptr) add_residual<N, VECS>(acc, m, g);
+  float* const out = m.out[g];
+  constexpr int kAll = VECS * kVecWidth;
   if (out == nullptr) {
-#pragma GCC unroll 8
-    for (int p = 0; p < N; ++p) {
-#pragma GCC unroll 4
-      for (int v = 0; v < VECS; ++v) {
-        store(m.scratch[g] + (p * VECS + v) * kVecWidth, acc[p][v]);
-      }
-    }
-  } else if (m.plain) {
-    const vec low = splat(m.limits.low), high = splat(m.limits.high);
-#pragma GCC unroll 8
-    for (int p = 0; p < N; ++p, out += m.out_stride) {
-#pragma GCC unroll 4
-      for (int v = 0; v < VECS; ++v) {
-        store(out + v * kVecWidth, vclamp(acc[p][v] + splat(0.0f), low, high));
-      }
-    }
+    keep_sums<N, VECS>(acc, m.scratch[g]);
+  } else if (!m.limited) {
+    alignas(64) float sums[N * kAll];
+    keep_sums<N, VECS>(acc, sums);
+    finish_activated(m, sums, N, VECS, out);
+  } else if (m.out_channels >= kAll) {
+    finish_limited<N, VECS>(acc, m, out, kAll);
   } else {
-#pragma GCC unroll 8
-    for (int p = 0; p < N; ++p) {
-#pragma GCC unroll 4
-      for (int v = 0; v < VECS; ++v) {
-        const vec y = activate(acc[p][v] + splat(0.0f), m.act, m.numbers);
-        store_n(out + p * m.out_stride + v * kVecWidth, y, m.out_channels - v * kVecWidth);
-      }
-    }
+    finish_limited<N, VECS>(acc, m, out, m.out_channels);
   }
 }
 

@@ -129,14 +129,19 @@ inline uvec unpack_high(block a, block b) {
 }
 #endif
 
-// One after the other.
-inline void store_vectors(elem* p, const vec (&v)[1]) { store(p, v[0]); }
-inline void store_vectors(elem* p, const vec (&v)[2]) {
+// One after the other, the first n elements.
+inline void store_vectors(elem* p, const vec (&v)[1], int n) { store_n(p, v[0], n); }
+inline void store_vectors(elem* p, const vec (&v)[2], int n) {
 #ifdef PVNET_DOT_PAIRS
-  *reinterpret_cast<block_unaligned*>(p) = (block)_mm512_cvtne2ps_pbh(v[1], v[0]);
+  const block b = (block)_mm512_cvtne2ps_pbh(v[1], v[0]);
+  if (n >= kBlockElements) {
+    *reinterpret_cast<block_unaligned*>(p) = b;
+  } else {
+    _mm512_mask_storeu_epi16(p, (1u << n) - 1u, (__m512i)b);
+  }
 #else
-  store(p, v[0]);
-  store(p + kVecWidth, v[1]);
+  store_n(p, v[0], n);
+  store_n(p + kVecWidth, v[1], n - kVecWidth);
 #endif
 }
 

@@ -95,7 +95,7 @@ void PairConv::batch(int block, int n_big, int n, int big) {
   m.out_channels = blocks.channels(j);
   m.act = s.act;
   m.numbers = s.numbers;
-  m.plain = m.out_channels == width && Limits::are(s.act);
+  m.limited = Limits::are(s.act);
   m.limits = Limits(s.act, s.numbers);
   m.adds = s.residual;
   m.residual_stride = a.residual.g.pixel_stride;

@@ -41,7 +41,7 @@ struct PairArgs {
   int out_channels;
   Act act;
   ActNumbers numbers;
-  bool plain;  // whole blocks, and no activation but limits
+  bool limited;  // the activation is nothing but limits
   Limits limits;
   float* scratch[2];  // [pixel][VECS vectors]
 };
@@ -121,40 +121,45 @@ __attribute__((always_inline)) inline void add_pair_residual(vec (&acc)[N][VECS]
   }
 }
 
-// One branch for all sums of a tile, not several for each: the usual blocks are whole, and the
-// usual activations are limits.
+// Of the vectors of a pixel the first n elements.
+template <int N, int VECS>
+__attribute__((always_inline)) inline void finish_limited(vec (&acc)[N][VECS], const PairArgs& m,
+                                                          elem* out, int n) {
+  const vec low = splat(m.limits.low), high = splat(m.limits.high);
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p, out += m.out_stride) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) acc[p][v] = vclamp(acc[p][v] + splat(0.0f), low, high);
+    store_vectors(out, acc[p], n);
+  }
+}
+
+// Other activations are long: they are there once, not for every sum of every tile.
+__attribute__((noinline)) void finish_activated(const PairArgs& m, const float* sums, int pixels,
+                                                int vecs, elem* out) {
+  for (int p = 0; p < pixels; ++p, out += m.out_stride) {
+    for (int v = 0; v < vecs; ++v, sums += kVecWidth) {
+      const vec y = activate(load(sums) + splat(0.0f), m.act, m.numbers);
+      store_n(out + v * kVecWidth, y, m.out_channels - v * kVecWidth);
+    }
+  }
+}
+
 template <int N, int VECS>
 __attribute__((always_inline)) inline void finish_pairs(vec (&acc)[N][VECS], const PairArgs& m,
                                                         int g) {
-  elem* out = m.out[g];
-  if (out == nullptr) {
-#pragma GCC unroll 8
-    for (int p = 0; p < N; ++p) {
-#pragma GCC unroll 4
-      for (int v = 0; v < VECS; ++v) {
-        store(m.scratch[g] + (p * VECS + v) * kVecWidth, acc[p][v]);
-      }
-    }
-    return;
-  }
+  elem* const out = m.out[g];
+  constexpr int kAll = VECS * kVecWidth;
+  if (out == nullptr) return keep_sums<N, VECS>(acc, m.scratch[g]);
   if (m.adds) add_pair_residual<N, VECS>(acc, m, g);
-  if (m.plain) {
-    const vec low = splat(m.limits.low), high = splat(m.limits.high);
-#pragma GCC unroll 8
-    for (int p = 0; p < N; ++p, out += m.out_stride) {
-#pragma GCC unroll 4
-      for (int v = 0; v < VECS; ++v) acc[p][v] = vclamp(acc[p][v] + splat(0.0f), low, high);
-      store_vectors(out, acc[p]);
-    }
-    return;
-  }
-#pragma GCC unroll 8
-  for (int p = 0; p < N; ++p) {
-#pragma GCC unroll 4
-    for (int v = 0; v < VECS; ++v) {
-      const vec y = activate(acc[p][v] + splat(0.0f), m.act, m.numbers);
-      store_n(out + p * m.out_stride + v * kVecWidth, y, m.out_channels - v * kVecWidth);
-    }
+  if (!m.limited) {
+    alignas(64) float sums[N * kAll];
+    keep_sums<N, VECS>(acc, sums);
+    finish_activated(m, sums, N, VECS, out);
+  } else if (m.out_channels >= kAll) {
+    finish_limited<N, VECS>(acc, m, out, kAll);
+  } else {
+    finish_limited<N, VECS>(acc, m, out, m.out_channels);
   }
 }
 
