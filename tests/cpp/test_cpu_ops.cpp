@@ -208,8 +208,8 @@ TEST(activations_are_near_those_in_double) {
 }
 
 TEST(frames_in_and_out) {
-  for (int i = 0; i < 40; ++i) {
-    const int c = pick_of({1, 3, 3, 4, 20}), h = pick(1, 6), w = pick(1, 70),
+  for (int i = 0; i < 90; ++i) {
+    const int c = pick_of({1, 3, 3, 4, 5, 17, 20, 34}), h = pick(1, 6), w = pick(1, 70),
               pitch = w * c + pick(0, 9);
     std::vector<uint8_t> bytes(h * pitch);
     for (uint8_t& b : bytes) b = static_cast<uint8_t>(pick(0, 255));

@@ -3,6 +3,8 @@
 // must not run. select.cpp asks the machine first.
 #pragma once
 
+#include <utility>
+
 #include "backends/kernel_api.hpp"
 #include "backends/winograd.hpp"
 

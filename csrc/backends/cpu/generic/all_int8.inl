@@ -20,6 +20,7 @@
 #include "backends/cpu/generic/eltwise.inl"
 #include "backends/cpu/generic/upsample.inl"
 #include "backends/cpu/generic/io_int8.inl"
+#include "backends/cpu/generic/planes.inl"
 #include "backends/cpu/generic/peak.inl"
 #include "backends/cpu/generic/move.inl"
 #include "backends/cpu/generic/norm.inl"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames in, outputs out.
+// Frames in.
 
 constexpr int kMaxPattern = 8;  // channels of a frame that is loaded as one long row
 
@@ -82,24 +82,6 @@ void load_f32(const float* src, const int64_t strides[3], const MapView& out) {
       for (int c = 0; c < g.c; ++c) {
         const float* in = row + c * strides[0];
         for (int x = x0; x < x1; ++x) dst[x * g.pixel_stride + c] = to_elem(in[x * strides[2]]);
-      }
-    }
-  }
-}
-
-void store_f32(const MapGeometry& g, const float* data, float* dst) {
-  const int64_t plane = static_cast<int64_t>(g.h) * g.w;
-  if (data == nullptr) {
-    for (int64_t i = 0; i < plane * g.c; ++i) dst[i] = 0.0f;
-    return;
-  }
-  for (int y = 0; y < g.h; ++y) {
-    for (int x0 = 0; x0 < g.w; x0 += kTransposePixels) {
-      const int x1 = imin(x0 + kTransposePixels, g.w);
-      for (int c = 0; c < g.c; ++c) {
-        const elem* in = elems(data) + y * g.row_stride + c;
-        float* out = dst + c * plane + static_cast<int64_t>(y) * g.w;
-        for (int x = x0; x < x1; ++x) out[x] = to_float(in[x * g.pixel_stride]);
       }
     }
   }

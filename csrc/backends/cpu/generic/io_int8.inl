@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames in, outputs out, of maps that say themselves what they store. Values are made as floats, a
+// Frames in, into maps that say themselves what they store. Values are made as floats, a
 // piece of a row at a time, and stored by vectors.
 
 constexpr int kPieceValues = 768;  // whole pixels of up to as many channels
@@ -105,22 +105,4 @@ struct FloatFrame {
 
 void load_f32(const float* src, const int64_t strides[3], const MapView& out) {
   fill_rows(FloatFrame{src, strides, out.g.c}, out);
-}
-
-void store_f32(const MapGeometry& g, const float* data, float* dst) {
-  const int64_t plane = static_cast<int64_t>(g.h) * g.w;
-  if (data == nullptr) {
-    for (int64_t i = 0; i < plane * g.c; ++i) dst[i] = 0.0f;
-    return;
-  }
-  for (int y = 0; y < g.h; ++y) {
-    for (int x = 0; x < g.w; ++x) {
-      const source in = elems(g, data) + (y * g.row_stride + x * g.pixel_stride);
-      for (int c = 0; c < g.c; c += kVecWidth) {
-        const vec v = load_n(in + c, g.c - c);
-        float* to = dst + c * plane + static_cast<int64_t>(y) * g.w + x;
-        for (int i = 0; i < imin(kVecWidth, g.c - c); ++i) to[i * plane] = v[i];
-      }
-    }
-  }
 }
