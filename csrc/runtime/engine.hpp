@@ -31,6 +31,8 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  // begin() and tick() of these rows are about to be called: what sleeps may get up.
+  virtual void prepare(const Rows&) {}
   // The frames of tick ticks[r] of every row that runs, into its rings. Where it fails the state is
   // as it was. frames: [n_inputs * batch], checked.
   virtual Status begin(const FrameView* frames, const Rows& rows) = 0;

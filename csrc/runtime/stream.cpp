@@ -46,6 +46,7 @@ Status StreamCore::tick(const FrameView* frames, const uint8_t* mask, const Tick
   const nvtx::Range range(nvtx::Category::tick, names_.tick, shown);
   {
     const nvtx::Range in(nvtx::Category::io, names_.frames, shown);
+    engine_->prepare(rows(mask));
     PVNET_TRY(check_frames(*plan_, frames, mask));
     PVNET_TRY(engine_->begin(frames, rows(mask)));
   }

@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <numeric>
+#include <thread>
 
 #include "runtime/stream.hpp"
 
@@ -70,6 +72,21 @@ TEST(lanes_run_on_every_lane_once) {
   std::vector<int> seen(kLanes, 0);
   lanes->run([](void* c, int lane) { ++(*static_cast<std::vector<int>*>(c))[lane]; }, &seen);
   CHECK_EQ(std::accumulate(seen.begin(), seen.end(), 0), kLanes);
+}
+
+// However often lanes are woken, asleep or not, they work only where they are run.
+TEST(woken_lanes_wait_for_work) {
+  auto lanes = nets::must(pvnet::Lanes::start(kLanes, true));
+  std::vector<int> seen(kLanes, 0);
+  const auto work = [](void* c, int lane) { ++(*static_cast<std::vector<int>*>(c))[lane]; };
+  constexpr int kRuns = 60;
+  for (int i = 0; i < kRuns; ++i) {
+    if (i % 4 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // they sleep
+    for (int woken = 0; woken < i % 3; ++woken) lanes->wake();
+    CHECK_EQ(std::accumulate(seen.begin(), seen.end(), 0), i * kLanes);
+    lanes->run(work, &seen);
+  }
+  CHECK(seen == std::vector<int>(kLanes, kRuns));
 }
 
 TEST(a_refused_start_of_any_thread_is_a_status_and_leaves_nothing) {

@@ -51,6 +51,15 @@ Status CpuEngine::start_lanes() {
   }
 }
 
+// Frames are checked and converted meanwhile.
+void CpuEngine::prepare(const Rows& rows) {
+  if (policy_.alone() || always_alone_ || lanes_->lost()) return;
+  for (int r = 0; r < plan_->options.batch; ++r) {
+    const size_t schedule = static_cast<size_t>(rows.ticks[r] % plan_->hyper_period);
+    if (rows.runs(r) && !plan_->schedule[schedule].solo) return lanes_->wake();
+  }
+}
+
 Status CpuEngine::begin(const FrameView* frames, const Rows& rows) {
   if (lanes_->lost()) PVNET_TRY(start_lanes());
   const SubnormalsAsZero mode;

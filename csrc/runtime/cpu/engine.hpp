@@ -23,6 +23,7 @@ class CpuEngine final : public Engine {
  public:
   static Result<std::unique_ptr<Engine>> create(std::shared_ptr<const Plan> plan);
 
+  void prepare(const Rows& rows) override;
   Status begin(const FrameView* frames, const Rows& rows) override;
   Status tick(const Rows& rows) override;
   Status read(int index, int row, int64_t ticks, float* dst) const override;

@@ -19,6 +19,7 @@ namespace {
 // Long enough to bridge the gap between two levels of a stage, short enough that a lane waiting for
 // the next frame soon sleeps: roughly 20-100 microseconds, depending on the CPU's pause.
 constexpr int kSpins = 2000;
+constexpr uint32_t kRun = 2;  // of Lanes::start_
 
 void relax() {
 #if defined(__x86_64__)
@@ -66,7 +67,7 @@ Result<std::unique_ptr<Lanes>> Lanes::start(int count, bool pin) {
 Lanes::~Lanes() {
   if (lost()) return;
   stop_.store(true, std::memory_order_relaxed);
-  start_.fetch_add(1, std::memory_order_release);
+  start_.fetch_add(kRun, std::memory_order_release);
   start_.notify_all();
   for (const Worker& w : workers_) pthread_join(w.thread, nullptr);
 }
@@ -88,7 +89,7 @@ void Lanes::run(Work work, void* context) {
   }
   work_ = work;
   context_ = context;
-  start_.fetch_add(1, std::memory_order_release);
+  start_.fetch_add(kRun, std::memory_order_release);
   start_.notify_all();
   work(context, 0);
   barrier(0);
@@ -96,11 +97,30 @@ void Lanes::run(Work work, void* context) {
 
 int64_t Lanes::take_waited_ns() { return std::exchange(waited_ns_, 0); }
 
+void Lanes::wake() {
+  if (count_ == 1) return;
+  start_.fetch_xor(1, std::memory_order_relaxed);
+  start_.notify_all();
+}
+
+// A lane that was woken spins again.
+void Lanes::wait_for_start(uint32_t seen) const {
+  for (;;) {
+    uint32_t now = 0;
+    for (int i = 0; i < kSpins; ++i) {
+      now = start_.load(std::memory_order_acquire);
+      if (now / kRun != seen / kRun) return;
+      relax();
+    }
+    start_.wait(now, std::memory_order_acquire);
+  }
+}
+
 void Lanes::work(int lane) {
   uint32_t seen = 0;
   for (;;) {
-    wait_while_equal(start_, seen);
-    ++seen;
+    wait_for_start(seen);
+    seen += kRun;
     if (stop_.load(std::memory_order_relaxed)) return;
     work_(context_, lane);
     barrier(lane);

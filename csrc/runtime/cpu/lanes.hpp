@@ -30,6 +30,8 @@ class Lanes {
   int count() const { return count_; }
   // Whether this is the copy of a team in a forked process: its workers exist in the parent only.
   bool lost() const;
+  // To be called some microseconds before run(): lanes that sleep take as long to get up.
+  void wake();
   // Runs work(context, lane) on every lane; returns when all have finished.
   void run(Work work, void* context);
   // Called by every lane from inside run(): returns when all lanes have called it.
@@ -47,6 +49,7 @@ class Lanes {
   explicit Lanes(int count);
   static void* begin(void* worker);
   void work(int lane);
+  void wait_for_start(uint32_t seen) const;
 
   const int count_;
   const uint32_t generation_of_process_;
@@ -56,7 +59,7 @@ class Lanes {
   void* context_ = nullptr;
   int64_t waited_ns_ = 0;  // the caller's own
   // Each on a cache line of its own: they are spun on.
-  alignas(64) std::atomic<uint32_t> start_{0};
+  alignas(64) std::atomic<uint32_t> start_{0};  // twice the runs; wake() changes the lowest bit
   alignas(64) std::atomic<uint32_t> arrived_{0};
   alignas(64) std::atomic<uint32_t> generation_{0};
   std::atomic<bool> stop_{false};
