@@ -24,7 +24,12 @@ import pvnet
 from pvnet import files, models
 from pvnet.models.random_weights import random_weights
 from pvnet.report import plain, table
-from pvnet.runtime.machine import cpus_allowed, machine_record, peak_gflops
+from pvnet.runtime.machine import (
+    cores_at_once,
+    cpus_allowed,
+    machine_record,
+    peak_gflops,
+)
 
 PRESETS = {"par_densenet": (1, 2, 7, 14), "par_inception": (1, 2, 3, 5, 10)}
 _STYLES = {"sequential": "s", "pipelined": "o", "predictive": "^"}
@@ -49,10 +54,16 @@ def check(streams: list[Any], frames: np.ndarray, ticks: int, what: str) -> None
                 sys.exit(f"[scaling] {what}, tick {t}: lanes give other bits than one lane")
 
 
-def rates(streams: list[Any], frames: np.ndarray, rounds: int, seconds: float) -> list[list[float]]:
-    """Ticks per second by stream and round, in turns A B, B A."""
+Rates = tuple[list[list[float]], list[list[float]]]
+
+
+def rates(streams: list[Any], frames: np.ndarray, rounds: int, seconds: float) -> Rates:
+    """Ticks per second by stream and round, in turns A B, B A; and `cores_at_once` of its lanes."""
     found: list[list[float]] = [[] for _ in streams]
+    at_once: list[list[float]] = [[] for _ in streams]
     for number in range(rounds):
+        for of, stream in zip(at_once, streams, strict=True):
+            of.append(cores_at_once(stream.plan.lanes, rounds=1))
         order = range(len(streams)) if number % 2 == 0 else reversed(range(len(streams)))
         for which in order:
             begin, ticks = time.perf_counter(), 0
@@ -60,7 +71,7 @@ def rates(streams: list[Any], frames: np.ndarray, rounds: int, seconds: float) -
                 streams[which].tick(frames[ticks % len(frames)])
                 ticks += 1
             found[which].append(ticks / took)
-    return found
+    return found, at_once
 
 
 def measure(model: str, stages: int, wiring: str, args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -74,9 +85,9 @@ def measure(model: str, stages: int, wiring: str, args: argparse.Namespace) -> l
     lanes = [1, *(n for n in args.lanes if n > 1)]
     streams = [pvnet.compile(net, lanes=n, **options).stream() for n in lanes]
     check(streams, frames, stages + 3, f"{model}, {wiring}, {stages} stages")
-    found = rates(streams, frames, args.rounds, args.seconds)
+    found, at_once = rates(streams, frames, args.rounds, args.seconds)
     rows = []
-    for n, stream, of in zip(lanes, streams, found, strict=True):
+    for n, stream, of, cores in zip(lanes, streams, found, at_once, strict=True):
         ratios = [many / one for many, one in zip(of, found[0], strict=True)]
         rows.append(
             {
@@ -88,6 +99,7 @@ def measure(model: str, stages: int, wiring: str, args: argparse.Namespace) -> l
                 "speed_up": statistics.median(ratios),
                 "speed_up_min": min(ratios),
                 "speed_up_max": max(ratios),
+                "cores_at_once": statistics.median(cores),
                 "bound_of_lanes": bounds(graph, costs, n)["lanes"],
                 "bound_of_cut": bounds(graph, costs, n)["cut"],
                 "state_bytes": stream.plan.state_bytes,
@@ -106,6 +118,9 @@ def draw(path: Path, model: str, rows: list[dict[str, Any]]) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), dpi=120, layout="constrained")
     lanes = sorted({row["lanes"] for row in rows})
     left.plot(lanes, lanes, "k--", label="bound of the lanes")
+    cores = [[r["cores_at_once"] for r in rows if r["lanes"] == n] for n in lanes]
+    at_once = [statistics.median(of) for of in cores]
+    left.plot(lanes, at_once, "k:", label="multiply-adds of as many cores at once")
     for i, (wiring, stages) in enumerate(dict.fromkeys((r["wiring"], r["stages"]) for r in rows)):
         mine = [r for r in rows if (r["wiring"], r["stages"]) == (wiring, stages)]
         label = wiring if stages == 1 else f"{wiring}, {stages} stages"
@@ -177,9 +192,13 @@ def main() -> None:
         text = json.dumps(plain(record), indent=1) + "\n"
         files.write_whole(args.out / f"{model}.json", text)
         draw(args.out / f"{model}.png", model, rows)
-        header = ("wiring", "stages", "lanes", "ticks/s", "speed-up", "min", "max", "cut's bound")
+        header = (
+            *("wiring", "stages", "lanes", "ticks/s", "speed-up", "min", "max", "cores"),
+            "cut's bound",
+        )
         keys = ("wiring", "stages", "lanes", "ticks_per_s", "speed_up", "speed_up_min")
-        cells = [(*(r[k] for k in keys), r["speed_up_max"], r["bound_of_cut"]) for r in rows]
+        more = ("speed_up_max", "cores_at_once", "bound_of_cut")
+        cells = [[r[k] for k in (*keys, *more)] for r in rows]
         print(f"{model}: {args.out / f'{model}.json'} and .png")
         print(table(header, cells), flush=True)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,28 @@ def core_to_core_ns() -> float | None:
     """
     found = _core.core_to_core_ns()
     return found if found >= 0 else None
+
+
+def cores_at_once(cores: int, rounds: int = 5) -> float:
+    """How many times the work of one core so many cores do at the same time.
+
+    Work is fused multiply-adds in registers, so memory plays no part. It is less than the number of
+    cores where other programs, or other guests of the host, have a share of them. Lanes cannot
+    gain more than this.
+
+    Args:
+        cores: from 1 on, at most `cpus_allowed()` to be of use.
+        rounds: turns of one core and of all; their medians count.
+    """
+    walls: dict[int, list[float]] = {1: [], cores: []}
+    with ThreadPoolExecutor(cores) as pool:
+        for _ in range(rounds):
+            for n, of in walls.items():
+                begin = time.perf_counter()
+                for probe in [pool.submit(_core.fma_peak_gflops) for _ in range(n)]:
+                    probe.result()
+                of.append(time.perf_counter() - begin)
+    return cores * statistics.median(walls[1]) / statistics.median(walls[cores])
 
 
 def peak_gflops() -> dict[str, Any]:

@@ -40,6 +40,8 @@ def test_a_small_run_of_scaling_leaves_a_record_and_a_picture(tmp_path: Path) ->
         *(("pipelined", 2, n) for n in (1, 2)),
         *(("predictive", 2, n) for n in (1, 2)),
     ]
+    assert all(r["cores_at_once"] == 1 for r in record["rows"] if r["lanes"] == 1)
+    assert all(r["cores_at_once"] > 0 for r in record["rows"])
     assert all(r["bound_of_cut"] > 1 for r in record["rows"] if r["stages"] == 2)
     assert (tmp_path / "par_densenet.png").read_bytes().startswith(b"\x89PNG")
 

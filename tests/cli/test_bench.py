@@ -17,7 +17,12 @@ from pvnet.cli.bench import _refuse_wrong
 from pvnet.errors import InternalError
 from pvnet.evaluate.rivals import state_reasons
 from pvnet.models.random_weights import random_weights
-from pvnet.runtime.machine import core_to_core_ns, cpus_allowed, peak_gflops
+from pvnet.runtime.machine import (
+    core_to_core_ns,
+    cores_at_once,
+    cpus_allowed,
+    peak_gflops,
+)
 
 QUICK = ("--ticks", "2", "--rounds", "2", "--lanes", "1,2", "--stages", "1,3")
 
@@ -123,6 +128,11 @@ def test_peak_names_its_probe():
     assert peak["gflops"] > 0
     assert peak["probe"] == "fma" or "sgemm" in peak["probe"]
     assert np.isfinite(peak["gflops"])
+
+
+def test_one_core_at_once_is_one():
+    assert cores_at_once(1) == 1.0
+    assert 0 < cores_at_once(2, rounds=2) < 4
 
 
 def test_cores_are_some_nanoseconds_apart():
