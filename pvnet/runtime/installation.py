@@ -19,16 +19,37 @@ def _version(package: str) -> str | None:
         return None
 
 
+def cpu_of(cpuinfo: str) -> str:
+    """The first CPU of /proc/cpuinfo: its name, and the numbers that tell its generation.
+
+    Hosts give their guests names such as "AMD EPYC", whatever the core is.
+    """
+    facts: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        key, _, value = line.partition(":")
+        facts.setdefault(key.strip(), value.strip())
+    name = facts.get("model name") or facts.get("Model") or ""
+    numbers = [
+        f"{word} {facts[key]}"
+        for key, word in (
+            ("cpu family", "family"),
+            ("model", "model"),
+            ("CPU implementer", "implementer"),
+            ("CPU part", "part"),
+        )
+        if facts.get(key)
+    ]
+    return " ".join([name, f"({', '.join(numbers)})"] if numbers else [name]).strip()
+
+
 def cpu_name() -> str:
-    """As the system calls it."""
+    """As the system calls it, with its generation."""
     try:
         with open("/proc/cpuinfo") as f:  # noqa: PTH123 (a kernel file, not a path of ours)
-            for line in f:
-                if line.startswith(("model name", "Model")):
-                    return line.split(":", 1)[1].strip()
+            found = cpu_of(f.read())
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        found = ""
+    return found or platform.processor() or platform.machine()
 
 
 def info() -> dict[str, Any]:
