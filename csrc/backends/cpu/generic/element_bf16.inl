@@ -163,8 +163,7 @@ inline block load_block(const elem* p, int n) {
   return b;
 #endif
 }
-inline void store_block(elem* p, vec low, vec high, int n) {
-  const block b = rounded_block(low, high);
+inline void store_elements(elem* p, block b, int n) {
   if (n >= kBlockElements) {
     *reinterpret_cast<block_unaligned*>(p) = b;
     return;
@@ -175,6 +174,31 @@ inline void store_block(elem* p, vec low, vec high, int n) {
   for (int i = 0; i < n; ++i) p[i].bits = b[i];
 #endif
 }
+inline void store_block(elem* p, vec low, vec high, int n) {
+  store_elements(p, rounded_block(low, high), n);
+}
+
+// What maxima are made of: some channels, whose order is that of their values. Here they are
+// integers: bits with a sign, turned round below zero, and moved so that every NaN is above
+// infinity.
+typedef int16_t places __attribute__((vector_size(4 * kVecWidth)));
+inline places greatest(places a, places b) { return a > b ? a : b; }
+inline places greatest(places a, places b, places c) { return greatest(a, greatest(b, c)); }
+struct Ordered {
+  using type = places;
+  static constexpr int kChannels = kBlockElements;
+  static constexpr uint16_t kNans = 0x7f;        // of either sign
+  static bool shared(int, int) { return true; }  // half the comparisons of floats at any rate
+  static type turned(block b) { return (places)(b ^ (block)((places)b >> 15 & 0x7fff)); }
+  static type least() { return places{} + static_cast<int16_t>(-0x8000); }  // minus infinity
+  static type zero() { return places{} - static_cast<int16_t>(kNans); }
+  static type load(const elem* p, int n) {
+    return (places)((block)turned(load_block(p, n)) - kNans);
+  }
+  static void store(elem* p, type x, int n) {
+    store_elements(p, (block)turned((block)x + kNans), n);
+  }
+};
 
 // The sum of the first whole vectors of n elements of two maps; how many elements these are.
 inline int add_whole(source x, source y, target out, float low, float high, int n) {

@@ -28,6 +28,20 @@ inline int add_whole(source x, source y, target out, float low, float high, int 
   return c;
 }
 
+// What maxima are made of: some channels, whose order is that of their values.
+struct Ordered {
+  using type = vec;
+  static constexpr int kChannels = kVecWidth;
+  static type least() { return splat(-__builtin_inff()); }
+  static type zero() { return splat(0.0f); }
+  // Whether windows share enough columns to compare these first.
+  static bool shared(int width, int stride) {
+    return kVecWidth < 16 ? 2 * stride < width : stride < width;
+  }
+  static type load(const elem* p, int n) { return load_n(p, n); }
+  static void store(elem* p, type x, int n) { store_n(p, x, n); }
+};
+
 // Vectors side by side of a kind of map that the compiler knows; n: how many elements count.
 constexpr int kElementKinds = 1;
 inline int kind_of(Dtype) { return 0; }

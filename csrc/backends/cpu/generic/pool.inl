@@ -112,7 +112,11 @@ void pool_rows(const PoolArgs& a, int row_lo, int row_hi) {
 }
 
 void pool(const PoolArgs& a, int row_lo, int row_hi) {
-  if (a.is_max) {
+  if (a.is_max && by_columns(a)) {
+    bool missing = false;
+    for (int j = 0; j < a.kt; ++j) missing |= a.seg.taps[j] == nullptr;
+    max_by_columns(a, missing, row_lo, row_hi);
+  } else if (a.is_max) {
     pool_rows<true>(a, row_lo, row_hi);
   } else {
     pool_rows<false>(a, row_lo, row_hi);
