@@ -114,6 +114,31 @@ inline double worst(Map& a, Map& b, int c_lo, int c_hi, double bound) {
   return w;
 }
 
+// All rows in two calls, the lower ones first, or one by one: neither the order nor the number of
+// rows of a call is promised.
+template <class Work>
+void in_parts(int rows, const Work& work) {
+  const int cut = pick(0, rows);
+  if (pick(0, 3) == 0) {
+    for (int y = rows - 1; y >= 0; --y) work(y, y + 1);
+    return;
+  }
+  work(cut, rows);
+  work(0, cut);
+}
+
+// Sizes of a map to be resampled and of the result: any, whole factors, more than kernels keep at
+// once, and smaller ones.
+struct Resampled {
+  int h = pick(1, 7), w = pick(1, 9), oh = pick(1, 14), ow = pick(1, 20);
+  explicit Resampled(int i) {
+    const int factor = pick(1, 4);
+    if (i % 3 == 0) oh = factor * h, ow = factor * w;
+    if (i % 7 == 0) oh = pick(30, 50), ow = pick(60, 100);
+    if (i % 11 == 0) h = pick(9, 40), w = pick(40, 90);
+  }
+};
+
 inline std::vector<const HostKernels*> all_isas() {
   std::vector<const HostKernels*> all;
   for (const char* const* isa = cpu_isas(); *isa != nullptr; ++isa) {

@@ -33,20 +33,30 @@ HalfMap input(int h, int w, int c, int halo, int pad) {
 HalfMap output(int h, int w, int c, int pad) { return narrowed(make_output(h, w, c, pad)); }
 
 constexpr double kTiny = 1e-30;
-constexpr int kChannels[] = {1, 3, 8, 13, 16, 17, 40, 64, 70};
-int any_channels() { return kChannels[pick(0, 8)]; }
+constexpr int kChannels[] = {1, 3, 8, 13, 16, 17, 40, 64, 70, 200};
+int any_channels() { return kChannels[pick(0, 9)]; }
+
+// Of either sign: NaN, infinity, zero and the least numbers.
+uint16_t special() {
+  const int sign = pick(0, 1) << 15;
+  return static_cast<uint16_t>(sign | pick_of({0x7fc0, 0x7f81, 0x7fff, 0x7f80, 0x7f80, 0, 0x80}));
+}
 
 }  // namespace
 
 TEST(pools_over_bf16) {
-  for (int i = 0; i < 80; ++i) {
+  for (int i = 0; i < 120; ++i) {
     PoolArgs a;
-    a.is_max = i % 2 == 0;
+    a.is_max = i % 3 != 0;
     a.count_include_pad = pick(0, 1) == 1;
     a.kt = pick(1, 3), a.kh = pick(1, 3), a.kw = pick(1, 4);
+    if (i % 20 == 1) a.kt = 3, a.kh = 11;  // more rows than a table has
     a.sh = pick(1, 2), a.sw = pick(1, 3);
     a.ph = a.kh / 2, a.pw = a.kw / 2;
-    const int h = pick(5, 9), w = pick(7, 15), c = any_channels();
+    a.dh = a.dw = i % 7 == 0 && a.kh < 6 ? 2 : 1;
+    const bool large = i % 8 == 0;  // more than kernels keep at once
+    const int h = large ? pick(35, 45) : pick(5, 9), w = large ? pick(60, 150) : pick(7, 15);
+    const int c = any_channels();
     std::vector<HalfMap> maps;
     std::vector<const float*> taps;
     for (int t = 0; t < a.kt; ++t) maps.push_back(input(h, w, c, 0, 3));
@@ -55,16 +65,20 @@ TEST(pools_over_bf16) {
     for (HalfMap& m : maps) m.memory.resize(static_cast<size_t>(most), 0);
     const int missing = pick(0, 2) == 0 ? pick(0, a.kt) : 0;
     for (int t = 0; t < a.kt; ++t) taps.push_back(t < missing ? nullptr : maps[t].data());
+    const int rare = a.is_max && i % 2 == 0 ? pick_of({5, 60}) : 0;
     for (HalfMap& m : maps) {  // no NaN that only one of them reads
-      for (uint16_t& bits : m.memory) bits = bf16_bits(value());
+      for (uint16_t& bits : m.memory) {
+        bits = rare > 0 && pick(0, rare) == 0 ? special() : bf16_bits(value());
+      }
     }
     a.seg = {maps[0].g, taps.data()};
     a.out_c0 = pick_of({0, 3, 16});
-    const int oh = (h + 2 * a.ph - a.kh) / a.sh + 1, ow = (w + 2 * a.pw - a.kw) / a.sw + 1;
+    const int oh = (h + 2 * a.ph - a.dh * (a.kh - 1) - 1) / a.sh + 1;
+    const int ow = (w + 2 * a.pw - a.dw * (a.kw - 1) - 1) / a.sw + 1;
     compare(output(oh, ow, a.out_c0 + c + 4, 5), a.out_c0, a.out_c0 + c, a.is_max ? 0.0 : 1.0,
             a.is_max ? kTiny : 40 * kUnit, [&](const HostKernels& be, const MapView& out) {
               a.out = out;
-              for (int y = oh - 1; y >= 0; --y) be.pool(a, y, y + 1);
+              in_parts(oh, [&](int lo, int hi) { be.pool(a, lo, hi); });
             });
   }
 }
@@ -108,16 +122,16 @@ TEST(elementwise_ops_over_bf16) {
 
 TEST(resampling_means_and_softmax_over_bf16) {
   for (int i = 0; i < 80; ++i) {
-    const int c = any_channels(), c0 = pick_of({0, 2, 16}), h = pick(1, 7), w = pick(1, 9);
+    const Resampled size(i);
+    const int h = size.h, w = size.w, oh = size.oh, ow = size.ow;
+    const int c = any_channels(), c0 = pick_of({0, 2, 16});
     HalfMap in = input(h, w, c, 1, pick_of({0, 3}));
     const float* data = pick(0, 9) == 0 ? nullptr : in.data();
-    const int oh = pick(1, 14), ow = pick(1, 20);
-    const bool nearest = i % 2 == 0;
-    compare(output(oh, ow, c0 + c, 1), c0, c0 + c, nearest ? 0.0 : 1.0, nearest ? kTiny : 4 * kUnit,
+    const Interp mode = i % 2 == 0 ? Interp::nearest : Interp::bilinear;
+    compare(output(oh, ow, c0 + c, 1), c0, c0 + c, 0.0, kTiny,
             [&](const HostKernels& be, const MapView& out) {
-              const UpsampleArgs u{nearest ? Interp::nearest : Interp::bilinear, in.g, data, out,
-                                   c0};
-              for (int y = oh - 1; y >= 0; --y) be.upsample(u, y, y + 1);
+              const UpsampleArgs u{mode, in.g, data, out, c0, i % 4 == 1};
+              in_parts(oh, [&](int lo, int hi) { be.upsample(u, lo, hi); });
             });
     std::vector<float> scale(c), shift(c);
     for (int k = 0; k < c; ++k) scale[k] = value(), shift[k] = value();

@@ -51,9 +51,13 @@ TEST(pools_over_8_bits) {
     a.count_include_pad = pick(0, 1) == 1;
     a.kt = pick(1, 3), a.kh = pick(1, 3), a.kw = pick(1, 4);
     if (i % 20 == 1) a.kt = 3, a.kh = 5, a.kw = 5;  // more taps than a table has
+    if (i % 13 == 0) a.kt = 3, a.kh = 22;           // more rows than a table has
     a.sh = pick(1, 2), a.sw = pick(1, 3);
     a.ph = a.kh / 2, a.pw = a.kw / 2;
-    const int h = pick(5, 9), w = pick(7, 15), c = any_channels(), pad = pick_of({0, 3, 64});
+    a.dh = a.dw = i % 17 == 0 && a.kh < 6 ? 2 : 1;
+    const bool large = i % 19 == 0;  // more than kernels keep at once
+    const int h = large ? pick(35, 45) : pick(5, 9), w = large ? pick(60, 290) : pick(7, 15);
+    const int c = any_channels(), pad = pick_of({0, 3, 64});
     const Kind kind = any_kind(), out_kind = pick(0, 1) == 0 ? kind : any_kind();
     std::vector<ByteMap> maps;
     std::vector<const float*> taps;
@@ -74,14 +78,15 @@ TEST(pools_over_8_bits) {
     }
     a.seg = {maps[0].g, taps.data()};
     a.out_c0 = pick_of({0, 3, 16});
-    const int oh = (h + 2 * a.ph - a.kh) / a.sh + 1, ow = (w + 2 * a.pw - a.kw) / a.sw + 1;
+    const int oh = (h + 2 * a.ph - a.dh * (a.kh - 1) - 1) / a.sh + 1;
+    const int ow = (w + 2 * a.pw - a.dw * (a.kw - 1) - 1) / a.sw + 1;
     const int behind = pick_of({0, 4});
     const bool exact = a.is_max || is_8_bit(kind.dtype);
     compare(output(oh, ow, a.out_c0 + c + behind, pick_of({0, 5, 64}), out_kind), a.out_c0,
             a.out_c0 + c, exact ? 0.0 : 1.01, exact ? kTiny : 40 * kUnit,
             [&](const HostKernels& be, const MapView& out) {
               a.out = out;
-              for (int y = oh - 1; y >= 0; --y) be.pool(a, y, y + 1);
+              in_parts(oh, [&](int lo, int hi) { be.pool(a, lo, hi); });
             });
   }
 }
@@ -127,17 +132,17 @@ TEST(elementwise_ops_over_8_bits) {
 
 TEST(resampling_and_means_over_8_bits) {
   for (int i = 0; i < 100; ++i) {
-    const int c = any_channels(), c0 = pick_of({0, 2, 16}), h = pick(1, 7), w = pick(1, 9);
+    const Resampled size(i);
+    const int h = size.h, w = size.w, oh = size.oh, ow = size.ow;
+    const int c = any_channels(), c0 = pick_of({0, 2, 16});
     const Kind kind = any_kind(), out_kind = i % 3 == 0 ? kind : any_kind();
     ByteMap in = input(h, w, c, 1, pick_of({0, 3}), kind);
     const float* data = pick(0, 9) == 0 ? nullptr : in.data();
-    const int oh = pick(1, 14), ow = pick(1, 20);
-    const bool nearest = i % 2 == 0;
-    compare(output(oh, ow, c0 + c, 1, out_kind), c0, c0 + c, nearest ? 0.0 : 1.01,
-            nearest ? kTiny : 4 * kUnit, [&](const HostKernels& be, const MapView& out) {
-              const UpsampleArgs u{nearest ? Interp::nearest : Interp::bilinear, in.g, data, out,
-                                   c0};
-              for (int y = oh - 1; y >= 0; --y) be.upsample(u, y, y + 1);
+    const Interp mode = i % 2 == 0 ? Interp::nearest : Interp::bilinear;
+    compare(output(oh, ow, c0 + c, 1, out_kind), c0, c0 + c, 0.0, kTiny,
+            [&](const HostKernels& be, const MapView& out) {
+              const UpsampleArgs u{mode, in.g, data, out, c0, i % 4 == 1};
+              in_parts(oh, [&](int lo, int hi) { be.upsample(u, lo, hi); });
             });
     const float* taps[2] = {pick(0, 1) ? nullptr : in.data(), in.data()};
     const bool exact = is_8_bit(kind.dtype);

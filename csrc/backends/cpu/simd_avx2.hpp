@@ -62,6 +62,13 @@ __attribute__((always_inline)) inline void add_product(vec& sum, vec a, vec b) {
   __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
 }
 #endif
+// The greatest; a NaN is handed on. Of equal ones it is the last.
+inline vec greatest(vec a, vec b) {
+  return _mm256_or_ps(_mm256_max_ps(a, b), _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
+inline vec greatest(vec a, vec b, vec c) {
+  return _mm256_or_ps(_mm256_max_ps(a, _mm256_max_ps(b, c)), _mm256_cmp_ps(a, b, _CMP_UNORD_Q));
+}
 struct Maximum {
   vec best;
   vec nan = {};  // all bits set where there was one

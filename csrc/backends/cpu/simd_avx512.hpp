@@ -72,6 +72,15 @@ inline void add_half_product(vec& sum, vec a, vec b) {  // GCC 12 warns at the i
 inline vec vmax(vec a, vec b) {  // where either is a NaN: b. Without a mask GCC 12 warns.
   return _mm512_maskz_max_ps(static_cast<__mmask16>(-1), a, b);
 }
+// The greatest; a NaN is handed on. Of equal ones it is the last.
+inline vec greatest(vec a, vec b) {
+  const __mmask16 numbers = _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q);
+  return _mm512_mask_max_ps(splat(__builtin_nanf("")), numbers, a, b);
+}
+inline vec greatest(vec a, vec b, vec c) {
+  const __mmask16 numbers = _mm512_cmp_ps_mask(a, b, _CMP_ORD_Q);
+  return _mm512_mask_max_ps(splat(__builtin_nanf("")), numbers, a, vmax(b, c));
+}
 // A running maximum that hands NaNs on, two values at once: one comparison tells whether either is
 // a NaN, which x86's maximum loses.
 struct Maximum {

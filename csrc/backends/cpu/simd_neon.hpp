@@ -45,6 +45,9 @@ inline ivec dot_pairs(ivec a, ivec b) {
   const int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y));
   return (ivec)vpaddq_s32(low, vmull_high_s16(x, y));
 }
+// The greatest; a NaN is handed on.
+inline vec greatest(vec a, vec b) { return (vec)vmaxq_f32((float32x4_t)a, (float32x4_t)b); }
+inline vec greatest(vec a, vec b, vec c) { return greatest(a, greatest(b, c)); }
 struct Maximum {  // NEON's maximum hands NaNs on by itself
   vec best;
   void take(vec x) { best = (vec)vmaxq_f32((float32x4_t)best, (float32x4_t)x); }

@@ -57,6 +57,12 @@ inline ivec unordered(vec x, vec y) {
   return (x != x) | (y != y);
 #endif
 }
+// The greatest; a NaN is handed on. Of equal ones it is the last.
+inline vec greatest(vec a, vec b) { return (vec)((ivec)(a > b ? a : b) | unordered(a, a)); }
+inline vec greatest(vec a, vec b, vec c) {
+  const vec larger = b > c ? b : c;
+  return (vec)((ivec)(a > larger ? a : larger) | unordered(a, b));
+}
 struct Maximum {
   vec best;
   ivec nan = {};

@@ -17,6 +17,7 @@
 #include "backends/cpu/generic/winograd.inl"
 #include "backends/cpu/generic/conv_cost.inl"
 #include "backends/cpu/generic/conv_table.inl"
+#include "backends/cpu/generic/pool_columns.inl"
 #include "backends/cpu/generic/pool.inl"
 #include "backends/cpu/generic/eltwise.inl"
 #include "backends/cpu/generic/upsample.inl"

@@ -22,6 +22,7 @@
 #include "backends/cpu/generic/pair_conv.inl"
 #include "backends/cpu/generic/pair_depthwise.inl"
 #include "backends/cpu/generic/pair_table.inl"
+#include "backends/cpu/generic/pool_columns.inl"
 #include "backends/cpu/generic/pool.inl"
 #include "backends/cpu/generic/eltwise.inl"
 #include "backends/cpu/generic/upsample.inl"

@@ -168,8 +168,7 @@ inline block load_block(const elem* p, int n) {
   return b;
 #endif
 }
-inline void store_block(elem* p, vec low, vec high, int n) {
-  const block b = rounded_block(low, high);
+inline void store_elements(elem* p, block b, int n) {
   if (n >= kBlockElements) {
     *reinterpret_cast<block_unaligned*>(p) = b;
     return;
@@ -180,6 +179,31 @@ inline void store_block(elem* p, vec low, vec high, int n) {
   for (int i = 0; i < n; ++i) p[i].bits = b[i];
 #endif
 }
+inline void store_block(elem* p, vec low, vec high, int n) {
+  store_elements(p, rounded_block(low, high), n);
+}
+
+// What maxima are made of: some channels, whose order is that of their values. Here they are
+// integers: bits with a sign, turned round below zero, and moved so that every NaN is above
+// infinity.
+typedef int16_t places __attribute__((vector_size(4 * kVecWidth)));
+inline places greatest(places a, places b) { return a > b ? a : b; }
+inline places greatest(places a, places b, places c) { return greatest(a, greatest(b, c)); }
+struct Ordered {
+  using type = places;
+  static constexpr int kChannels = kBlockElements;
+  static constexpr uint16_t kNans = 0x7f;        // of either sign
+  static bool shared(int, int) { return true; }  // half the comparisons of floats at any rate
+  static type turned(block b) { return (places)(b ^ (block)((places)b >> 15 & 0x7fff)); }
+  static type least() { return places{} + static_cast<int16_t>(-0x8000); }  // minus infinity
+  static type zero() { return places{} - static_cast<int16_t>(kNans); }
+  static type load(const elem* p, int n) {
+    return (places)((block)turned(load_block(p, n)) - kNans);
+  }
+  static void store(elem* p, type x, int n) {
+    store_elements(p, (block)turned((block)x + kNans), n);
+  }
+};
 
 // The sum of the first whole vectors of n elements of two maps; how many elements these are.
 inline int add_whole(source x, source y, target out, float low, float high, int n) {
@@ -191,3 +215,36 @@ inline int add_whole(source x, source y, target out, float low, float high, int 
   }
   return c;
 }
+
+// Vectors side by side of a kind of map that the compiler knows; n: how many elements count.
+constexpr int kElementKinds = 1;
+inline int kind_of(Dtype) { return 0; }
+inline int64_t bytes_of(Dtype) { return sizeof(elem); }
+template <int KIND>
+struct Elements {
+  static constexpr int64_t kBytes = sizeof(elem);
+  explicit Elements(const MapGeometry&) {}
+  template <int VECS>
+  static void load(const char* p, int n, vec (&v)[VECS]) {
+#pragma GCC unroll 4
+    for (int i = 0; i < VECS; ++i) {
+      v[i] = load_n(reinterpret_cast<const elem*>(p) + i * kVecWidth, n - i * kVecWidth);
+    }
+  }
+  template <int VECS>
+  static void store(char* p, const vec (&v)[VECS], int n) {
+    elem* const to = reinterpret_cast<elem*>(p);
+    if constexpr (VECS % 2 == 0) {
+      if (n >= VECS * kVecWidth) {
+#pragma GCC unroll 2
+        for (int i = 0; i < VECS; i += 2) {
+          const vec two[2] = {v[i], v[i + 1]};
+          store_vectors(to + i * kVecWidth, two, 2 * kVecWidth);
+        }
+        return;
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < VECS; ++i) store_n(to + i * kVecWidth, v[i], n - i * kVecWidth);
+  }
+};

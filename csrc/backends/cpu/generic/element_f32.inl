@@ -27,3 +27,41 @@ inline int add_whole(source x, source y, target out, float low, float high, int 
   }
   return c;
 }
+
+// What maxima are made of: some channels, whose order is that of their values.
+struct Ordered {
+  using type = vec;
+  static constexpr int kChannels = kVecWidth;
+  static type least() { return splat(-__builtin_inff()); }
+  static type zero() { return splat(0.0f); }
+  // Whether windows share enough columns to compare these first.
+  static bool shared(int width, int stride) {
+    return kVecWidth < 16 ? 2 * stride < width : stride < width;
+  }
+  static type load(const elem* p, int n) { return load_n(p, n); }
+  static void store(elem* p, type x, int n) { store_n(p, x, n); }
+};
+
+// Vectors side by side of a kind of map that the compiler knows; n: how many elements count.
+constexpr int kElementKinds = 1;
+inline int kind_of(Dtype) { return 0; }
+inline int64_t bytes_of(Dtype) { return sizeof(elem); }
+template <int KIND>
+struct Elements {
+  static constexpr int64_t kBytes = sizeof(elem);
+  explicit Elements(const MapGeometry&) {}
+  template <int VECS>
+  static void load(const char* p, int n, vec (&v)[VECS]) {
+#pragma GCC unroll 4
+    for (int i = 0; i < VECS; ++i) {
+      v[i] = load_n(reinterpret_cast<const elem*>(p) + i * kVecWidth, n - i * kVecWidth);
+    }
+  }
+  template <int VECS>
+  static void store(char* p, const vec (&v)[VECS], int n) {
+#pragma GCC unroll 4
+    for (int i = 0; i < VECS; ++i) {
+      store_n(reinterpret_cast<elem*>(p) + i * kVecWidth, v[i], n - i * kVecWidth);
+    }
+  }
+};

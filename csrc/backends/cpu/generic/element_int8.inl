@@ -64,8 +64,12 @@ inline void store_steps(void* p, ivec v, int n) {
 template <int VECS>
 inline void store_steps(char* p, const ivec (&v)[VECS], int n) {
 #ifdef PVNET_STORE_TWO
-  if constexpr (VECS == 2) {
-    if (n >= 2 * kVecWidth) return store_bytes(p, v[0], v[1]);
+  if constexpr (VECS % 2 == 0) {
+    if (n >= VECS * kVecWidth) {
+#pragma GCC unroll 2
+      for (int i = 0; i < VECS; i += 2) store_bytes(p + i * kVecWidth, v[i], v[i + 1]);
+      return;
+    }
   }
 #endif
 #pragma GCC unroll 4
@@ -175,3 +179,41 @@ inline int add_whole(const source& x, const source& y, const target& out, float 
   }
   return c;
 }
+
+// Vectors side by side of a kind of map that the compiler knows: 0 are floats, 1 steps without and
+// 2 those with a sign. What is stored may be of 2 for both. n: how many elements count.
+constexpr int kElementKinds = 3;
+inline int kind_of(Dtype d) { return d == Dtype::int8 ? 2 : d == Dtype::uint8 ? 1 : 0; }
+inline int64_t bytes_of(Dtype d) { return element_bytes(d); }
+template <int KIND>
+struct Elements {
+  static constexpr int64_t kBytes = KIND == 0 ? sizeof(float) : 1;
+  float scale;
+  Steps steps;
+  explicit Elements(const MapGeometry& g) : scale(g.scale), steps(g) {}
+  template <int VECS>
+  void load(const char* p, int n, vec (&v)[VECS]) const {
+#pragma GCC unroll 4
+    for (int i = 0; i < VECS; ++i, p += kVecWidth * kBytes, n -= kVecWidth) {
+      if constexpr (KIND == 0) {
+        v[i] = load_n(reinterpret_cast<const float*>(p), n);
+      } else {
+        v[i] = as_floats(widened_steps < KIND == 2 > (p, n)) * splat(scale);
+      }
+    }
+  }
+  template <int VECS>
+  void store(char* p, const vec (&v)[VECS], int n) const {
+    if constexpr (KIND == 0) {
+#pragma GCC unroll 4
+      for (int i = 0; i < VECS; ++i) {
+        store_n(reinterpret_cast<float*>(p) + i * kVecWidth, v[i], n - i * kVecWidth);
+      }
+    } else {
+      ivec rounded[VECS];
+#pragma GCC unroll 4
+      for (int i = 0; i < VECS; ++i) rounded[i] = to_steps(v[i], steps);
+      store_steps(p, rounded, n);
+    }
+  }
+};

@@ -17,6 +17,15 @@ inline void store_n(float* p, vec v, int n) {
   }
 }
 
+// Of sums by a count. By a power of two it is multiplication, to the last bit.
+struct Division {
+  float by, factor;
+  bool exact;  // factor
+  explicit Division(int n)
+      : by(static_cast<float>(n)), factor(1.0f / by), exact((n & (n - 1)) == 0) {}
+  vec of(vec x) const { return exact ? x * splat(factor) : x / splat(by); }
+};
+
 // x = n ln(2) + r, |r| <= ln(2)/2, for x from -87.3 to 89; a NaN stays in r.
 struct Reduced {
   vec r, power;  // 2^n

@@ -45,7 +45,7 @@ inline void max_channels(const PoolWindow& w, int c, int n, elem* out) {
 }
 
 template <int VECS>
-inline void mean_channels(const PoolWindow& w, int c, int n, float divisor, elem* out) {
+inline void mean_channels(const PoolWindow& w, int c, int n, const Division& division, elem* out) {
   vec acc[VECS];
   for (int v = 0; v < VECS; ++v) acc[v] = splat(0.0f);
   for (int j = 0; j < w.kt; ++j) {
@@ -59,13 +59,13 @@ inline void mean_channels(const PoolWindow& w, int c, int n, float divisor, elem
     }
   }
 #pragma GCC unroll 4
-  for (int v = 0; v < VECS; ++v) {
-    store_n(out + v * kVecWidth, acc[v] / splat(divisor), VECS > 1 ? kVecWidth : n);
-  }
+  for (int v = 0; v < VECS; ++v) acc[v] = division.of(acc[v]);
+  const int some = VECS > 1 ? VECS * kVecWidth : n;
+  Elements<0>::store(reinterpret_cast<char*>(out), acc, some);
 }
 
 template <bool IS_MAX, int VECS>
-inline void pool_channels(const PoolWindow& w, int c, int n, float divisor, elem* out) {
+inline void pool_channels(const PoolWindow& w, int c, int n, const Division& division, elem* out) {
   if constexpr (IS_MAX) {
     switch (w.kx1 - w.kx0) {
       case 2:
@@ -76,7 +76,7 @@ inline void pool_channels(const PoolWindow& w, int c, int n, float divisor, elem
         return max_channels<VECS, 0>(w, c, n, out);
     }
   } else {
-    mean_channels<VECS>(w, c, n, divisor, out);
+    mean_channels<VECS>(w, c, n, division, out);
   }
 }
 
@@ -100,19 +100,23 @@ void pool_rows(const PoolArgs& a, int row_lo, int row_hi) {
       w.kx1 = imax(w.kx0, imin(a.kw, ceil_div(g.w - in_x, a.dw)));
       w.offset = in_y * g.row_stride + in_x * g.pixel_stride;
       const int inside = imax(1, (w.ky1 - w.ky0) * (w.kx1 - w.kx0));
-      const float divisor = static_cast<float>(a.kt * (a.count_include_pad ? a.kh * a.kw : inside));
+      const Division division(a.kt * (a.count_include_pad ? a.kh * a.kw : inside));
       elem* out = elems(a.out.data) + y * a.out.g.row_stride + x * a.out.g.pixel_stride + a.out_c0;
       int c = 0;
       for (; c + 4 * kVecWidth <= g.c; c += 4 * kVecWidth) {
-        pool_channels<IS_MAX, 4>(w, c, 4 * kVecWidth, divisor, out + c);
+        pool_channels<IS_MAX, 4>(w, c, 4 * kVecWidth, division, out + c);
       }
-      for (; c < g.c; c += kVecWidth) pool_channels<IS_MAX, 1>(w, c, g.c - c, divisor, out + c);
+      for (; c < g.c; c += kVecWidth) pool_channels<IS_MAX, 1>(w, c, g.c - c, division, out + c);
     }
   }
 }
 
 void pool(const PoolArgs& a, int row_lo, int row_hi) {
-  if (a.is_max) {
+  if (a.is_max && by_columns(a)) {
+    bool missing = false;
+    for (int j = 0; j < a.kt; ++j) missing |= a.seg.taps[j] == nullptr;
+    max_by_columns(a, missing, row_lo, row_hi);
+  } else if (a.is_max) {
     pool_rows<true>(a, row_lo, row_hi);
   } else {
     pool_rows<false>(a, row_lo, row_hi);

@@ -62,7 +62,7 @@ struct PoolRows {
     return imax(a.pw + a.seg.g.w, (a.out.g.w - 1) * a.sw + (a.kw - 1) * a.dw + 1);
   }
   static bool fit(const PoolArgs& a) {
-    return columns(a) <= kPoolColumns && a.kt * a.kh <= kPoolRows;
+    return (!a.is_max || columns(a) <= kPoolColumns) && a.kt * a.kh <= kPoolRows;
   }
   PoolRows(const PoolArgs& args, int y) : a(args), sign(args.seg.g.dtype == Dtype::int8) {
     const MapGeometry& g = a.seg.g;
@@ -214,6 +214,84 @@ struct VectorSum {
   }
 };
 
+// Means of bytes, pixel after pixel, over rows of the window. Their sums fit words.
+struct MeanPlace {
+  const PoolRows& rows;
+  int64_t at;  // bytes from pixel 0 to the first tap inside the map
+  int width;   // taps of a row inside the map
+  Division division;
+};
+
+// n channels from c on; WIDTH: as that of the place, 0: any.
+template <bool SIGN, int VECS, int WIDTH>
+inline void mean_channels(const MeanPlace& w, int c, int channels, const target& out) {
+  const PoolArgs& a = w.rows.a;
+  const int n = VECS > 1 ? VECS * kVecWidth : channels;
+  const int rows = w.rows.n, width = WIDTH > 0 ? WIDTH : w.width;
+  const int64_t step = a.dw * a.seg.g.pixel_stride;
+  ivec sum[VECS] = {};
+  for (int i = 0; i < rows; ++i) {
+    const char* in = w.rows.rows[i] + w.at + c;
+#pragma GCC unroll 3
+    for (int kx = 0; kx < width; ++kx, in += step) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECS; ++v) {
+        sum[v] += widened_steps<SIGN>(in + v * kVecWidth, n - v * kVecWidth);
+      }
+    }
+  }
+  const vec scale = splat(a.seg.g.scale);
+  vec mean[VECS];
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) mean[v] = w.division.of(as_floats(sum[v]) * scale);
+  if (out.dtype == Dtype::f32) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) {
+      store_n(reinterpret_cast<float*>(out.p) + v * kVecWidth, mean[v], n - v * kVecWidth);
+    }
+    return;
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) sum[v] = to_steps(mean[v], out.steps);
+  store_steps(out.p, sum, n);
+}
+
+template <bool SIGN, int WIDTH>
+inline void mean_pixel(const MeanPlace& w, target out) {
+  const int channels = w.rows.a.seg.g.c;
+  int c = 0;
+  for (; c + 4 * kVecWidth <= channels; c += 4 * kVecWidth, out += 4 * kVecWidth) {
+    mean_channels<SIGN, 4, WIDTH>(w, c, 4 * kVecWidth, out);
+  }
+  for (; c < channels; c += kVecWidth, out += kVecWidth) {
+    mean_channels<SIGN, 1, WIDTH>(w, c, channels - c, out);
+  }
+}
+
+template <bool SIGN>
+inline void mean_row(const PoolArgs& a, int y) {
+  const MapGeometry &g = a.seg.g, &og = a.out.g;
+  const PoolRows rows(a, y);
+  const int in_y = y * a.sh - a.ph;
+  const int ky0 = in_y < 0 ? ceil_div(-in_y, a.dh) : 0;
+  const int height = imax(0, imin(a.kh, ceil_div(g.h - in_y, a.dh)) - ky0);
+  target out = elems(og, a.out.data) + (y * og.row_stride + a.out_c0);
+  for (int x = 0; x < og.w; ++x, out += og.pixel_stride) {
+    const int in_x = x * a.sw - a.pw;
+    const int kx0 = in_x < 0 ? ceil_div(-in_x, a.dw) : 0;
+    const int width = imax(0, imin(a.kw, ceil_div(g.w - in_x, a.dw)) - kx0);
+    const int count = a.kt * (a.count_include_pad ? a.kh * a.kw : imax(1, height * width));
+    const MeanPlace place{rows, (in_x + kx0 * a.dw) * g.pixel_stride, width, Division(count)};
+    if (width == 2) {
+      mean_pixel<SIGN, 2>(place, out);
+    } else if (width == 3) {
+      mean_pixel<SIGN, 3>(place, out);
+    } else {
+      mean_pixel<SIGN, 0>(place, out);
+    }
+  }
+}
+
 inline void mean_values(const PoolPlace& w, float divisor, const target& out) {
   for (int c = 0; c < w.a.seg.g.c; c += kVecWidth) {
     const int n = w.a.seg.g.c - c;
@@ -225,11 +303,15 @@ inline void mean_values(const PoolPlace& w, float divisor, const target& out) {
 
 void pool(const PoolArgs& a, int row_lo, int row_hi) {
   const MapGeometry &g = a.seg.g, &og = a.out.g;
-  const bool steps = a.is_max && is_8_bit(g.dtype) && PoolRows::fit(a);
+  const bool steps = is_8_bit(g.dtype) && PoolRows::fit(a);
   PoolPlace w{a, 0, 0, 0, 0, 0, false};
   for (int j = 0; j < a.kt; ++j) w.missing |= a.seg.taps[j] == nullptr;
   const target begin = elems(og, a.out.data) + a.out_c0;
   for (int y = row_lo; y < row_hi; ++y) {
+    if (steps && !a.is_max) {
+      g.dtype == Dtype::int8 ? mean_row<true>(a, y) : mean_row<false>(a, y);
+      continue;
+    }
     if (steps) {
       g.dtype == Dtype::int8 ? max_row<true>(a, y) : max_row<false>(a, y);
       continue;
