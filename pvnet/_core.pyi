@@ -120,6 +120,14 @@ class ops:
     @staticmethod
     def backend() -> str: ...
 
+# Drawing over pictures (register_picture.cpp); see pvnet.viz
+
+class picture:
+    @staticmethod
+    def draw_capsules(layer: object, ends: object, radii: object, inks: object) -> None: ...
+    @staticmethod
+    def mix_layer(layer: object, y: object, u: object, v: object, left: int, top: int) -> None: ...
+
 # Plans and streams (register_plan.cpp, register_stream.cpp); see pvnet.runtime
 
 class Plan:

@@ -39,7 +39,7 @@ LAZY: dict[tuple[str, str], str] = {}
 OUTSIDE = {"bench": {"cli"}}
 CPP_ROWS = (
     ("graph",),
-    ("host",),
+    ("host", "picture"),
     ("model",),
     ("backends",),
     ("plan",),

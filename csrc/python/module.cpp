@@ -27,6 +27,7 @@ PYBIND11_MODULE(_core, m) {
   pvnet::python::register_files(m);
   pvnet::python::register_graph(m);
   pvnet::python::register_ops(m);
+  pvnet::python::register_picture(m);
   pvnet::python::register_plan(m);
   pvnet::python::register_profile(m);
   pvnet::python::register_device_op(m);

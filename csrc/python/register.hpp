@@ -13,6 +13,7 @@ void register_device_results(pybind11::module_& m);  // DeviceArray, DeviceTick
 void register_files(pybind11::module_& m);           // WholeFile
 void register_graph(pybind11::module_& m);           // Graph, load_model, save_model
 void register_ops(pybind11::module_& m);             // stateless kernels on DLPack tensors
+void register_picture(pybind11::module_& m);         // picture: drawing over pictures
 void register_plan(pybind11::module_& m);            // Plan, compile
 void register_profile(pybind11::module_& m);         // nvtx_*: ranges that profilers show
 void register_shim(pybind11::module_& m);            // memory of the machine for tests, where it is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,12 +141,12 @@ def row_of(tick: Tick, top: int = TOP) -> Row:
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None or not np.isfinite(value) else round(float(value), digits)
+    return None if value is None or not math.isfinite(value) else round(float(value), digits)
 
 
 def _point(joint: NDArray[np.float32]) -> list[float | None]:
     """x, y, confidence."""
-    x, y, score = (float(v) for v in joint)
+    x, y, score = joint.tolist()
     return [
         _rounded(x, _PIXEL_DIGITS),
         _rounded(y, _PIXEL_DIGITS),

@@ -75,11 +75,22 @@ class Planes:
 
     def color(self, rgb: Any) -> tuple[float, float, float]:
         """Luma and chroma, 0..255, of a colour in 0..255."""
-        red, blue = _LUMA[int(self.frame.colorspace)]
-        r, g, b = (float(v) / 255 for v in rgb)
-        luma = red * r + (1 - red - blue) * g + blue * b
-        u, v = (b - luma) / (2 - 2 * blue), (r - luma) / (2 - 2 * red)
-        return 16 + 219 * luma, 128 + 224 * u, 128 + 224 * v
+        return color_in(self.space, tuple(map(float, rgb)))
+
+    @property
+    def space(self) -> int:
+        """AVColorSpace: how red, green and blue make luma."""
+        return int(self.frame.colorspace)
+
+
+@functools.lru_cache(maxsize=256)
+def color_in(space: int, rgb: tuple[float, ...]) -> tuple[float, float, float]:
+    """As `Planes.color` of planes in this AVColorSpace."""
+    red, blue = _LUMA[space]
+    r, g, b = (v / 255 for v in rgb)
+    luma = red * r + (1 - red - blue) * g + blue * b
+    u, v = (b - luma) / (2 - 2 * blue), (r - luma) / (2 - 2 * red)
+    return 16 + 219 * luma, 128 + 224 * u, 128 + 224 * v
 
 
 def _view(plane: Any) -> Plane:

@@ -1,4 +1,4 @@
-"""Drawing results over pictures: by OpenCV where it is installed, else in numpy alone."""
+"""Drawing results over pictures: by the core, and OpenCV where it is installed."""
 
 from __future__ import annotations
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pvnet.errors import InvalidArgumentError
+from pvnet.video.planes import Planes
+from pvnet.video.raster import Box
 from pvnet.viz.font import GLYPH_HEIGHT, draw_text, text_size
-from pvnet.viz.part import Part, Picture, part_of, size_of
+from pvnet.viz.part import Part, Picture, box_of, mix, part_of, size_of
 from pvnet.viz.shapes import draw_rectangle
 
 _PANEL = (12, 15, 20)
@@ -115,37 +119,73 @@ def draw_status(
     s = scale or text_scale(image)
     h = size_of(image)[0]
     top = h - (GLYPH_HEIGHT + 4) * s
-    _draw_band(image, status, (top, h + 2), at=(3 * s, top + 3 * s), s=s, opacity=0.68)
+    _draw_band(image, status, _Band(top, h + 2, (3 * s, top + 3 * s), s, 0.68))
 
 
 def draw_label(image: Picture, text: str, *, scale: int | None = None) -> None:
     """Draw a caption along the upper edge, in place."""
     s = scale or text_scale(image)
-    _draw_band(image, text, (-2, (GLYPH_HEIGHT + 3) * s), at=(3 * s, 3 * s), s=s, opacity=0.75)
+    _draw_band(image, text, _Band(-2, (GLYPH_HEIGHT + 3) * s, (3 * s, 3 * s), s, 0.75))
 
 
-def _draw_band(
-    image: Picture,
-    text: str,
-    rows: tuple[int, int],
-    *,
-    at: tuple[int, int],
-    s: int,
-    opacity: float,
-) -> None:
-    """A line of text on a band over the whole width."""
-    w = size_of(image)[1]
-    with part_of(image, 0, rows[0] - 1, w, rows[1] + 1) as part:
-        if part is None:
-            return
-        top, end = (y - part.y for y in rows)
+@dataclass(frozen=True)
+class _Band:
+    """A band over the whole width, and where a line of text stands on it.
+
+    Attributes:
+        top: of its rows, as pixel centres.
+        end: of its rows.
+        at: (x, y) of the text.
+        s: pixels per font pixel.
+        opacity: of the band.
+    """
+
+    top: int
+    end: int
+    at: tuple[int, int]
+    s: int
+    opacity: float
+
+    def fill(self, part: Part, width: int) -> None:
+        """Draw it without text."""
+        top, end = self.top - part.y, self.end - part.y
         color = part.ink(_PANEL)
-        draw_rectangle(part.pixels, -2, top, w + 2, end, color=color, opacity=opacity)
-        draw_text(
-            part.pixels,
-            text[: max(0, (w - 4 * s) // (6 * s))],
-            at=(at[0], at[1] - part.y),
-            scale=s,
-            color=part.ink(_INK),
-            rim=part.ink(_RIM),
-        )
+        draw_rectangle(part.pixels, -2, top, width + 2, end, color=color, opacity=self.opacity)
+
+    def write(self, part: Part, text: str) -> None:
+        """Draw the text."""
+        at = (self.at[0], self.at[1] - part.y)
+        ink, rim = part.ink(_INK), part.ink(_RIM)
+        draw_text(part.pixels, text, at=at, scale=self.s, color=ink, rim=rim)
+
+
+def _draw_band(image: Picture, text: str, band: _Band) -> None:
+    """A line of text on a band; of planes by a layer, which changes with the text alone."""
+    w = size_of(image)[1]
+    text = text[: max(0, (w - 4 * band.s) // (6 * band.s))]
+    if not isinstance(image, Planes):
+        part = Part(image)
+        band.fill(part, w)
+        band.write(part, text)
+        return
+    box = box_of(image, 0, band.top - 1, w, band.end + 1)
+    if box is not None:
+        mix(image, _written(box, image.space, band, text), *box[:2])
+
+
+# Few: a layer of a large picture is a megabyte. Those that are drawn on every picture stay.
+@lru_cache(maxsize=4)
+def _filled(box: Box, space: int, band: _Band) -> NDArray[np.uint8]:
+    """A layer with a band and no text; do not change it."""
+    x0, y0, x1, y1 = box
+    layer = np.zeros((y1 - y0, x1 - x0, 4), np.uint8)
+    band.fill(Part(layer, x0, y0, space), x1)
+    return layer
+
+
+@lru_cache(maxsize=4)
+def _written(box: Box, space: int, band: _Band, text: str) -> NDArray[np.uint8]:
+    """The same with the text."""
+    layer = _filled(box, space, band).copy()
+    band.write(Part(layer, box[0], box[1], space), text)
+    return layer

@@ -140,9 +140,15 @@ def text_mask(text: str, *, scale: int = 1) -> NDArray[np.float32]:
 def _ink(text: str) -> NDArray[np.uint8]:
     """1 where one line of text has ink, at scale 1."""
     codes = [ord(c) if ord(c) < 128 else 127 for c in text]
-    cells = np.pad(_table()[codes], ((0, 0), (0, 0), (0, ADVANCE - GLYPH_WIDTH)))
-    mask = cells.transpose(1, 0, 2).reshape(GLYPH_HEIGHT, -1)[:, : max(0, len(text) * ADVANCE - 1)]
-    return mask.astype(np.uint8)
+    cells = _cells()[codes].transpose(1, 0, 2)
+    return cells.reshape(GLYPH_HEIGHT, -1)[:, : max(0, len(text) * ADVANCE - 1)]
+
+
+@lru_cache(maxsize=1)
+def _cells() -> NDArray[np.uint8]:
+    """[128, 9, 6]: the glyphs, each with the gap behind it."""
+    gap = ((0, 0), (0, 0), (0, ADVANCE - GLYPH_WIDTH))
+    return np.pad(_table().astype(np.uint8), gap)
 
 
 def _enlarged(mask: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
@@ -184,9 +190,10 @@ def draw_text(
 def _masks(text: str, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Ink and the rim around it, wider by `scale` on every side; 255 where there is some."""
     mask = _ink(text) * np.uint8(255)
-    rim = np.pad(mask, 1)
-    wide = rim.copy()
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            np.maximum(wide, np.roll(rim, (dy, dx), (0, 1)), out=wide)
+    rows = np.zeros((mask.shape[0] + 2, mask.shape[1]), np.uint8)
+    for dy in (0, 1, 2):
+        np.maximum(rows[dy : dy + mask.shape[0]], mask, out=rows[dy : dy + mask.shape[0]])
+    wide = np.zeros((rows.shape[0], rows.shape[1] + 2), np.uint8)
+    for dx in (0, 1, 2):
+        np.maximum(wide[:, dx : dx + rows.shape[1]], rows, out=wide[:, dx : dx + rows.shape[1]])
     return _enlarged(mask, scale), _enlarged(wide, scale)

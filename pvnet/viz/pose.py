@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from pvnet.errors import InvalidArgumentError
 from pvnet.video.joints import JOINTS, SIDE, SKELETON
 from pvnet.viz.part import Part, Picture, layer_over, size_of
-from pvnet.viz.shapes import draw_discs, draw_lines
+from pvnet.viz.shapes import draw_capsules
 
 Color = tuple[float, float, float]
 
@@ -17,6 +17,13 @@ RIGHT: Color = (255, 148, 46)
 MIDDLE: Color = (240, 240, 240)
 _DARK: Color = (14, 16, 20)
 _LIGHT: Color = (255, 255, 255)
+_COLORS = (LEFT, MIDDLE, RIGHT, _DARK, _LIGHT)  # the first three by side + 1
+_DARK_INK, _LIGHT_INK = 3, 4
+# Bones by their ends; the last is the neck, which ends between the shoulders.
+_FROM, _TO = np.array([*SKELETON, (0, 0)]).T
+_BONE_INKS = np.array([1 + (SIDE[a] if SIDE[a] == SIDE[b] else 0) for a, b in zip(_FROM, _TO)])
+_JOINT_INKS = np.array([(_DARK_INK, 1 + side, _LIGHT_INK) for side in SIDE])
+_SHARES = np.array([[0.6], [1.0], [0.9]], np.float32)
 
 
 def side_color(side: int) -> Color:
@@ -65,38 +72,42 @@ def draw_pose(
     with layer_over(image, *corners) as layer:
         if layer is not None:
             at = xy - np.array([layer.x, layer.y], np.float32)
-            _draw(layer, at, np.flatnonzero(seen).tolist(), opacity.tolist(), thickness)
+            _draw(layer, at, seen, opacity, thickness)
 
 
 def _draw(
-    layer: Part, xy: NDArray[np.float32], seen: list[int], opacity: list[float], thickness: float
+    layer: Part,
+    xy: NDArray[np.float32],
+    seen: NDArray[np.bool_],
+    opacity: NDArray[np.float32],
+    thickness: float,
 ) -> None:
     """All bones, first their dark rims, then all joints; xy [13, 2] are pixels of the layer.
 
     What is drawn takes the place of what is under it in the layer: mixing each costs most of the
     time.
     """
-    pairs = [(a, b) for a, b in SKELETON if a in seen and b in seen]
-    ends = [(xy[a], xy[b]) for a, b in pairs]
-    if {0, 1, 2} <= set(seen):
-        pairs.append((0, 0))
-        ends.append((xy[0], (xy[1] + xy[2]) / 2))
-    sides = [SIDE[a] if SIDE[a] == SIDE[b] else 0 for a, b in pairs]
-    see = [min(opacity[a], opacity[b]) for a, b in pairs]
-    if ends:
-        n = len(ends)
-        dark = [layer.paint(_DARK, 0.45 * v) for v in see]
-        light = [layer.paint(side_color(side), 0.92 * v) for side, v in zip(sides, see)]
-        draw_lines(
-            layer.pixels,
-            np.array(ends * 2, np.float32),
-            [1.7 * thickness] * n + [thickness] * n,
-            dark + light,
-        )
-    radii, inks = [], []
-    for j in seen:
-        radius = thickness * (1.7 if j == 0 else 1.15)
-        radii += [radius + 0.45 * thickness, radius, 0.45 * radius]
-        for color, share in ((_DARK, 0.6), (side_color(SIDE[j]), 1.0), (_LIGHT, 0.9)):
-            inks.append(layer.paint(color, share * opacity[j]))
-    draw_discs(layer.pixels, np.repeat(xy[seen], 3, axis=0), radii, inks)
+    inks = np.array([layer.ink(color) for color in _COLORS], np.float32)
+    bones = seen[_FROM] & seen[_TO]
+    bones[-1] = seen[:3].all()
+    ends = np.stack([xy[_FROM], xy[_TO]], axis=1)
+    ends[-1, 1] = (xy[1] + xy[2]) / 2
+    ends = ends[bones]
+    see = np.minimum(opacity[_FROM], opacity[_TO])[bones, None]
+    at, trust = xy[seen], opacity[seen, None, None]
+    # Of a joint the rim, its colour and a light in the middle, each over the one before.
+    radius = thickness * np.where(np.flatnonzero(seen) == 0, 1.7, 1.15)
+    radii = np.stack([radius + 0.45 * thickness, radius, 0.45 * radius], axis=1)
+    n, m = len(ends), len(at)
+    draw_capsules(
+        layer.pixels,
+        np.concatenate([ends, ends, np.repeat(at, 6, axis=0).reshape(3 * m, 2, 2)]),
+        np.concatenate([np.repeat([0.85 * thickness, 0.5 * thickness], n), radii.ravel()]),
+        np.concatenate(
+            [
+                0.45 * see * inks[_DARK_INK],
+                0.92 * see * inks[_BONE_INKS[bones]],
+                (trust * _SHARES * inks[_JOINT_INKS[seen]]).reshape(3 * m, 4),
+            ]
+        ),
+    )

@@ -1,7 +1,7 @@
 """Shapes over pictures: by OpenCV where it is installed, else by `pvnet.video.raster`.
 
-Both draw the same within a fraction of a pixel at edges. The synthetic videos never use OpenCV:
-their frames are the same bits everywhere.
+Both draw the same within a fraction of a pixel at edges. Capsules of a layer are the core's. The
+synthetic videos never use OpenCV: their frames are the same bits everywhere.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvnet import _core
 from pvnet.video import raster
 
 Image = NDArray[Any]
@@ -88,47 +89,25 @@ def draw_disc(
             cv2.circle(part, at, size, ink, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
-def draw_lines(
-    layer: Image, ends: NDArray[np.float32], widths: Sequence[float], inks: Sequence[Any]
+def draw_capsules(
+    layer: NDArray[np.uint8],
+    ends: NDArray[np.float32],
+    radii: NDArray[Any],
+    inks: NDArray[Any],
 ) -> None:
-    """Draw opaque segments with round ends, one after the other.
+    """Draw opaque segments with round ends, one over the other; discs where both ends are one.
+
+    As `raster.draw_line` draws them, in the core: OpenCV takes twice the time for a skeleton.
 
     Args:
-        layer: the picture.
+        layer: uint8 [h, w, 4].
         ends: [n, 2, 2], x and y of both ends.
-        widths: n, in pixels.
-        inks: a colour for each.
+        radii: [n], in pixels.
+        inks: [n, 4], 0..255.
     """
-    cv2 = drawer(layer)
-    if cv2 is None:
-        for (a, b), width, ink in zip(ends.tolist(), widths, inks):
-            raster.draw_line(layer, tuple(a), tuple(b), color=ink, width=width)
-        return
-    radii = np.maximum(np.asarray(widths) / 2 - _EDGE, 0.1)
-    corners = _capsules(ends.astype(np.float64), radii)
-    for outline, ink in zip(np.rint(corners * _ONE).astype(np.int32), inks):
-        cv2.fillConvexPoly(layer, outline, ink, cv2.LINE_AA, _SHIFT)
-
-
-def draw_discs(
-    layer: Image, centers: NDArray[np.float32], radii: Sequence[float], inks: Sequence[Any]
-) -> None:
-    """Draw opaque discs, one after the other.
-
-    Args:
-        layer: the picture.
-        centers: [n, 2], x and y.
-        radii: n, in pixels.
-        inks: a colour for each.
-    """
-    cv2 = drawer(layer)
-    places = np.rint(centers * _ONE).astype(np.int32).tolist()
-    for place, center, radius, ink in zip(places, centers.tolist(), radii, inks):
-        if cv2 is None or radius <= _SMALL:
-            raster.draw_disc(layer, tuple(center), radius, color=ink)
-        else:
-            size = round((radius - _EDGE) * _ONE)
-            cv2.circle(layer, place, size, ink, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+    if len(ends):
+        given = (np.ascontiguousarray(a, np.float32) for a in (ends, radii, inks))
+        _core.picture.draw_capsules(layer, *given)
 
 
 def draw_rectangle(
@@ -299,20 +278,13 @@ def _half_circle(corners: int) -> NDArray[np.float64]:
 
 
 def _capsule(a: Point, b: Point, radius: float) -> NDArray[np.float64]:
-    """Corners of the outline of a segment with round ends."""
-    return np.asarray(_capsules(np.array([[a, b]], np.float64), np.array([radius]))[0])
-
-
-def _capsules(ends: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Corners [n, m, 2] of the outlines of segments [n, 2, 2]."""
-    along = ends[:, 1] - ends[:, 0]
-    length = np.hypot(along[:, 0], along[:, 1])[:, None]
-    c, s = np.where(length > 0, along / np.maximum(length, 1e-12), (1.0, 0.0)).T
-    corners = 3 + math.ceil(5 * math.sqrt(radii.max()))  # within a twentieth of a pixel
-    turn = np.array([[c, s], [-s, c]]) * radii  # [2, 2, n]
-    arc = np.einsum("mi,ijn->nmj", _half_circle(corners), turn)
-    outlines: NDArray[np.float64] = np.concatenate([arc + ends[:, 1:], -arc + ends[:, :1]], axis=1)
-    return np.ascontiguousarray(outlines)
+    """Corners [m, 2] of the outline of a segment with round ends."""
+    along = np.subtract(b, a)
+    length = math.hypot(*along)
+    c, s = along / length if length > 0 else (1.0, 0.0)
+    corners = 3 + math.ceil(5 * math.sqrt(radius))  # within a twentieth of a pixel
+    arc = _half_circle(corners) @ (np.array([[c, s], [-s, c]]) * radius)
+    return np.concatenate([arc + b, -arc + a])
 
 
 def _stretch(n: int, m: int) -> NDArray[np.float32]:

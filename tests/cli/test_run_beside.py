@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 import threading
 import time
 
@@ -16,6 +18,7 @@ from pvnet import models, video
 from pvnet.cli._common.beside import Beside
 from pvnet.cli._common.overlay import Overlay
 from pvnet.cli._common.pairing import Pairing
+from pvnet.decode import Meaning
 from pvnet.models.random_weights import random_weights
 from pvnet.runtime import Tick
 
@@ -71,6 +74,16 @@ def test_an_error_on_the_last_item_is_raised_at_the_end():
     beside.put(0)
     with pytest.raises(ValueError, match="of the last"):
         beside.finish()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+def test_work_beside_yields_to_the_ticks():
+    here, found = os.getpriority(os.PRIO_PROCESS, 0), []
+    beside = Beside(lambda _: found.append(os.getpriority(os.PRIO_PROCESS, 0)), "test")
+    beside.put(0)
+    beside.finish()
+    assert found[0] == min(here + 5, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == here
 
 
 def ticks_of(wiring: str, stages: int, n: int = 12, **options: object) -> list[Tick]:
@@ -179,6 +192,22 @@ def test_saved_joints_are_those_that_are_drawn(pvnet_cli, video_file, tmp_path, 
         saved = np.array(list(row["joints"].values()))[:, :2]
         drawn = (seen[row["frame"]] + 0.5) / 4 - 0.5  # the picture is enlarged
         assert np.allclose(saved, drawn, atol=0.01)
+
+
+def test_joints_of_a_tick_are_read_once(pvnet_cli, video_file, tmp_path, monkeypatch):
+    read, joints = [], Meaning.joints
+
+    def counted(self, kept, mapping=None):
+        read.append(mapping)
+        return joints(self, kept, mapping)
+
+    monkeypatch.setattr(Meaning, "joints", counted)
+    words = ("--model", "par_densenet", *SMALL, "--stages", 1, "--json")
+    done = pvnet_cli("run", video_file, *words, "--out", tmp_path / "o.mp4")
+    assert done.code == 0, done.err
+    rows = sum(row["valid"] for row in done.document["results"])
+    assert rows == 12
+    assert sum(mapping is not None for mapping in read) == rows
 
 
 def test_an_interrupted_run_keeps_rows(pvnet_cli, video_file, model_file, tmp_path, monkeypatch):

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
-from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 # Items that may wait: enough that nobody waits for an uneven one, few enough for large pictures.
 _ROOM = 2
+# The ticks come first where there are fewer CPUs than threads.
+_NICE = 5
+_END: Any = object()
 
 
 class Beside(Generic[T]):
     """Does something with every item that is put, one after the other, on a thread of its own.
 
     What it raises is raised once, by the next `put` or by `finish`; what waited is then given up.
-    The thread ends with `finish`, or with the process.
+    The thread ends with `finish`, or with the process. On Linux the system prefers others to it.
 
     Args:
         work: takes an item.
@@ -26,10 +32,13 @@ class Beside(Generic[T]):
     """
 
     def __init__(self, work: Callable[[T], None], name: str, *, room: int = _ROOM) -> None:
-        self._work, self._room = work, room
-        self._queue: deque[T] = deque()
-        self._changed = threading.Condition()
-        self._ended = self._failed = False
+        self._work = work
+        # A place is taken with every item and given back when work on it begins.
+        self._places: SimpleQueue[None] = SimpleQueue()
+        self._queue: SimpleQueue[T] = SimpleQueue()
+        for _ in range(room):
+            self._places.put(None)
+        self._ended = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -40,11 +49,8 @@ class Beside(Generic[T]):
         Raises:
             BaseException: what the work on an earlier item raised.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._queue) < self._room or self._failed)
-            if not self._failed:
-                self._queue.append(item)
-            self._changed.notify_all()
+        self._places.get()
+        self._queue.put(item)
         self._tell()
 
     def finish(self) -> None:
@@ -53,9 +59,9 @@ class Beside(Generic[T]):
         Raises:
             BaseException: as `put`.
         """
-        with self._changed:
+        if not self._ended:
             self._ended = True
-            self._changed.notify_all()
+            self._queue.put(_END)
         self._thread.join()
         self._tell()
 
@@ -65,19 +71,23 @@ class Beside(Generic[T]):
             raise error
 
     def _run(self) -> None:
-        try:
-            while True:
-                with self._changed:
-                    self._changed.wait_for(lambda: bool(self._queue) or self._ended)
-                    if not self._queue:
-                        return
-                    item = self._queue.popleft()
-                    self._changed.notify_all()
-                self._work(item)
-                del item  # a picture must not wait for the next one
-        except BaseException as error:
-            # Whatever stopped the work belongs to who gives it.
-            with self._changed:
-                self._error, self._failed = error, True
-                self._queue.clear()
-                self._changed.notify_all()
+        _yield_to_others()
+        work: Callable[[T], None] | None = self._work
+        while (item := self._queue.get()) is not _END:
+            self._places.put(None)
+            if work is None:
+                continue
+            try:
+                work(item)
+            except BaseException as error:
+                # Whatever stopped the work belongs to who gives it.
+                self._error, work = error, None
+            del item  # a picture must not wait for the next one
+
+
+def _yield_to_others() -> None:
+    """Lower the priority of the calling thread; elsewhere than on Linux it is the process's."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            here = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, here, os.getpriority(os.PRIO_PROCESS, here) + _NICE)

@@ -1,7 +1,7 @@
 """What becomes of the ticks of a run beside it: rows of results, pictures, a video.
 
-Drawing, encoding and writing rows have a thread each. So a tick waits for them only when they
-are behind by more than a few frames.
+One thread makes rows and draws, for both read the joints of a tick; another one encodes. So a tick
+waits for them only when they are behind by more than a few frames.
 """
 
 from __future__ import annotations
@@ -54,18 +54,14 @@ class RunOutputs:
         self._pairing = Pairing(args.overlay)
         self.rows: list[dict[str, Any]] | None = [] if args.json and _has_results(plan) else None
         self.rows_left_out = 0
-        self._threads: list[Beside[Any]] = []
-        self._draw: Beside[Pair] | None = None
-        self._row: Beside[Tick] | None = None
-        if args.out is not None:
-            self._write: Beside[tuple[Picture, float]] = Beside(
-                lambda item: self._video.write(*item), "pvnet-encode"
-            )
-            self._draw = Beside(self._drawn, "pvnet-draw")
-            self._threads += [self._draw, self._write]  # in the order of their end
-        if self._save is not None or self.rows is not None:
-            self._row = Beside(self._rowed, "pvnet-results")
-            self._threads.append(self._row)
+        self._draws = args.out is not None
+        self._has_rows = self._save is not None or self.rows is not None
+        self._show: Beside[tuple[Tick | None, list[Pair]]] | None = None
+        self._write: Beside[tuple[Picture, float]] | None = None
+        if self._draws:
+            self._write = Beside(lambda item: self._video.write(*item), "pvnet-encode")
+        if self._draws or self._has_rows:
+            self._show = Beside(self._shown, "pvnet-results")
 
     def add(self, tick: Tick) -> None:
         """Take a tick.
@@ -74,11 +70,15 @@ class RunOutputs:
             PvnetError: what was taken before could not be drawn or written.
         """
         with uninterrupted():  # a signal must not lose what was made of the tick
-            if self._row is not None:
-                self._row.put(tick)
-            if self._draw is not None:
-                for pair in self._pairing.add(tick):
-                    self._draw.put(pair)
+            if self._show is not None:
+                self._show.put((tick, list(self._pairing.add(tick)) if self._draws else []))
+
+    def _shown(self, item: tuple[Tick | None, list[Pair]]) -> None:
+        tick, pairs = item
+        if tick is not None and self._has_rows:
+            self._rowed(tick)
+        for pair in pairs:
+            self._drawn(pair)
 
     def _drawn(self, pair: Pair) -> None:
         with nvtx.io("draw", pair.frame.index):
@@ -86,6 +86,7 @@ class RunOutputs:
                 picture = self._overlay.draw(pair.frame, pair.tick, pair.later)
             else:
                 picture = self._overlay.draw(pair.frame, pair.tick)
+        assert self._write is not None
         self._write.put((picture, pair.frame.time_s))
 
     def _rowed(self, tick: Tick) -> None:
@@ -105,9 +106,8 @@ class RunOutputs:
             complete: whether the source came to its end.
         """
         with uninterrupted():
-            if self._draw is not None:
-                for pair in self._pairing.rest():
-                    self._draw.put(pair)
+            if self._show is not None:
+                self._show.put((None, list(self._pairing.rest())))
             self._finish()
             self._video.close(complete=complete)
             if self._save is not None and self._save.rows:
@@ -117,7 +117,8 @@ class RunOutputs:
 
     def _finish(self) -> None:
         """Every thread ends; the first error is raised."""
-        _each(thread.finish for thread in self._threads)
+        threads = (self._show, self._write)  # in the order of their end
+        _each(thread.finish for thread in threads if thread is not None)
 
     def facts(self) -> dict[str, Any]:
         """What the report says."""
