@@ -50,8 +50,8 @@ def cores_at_once(cores: int, rounds: int = 5) -> float:
     """How many times the work of one core so many cores do at the same time.
 
     Work is fused multiply-adds in registers, so memory plays no part. It is less than the number of
-    cores where other programs, or other guests of the host, have a share of them. Lanes cannot
-    gain more than this.
+    cores where other programs, or other guests of the host, have a share of them. Lanes gain
+    no more than this, as long as those shares stay.
 
     Args:
         cores: from 1 on, at most `cpus_allowed()` to be of use.
