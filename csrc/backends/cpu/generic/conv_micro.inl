@@ -148,8 +148,9 @@ __attribute__((always_inline)) inline void keep_sums(vec (&acc)[N][VECS], float*
 }
 
 // Other activations are long: they are there once, not for every sum of every tile.
-__attribute__((noinline)) void finish_activated(const MicroArgs& m, const float* sums, int pixels,
-                                                int vecs, float* out) {
+template <class Args, class Element>
+__attribute__((noinline)) void finish_activated(const Args& m, const float* sums, int pixels,
+                                                int vecs, Element* out) {
   for (int p = 0; p < pixels; ++p, out += m.out_stride) {
     for (int v = 0; v < vecs; ++v, sums += kVecWidth) {
       const vec y = activate(load(sums) + splat(0.0f), m.act, m.numbers);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames in, into maps that say themselves what they store. Values are made as floats, a
-// piece of a row at a time, and stored by vectors.
+// Frames in, into maps that say themselves what they store. Values are made as floats, a piece of a
+// row at a time, and stored by vectors.
 
 constexpr int kPieceValues = 768;  // whole pixels of up to as many channels
 

@@ -134,17 +134,6 @@ __attribute__((always_inline)) inline void finish_limited(vec (&acc)[N][VECS], c
   }
 }
 
-// Other activations are long: they are there once, not for every sum of every tile.
-__attribute__((noinline)) void finish_activated(const PairArgs& m, const float* sums, int pixels,
-                                                int vecs, elem* out) {
-  for (int p = 0; p < pixels; ++p, out += m.out_stride) {
-    for (int v = 0; v < vecs; ++v, sums += kVecWidth) {
-      const vec y = activate(load(sums) + splat(0.0f), m.act, m.numbers);
-      store_n(out + v * kVecWidth, y, m.out_channels - v * kVecWidth);
-    }
-  }
-}
-
 template <int N, int VECS>
 __attribute__((always_inline)) inline void finish_pairs(vec (&acc)[N][VECS], const PairArgs& m,
                                                         int g) {
