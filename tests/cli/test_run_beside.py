@@ -18,6 +18,7 @@ from pvnet import models, video
 from pvnet.cli._common.beside import Beside
 from pvnet.cli._common.overlay import Overlay
 from pvnet.cli._common.pairing import Pairing
+from pvnet.cli._common.run_outputs import RunOutputs
 from pvnet.decode import Meaning
 from pvnet.models.random_weights import random_weights
 from pvnet.runtime import Tick
@@ -192,6 +193,31 @@ def test_saved_joints_are_those_that_are_drawn(pvnet_cli, video_file, tmp_path, 
         saved = np.array(list(row["joints"].values()))[:, :2]
         drawn = (seen[row["frame"]] + 0.5) / 4 - 0.5  # the picture is enlarged
         assert np.allclose(saved, drawn, atol=0.01)
+
+
+def test_rows_of_all_ticks_are_kept_where_drawing_fails(
+    pvnet_cli, video_file, tmp_path, monkeypatch
+):
+    added: list[int] = []
+    add, draw = RunOutputs.add, Overlay.draw
+
+    def counted(self, tick):
+        added.append(int(tick.tick[0]))
+        add(self, tick)
+
+    def failing(self, frame, *rest):
+        if frame.index == 2:
+            raise ValueError("no picture")
+        return draw(self, frame, *rest)
+
+    monkeypatch.setattr(RunOutputs, "add", counted)
+    monkeypatch.setattr(Overlay, "draw", failing)
+    words = ("--model", "par_densenet", *SMALL, "--save", tmp_path / "o.jsonl")
+    done = pvnet_cli("run", video_file, *words, "--out", tmp_path / "o.mp4")
+    assert done.code != 0
+    (kept,) = (path for path in tmp_path.iterdir() if ".jsonl" in path.name)
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [row["tick"] for row in rows] == added
 
 
 def test_joints_of_a_tick_are_read_once(pvnet_cli, video_file, tmp_path, monkeypatch):

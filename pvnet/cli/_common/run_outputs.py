@@ -56,6 +56,8 @@ class RunOutputs:
         self.rows_left_out = 0
         self._draws = args.out is not None
         self._has_rows = self._save is not None or self.rows is not None
+        self._failed: set[str] = set()  # what is no longer made
+        self._error: BaseException | None = None  # the first, until it is told
         self._show: Beside[tuple[Tick | None, list[Pair]]] | None = None
         self._write: Beside[tuple[Picture, float]] | None = None
         if self._draws:
@@ -72,13 +74,28 @@ class RunOutputs:
         with uninterrupted():  # a signal must not lose what was made of the tick
             if self._show is not None:
                 self._show.put((tick, list(self._pairing.add(tick)) if self._draws else []))
+                self._tell()
 
     def _shown(self, item: tuple[Tick | None, list[Pair]]) -> None:
         tick, pairs = item
         if tick is not None and self._has_rows:
-            self._rowed(tick)
+            self._make("rows", self._rowed, tick)
         for pair in pairs:
-            self._drawn(pair)
+            self._make("pictures", self._drawn, pair)
+
+    def _make(self, what: str, work: Callable[[Any], None], item: Tick | Pair) -> None:
+        """Rows go on where pictures fail, and the other way round: what was taken is kept."""
+        if what not in self._failed:
+            try:
+                work(item)
+            except BaseException as error:
+                self._failed.add(what)
+                self._error = self._error or error
+
+    def _tell(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def _drawn(self, pair: Pair) -> None:
         with nvtx.io("draw", pair.frame.index):
@@ -118,7 +135,7 @@ class RunOutputs:
     def _finish(self) -> None:
         """Every thread ends; the first error is raised."""
         threads = (self._show, self._write)  # in the order of their end
-        _each(thread.finish for thread in threads if thread is not None)
+        _each([*(thread.finish for thread in threads if thread is not None), self._tell])
 
     def facts(self) -> dict[str, Any]:
         """What the report says."""
