@@ -6,7 +6,7 @@ inline bool is_winograd(const ConvShape& s) { return s.algorithm != ConvAlgorith
 int conv_tiles(const ConvShape& s) {
   if (!is_winograd(s)) return direct_tiles(s);
   const WinogradLayout w(s);
-  return w.groups * w.blocks;
+  return w.groups * w.units;
 }
 
 size_t conv_scratch_floats(const ConvShape& s) {
@@ -31,8 +31,9 @@ double cost_over_floats(const ConvShape& s) {
   if (!is_winograd(s)) return k * s.kh * s.kw * s.out_h * s.out_w * s.out_c;
   if (!winograd_fits(s)) return __builtin_inf();
   const WinogradLayout w(s);
+  const double width = w.vecs * kVecWidth;
   const WinogradCost& cost = w.m == 2 ? kCost2 : kCost4;
   const double products = kProductCost * w.tiles, reads = kWeightCost * w.groups;
-  return k * w.points * w.width * (products > reads ? products : reads) +
-         w.tiles * (cost.in * k + cost.out * w.width);
+  return k * w.points * width * (products > reads ? products : reads) +
+         w.tiles * (cost.in * k + cost.out * width);
 }

@@ -218,7 +218,7 @@ void conv_micro(const MicroArgs& m) {
     for (; i >= kUnroll; i -= kUnroll) {
       __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
 #pragma GCC unroll 4
-      for (int l = 0; l < kPrefetchLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
+      for (int l = 0; l < kPrefetchLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 3);
       ahead += kPrefetchLines * 64;
       reduction_steps<0, kUnroll, HALF>(acc, w, a0, a1, s, s3, s5);
       a0 += 4 * kUnroll;

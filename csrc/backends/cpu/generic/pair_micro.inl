@@ -197,7 +197,7 @@ void pair_micro(const PairArgs& m) {
     for (; i >= kUnroll; i -= kUnroll) {
       __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
 #pragma GCC unroll 4
-      for (int l = 0; l < kPairLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
+      for (int l = 0; l < kPairLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 3);
       ahead += kPairLines * 64;
 #pragma GCC unroll 4
       for (int k = 0; k < kUnroll; ++k) {

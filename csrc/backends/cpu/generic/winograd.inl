@@ -17,12 +17,12 @@ struct WinogradConv {
   explicit WinogradConv(const ConvArgs& args)
       : a(args), s(*args.shape), w(s), read(args.scratch), sums(read + w.read_floats()) {}
 
-  void run(int group, int block_lo, int block_hi);
+  void run(int group, int vec_lo, int vec_hi);
 
  private:
   void read_segment(const SegmentView& seg, const float* tap, int lo, int hi, float* to);
   void read_chunk(int tap_lo, int tap_hi, int lo, int hi);
-  void multiply(int tap_lo, int tap_hi, int rows, int block_lo, int block_hi);
+  void multiply(int tap_lo, int tap_hi, int rows, int vec_lo, int vec_hi);
   void write(int lo, int hi, int c_lo, int c_hi);
 };
 
@@ -105,19 +105,25 @@ void WinogradConv<M>::read_chunk(int tap_lo, int tap_hi, int lo, int hi) {
 }
 
 template <int M>
-void WinogradConv<M>::multiply(int tap_lo, int tap_hi, int rows, int block_lo, int block_hi) {
+void WinogradConv<M>::multiply(int tap_lo, int tap_hi, int rows, int vec_lo, int vec_hi) {
   ProductArgs m{};
   m.row = w.row;
   m.channels = (tap_hi - tap_lo) * s.in_c;
   m.sum_row = w.sum_row;
   m.first = tap_lo == 0;
+  const auto weight = [&](int vector, int point) {
+    return a.packed + w.weight(s, tap_lo, m.channels, vector, imin(point, kPoints - 1));
+  };
+  m.weight_vec = int64_t{kPoints} * m.channels * kVecWidth;
   const RowCut cut(rows);
   for (int p = 0; p < kPoints; ++p) {
     m.in = read + p * w.plane;
-    for (int b = block_lo; b < block_hi; ++b) {
-      m.weight = a.packed + w.weight(s, tap_lo, m.channels, p, b);
-      m.sum = sums + p * w.sum_plane + (b - block_lo) * kBlock;
-      products(m, cut, w.vecs(b));
+    for (int v = vec_lo; v < vec_hi; v += kBlockVecs) {
+      m.weight = weight(v, p);
+      m.sum = sums + p * w.sum_plane + (v - vec_lo) * kVecWidth;
+      const bool last = v + kBlockVecs >= vec_hi;
+      const float* const next = last ? weight(vec_lo, p + 1) : weight(v + kBlockVecs, p);
+      products(m, cut, imin(kBlockVecs, vec_hi - v), next);
     }
   }
 }
@@ -167,26 +173,27 @@ void WinogradConv<M>::write(int lo, int hi, int c_lo, int c_hi) {
 }
 
 template <int M>
-void WinogradConv<M>::run(int group, int block_lo, int block_hi) {
+void WinogradConv<M>::run(int group, int vec_lo, int vec_hi) {
   const int lo = w.group_lo(group), hi = w.group_lo(group + 1);
-  for (int block = block_lo; block < block_hi; block += w.sum_blocks) {
-    const int block_end = imin(block_hi, block + w.sum_blocks);
+  for (int v = vec_lo; v < vec_hi; v += w.sum_vecs) {
+    const int end = imin(vec_hi, v + w.sum_vecs);
     for (int tap = 0; tap < s.kt; tap += w.chunk_taps) {
-      const int end = imin(s.kt, tap + w.chunk_taps);
-      if (block == block_lo) read_chunk(tap, end, lo, hi);
-      multiply(tap, end, hi - lo, block, block_end);
+      const int tap_end = imin(s.kt, tap + w.chunk_taps);
+      if (v == vec_lo) read_chunk(tap, tap_end, lo, hi);
+      multiply(tap, tap_end, hi - lo, v, end);
     }
-    write(lo, hi, block * kBlock, imin(s.out_c, block_end * kBlock));
+    write(lo, hi, v * kVecWidth, imin(s.out_c, end * kVecWidth));
   }
 }
 
 template <int M>
 void winograd(const ConvArgs& a, int lo, int hi) {
   WinogradConv<M> conv(a);
-  const int blocks = conv.w.blocks;
+  const WinogradLayout& w = conv.w;
   for (int t = lo; t < hi;) {
-    const int group = t / blocks, end = imin(hi, (group + 1) * blocks);
-    conv.run(group, t - group * blocks, end - group * blocks);
+    const int group = t / w.units, end = imin(hi, (group + 1) * w.units);
+    const int first = t - group * w.units, last = end - group * w.units;
+    conv.run(group, first * kUnitVecs, imin(w.vecs, last * kUnitVecs));
     t = end;
   }
 }
