@@ -11,6 +11,7 @@
 #include "plan/executor.hpp"
 #include "plan/fingerprint.hpp"
 #include "plan/layout.hpp"
+#include "plan/level.hpp"
 #include "plan/lower.hpp"
 #include "plan/options.hpp"
 #include "plan/pack.hpp"
@@ -123,6 +124,7 @@ Status check_dtype(const Backend& backend, std::string& dtype) {
 // Lanes that were asked for are given; else as many as this machine has CPUs for and this plan has
 // work for.
 Status choose_lanes_and_schedule(Plan& plan) {
+  note_reading(plan);
   const bool choose = plan.options.lanes == 0;
   if (choose)
     plan.options.lanes = useful_lanes(plan, std::min(plan.backend->layout.most_lanes(), kMaxLanes));

@@ -7,6 +7,7 @@
 #include "backends/backend.hpp"
 #include "backends/host_cost.hpp"
 #include "plan/op_params.hpp"
+#include "plan/pack.hpp"
 
 namespace pvnet {
 namespace {
@@ -16,6 +17,15 @@ namespace {
 // late. Those that sleep take longer to start.
 constexpr double kBarrierUs = 1.0, kStartUs = 4.0;
 constexpr double kModelPerUs = 55'000.0;
+
+// A lane's share of the bandwidth of memory, where all lanes read at once: in a microsecond, and
+// while a good kernel makes a multiply-add on a core of today. The last cache keeps so many bytes
+// of weights from tick to tick.
+constexpr double kLaneBytesPerUs = 20'000.0, kLaneBytesPerMac = 0.14;
+// What lanes lose that share a level: each reads the map that both have made, and weights of its
+// own or the same ones.
+constexpr double kSharing = 0.04;
+constexpr double kKeptBytes = 16.0 * (1 << 20);
 
 double in_unit_of(const Plan& plan, double us) {
   return plan.options.costs.empty() ? us * kModelPerUs : us;
@@ -67,6 +77,18 @@ std::vector<Place> places_of(const Plan& plan, const Level& level) {
 
 }  // namespace
 
+void note_reading(Plan& plan) {
+  const double of_byte = 1 / (plan.options.costs.empty() ? kLaneBytesPerMac : kLaneBytesPerUs);
+  double all = 0;
+  for (PlanOp& op : plan.ops) {
+    const size_t floats = plan.backend->kernels == nullptr ? 0 : host_packed_floats(plan, op);
+    op.reading = 4.0 * static_cast<double>(floats) * of_byte;
+    all += op.reading;
+  }
+  if (all >= kKeptBytes * of_byte) return;
+  for (PlanOp& op : plan.ops) op.reading = 0;
+}
+
 double barrier_of(const Plan& plan) { return in_unit_of(plan, kBarrierUs); }
 double start_of(const Plan& plan) { return in_unit_of(plan, kStartUs); }
 
@@ -79,6 +101,7 @@ SharedLevel share_level(const Plan& plan, const Level& level) {
   Superstep superstep;
   superstep.lanes.resize(lanes);
   std::vector<double> load(lanes, 0.0);
+  double crowding = 0;
   for (const Place& place : places_of(plan, level)) {
     const int i = place.op;
     const PlanOp& op = plan.ops[i];
@@ -102,12 +125,13 @@ SharedLevel share_level(const Plan& plan, const Level& level) {
           last = mid;
         }
       }
+      if (lo == 0 && hi < op.tiles) crowding += std::max(0.0, op.reading - op.cost) / lanes;
       superstep.lanes[lane].push_back({i, lo, hi});
       load[lane] += op.cost * (shares.before(hi) - shares.before(lo));
       lo = hi;
     }
   }
-  const double longest = *std::max_element(load.begin(), load.end());
+  const double longest = (1 + kSharing) * *std::max_element(load.begin(), load.end()) + crowding;
   if (level.cost - longest >= 2 * barrier_of(plan))
     return {std::move(superstep), longest + barrier_of(plan)};
   superstep.lanes.assign(lanes, {});

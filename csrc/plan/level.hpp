@@ -13,6 +13,9 @@ struct Level {
   double cost = 0;
 };
 
+// Sets how long ops read their weights, in the unit of the plan's costs.
+void note_reading(Plan& plan);
+
 // What a barrier costs, in the unit of the plan's costs.
 double barrier_of(const Plan& plan);
 // What it costs to start the other lanes of a tick and to wait for them at its end.

@@ -119,6 +119,7 @@ struct PlanOp {
   int tiles = 1;
   int taps = 1, dilation = 1;  // temporal taps of a read, counted in firings of what is read
   double cost = 0;             // of one firing
+  double reading = 0;          // of its weights from memory, where all lanes read at once
   std::vector<std::vector<Segment>> operands;  // one list of segments per input edge
   int64_t packed_offset = -1;                  // bytes into the packed weights
   std::shared_ptr<const OpParams> params;

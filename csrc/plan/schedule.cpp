@@ -145,12 +145,31 @@ struct Way {
   std::vector<Superstep> supersteps;
 };
 
-// What is left of every chain, each on one lane.
+// How much of the time of what is left of a chain its weights come from memory.
+double reading_share(const Plan& plan, const Chain& chain) {
+  double reading = 0;
+  for (size_t l = chain.shared; l < chain.levels.size(); ++l) {
+    for (const int i : chain.levels[l].ops) reading += plan.ops[i].reading;
+  }
+  return chain.rest() > 0 ? reading / chain.rest() : 0;
+}
+
+// What is left of every chain, each on one lane. Every other lane begins with the chains that read
+// most weights, the lanes between them end with those: so that not all wait for memory at once.
 Superstep pack_rests(const Plan& plan, const std::vector<Chain>& chains) {
   const Packing packing = pack_longest_first(rests(chains), plan.options.lanes);
+  std::vector<size_t> order(chains.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::vector<double> shares;
+  for (const Chain& chain : chains) shares.push_back(reading_share(plan, chain));
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const int lane = packing.lane_of[a], other = packing.lane_of[b];
+    if (lane != other) return lane < other;
+    return lane % 2 == 0 ? shares[a] > shares[b] : shares[a] < shares[b];
+  });
   Superstep last;
   last.lanes.resize(plan.options.lanes);
-  for (size_t c = 0; c < chains.size(); ++c) {
+  for (const size_t c : order) {
     for (size_t l = chains[c].shared; l < chains[c].levels.size(); ++l) {
       append_whole(plan, chains[c].levels[l], last.lanes[packing.lane_of[c]]);
     }

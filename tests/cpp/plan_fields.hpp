@@ -80,9 +80,9 @@ PVNET_FIELDS(pvnet::OpParams, (op, attrs, conv, seg_c, scale, shift), "op", "att
 
 PVNET_FIELDS(pvnet::PlanOp,
              (node, out_value, converts, sum, clock, stage, group, level, tiles, taps, dilation,
-              cost, operands, packed_offset, params),
+              cost, reading, operands, packed_offset, params),
              "node", "out_value", "converts", "sum", "clock", "stage", "group", "level", "tiles",
-             "taps", "dilation", "cost", "operands", "packed_offset", "params");
+             "taps", "dilation", "cost", "reading", "operands", "packed_offset", "params");
 
 PVNET_FIELDS(pvnet::OutputFacts,
              (name, shape, information_latency_ticks, warm_up_ticks, receptive_field_frames,

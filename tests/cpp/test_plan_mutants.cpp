@@ -50,6 +50,7 @@ const std::map<std::string, const char*>& idle_fields() {
       {"options.costs", "has been used by the schedule, which is proved itself"},
       {"options.batch", "how many rows a caller wants; the memory of a row does not depend on it"},
       {"ops[].cost", "has been used by the schedule, and is shown by tools"},
+      {"ops[].reading", "has been used by the schedule, which is proved itself"},
       {"ops[].params.seg_c", "told to convolutions only"},
       {"ops[].params.seg_c[]", "told to convolutions only"},
       {"ops[].params.scale", "read by normalize only"},

@@ -149,3 +149,52 @@ def test_costs_are_measured_on_the_cpu_only():
         pvnet.compile(model, backend="ref", costs="measure")
     with pytest.raises(InvalidArgumentError, match=r"got 'guess', expected 'measure'"):
         pvnet.compile(model, costs="guess")
+
+
+def weighty(costs: dict[str, float]) -> list[list[list[str]]]:
+    """Two lanes and a stage for every node; those of "w" have 4 MiB of weights. Nodes by lane."""
+    g = pvnet.Graph()
+    x = g.input("x", channels=1024, height=2, width=2)
+    for name in costs:
+        if name[0] == "w":
+            x = g.conv3d(x, 1024, kernel=(1, 1, 1), name=name)
+        else:
+            x = g.max_pool(x, (1, 1, 1), name=name)
+    g.output(x, name="y")
+    cut = [[name] for name in costs]
+    cut[0].insert(0, "x")
+    graph = g.wire("predictive", cut)
+    model = (graph, random_weights(graph, seed=0))
+    plan = pvnet.compile(model, lanes=2, costs={"x": 0.0, **costs})
+    tick = json.loads(plan.to_json())["schedule"][0]
+    return [[[plan.ops[op]["node"] for op, _, _ in lane] for lane in step] for step in tick]
+
+
+def test_lanes_wait_for_memory_by_turns():
+    """One begins with the stages that read most weights, the other ends with them."""
+    names = ["w0", "w1", "a", "b", "w2", "w3", "c", "d", "w4", "w5", "e", "f"]
+    [(first, second)] = weighty(dict.fromkeys(names, 400.0))
+    assert [name[0] == "w" for name in first] == [True] * 3 + [False] * 3
+    assert [name[0] == "w" for name in second] == [False] * 3 + [True] * 3
+
+
+def test_stages_of_nearly_equal_work_are_not_shared():
+    """Lanes that share a level lose more than one that waits for the other."""
+    equal = dict.fromkeys(["w0", "w1", "w2", "w3"], 1000.0)
+    assert len(weighty({**equal, "w3": 1020.0})) == 1
+    assert len(weighty({**equal, "w3": 1600.0})) > 1
+
+
+@pytest.mark.parametrize(("cost", "lanes"), [(1000.0, 2), (100.0, 1)])
+def test_lanes_do_not_share_what_waits_for_memory(cost, lanes):
+    """One lane that reads weights in no more time than both would need has the level whole."""
+    graph = pvnet.Graph()
+    x = graph.input("x", channels=1024, height=2, width=2)
+    names = [f"w{i}" for i in range(6)]
+    for name in names:
+        x = graph.conv3d(x, 1024, kernel=(1, 1, 1), name=name)
+    graph.output(x, name="y")
+    model = (graph, random_weights(graph, seed=0))
+    plan = pvnet.compile(model, lanes=2, costs={"x": 0.0, **dict.fromkeys(names, cost)})
+    for step in json.loads(plan.to_json())["schedule"][0]:
+        assert sum(bool(lane) for lane in step) == lanes
