@@ -34,6 +34,29 @@ def test_lanes_used_and_alone_the_same_bits(model):
             np.testing.assert_array_equal(mine[name], its[name])
 
 
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_lanes_share_large_frames(dtype):
+    """To the bits of one lane, from pixels in either order, with any strides."""
+    graph = pvnet.Graph()
+    x = graph.input("x", channels=3, height=131, width=96, mean=(0.1, 0.2, 0.3), std=(1, 2, 3))
+    graph.output(graph.conv3d(x, 4, kernel=(2, 3, 3), padding=1, name="c"), name="y")
+    model = (graph, random_weights(graph, seed=0))
+    costs = {"x": 0.0, "c": 1000.0}
+    one, three = (
+        pvnet.compile(
+            model, lanes=n, fixed_lanes=True, costs=costs, pin=False, dtype=dtype
+        ).stream()
+        for n in (1, 3)
+    )
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 256, (2, 131, 100, 3), np.uint8)
+    floats = rng.standard_normal((2, 3, 131, 96), np.float32)
+    planes = np.ascontiguousarray(floats.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    for frame in (*wide[:, :, :96], *floats, *planes):
+        np.testing.assert_array_equal(one.tick(frame)["y"], three.tick(frame)["y"])
+        assert three.lanes_used == 3
+
+
 def test_one_lane_is_alone(model):
     stream = pvnet.compile(model, lanes=1).stream()
     stream.tick(np.zeros((64, 64, 3), np.uint8))

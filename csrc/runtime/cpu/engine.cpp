@@ -51,35 +51,66 @@ Status CpuEngine::start_lanes() {
   }
 }
 
-// Frames are checked and converted meanwhile.
-void CpuEngine::prepare(const Rows& rows) {
-  if (policy_.alone() || always_alone_ || lanes_->lost()) return;
+// Whether all lanes work on the next tick.
+bool CpuEngine::shares(const Rows& rows) const {
+  if (plan_->options.lanes == 1 || policy_.alone() || always_alone_ || lanes_->lost()) return false;
   for (int r = 0; r < plan_->options.batch; ++r) {
     const size_t schedule = static_cast<size_t>(rows.ticks[r] % plan_->hyper_period);
-    if (rows.runs(r) && !plan_->schedule[schedule].solo) return lanes_->wake();
+    if (rows.runs(r) && !plan_->schedule[schedule].solo) return true;
   }
+  return false;
+}
+
+// Frames are checked meanwhile.
+void CpuEngine::prepare(const Rows& rows) {
+  if (shares(rows)) lanes_->wake();
 }
 
 Status CpuEngine::begin(const FrameView* frames, const Rows& rows) {
   if (lanes_->lost()) PVNET_TRY(start_lanes());
   const SubnormalsAsZero mode;
+  int64_t elements = 0;
+  for (const int input : plan_->input_values) {
+    const Shape& s = plan_->values[input].shape;
+    elements += int64_t{s.c} * s.h * s.w * plan_->options.batch;
+  }
+  constexpr int64_t kWorthLanes = 1 << 15;
+  FrameLoad load{*this, frames, rows};
+  if (elements < kWorthLanes || !shares(rows)) {
+    load_frames(load, 0, 1);
+    return {};
+  }
+  lanes_->run(
+      [](void* c, int lane) {
+        const auto& work = *static_cast<const FrameLoad*>(c);
+        work.engine.load_frames(work, lane, work.engine.plan_->options.lanes);
+      },
+      &load);
+  lanes_->take_waited_ns();  // not of the tick
+  return {};
+}
+
+// Piece `part` of `parts` of the rows of every frame.
+void CpuEngine::load_frames(const FrameLoad& load, int part, int parts) {
   const int batch = plan_->options.batch;
   for (size_t input = 0; input < plan_->input_values.size(); ++input) {
     const Value& v = plan_->values[plan_->input_values[input]];
+    const int lo = v.shape.h * part / parts, hi = v.shape.h * (part + 1) / parts;
     for (int r = 0; r < batch; ++r) {
-      if (!rows.runs(r)) continue;
-      const FrameView& f = frames[input * batch + r];
-      const MapView out{geometry_of(v), rows_[r].at(v, rows.ticks[r])};
+      if (!load.rows.runs(r)) continue;
+      const FrameView& f = load.frames[input * batch + r];
+      MapView out{geometry_of(v), rows_[r].at(v, load.rows.ticks[r], lo)};
+      out.g.h = hi - lo;
       if (f.type == FrameType::u8_hwc) {
-        plan_->backend->kernels->load_u8(static_cast<const uint8_t*>(f.data), f.strides[0],
-                                         plan_->input_scale[input].data(),
+        plan_->backend->kernels->load_u8(static_cast<const uint8_t*>(f.data) + lo * f.strides[0],
+                                         f.strides[0], plan_->input_scale[input].data(),
                                          plan_->input_shift[input].data(), out);
       } else {
-        plan_->backend->kernels->load_f32(static_cast<const float*>(f.data), f.strides, out);
+        plan_->backend->kernels->load_f32(static_cast<const float*>(f.data) + lo * f.strides[1],
+                                          f.strides, out);
       }
     }
   }
-  return {};
 }
 
 // Rows at the same tick of the hyper-period share a schedule; normally all of them do.

@@ -51,8 +51,16 @@ class CpuEngine final : public Engine {
     auto operator<=>(const DueRow&) const = default;
   };
 
+  struct FrameLoad {
+    CpuEngine& engine;
+    const FrameView* frames;
+    const Rows& rows;
+  };
+
   explicit CpuEngine(std::shared_ptr<const Plan> plan);
   Status start_lanes();
+  bool shares(const Rows& rows) const;
+  void load_frames(const FrameLoad& load, int part, int parts);
   using DueRows = std::span<const DueRow>;
   using TileRanges = std::span<const TileRange>;
 

@@ -16,9 +16,11 @@
 namespace pvnet {
 namespace {
 
-// Long enough to bridge the gap between two levels of a stage, short enough that a lane waiting for
-// the next frame soon sleeps: roughly 20-100 microseconds, depending on the CPU's pause.
-constexpr int kSpins = 2000;
+// Long enough to bridge the gap between two levels of a stage, and between two frames that wait in
+// line; short enough that a lane waiting for a camera soon sleeps. A lane that sleeps may need 100
+// microseconds to get up, on a virtual machine.
+constexpr int64_t kSpinNs = 150'000;
+constexpr int kLooks = 64;    // at the flag, for one at the clock
 constexpr uint32_t kRun = 2;  // of Lanes::start_
 
 void relax() {
@@ -29,11 +31,21 @@ void relax() {
 #endif
 }
 
+// Until done() or for kSpinNs; whether it is done.
+template <class Done>
+bool spin_until(Done done) {
+  const int64_t begin = now_ns();
+  do {
+    for (int i = 0; i < kLooks; ++i) {
+      if (done()) return true;
+      relax();
+    }
+  } while (now_ns() - begin < kSpinNs);
+  return false;
+}
+
 void wait_while_equal(const std::atomic<uint32_t>& a, uint32_t old) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (a.load(std::memory_order_acquire) != old) return;
-    relax();
-  }
+  if (spin_until([&] { return a.load(std::memory_order_acquire) != old; })) return;
   a.wait(old, std::memory_order_acquire);
 }
 
@@ -107,11 +119,11 @@ void Lanes::wake() {
 void Lanes::wait_for_start(uint32_t seen) const {
   for (;;) {
     uint32_t now = 0;
-    for (int i = 0; i < kSpins; ++i) {
+    const auto started = [&] {
       now = start_.load(std::memory_order_acquire);
-      if (now / kRun != seen / kRun) return;
-      relax();
-    }
+      return now / kRun != seen / kRun;
+    };
+    if (spin_until(started)) return;
     start_.wait(now, std::memory_order_acquire);
   }
 }

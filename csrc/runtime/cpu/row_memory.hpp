@@ -10,11 +10,11 @@ namespace pvnet {
 struct RowMemory {
   AlignedBytes state, scratch;
 
-  // Pixel (0, 0), channel 0 of slot `firing` mod depth, as kernels take it (kernel_api.hpp).
-  float* at(const Value& v, int64_t firing) {
+  // Pixel (y, 0), channel 0 of slot `firing` mod depth, as kernels take it (kernel_api.hpp).
+  float* at(const Value& v, int64_t firing, int y = 0) {
     std::byte* base = v.persistent ? state.data() : scratch.data();
     return reinterpret_cast<float*>(base + v.offset + firing % v.depth * v.slot_bytes +
-                                    interior(v) * element_bytes(v.dtype));
+                                    (interior(v) + y * v.row_stride) * element_bytes(v.dtype));
   }
   const float* at(const Value& v, int64_t firing) const {
     return const_cast<RowMemory*>(this)->at(v, firing);
