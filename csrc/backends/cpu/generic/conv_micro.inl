@@ -29,6 +29,7 @@ struct MicroArgs {
   const char* prefetch;  // weights of the next chunk, or nullptr
   int in_h, sh;
   int y[2], x[2];            // first output pixel of each group
+  int next_y, next_x;        // and of those that come next
   float* out[2];             // nullptr in both: the sum is not complete, keep it in the scratch
   int64_t out_stride;        // floats from pixel to pixel
   const float* residual[2];  // what is added where; nullptr: nothing
@@ -95,16 +96,21 @@ __attribute__((always_inline)) inline void init(vec (&acc)[N][VECS], const float
   }
 }
 
-// Asked for before the sums are made, so that finish() need not wait.
 template <int N, int VECS>
-__attribute__((always_inline)) inline void fetch_residual(const MicroArgs& m, int g) {
-  if (m.residual[g] == nullptr) return;
+__attribute__((always_inline)) inline void fetch(const float* at, int64_t step) {
+  if (at == nullptr) return;
 #pragma GCC unroll 8
-  for (int p = 0; p < N; ++p) {
-    const float* const at = m.residual[g] + p * m.residual_stride;
+  for (int p = 0; p < N; ++p, at += step) {
     __builtin_prefetch(at);
     if constexpr (VECS * kVecWidth > 16) __builtin_prefetch(at + 16);
   }
+}
+
+// What finish() reads and writes, asked for before the sums are made.
+template <int N, int VECS>
+__attribute__((always_inline)) inline void fetch_ends(const MicroArgs& m, int g) {
+  fetch<N, VECS>(m.residual[g], m.residual_stride);
+  fetch<N, VECS>(m.out[g], m.out_stride);
 }
 
 // In front of finish(), which adds 0 itself: so a residual that reads as 0 needs nothing.
@@ -186,6 +192,7 @@ void conv_micro(const MicroArgs& m) {
   constexpr int kWidth = VECS * kVecWidth;
   constexpr int kUnroll = 4;
   constexpr int kPrefetchLines = kUnroll * kWidth * 4 / kPrefetchPasses / 64;
+  constexpr int kPixelBytes = GROUPS * N * kUnroll * 4;  // where pixels have no other channels
   vec acc[GROUPS][N][VECS];
   if (m.bias != nullptr) {
     init<N, VECS>(acc[0], m.bias, 0);
@@ -194,8 +201,8 @@ void conv_micro(const MicroArgs& m) {
     init<N, VECS>(acc[0], m.scratch[0], kWidth);
     if constexpr (GROUPS == 2) init<N, VECS>(acc[1], m.scratch[1], kWidth);
   }
-  fetch_residual<N, VECS>(m, 0);
-  if constexpr (GROUPS == 2) fetch_residual<N, VECS>(m, 1);
+  fetch_ends<N, VECS>(m, 0);
+  if constexpr (GROUPS == 2) fetch_ends<N, VECS>(m, 1);
   const int in_y0 = m.y[0] * m.sh, in_y1 = m.y[GROUPS - 1] * m.sh;
   for (const Run *run = m.runs, *end = run + m.n_runs; run != end; ++run) {
     const unsigned h = static_cast<unsigned>(m.in_h);
@@ -211,6 +218,7 @@ void conv_micro(const MicroArgs& m) {
     const int64_t weight_bytes = (run->weight - m.runs->weight) * kWidth * 4;
     const char* ahead = m.prefetch != nullptr ? m.prefetch + weight_bytes / kPrefetchPasses
                                               : reinterpret_cast<const char*>(w);
+    const char* pixels = run->base + m.next_y * row + m.next_x * s;
     // The empty asm hides that these are multiples and induction variables; otherwise the compiler
     // makes one pointer per pixel and spills them.
     __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
@@ -220,6 +228,9 @@ void conv_micro(const MicroArgs& m) {
 #pragma GCC unroll 4
       for (int l = 0; l < kPrefetchLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 3);
       ahead += kPrefetchLines * 64;
+#pragma GCC unroll 4
+      for (int l = 0; l < kPixelBytes; l += 64) __builtin_prefetch(pixels + l);
+      pixels += kPixelBytes;
       reduction_steps<0, kUnroll, HALF>(acc, w, a0, a1, s, s3, s5);
       a0 += 4 * kUnroll;
       a1 += 4 * kUnroll;

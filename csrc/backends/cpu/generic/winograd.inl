@@ -156,6 +156,11 @@ void WinogradConv<M>::write(int lo, int hi, int c_lo, int c_hi) {
     elem* const out = elems(a.out.data) + y0 * g.row_stride + x0 * g.pixel_stride;
     const float* const from = sums + (t - lo) * w.sum_row;
     for (int c = c_lo; c < c_hi; c += kVecWidth) {
+      for (int i = 0; i < ny; ++i) {
+        for (int j = 0; j < nx; ++j) {
+          __builtin_prefetch(out + i * g.row_stride + j * g.pixel_stride + c);
+        }
+      }
       vec y[M][M];
       transform_out<M>(from + c - c_lo, w.sum_plane, y);
       const vec bias = load(a.packed + c);
