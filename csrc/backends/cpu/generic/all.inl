@@ -2,6 +2,7 @@
 // Every kernel, in order of use, and the table of them.
 // clang-format off: each file uses the ones before it
 #include "backends/cpu/generic/math.inl"
+#include "backends/cpu/generic/fetch.inl"
 #include "backends/cpu/generic/activation.inl"
 #include "backends/cpu/generic/element_f32.inl"
 #include "backends/cpu/generic/residual.inl"

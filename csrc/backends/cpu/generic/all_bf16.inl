@@ -5,6 +5,7 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 // clang-format off: each file uses the ones before it
 #include "backends/cpu/generic/math.inl"
+#include "backends/cpu/generic/fetch.inl"
 #include "backends/cpu/generic/activation.inl"
 #include "backends/cpu/generic/element_bf16.inl"
 #include "backends/cpu/generic/residual.inl"

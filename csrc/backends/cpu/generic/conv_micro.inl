@@ -96,21 +96,11 @@ __attribute__((always_inline)) inline void init(vec (&acc)[N][VECS], const float
   }
 }
 
-template <int N, int VECS>
-__attribute__((always_inline)) inline void fetch(const float* at, int64_t step) {
-  if (at == nullptr) return;
-#pragma GCC unroll 8
-  for (int p = 0; p < N; ++p, at += step) {
-    __builtin_prefetch(at);
-    if constexpr (VECS * kVecWidth > 16) __builtin_prefetch(at + 16);
-  }
-}
-
 // What finish() reads and writes, asked for before the sums are made.
 template <int N, int VECS>
 __attribute__((always_inline)) inline void fetch_ends(const MicroArgs& m, int g) {
-  fetch<N, VECS>(m.residual[g], m.residual_stride);
-  fetch<N, VECS>(m.out[g], m.out_stride);
+  fetch_pixels<N, VECS * kVecWidth * 4>(m.residual[g], m.residual_stride * 4);
+  fetch_pixels<N, VECS * kVecWidth * 4>(m.out[g], m.out_stride * 4);
 }
 
 // In front of finish(), which adds 0 itself: so a residual that reads as 0 needs nothing.
@@ -191,7 +181,7 @@ template <int GROUPS, int N, int VECS, bool HALF = false>
 void conv_micro(const MicroArgs& m) {
   constexpr int kWidth = VECS * kVecWidth;
   constexpr int kUnroll = 4;
-  constexpr int kPrefetchLines = kUnroll * kWidth * 4 / kPrefetchPasses / 64;
+  constexpr int kPrefetchBytes = kUnroll * kWidth * 4 / kPrefetchPasses;
   constexpr int kPixelBytes = GROUPS * N * kUnroll * 4;  // where pixels have no other channels
   vec acc[GROUPS][N][VECS];
   if (m.bias != nullptr) {
@@ -225,11 +215,9 @@ void conv_micro(const MicroArgs& m) {
     int i = run->channels;
     for (; i >= kUnroll; i -= kUnroll) {
       __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
-#pragma GCC unroll 4
-      for (int l = 0; l < kPrefetchLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 3);
-      ahead += kPrefetchLines * 64;
-#pragma GCC unroll 4
-      for (int l = 0; l < kPixelBytes; l += 64) __builtin_prefetch(pixels + l);
+      fetch_bytes<kPrefetchBytes>(ahead);
+      ahead += kPrefetchBytes;
+      fetch_bytes<kPixelBytes>(pixels);
       pixels += kPixelBytes;
       reduction_steps<0, kUnroll, HALF>(acc, w, a0, a1, s, s3, s5);
       a0 += 4 * kUnroll;

@@ -125,6 +125,8 @@ void PairConv::batch(int block, int n_big, int n, int big) {
         m.residual[g] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
         m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
       }
+      const PixelGroup& next_pixels = groups[i + pair < n ? i + pair : i];
+      m.next_y = next_pixels.y, m.next_x = next_pixels.x;
       m.prefetch = pass < kPairPasses && n > 2 ? next + pass * share : nullptr;
       kPairMicro[pixels - 1][pair - 1][kind](m);
       i += pair;

@@ -33,6 +33,7 @@ struct PairArgs {
   const char* prefetch;  // weights of the next chunk, or nullptr
   int in_h, sh;
   int y[2], x[2];           // first output pixel of each group
+  int next_y, next_x;       // and of those that come next
   elem* out[2];             // nullptr in both: the sum is not complete, keep it in the scratch
   int64_t out_stride;       // elements from pixel to pixel
   bool adds;                // a residual, which may read as 0
@@ -160,7 +161,13 @@ template <int GROUPS, int N, int VECS, bool HALF = false>
 void pair_micro(const PairArgs& m) {
   constexpr int kWidth = VECS * kVecWidth;
   constexpr int kUnroll = 4;
-  constexpr int kPairLines = kUnroll * kWidth * 4 / kPairPasses / 64;
+  constexpr int kPairBytes = kUnroll * kWidth * 4 / kPairPasses;
+  constexpr int kPixelBytes = GROUPS * N * kUnroll * 4;  // where pixels have no other channels
+#pragma GCC unroll 2
+  for (int g = 0; g < GROUPS; ++g) {
+    fetch_pixels<N, kWidth * 2>(m.residual[g], m.residual_stride * 2);
+    fetch_pixels<N, kWidth * 2>(m.out[g], m.out_stride * 2);
+  }
   vec acc[GROUPS][N][VECS];
   if (m.bias != nullptr) {
     init_pairs<N, VECS>(acc[0], m.bias, 0);
@@ -184,6 +191,7 @@ void pair_micro(const PairArgs& m) {
     const int64_t weight_bytes = (run->weight - m.runs->weight) * kWidth * 4;
     const char* ahead = m.prefetch != nullptr ? m.prefetch + weight_bytes / kPairPasses
                                               : reinterpret_cast<const char*>(w);
+    const char* pixels = run->base + m.next_y * row + m.next_x * s;
     if (run->lead) {
       word_step<HALF, GROUPS, N, VECS>(acc, w, HalfWord{16}, a0, a1, s, s3, s5);
       a0 += 2;
@@ -196,9 +204,10 @@ void pair_micro(const PairArgs& m) {
     int i = run->words;
     for (; i >= kUnroll; i -= kUnroll) {
       __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
-#pragma GCC unroll 4
-      for (int l = 0; l < kPairLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 3);
-      ahead += kPairLines * 64;
+      fetch_bytes<kPairBytes>(ahead);
+      ahead += kPairBytes;
+      fetch_bytes<kPixelBytes>(pixels);
+      pixels += kPixelBytes;
 #pragma GCC unroll 4
       for (int k = 0; k < kUnroll; ++k) {
         __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));

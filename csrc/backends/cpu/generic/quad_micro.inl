@@ -207,7 +207,7 @@ __attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS]
   for (; i >= kUnroll; i -= kUnroll) {
     __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
 #pragma GCC unroll 4
-    for (int l = 0; l < kLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 3);
+    for (int l = 0; l < kLines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
     ahead += kLines * 64;
 #pragma GCC unroll 4
     for (int k = 0; k < kUnroll; ++k) {
