@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -46,6 +47,17 @@ def core_to_core_ns() -> float | None:
     return found if found >= 0 else None
 
 
+def _places() -> Iterator[int]:
+    """The CPUs of this process, or none where threads cannot be kept on one."""
+    return iter(sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else ())
+
+
+def _stay_at(cpu: int | None) -> None:
+    """New threads begin beside the one that starts them, and a probe is over before they part."""
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+
+
 def cores_at_once(cores: int, rounds: int = 5) -> float:
     """How many times the work of one core so many cores do at the same time.
 
@@ -58,7 +70,8 @@ def cores_at_once(cores: int, rounds: int = 5) -> float:
         rounds: turns of one core and of all; their medians count.
     """
     walls: dict[int, list[float]] = {1: [], cores: []}
-    with ThreadPoolExecutor(cores) as pool:
+    places = _places()
+    with ThreadPoolExecutor(cores, initializer=lambda: _stay_at(next(places, None))) as pool:
         for _ in range(rounds):
             for n, of in walls.items():
                 begin = time.perf_counter()
