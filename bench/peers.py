@@ -113,7 +113,7 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
             some = ", ".join(networks.NETWORKS)
             parser.error(f"--networks: got {name!r}, expected some of {some}")
     if args.precision != "f32":
-        args.engines = args.engines or ["pvnet", *_LOW[args.precision]]
+        args.engines = args.engines or ["pvnet", "pvnet pipelined", *_LOW[args.precision]]
     quick = [name for name in serve.ENGINES if name not in summary.SLOW]
     args.engines = list(serve.ENGINES) if args.engines == ["all"] else args.engines or quick
     for name in args.engines:

@@ -19,7 +19,7 @@ class Own(Engine):
     """Frame by frame in sequential wiring, as `pvnet.compile` makes it by itself."""
 
     def __init__(self, net: Prepared, threads: int) -> None:
-        self.net = net
+        self.net, self.threads = net, threads
         options = {"dtype": precision(), **json.loads(os.environ.get(OPTIONS) or "{}")}
         self.plan = pvnet.compile(self.model(), lanes=threads, **options)
         self.reset()
@@ -46,6 +46,15 @@ class OwnParallel(Own):
         graph = pvnet.Graph.from_json(self.net.parallel)
         model = super().model()
         return pvnet.runtime.Model(graph, model.weights, model.metadata)
+
+
+class OwnPipelined(Own):
+    """Exact, a stage a lane: as with a stream a thread, a frame's outputs come with a later one."""
+
+    checks = "still"
+
+    def model(self) -> pvnet.runtime.Model:
+        return super().model().rewire("pipelined", stages=self.threads)
 
 
 class OwnSingle(Own):

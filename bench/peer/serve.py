@@ -26,6 +26,7 @@ from peer.files import Prepared, prepared
 ENGINES = {
     "pvnet": ("peer.own", "Own"),
     "pvnet parallel": ("peer.own", "OwnParallel"),
+    "pvnet pipelined": ("peer.own", "OwnPipelined"),
     "pvnet single-rate": ("peer.own", "OwnSingle"),
     "openvino": ("peer.engines", "OpenVino"),
     "openvino streams": ("peer.engines", "OpenVinoStreams"),

@@ -121,6 +121,8 @@ def fits(net: Prepared, engine: str, threads: int) -> bool:
         return net.clock_ticks > 1
     if engine == "openvino streams":
         return not net.stateful and threads > 1
+    if engine == "pvnet pipelined":
+        return threads > 1
     if engine == "continual":
         return net.stateful and net.clock_ticks == 1
     return engine.startswith(("pvnet", "fake")) or net.clock_ticks == 1

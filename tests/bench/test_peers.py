@@ -88,12 +88,16 @@ def test_no_other_engine_works_during_a_turn(monkeypatch: pytest.MonkeyPatch) ->
 def test_fully_parallel_outputs_are_compared_on_still_video() -> None:
     from peer import networks
     from peer.files import NEAR
-    from peer.own import OwnParallel, OwnSingle
+    from peer.own import OwnParallel, OwnPipelined, OwnSingle
     from peer.serve import distance
 
     net = networks.prepare("inception_halving", dry=True)
     assert net.clock_ticks == 16
     assert distance(OwnParallel(net, 1), net) <= NEAR
+    late = OwnPipelined(net, 2)
+    assert len(late.plan.graph.stage_lists) == 2
+    assert late.plan.graph.wiring == "pipelined"
+    assert distance(late, net) <= NEAR
     single = OwnSingle(net, 1)
     assert (single.net.name, single.net.clock_ticks) == ("inception_single", 1)
     assert distance(single, net) <= NEAR
@@ -225,6 +229,13 @@ def test_ratios_bars_and_losses() -> None:
     assert summary.losses(records) == [
         "loss: mobilenet_v2 x2: onnxruntime takes 0.80 of pvnet's time"
     ]
+    late = _record(
+        "densenet", _row("pvnet", 2, 10), _row("pvnet pipelined", 2, 8),
+        _row("openvino streams", 2, 9), _row("openvino", 2, 9),
+    )  # fmt: skip
+    assert summary.losses({"densenet": late}) == [
+        "loss: densenet x2: openvino takes 0.90 of pvnet's time"
+    ]
     text = summary.table_of(records)
     assert "busy" not in text
     busy = _record("resnet18", {**_row("pvnet", 2, 10), "others": 0.4})
@@ -334,7 +345,7 @@ def test_engines_of_a_precision(precision: str, engines: list[str], capsys) -> N
     import peers
 
     args = peers.parsed(["--precision", precision])
-    assert args.engines == ["pvnet", *engines]
+    assert args.engines == ["pvnet", "pvnet pipelined", *engines]
     assert args.out.name == f"peers_{precision}"
     with pytest.raises(SystemExit):
         peers.parsed(["--precision", precision, "--engines", "torch"])
