@@ -13,12 +13,28 @@
 
 namespace pvnet {
 
+namespace {
+
+// Whether the frames of a tick take longer to convert than lanes to meet.
+bool are_large(const Plan& plan) {
+  constexpr int64_t kWorthLanes = 1 << 15;
+  int64_t elements = 0;
+  for (const int input : plan.input_values) {
+    const Shape& s = plan.values[input].shape;
+    elements += int64_t{s.c} * s.h * s.w * plan.options.batch;
+  }
+  return elements >= kWorthLanes;
+}
+
+}  // namespace
+
 CpuEngine::CpuEngine(std::shared_ptr<const Plan> plan)
     : plan_(std::move(plan)),
       policy_(plan_->options.lanes, plan_->hyper_period, plan_->options.fixed_lanes),
       trace_(plan_->options.lanes),
       order_(*plan_),
-      names_(*plan_) {
+      names_(*plan_),
+      large_frames_(are_large(*plan_)) {
   const auto batch = static_cast<size_t>(plan_->options.batch);
   rows_.resize(batch);
   for (RowMemory& row : rows_) {
@@ -69,14 +85,8 @@ void CpuEngine::prepare(const Rows& rows) {
 Status CpuEngine::begin(const FrameView* frames, const Rows& rows) {
   if (lanes_->lost()) PVNET_TRY(start_lanes());
   const SubnormalsAsZero mode;
-  int64_t elements = 0;
-  for (const int input : plan_->input_values) {
-    const Shape& s = plan_->values[input].shape;
-    elements += int64_t{s.c} * s.h * s.w * plan_->options.batch;
-  }
-  constexpr int64_t kWorthLanes = 1 << 15;
   FrameLoad load{*this, frames, rows};
-  if (elements < kWorthLanes || !shares(rows)) {
+  if (!large_frames_ || !shares(rows)) {
     load_frames(load, 0, 1);
     return {};
   }

@@ -81,6 +81,7 @@ class CpuEngine final : public Engine {
   TraceRecorder trace_;
   const RowOrder order_;
   const PlanNames names_;
+  const bool large_frames_;
   bool always_alone_ = false;
   int lanes_used_ = 0;  // of the last tick
 
