@@ -19,13 +19,13 @@ constexpr double kBarrierUs = 1.0, kStartUs = 4.0;
 constexpr double kModelPerUs = 55'000.0;
 
 // A lane's share of the bandwidth of memory, where all lanes read at once: in a microsecond, and
-// while a good kernel makes a multiply-add on a core of today. The last cache keeps so many bytes
-// of weights from tick to tick.
+// while a good kernel makes a multiply-add on a core of today.
 constexpr double kLaneBytesPerUs = 20'000.0, kLaneBytesPerMac = 0.14;
+// The last cache keeps so many bytes of weights from tick to tick.
+constexpr double kKeptBytes = 16.0 * (1 << 20);
 // What lanes lose that share a level: each reads the map that both have made, and weights of its
 // own or the same ones.
 constexpr double kSharing = 0.04;
-constexpr double kKeptBytes = 16.0 * (1 << 20);
 
 double in_unit_of(const Plan& plan, double us) {
   return plan.options.costs.empty() ? us * kModelPerUs : us;
