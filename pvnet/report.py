@@ -49,7 +49,7 @@ def _coloured(text: str) -> str:
 
 
 def _cell(value: object) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

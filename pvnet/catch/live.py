@@ -118,6 +118,7 @@ class _Throw:
         self.delays_ms: list[float] = []
         self.errors_px: list[float] = []
         self._history: list[tuple[float, float]] = []
+        self._over_ms = float("inf")  # the first frame seen after the fall
 
     def play(self, way: Way) -> None:
         """To the end of the fall."""
@@ -160,6 +161,8 @@ class _Throw:
         while True:
             now_ms, frame = self._look()
             if now_ms >= self._end_ms:
+                with self._lock:
+                    self._over_ms = min(self._over_ms, now_ms)
                 return
             taken.append(now_ms)
             self.taken_ms.append(now_ms)
@@ -190,6 +193,10 @@ class _Throw:
             if about_ms >= self._begin_ms:
                 self.errors_px.append(float(abs(found[0, 0] - self._ball(now_ms)[0])))
 
+    def steps_ms(self) -> NDArray[np.float64]:
+        """From each frame taken to the next; a tick that outlasts the fall counts as well."""
+        return np.diff([*sorted(self.taken_ms), self._over_ms]) if self.taken_ms else np.empty(0)
+
     @property
     def landed(self) -> float:
         """Pixel x of the paddle at the end."""
@@ -203,8 +210,7 @@ class _Throw:
 
 def _game(throws: Throws, way: Way, speed: float, worlds: Sequence[_Throw]) -> Game:
     """All throws of one way."""
-    steps = [np.diff(np.sort(world.taken_ms)) for world in worlds]
-    period_ms = _mean(np.concatenate(steps))
+    period_ms = _mean(np.concatenate([world.steps_ms() for world in worlds]))
     delay_ms = _mean([ms for world in worlds for ms in world.delays_ms])
     engine = Engine(way.name, way.plan, period_ms, delay_ms - way.late * period_ms, way.late)
     miss = np.abs(np.array([world.landed for world in worlds]) - throws.landing())

@@ -98,6 +98,26 @@ def test_several_workers_share_a_game():
     assert np.isfinite(game.error_px)
 
 
+def test_a_tick_that_outlasts_the_fall_has_its_period():
+    clock = Clock()
+    (game,) = catch.play_live(Straight(1), [way(clock, 500.0)], speed=1.0, clock=clock)
+    assert game.engine.period_ms == 500.0
+    assert np.isnan(game.engine.delay_ms)
+
+
+def test_a_fall_that_no_frame_shows_is_lost_and_no_more():
+    from pvnet.catch.live import _Throw
+
+    clock = Clock()
+    world = _Throw(Straight(), 0, speed=0.5, policy="follow", seed=0, clock=clock)
+    begin = world._begin
+    world._begin = lambda: (begin(), clock.work(1000))
+    world.play(way(clock, 1.0))
+    assert world.taken_ms == []
+    assert len(world.steps_ms()) == 0
+    assert world.landed == pytest.approx(catch.WIDTH / 2)
+
+
 def test_an_error_of_a_worker_is_told_and_ends_the_game():
     class Broken:
         def tick(self, frames: Any) -> Any:

@@ -47,7 +47,7 @@ def test_catch_in_real_time(pvnet_cli, tmp_path):
     pytest.importorskip("av")
     out = tmp_path / "catch"
     done = pvnet_cli(
-        *("demo", "catch", "--real-time", "--throws", "2", "--speed", "3", "--lanes", "2"),
+        *("demo", "catch", "--real-time", "--throws", "2", "--speed", "1", "--lanes", "2"),
         *("--out", out, "--json"),
     )
     assert done.code == 0, done.err
@@ -59,7 +59,7 @@ def test_catch_in_real_time(pvnet_cli, tmp_path):
     for row in d["rows"]:
         (score,) = row["scores"]
         assert 0 <= score["low"] <= score["rate"] <= score["high"] <= 1
-        assert row["period_ms"] > 0
+        assert row["period_ms"] is None or row["period_ms"] > 0  # None: the machine was busy
     assert count_frames(out / "catch.mp4")[0] == 2 * 40
 
 

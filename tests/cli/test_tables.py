@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
+import numpy as np
 import pytest
 
 import pvnet
@@ -114,3 +115,8 @@ def test_without_rich_a_terminal_gets_plain_text_of_its_width(terminal, monkeypa
     text = table(["what", "value"], [("words", "many words " * 12)])
     assert "\x1b" not in text
     assert 50 < max(map(len, text.splitlines())) <= 60
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float64("nan")])
+def test_what_was_not_measured_is_a_dash(missing):
+    assert table(("row", "ms"), [("a", 1.5), ("b", missing)]).splitlines()[-1].split() == ["b", "-"]

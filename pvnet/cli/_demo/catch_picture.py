@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -68,7 +69,9 @@ class CatchPicture:
         caught = int(game.caught[:done].sum())
         way = game.engine
         draw_text(out, way.name, at=(4, 4), scale=2, color=_INK, shadow=0.0)
-        words = f"a frame every {way.period_ms:.2f} ms, answers {way.delay_ms:.2f} ms old"
+        words = "down before an answer"
+        if math.isfinite(way.delay_ms):
+            words = f"a frame every {way.period_ms:.2f} ms, answers {way.delay_ms:.2f} ms old"
         draw_text(out, words, at=(4, 24), scale=1, color=_FAINT, shadow=0.0)
         score = f"{caught} of {done}"
         at = (out.shape[1] - 12 * len(score) - 4, 4)
