@@ -34,7 +34,7 @@ class Engine {
   // begin() and tick() of these rows are about to be called: what sleeps may get up.
   virtual void prepare(const Rows&) {}
   // The frames of tick ticks[r] of every row that runs, into its rings. Where it fails the state is
-  // as it was. frames: [n_inputs * batch], checked.
+  // as it was. frames: [n_inputs * batch], checked; those that are not finite are refused here.
   virtual Status begin(const FrameView* frames, const Rows& rows) = 0;
   // That tick. Nothing fails once begin() has not.
   virtual Status tick(const Rows& rows) = 0;

@@ -12,25 +12,20 @@ std::string shape_text(int c, int h, int w) {
   return "[" + std::to_string(c) + ", " + std::to_string(h) + ", " + std::to_string(w) + "]";
 }
 
-bool all_finite(const FrameView& f) {
-  const auto* data = static_cast<const float*>(f.data);
-  const int64_t* strides = f.strides;
-  // Channels last: a row is one run.
-  const bool packed = strides[0] == 1 && strides[2] == f.c;
-  for (int y = 0; y < f.h; ++y) {
-    const float* const row = data + y * strides[1];
-    if (packed) {
-      if (any_not_finite(row, int64_t{f.w} * f.c)) return false;
-      continue;
-    }
-    for (int c = 0; c < f.c; ++c) {
-      if (any_not_finite(row + c * strides[0], f.w, strides[2])) return false;
+// Calls check(frame, value of its input, row) for every row that runs, up to the first error.
+template <class Check>
+Status for_each_frame(const Plan& plan, const FrameView* frames, const uint8_t* mask, Check check) {
+  const int batch = plan.options.batch;
+  for (size_t i = 0; i < plan.input_values.size(); ++i) {
+    for (int r = 0; r < batch; ++r) {
+      if (mask != nullptr && mask[r] == 0) continue;
+      PVNET_TRY(check(frames[i * batch + r], plan.values[plan.input_values[i]], r));
     }
   }
-  return true;
+  return {};
 }
 
-Status check_frame(const FrameView& f, const Value& v, const Node& node, int row, FramesAt at) {
+Status check_frame(const FrameView& f, const Value& v, const Node& node, int row) {
   if (f.data == nullptr) {
     return {Code::invalid_argument, "[Stream.tick] a frame is missing: got null for input '" +
                                         node.name + "' row " + std::to_string(row) +
@@ -60,30 +55,45 @@ Status check_frame(const FrameView& f, const Value& v, const Node& node, int row
                                         " bytes, expected at least " + std::to_string(row_bytes) +
                                         ". Pass the bytes from one row of the image to the next."};
   }
-  if (at == FramesAt::host && f.type == FrameType::f32_chw && !all_finite(f)) {
-    return {Code::invalid_argument,
-            "[Stream.tick] the frame holds values that are not numbers: got NaN or Inf in input "
-            "'" +
-                node.name + "' row " + std::to_string(row) +
-                ", expected finite values. Drop or repair the frame; the stream is "
-                "unchanged."};
-  }
   return {};
 }
 
 }  // namespace
 
-Status check_frames(const Plan& plan, const FrameView* frames, const uint8_t* mask, FramesAt at) {
-  const int batch = plan.options.batch;
-  for (size_t i = 0; i < plan.input_values.size(); ++i) {
-    const Value& v = plan.values[plan.input_values[i]];
-    const Node& node = plan.graph.nodes()[v.node];
-    for (int r = 0; r < batch; ++r) {
-      if (mask != nullptr && mask[r] == 0) continue;
-      PVNET_TRY(check_frame(frames[i * batch + r], v, node, r, at));
+Status check_frames(const Plan& plan, const FrameView* frames, const uint8_t* mask) {
+  return for_each_frame(plan, frames, mask, [&](const FrameView& f, const Value& v, int row) {
+    return check_frame(f, v, plan.graph.nodes()[v.node], row);
+  });
+}
+
+bool is_finite(const FrameView& frame, int lo, int hi) {
+  if (frame.type != FrameType::f32_chw) return true;
+  const int64_t* const strides = frame.strides;
+  // Channels last: a row is one run.
+  const bool packed = strides[0] == 1 && strides[2] == frame.c;
+  for (int y = lo; y < hi; ++y) {
+    const float* const row = static_cast<const float*>(frame.data) + y * strides[1];
+    if (packed) {
+      if (any_not_finite(row, int64_t{frame.w} * frame.c)) return false;
+      continue;
+    }
+    for (int c = 0; c < frame.c; ++c) {
+      if (any_not_finite(row + c * strides[0], frame.w, strides[2])) return false;
     }
   }
-  return {};
+  return true;
+}
+
+Status check_finite(const Plan& plan, const FrameView* frames, const uint8_t* mask) {
+  return for_each_frame(plan, frames, mask, [&](const FrameView& f, const Value& v, int r) {
+    if (is_finite(f, 0, f.h)) return Status{};
+    return Status{Code::invalid_argument,
+                  "[Stream.tick] the frame holds values that are not numbers: got NaN or Inf in "
+                  "input '" +
+                      plan.graph.nodes()[v.node].name + "' row " + std::to_string(r) +
+                      ", expected finite values. Drop or repair the frame; the stream is "
+                      "unchanged."};
+  });
 }
 
 }  // namespace pvnet

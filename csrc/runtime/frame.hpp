@@ -20,11 +20,14 @@ struct FrameView {
   int h = 0, w = 0, c = 0;
 };
 
-enum class FramesAt : uint8_t { host, device };
+// frames: [n_inputs * batch]; those of rows with mask[r] == 0 are not looked at. Pixels are not
+// read: on a device it is seen there whether they are numbers.
+Status check_frames(const Plan& plan, const FrameView* frames, const uint8_t* mask);
 
-// frames: [n_inputs * batch]; those of rows with mask[r] == 0 are not looked at. Whether pixels on
-// a device are finite is seen there.
-Status check_frames(const Plan& plan, const FrameView* frames, const uint8_t* mask,
-                    FramesAt at = FramesAt::host);
+// Whether rows [lo, hi) of a checked frame in memory of the host hold finite values only.
+bool is_finite(const FrameView& frame, int lo, int hi);
+
+// Refuses the first of the checked frames, all in memory of the host, that is not finite.
+Status check_finite(const Plan& plan, const FrameView* frames, const uint8_t* mask);
 
 }  // namespace pvnet

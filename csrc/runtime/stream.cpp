@@ -61,7 +61,7 @@ Status StreamCore::tick_on_device(const FrameView* frames, const uint8_t* mask,
                                   const TickOrder& order, DeviceResults* results) {
   return with_device("Stream.tick", [&](DeviceTicks& device) -> Status {
     const nvtx::Range range(nvtx::Category::tick, names_.tick, shown_tick(mask));
-    PVNET_TRY(check_frames(*plan_, frames, mask, FramesAt::device));
+    PVNET_TRY(check_frames(*plan_, frames, mask));
     PVNET_TRY(device.enqueue(order, frames, rows(mask)));
     *results = device.last_results();
     if (results->turn == DeviceResults::kCaptured) return {};

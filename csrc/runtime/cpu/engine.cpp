@@ -77,7 +77,7 @@ bool CpuEngine::shares(const Rows& rows) const {
   return false;
 }
 
-// Frames are checked meanwhile.
+// The caller looks at shapes meanwhile.
 void CpuEngine::prepare(const Rows& rows) {
   if (shares(rows)) lanes_->wake();
 }
@@ -86,18 +86,40 @@ Status CpuEngine::begin(const FrameView* frames, const Rows& rows) {
   if (lanes_->lost()) PVNET_TRY(start_lanes());
   const SubnormalsAsZero mode;
   FrameLoad load{*this, frames, rows};
-  if (!large_frames_ || !shares(rows)) {
-    load_frames(load, 0, 1);
-    return {};
+  if (large_frames_ && shares(rows)) {
+    lanes_->run(
+        [](void* c, int lane) {
+          auto& work = *static_cast<FrameLoad*>(c);
+          work.engine.load_frames_shared(work, lane);
+        },
+        &load);
+    lanes_->take_waited_ns();  // not of the tick
+    if (load.finite.load(std::memory_order_relaxed)) return {};
   }
-  lanes_->run(
-      [](void* c, int lane) {
-        const auto& work = *static_cast<const FrameLoad*>(c);
-        work.engine.load_frames(work, lane, work.engine.plan_->options.lanes);
-      },
-      &load);
-  lanes_->take_waited_ns();  // not of the tick
+  PVNET_TRY(check_finite(*plan_, frames, rows.mask));
+  load_frames(load, 0, 1);
   return {};
+}
+
+// Nothing of any frame is kept before all are known to be finite: what a frame replaces may be an
+// output that can still be read.
+void CpuEngine::load_frames_shared(FrameLoad& load, int lane) {
+  const int lanes = plan_->options.lanes;
+  if (!are_finite(load, lane, lanes)) load.finite.store(false, std::memory_order_relaxed);
+  lanes_->barrier(lane);
+  if (load.finite.load(std::memory_order_relaxed)) load_frames(load, lane, lanes);
+}
+
+bool CpuEngine::are_finite(const FrameLoad& load, int part, int parts) const {
+  const int batch = plan_->options.batch;
+  for (size_t input = 0; input < plan_->input_values.size(); ++input) {
+    for (int r = 0; r < batch; ++r) {
+      if (!load.rows.runs(r)) continue;
+      const FrameView& f = load.frames[input * batch + r];
+      if (!is_finite(f, f.h * part / parts, f.h * (part + 1) / parts)) return false;
+    }
+  }
+  return true;
 }
 
 // Piece `part` of `parts` of the rows of every frame.

@@ -55,12 +55,15 @@ class CpuEngine final : public Engine {
     CpuEngine& engine;
     const FrameView* frames;
     const Rows& rows;
+    std::atomic<bool> finite{true};
   };
 
   explicit CpuEngine(std::shared_ptr<const Plan> plan);
   Status start_lanes();
   bool shares(const Rows& rows) const;
+  bool are_finite(const FrameLoad& load, int part, int parts) const;
   void load_frames(const FrameLoad& load, int part, int parts);
+  void load_frames_shared(FrameLoad& load, int lane);
   using DueRows = std::span<const DueRow>;
   using TileRanges = std::span<const TileRange>;
 

@@ -81,6 +81,7 @@ Status CudaEngine::upload_in_tick(int number, int64_t bytes, CudaStream stream) 
 Status CudaEngine::begin(const FrameView* frames, const Rows& rows) {
   if (captured_) return captured_already();
   return guarded(kTick, [&]() -> Status {
+    PVNET_TRY(check_finite(*plan_, frames, rows.mask));
     const int number = static_cast<int>(turn_ % kTurns);
     PVNET_TRY(collect_trace());
     // The frames of two ticks ago have left the pinned memory by now, or the host is too quick.
