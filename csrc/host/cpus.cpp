@@ -18,6 +18,14 @@ constexpr int kMostCpus = 8192;  // of a machine; lanes are not pinned to CPUs b
 // One flag per CPU of the machine. Atomic, not locked: a process may fork at any moment.
 std::atomic<bool> taken[kMostCpus];
 
+// A set of CPUs that lies on the stack.
+struct CpuSet {
+  static constexpr size_t kBytes = CPU_ALLOC_SIZE(kMostCpus);
+  alignas(cpu_set_t) unsigned char bytes[kBytes] = {};
+
+  cpu_set_t* get() { return reinterpret_cast<cpu_set_t*>(bytes); }
+};
+
 }  // namespace
 
 std::vector<int> allowed_cpus() {
@@ -71,6 +79,22 @@ CpuShare& CpuShare::operator=(CpuShare&& other) noexcept {
 int CpuShare::cpu(int lane) const {
   const auto i = static_cast<size_t>(lane);
   return i < cpus_.size() ? cpus_[i] : -1;
+}
+
+void CpuShare::give_way() const {
+  if (cpus_.size() < 2) return;
+  const auto first = cpus_.begin() + 1;
+  if (std::find(first, cpus_.end(), sched_getcpu()) == cpus_.end()) return;
+  CpuSet all;
+  if (sched_getaffinity(0, CpuSet::kBytes, all.get()) != 0) return;
+  CpuSet others = all;
+  for (auto cpu = first; cpu != cpus_.end(); ++cpu) {
+    CPU_CLR_S(static_cast<size_t>(*cpu), CpuSet::kBytes, others.get());
+  }
+  if (CPU_COUNT_S(CpuSet::kBytes, others.get()) == 0) return;
+  // The call returns on a CPU of the set; the system has no reason to move the thread back.
+  if (sched_setaffinity(0, CpuSet::kBytes, others.get()) != 0) return;
+  sched_setaffinity(0, CpuSet::kBytes, all.get());
 }
 
 }  // namespace pvnet

@@ -26,6 +26,10 @@ class CpuShare {
   // CPU of lane `lane`; -1: wherever the system puts it. Lane 0 is the caller, whose CPU is not
   // ours to choose: its CPU is only kept free of workers.
   int cpu(int lane) const;
+  // Moves the caller off the CPU of a worker, where it may run on another one. The system leaves
+  // both there for milliseconds, each waiting for the other, while another CPU does nothing. What
+  // CPUs the caller may use is as before. Allocates nothing.
+  void give_way() const;
 
  private:
   std::vector<int> cpus_;

@@ -2,6 +2,7 @@
 // Lanes: every start of a thread may be refused, and nothing is left over.
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include <atomic>
 #include <cerrno>
@@ -87,6 +88,35 @@ TEST(woken_lanes_wait_for_work) {
     lanes->run(work, &seen);
   }
   CHECK(seen == std::vector<int>(kLanes, kRuns));
+}
+
+// A caller that finds itself on the CPU of a worker leaves it, and may run there later as before.
+TEST(a_caller_gives_way_to_a_worker) {
+  const std::vector<int> cpus = pvnet::allowed_cpus();
+  if (cpus.size() < 2) return;
+  auto lanes = nets::must(pvnet::Lanes::start(2, true));
+  int seen[2] = {-1, -1};
+  const auto look = [](void* c, int lane) { static_cast<int*>(c)[lane] = sched_getcpu(); };
+  lanes->run(look, seen);
+  cpu_set_t before, worker, after;
+  CHECK_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  CPU_ZERO(&worker);
+  CPU_SET(static_cast<size_t>(seen[1]), &worker);
+  int apart = 0;
+  for (int i = 0; i < 20; ++i) {
+    CHECK_EQ(sched_setaffinity(0, sizeof(worker), &worker), 0);  // there now, and still there
+    CHECK_EQ(sched_setaffinity(0, sizeof(before), &before), 0);  // when it may leave
+    lanes->run(look, seen);
+    apart += seen[0] != seen[1];
+    CHECK_EQ(sched_getaffinity(0, sizeof(after), &after), 0);
+    CHECK(CPU_EQUAL(&before, &after));
+  }
+  CHECK(apart >= 10);  // on a busy machine the system may move it back
+  // Where it may run nowhere else it stays.
+  CHECK_EQ(sched_setaffinity(0, sizeof(worker), &worker), 0);
+  lanes->run(look, seen);
+  CHECK_EQ(seen[0], seen[1]);
+  CHECK_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 TEST(a_refused_start_of_any_thread_is_a_status_and_leaves_nothing) {

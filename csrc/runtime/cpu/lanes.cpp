@@ -99,6 +99,7 @@ void Lanes::run(Work work, void* context) {
     work(context, 0);
     return;
   }
+  cpus_.give_way();
   work_ = work;
   context_ = context;
   start_.fetch_add(kRun, std::memory_order_release);
@@ -111,6 +112,7 @@ int64_t Lanes::take_waited_ns() { return std::exchange(waited_ns_, 0); }
 
 void Lanes::wake() {
   if (count_ == 1) return;
+  cpus_.give_way();
   start_.fetch_xor(1, std::memory_order_relaxed);
   start_.notify_all();
 }
