@@ -200,7 +200,7 @@ def compile_wired(
 
 def check_lanes(net, k, backend, isa, clip, want, o: Options, ways: dict) -> None:
     """The result does not depend on the number of lanes, nor on how the frames were chunked, nor
-    on which ticks the calling thread makes alone.
+    on how lanes share a tick, or on which ones the calling thread makes alone.
     """
     for lanes in o.lanes[1:]:
         plan = compile_wired(net, "predictive", k, backend, isa=isa, lanes=lanes, **ways)
@@ -208,7 +208,7 @@ def check_lanes(net, k, backend, isa, clip, want, o: Options, ways: dict) -> Non
     stream = plan.stream()
     at, parts = 0, []
     for number, chunk in enumerate((1, 2, 5, o.ticks)):
-        stream._core.make_alone(number % 2 == 1)
+        stream._core.make_ticks(("flexible", "alone", "shared", "flexible")[number])
         part = {n: v[:, at : at + chunk] for n, v in clip.items()}
         if next(iter(part.values())).shape[1]:
             parts.append(run(plan, part, stream))

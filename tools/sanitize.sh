@@ -7,8 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Programs in which lanes share a tick, or threads share a stream.
-threaded=(test_stream test_capi embed_c embed_cpp make_test_model)
-threaded_tests='^(cpp_stream|cpp_capi|make_test_model|embed_c|embed_cpp)$'
+threaded=(test_stream test_shared_lists test_capi embed_c embed_cpp make_test_model)
+threaded_tests='^(cpp_stream|cpp_shared_lists|cpp_capi|make_test_model|embed_c|embed_cpp)$'
 
 build() { # name, sanitizers, targets
   local build="build/sanitize_$1" sanitizers="$2"

@@ -191,6 +191,10 @@ struct NormArgs {
   ActNumbers numbers;   // of act
 };
 
+// Output channels of a tile of a convolution that transforms its input: tiles of all channels lie
+// side by side, and who computes several transforms once.
+constexpr int kTransformedUnit = 16;
+
 // Tiles: the unit of work that may be given to a lane. Conv: conv_tiles(shape) of them; every other
 // op: one tile per output row, but for group_norm. A kernel called with [lo, hi) computes exactly
 // those tiles, and the bits of a tile depend neither on lo and hi nor on who computes it.

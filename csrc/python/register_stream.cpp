@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "runtime/stream.hpp"
 #include "runtime/test_hooks.hpp"
@@ -264,7 +266,13 @@ void register_stream(py::module_& m) {
                                return sum;
                              })
       .def_property_readonly("lanes_used", &StreamCore::lanes_used)
-      .def("make_alone", [](StreamCore& s, bool alone) { StreamHooks::make_alone(s, alone); })
+      .def("make_ticks",  // of tests
+           [](StreamCore& s, const std::optional<std::string>& way) {
+             static const std::map<std::string, TickWay> kWays = {{"shared", TickWay::shared},
+                                                                  {"flexible", TickWay::flexible},
+                                                                  {"alone", TickWay::alone}};
+             StreamHooks::make_ticks(s, way ? std::optional(kWays.at(*way)) : std::nullopt);
+           })
       .def("age_ticks", &age_ticks)
       .def("reset",
            [](StreamCore& s, const py::object& rows) {

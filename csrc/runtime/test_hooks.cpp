@@ -11,9 +11,9 @@ void StreamHooks::poison_unwritten(StreamCore& stream) {
   }
 }
 
-void StreamHooks::make_alone(StreamCore& stream, bool alone) {
-  // Other engines have no lanes to leave out.
-  if (auto* cpu = dynamic_cast<CpuEngine*>(stream.engine_.get())) cpu->make_alone(alone);
+void StreamHooks::make_ticks(StreamCore& stream, std::optional<TickWay> way) {
+  // Other engines have no lanes.
+  if (auto* cpu = dynamic_cast<CpuEngine*>(stream.engine_.get())) cpu->make_ticks(way);
 }
 
 }  // namespace pvnet

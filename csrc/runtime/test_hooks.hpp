@@ -2,6 +2,9 @@
 // What tests do to a Stream and nobody else may.
 #pragma once
 
+#include <optional>
+
+#include "runtime/cpu/lane_policy.hpp"
 #include "runtime/stream.hpp"
 
 namespace pvnet {
@@ -9,8 +12,9 @@ namespace pvnet {
 struct StreamHooks {
   // Overwrites every slot that holds no live firing, and all scratch, with NaN.
   static void poison_unwritten(StreamCore& stream);
-  // The caller makes every tick, as where other programs keep the CPUs busy.
-  static void make_alone(StreamCore& stream, bool alone);
+  // Every tick is made in this way, as where other programs keep the CPUs busy; without one as the
+  // stream likes.
+  static void make_ticks(StreamCore& stream, std::optional<TickWay> way);
 };
 
 }  // namespace pvnet

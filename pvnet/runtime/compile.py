@@ -52,9 +52,9 @@ def compile(
             here, or the environment variable PVNET_CPU_ISA.
         pin: pin worker lanes to CPUs; a CPU takes one lane of the process, and what goes beyond is
             left to the system.
-        fixed_lanes: True = lanes always share, for measurements of them. False = the calling thread
-            makes ticks alone (see `Stream.lanes_used`) while other programs keep the CPUs so busy
-            that lanes wait for each other longer than sharing a tick saves.
+        fixed_lanes: True = lanes always share, for measurements of them. False = lanes take work
+            from one that is late. Where other programs keep the CPUs so busy that sharing a tick
+            takes longer, the calling thread makes it alone (see `Stream.lanes_used`).
         costs: measured microseconds per firing by node (see `measure_costs`), used to level the
             lanes; None = the cost model. "measure" = run some ticks on one lane first, and take
             what they took: for more than a few lanes, which the model's errors keep waiting.

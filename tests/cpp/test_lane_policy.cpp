@@ -7,41 +7,76 @@
 #include "check.hpp"
 
 using pvnet::LanePolicy;
+using pvnet::TickWay;
 
 namespace {
 
+// Of two lanes. Flexible lanes are no help where it is not said how long they take.
 struct Tick {
   double shared_ms, waited_ms, alone_ms;
+  double flexible_ms = 0, flexible_waited_ms = 0;
+  int taken_over = 5;  // of 100 chunks
 };
 
 struct Run {
   double ms = 0;
-  int alone = 0;
+  int alone = 0, flexible = 0;
 };
 
 // Ticks `from` to `to` - 1 of a machine.
 Run run(LanePolicy& policy, int from, int to, const std::function<Tick(int)>& machine) {
   Run r;
   for (int t = from; t < to; ++t) {
-    const Tick tick = machine(t);
-    const bool alone = policy.alone();
-    const double ms = alone ? tick.alone_ms : tick.shared_ms;
-    policy.record(static_cast<int64_t>(ms * 1e6),
-                  alone ? 0 : static_cast<int64_t>(tick.waited_ms * 1e6));
+    Tick tick = machine(t);
+    if (tick.flexible_ms == 0) {
+      tick.flexible_ms = tick.shared_ms, tick.flexible_waited_ms = tick.waited_ms;
+    }
+    const TickWay way = policy.way();
+    double ms = tick.shared_ms, waited_ms = tick.waited_ms;
+    if (way == TickWay::alone) ms = tick.alone_ms, waited_ms = 0;
+    if (way == TickWay::flexible) ms = tick.flexible_ms, waited_ms = tick.flexible_waited_ms;
+    const auto waited_ns = static_cast<int64_t>(waited_ms * 1e6);
+    const bool flexible = way == TickWay::flexible;
+    policy.record({static_cast<int64_t>(ms * 1e6), waited_ns, waited_ns, flexible ? 100 : 0,
+                   flexible ? tick.taken_over : 0});
     r.ms += ms;
-    r.alone += alone;
+    r.alone += way == TickWay::alone;
+    r.flexible += way == TickWay::flexible;
   }
   return r;
 }
 
+bool alone(const LanePolicy& policy) { return policy.way() == TickWay::alone; }
+
 Tick quiet(int) { return {1.0, 0.1, 1.9}; }
 Tick busy(int) { return {8.0, 6.0, 2.0}; }
+// A thread beside the lanes takes half of a core.
+Tick beside(int) { return {2.0, 0.9, 1.9, 1.4, 0.1, 30}; }
 
 }  // namespace
 
 TEST(lanes_that_keep_up_always_share) {
   LanePolicy policy(2, 1, false);
-  CHECK_EQ(run(policy, 0, 10000, quiet).alone, 0);
+  const Run r = run(policy, 0, 10000, quiet);
+  CHECK_EQ(r.alone, 0);
+  CHECK_EQ(r.flexible, 0);
+}
+
+TEST(lanes_beside_a_thread_take_from_each_other_until_it_ends) {
+  LanePolicy policy(2, 1, false);
+  run(policy, 0, 100, quiet);
+  run(policy, 100, 140, beside);
+  const Run settled = run(policy, 140, 4140, beside);
+  CHECK(settled.flexible > 3800);
+  CHECK(settled.ms < 1.03 * 4000 * beside(0).flexible_ms);
+  CHECK(run(policy, 4140, 9000, quiet).flexible <= 33 * 16);
+  CHECK(policy.way() == TickWay::shared);
+}
+
+TEST(lanes_that_wait_for_the_caller_take_from_it) {
+  LanePolicy policy(2, 1, false);
+  for (int t = 0; t < 16; ++t) policy.record({1'000'000, 0, 400'000, 0, 0});
+  CHECK(policy.way() == TickWay::flexible);
 }
 
 TEST(a_busy_machine_is_left_to_others_and_taken_back) {
@@ -52,17 +87,17 @@ TEST(a_busy_machine_is_left_to_others_and_taken_back) {
   CHECK(settled.alone > 1900);
   CHECK(settled.ms < 1.1 * 2000 * busy(0).alone_ms);
   run(policy, 2140, 4140, quiet);  // the next trial finds the lanes back
-  CHECK(!policy.alone());
+  CHECK(!alone(policy));
   CHECK_EQ(run(policy, 4140, 9000, quiet).alone, 0);
 }
 
 TEST(lanes_come_back_soon) {
   LanePolicy policy(2, 1, false);
   run(policy, 0, 20000, busy);
-  CHECK(policy.alone());
+  CHECK(alone(policy));
   // At the greatest distance of two trials: 32 windows of 8 ticks, and the trial.
   CHECK(run(policy, 0, 2000, quiet).alone <= 33 * 8);
-  CHECK(!policy.alone());
+  CHECK(!alone(policy));
 }
 
 TEST(lanes_come_back_at_once_where_ticks_become_shorter) {
@@ -71,7 +106,7 @@ TEST(lanes_come_back_at_once_where_ticks_become_shorter) {
   for (const int ticks : {200, 1000, 5000, 20000}) {
     LanePolicy policy(2, 1, false);
     run(policy, 0, ticks, crowded);
-    CHECK(policy.alone());
+    CHECK(alone(policy));
     CHECK(run(policy, 0, 2000, quiet).alone <= 3 * 8);
   }
 }

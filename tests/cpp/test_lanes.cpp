@@ -69,7 +69,7 @@ pvnet::Status tick(pvnet::StreamCore& stream) {
 }
 
 TEST(lanes_run_on_every_lane_once) {
-  auto lanes = nets::must(pvnet::Lanes::start(kLanes, true));
+  auto lanes = nets::must(pvnet::Lanes::start(kLanes, true, {}));
   std::vector<int> seen(kLanes, 0);
   lanes->run([](void* c, int lane) { ++(*static_cast<std::vector<int>*>(c))[lane]; }, &seen);
   CHECK_EQ(std::accumulate(seen.begin(), seen.end(), 0), kLanes);
@@ -77,7 +77,7 @@ TEST(lanes_run_on_every_lane_once) {
 
 // However often lanes are woken, asleep or not, they work only where they are run.
 TEST(woken_lanes_wait_for_work) {
-  auto lanes = nets::must(pvnet::Lanes::start(kLanes, true));
+  auto lanes = nets::must(pvnet::Lanes::start(kLanes, true, {}));
   std::vector<int> seen(kLanes, 0);
   const auto work = [](void* c, int lane) { ++(*static_cast<std::vector<int>*>(c))[lane]; };
   constexpr int kRuns = 60;
@@ -94,7 +94,7 @@ TEST(woken_lanes_wait_for_work) {
 TEST(a_caller_gives_way_to_a_worker) {
   const std::vector<int> cpus = pvnet::allowed_cpus();
   if (cpus.size() < 2) return;
-  auto lanes = nets::must(pvnet::Lanes::start(2, true));
+  auto lanes = nets::must(pvnet::Lanes::start(2, true, {}));
   int seen[2] = {-1, -1};
   const auto look = [](void* c, int lane) { static_cast<int*>(c)[lane] = sched_getcpu(); };
   lanes->run(look, seen);

@@ -148,7 +148,7 @@ TEST(an_operation_lies_inside_its_stage_on_the_lane_that_runs_it) {
 
 TEST(one_thread_that_makes_all_shows_the_same_ranges) {
   Net net(2, 1, 3);
-  pvnet::StreamHooks::make_alone(*net.stream, true);
+  pvnet::StreamHooks::make_ticks(*net.stream, pvnet::TickWay::alone);
   take();
   for (int t = 0; t < 6; ++t) net.tick();
   const auto lines = take();

@@ -52,7 +52,7 @@ std::vector<std::vector<Out>> run(const std::shared_ptr<const Plan>& plan, int f
                                   int first_rest, bool alone = false) {
   const int batch = plan->options.batch;
   const auto s = nets::must(StreamCore::create(plan));
-  pvnet::StreamHooks::make_alone(*s, alone);
+  if (alone) pvnet::StreamHooks::make_ticks(*s, pvnet::TickWay::alone);
   std::vector<std::vector<Out>> out(static_cast<size_t>(batch));
   for (int64_t t = 0; t < 7; ++t) {
     std::vector<std::vector<float>> frames;

@@ -93,15 +93,18 @@ TEST(any_number_of_lanes_gives_the_same_bits) {
   }
 }
 
-TEST(a_tick_made_alone_gives_the_same_bits) {
+TEST(a_tick_gives_the_same_bits_however_it_is_made) {
   for (const Wiring w : {Wiring::sequential, Wiring::predictive}) {
     const auto one = run(plan_of(wired(w, 3), 1), 20);
     const auto s = nets::must(StreamCore::create(plan_of(wired(w, 3), 3)));
     CHECK_EQ(s->lanes_used(), 0);
+    using pvnet::TickWay;
     for (int t = 0; t < 20; ++t) {
-      pvnet::StreamHooks::make_alone(*s, t % 3 == 1);
+      constexpr TickWay kWays[] = {TickWay::flexible, TickWay::alone, TickWay::shared,
+                                   TickWay::flexible};
+      pvnet::StreamHooks::make_ticks(*s, kWays[t % 4]);
       CHECK(tick(*s, 7, t) == one[t]);
-      if (t % 3 == 1) CHECK_EQ(s->lanes_used(), 1);
+      if (kWays[t % 4] == TickWay::alone) CHECK_EQ(s->lanes_used(), 1);
     }
   }
 }

@@ -19,17 +19,18 @@ def model():
     return graph, random_weights(graph, seed=0)
 
 
-def test_lanes_used_and_alone_the_same_bits(model):
+def test_lanes_used_and_the_same_bits_in_every_way(model):
     frames = np.random.default_rng(0).integers(0, 256, (30, 64, 64, 3), np.uint8)
     costs = {node.name: 1000.0 for node in model[0].nodes}  # no tick too short to share
     plan = pvnet.compile(model, lanes=2, fixed_lanes=True, costs=costs, pin=False)
     stream, other = plan.stream(), plan.stream()
     assert stream.lanes_used == 0
     for number, frame in enumerate(frames):
-        other._core.make_alone(number % 2 == 0)
+        way = ("alone", "flexible", "shared", "flexible")[number % 4]
+        other._core.make_ticks(way)
         mine, its = stream.tick(frame), other.tick(frame)
         assert stream.lanes_used == 2
-        assert other.lanes_used == (1 if number % 2 == 0 else 2)
+        assert other.lanes_used == (1 if way == "alone" else 2)
         for name in plan.outputs:
             np.testing.assert_array_equal(mine[name], its[name])
 

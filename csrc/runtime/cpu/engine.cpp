@@ -31,6 +31,7 @@ bool are_large(const Plan& plan) {
 CpuEngine::CpuEngine(std::shared_ptr<const Plan> plan)
     : plan_(std::move(plan)),
       policy_(plan_->options.lanes, plan_->hyper_period, plan_->options.fixed_lanes),
+      shared_lists_(*plan_),
       trace_(plan_->options.lanes),
       order_(*plan_),
       names_(*plan_),
@@ -55,7 +56,9 @@ Result<std::unique_ptr<Engine>> CpuEngine::create(std::shared_ptr<const Plan> pl
 
 Status CpuEngine::start_lanes() {
   try {
-    auto team = Lanes::start(plan_->options.lanes, plan_->options.pin);
+    const Lanes::Help help = {
+        [](void* c, int lane) { static_cast<CpuEngine*>(c)->run_chunks(lane); }, this};
+    auto team = Lanes::start(plan_->options.lanes, plan_->options.pin, help);
     if (!team.ok()) return team.status();
     lanes_ = std::move(team).value();
     return {};
@@ -69,7 +72,7 @@ Status CpuEngine::start_lanes() {
 
 // Whether all lanes work on the next tick.
 bool CpuEngine::shares(const Rows& rows) const {
-  if (plan_->options.lanes == 1 || policy_.alone() || always_alone_ || lanes_->lost()) return false;
+  if (plan_->options.lanes == 1 || way() == TickWay::alone || lanes_->lost()) return false;
   for (int r = 0; r < plan_->options.batch; ++r) {
     const size_t schedule = static_cast<size_t>(rows.ticks[r] % plan_->hyper_period);
     if (rows.runs(r) && !plan_->schedule[schedule].solo) return true;
@@ -86,14 +89,14 @@ Status CpuEngine::begin(const FrameView* frames, const Rows& rows) {
   if (lanes_->lost()) PVNET_TRY(start_lanes());
   const SubnormalsAsZero mode;
   FrameLoad load{*this, frames, rows};
-  if (large_frames_ && shares(rows)) {
+  if (large_frames_ && way() == TickWay::shared && shares(rows)) {
     lanes_->run(
         [](void* c, int lane) {
           auto& work = *static_cast<FrameLoad*>(c);
           work.engine.load_frames_shared(work, lane);
         },
         &load);
-    lanes_->take_waited_ns();  // not of the tick
+    lanes_->take_waited();  // not of the tick
     if (load.finite.load(std::memory_order_relaxed)) return {};
   }
   PVNET_TRY(check_finite(*plan_, frames, rows.mask));
@@ -164,7 +167,10 @@ Status CpuEngine::tick(const Rows& rows) {
     schedule_ = &plan_->schedule[schedule];
     run_active();
   }
-  policy_.record(now_ns() - begin, lanes_->take_waited_ns());
+  const Lanes::Waited waited = lanes_->take_waited();
+  const SharedLists::Counts counts = shared_lists_.take_counts();
+  policy_.record(
+      {now_ns() - begin, waited.caller_ns, waited.all_ns, counts.chunks, counts.taken_over});
   return {};
 }
 
@@ -174,8 +180,13 @@ void CpuEngine::run_active() {
   const int64_t schedule = rows.front().schedule;
   const bool solo = schedule_->solo && !order_.is_worth_lanes(schedule, whole);
   const bool single = plan_->options.lanes == 1;
-  if (single || solo || policy_.alone() || always_alone_) return run_alone(rows);
+  if (single || solo || way() == TickWay::alone) return run_alone(rows);
   lanes_used_ = plan_->options.lanes;
+  if (way() == TickWay::flexible && rows.size() == 1) {
+    shared_lists_.open(schedule);
+    lanes_->ask();
+    return run_chunks(0);
+  }
   whole_rows_ = rows.first(static_cast<size_t>(whole));
   other_rows_ = rows.subspan(static_cast<size_t>(whole));
   taken_.store(0, std::memory_order_relaxed);  // Lanes::run() publishes it
@@ -223,6 +234,23 @@ void CpuEngine::run_lane(int lane) {
     // Every lane learns once that no row is left.
     first += whole_rows_.size() + static_cast<size_t>(plan_->options.lanes);
     if (!other_rows_.empty()) run_shared(span, other_rows_, lane);
+  }
+}
+
+// Until the tick is done. A worker may come late: then it finds less, nothing, or the next tick.
+void CpuEngine::run_chunks(int lane) {
+  SharedLists::Chunk chunk;
+  for (;;) {
+    const uint32_t turn = shared_lists_.turn();
+    if (!shared_lists_.is_open()) return;
+    if (!shared_lists_.take(lane, chunk)) {
+      const int64_t begin = now_ns();
+      const bool taken = shared_lists_.wait(lane, turn, chunk);
+      lanes_->add_waited(lane, now_ns() - begin);
+      if (!taken) continue;
+    }
+    run_list({&chunk.range, 1}, {active_begin_, active_end_}, lane);
+    shared_lists_.end(chunk);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <compare>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "runtime/cpu/lanes.hpp"
 #include "runtime/cpu/row_memory.hpp"
 #include "runtime/cpu/row_order.hpp"
+#include "runtime/cpu/shared_lists.hpp"
 #include "runtime/engine.hpp"
 #include "runtime/plan_ranges.hpp"
 
@@ -40,8 +42,8 @@ class CpuEngine final : public Engine {
   void trace_clear() override { trace_.clear(); }
   void poison(int row, int64_t ticks) override;
 
-  // Tests only: the caller makes every tick, as where other programs keep the CPUs busy.
-  void make_alone(bool alone) { always_alone_ = alone; }
+  // Tests only: every tick is made in one way, as where other programs keep the CPUs busy.
+  void make_ticks(std::optional<TickWay> way) { always_ = way; }
 
  private:
   // A row and where it stands in the hyper-period.
@@ -60,6 +62,7 @@ class CpuEngine final : public Engine {
 
   explicit CpuEngine(std::shared_ptr<const Plan> plan);
   Status start_lanes();
+  TickWay way() const { return always_.value_or(policy_.way()); }
   bool shares(const Rows& rows) const;
   bool are_finite(const FrameLoad& load, int part, int parts) const;
   void load_frames(const FrameLoad& load, int part, int parts);
@@ -70,6 +73,7 @@ class CpuEngine final : public Engine {
   void run_active();
   void run_alone(DueRows rows);
   void run_lane(int lane);
+  void run_chunks(int lane);
   void run_whole_rows(const RowSpan& span, size_t first, int lane);
   void run_shared(const RowSpan& span, DueRows rows, int lane);
   void run_list_by_rows(TileRanges list, DueRows rows, int lane);
@@ -79,13 +83,13 @@ class CpuEngine final : public Engine {
   std::shared_ptr<const Plan> plan_;
   std::vector<RowMemory> rows_;
   std::vector<Executor> executors_;  // by lane
-  std::unique_ptr<Lanes> lanes_;
   LanePolicy policy_;
+  SharedLists shared_lists_;
   TraceRecorder trace_;
   const RowOrder order_;
   const PlanNames names_;
   const bool large_frames_;
-  bool always_alone_ = false;
+  std::optional<TickWay> always_;
   int lanes_used_ = 0;  // of the last tick
 
   // The work of one tick, read by every lane.
@@ -96,6 +100,8 @@ class CpuEngine final : public Engine {
   const TickSchedule* schedule_ = nullptr;
   DueRows whole_rows_, other_rows_;  // of the active ones: run by one lane each, by all lanes
   std::atomic<size_t> taken_{0};     // places in line that lanes have taken
+
+  std::unique_ptr<Lanes> lanes_;  // the last: workers that are late look at what lies above
 };
 
 }  // namespace pvnet

@@ -8,55 +8,26 @@
 #include "host/subnormals.hpp"
 #include "host/threads.hpp"
 #include "runtime/clock.hpp"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "runtime/cpu/spin.hpp"
 
 namespace pvnet {
 namespace {
 
-// Long enough to bridge the gap between two levels of a stage, and between two frames that wait in
-// line; short enough that a lane waiting for a camera soon sleeps. A lane that sleeps may need 100
-// microseconds to get up, on a virtual machine.
-constexpr int64_t kSpinNs = 150'000;
-constexpr int kLooks = 64;    // at the flag, for one at the clock
-constexpr uint32_t kRun = 2;  // of Lanes::start_
-
-void relax() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-// Until done() or for kSpinNs; whether it is done.
-template <class Done>
-bool spin_until(Done done) {
-  const int64_t begin = now_ns();
-  do {
-    for (int i = 0; i < kLooks; ++i) {
-      if (done()) return true;
-      relax();
-    }
-  } while (now_ns() - begin < kSpinNs);
-  return false;
-}
-
-void wait_while_equal(const std::atomic<uint32_t>& a, uint32_t old) {
-  if (spin_until([&] { return a.load(std::memory_order_acquire) != old; })) return;
-  a.wait(old, std::memory_order_acquire);
-}
+// Lanes::start_ counts starts; below that lie whether workers meet, and what wake() changes.
+constexpr uint32_t kStart = 4, kMeet = 2, kWake = 1;
 
 }  // namespace
 
-Lanes::Lanes(int count) : count_(count), generation_of_process_(fork_generation()) {
+Lanes::Lanes(int count, Help help)
+    : count_(count),
+      help_(help),
+      generation_of_process_(fork_generation()),
+      waits_(static_cast<size_t>(count)) {
   workers_.reserve(static_cast<size_t>(count));  // workers hold the addresses of their entries
 }
 
-Result<std::unique_ptr<Lanes>> Lanes::start(int count, bool pin) {
-  std::unique_ptr<Lanes> team(new Lanes(count));
+Result<std::unique_ptr<Lanes>> Lanes::start(int count, bool pin, Help help) {
+  std::unique_ptr<Lanes> team(new Lanes(count, help));
   // In a forked process the CPUs that the parent's lanes have are not known to be free.
   if (pin && count > 1 && fork_generation() == 0) team->cpus_ = CpuShare(count);
   for (int lane = 1; lane < count; ++lane) {
@@ -79,8 +50,7 @@ Result<std::unique_ptr<Lanes>> Lanes::start(int count, bool pin) {
 Lanes::~Lanes() {
   if (lost()) return;
   stop_.store(true, std::memory_order_relaxed);
-  start_.fetch_add(kRun, std::memory_order_release);
-  start_.notify_all();
+  start_workers(0);
   for (const Worker& w : workers_) pthread_join(w.thread, nullptr);
 }
 
@@ -102,42 +72,71 @@ void Lanes::run(Work work, void* context) {
   cpus_.give_way();
   work_ = work;
   context_ = context;
-  start_.fetch_add(kRun, std::memory_order_release);
-  start_.notify_all();
+  start_workers(kMeet);
   work(context, 0);
   barrier(0);
 }
 
-int64_t Lanes::take_waited_ns() { return std::exchange(waited_ns_, 0); }
+void Lanes::ask() {
+  if (count_ == 1) return;
+  cpus_.give_way();
+  start_workers(0);
+}
+
+// Nobody but the caller changes the word.
+void Lanes::start_workers(uint32_t how) {
+  const uint32_t starts = start_.load(std::memory_order_relaxed) / kStart;
+  start_.store((starts + 1) * kStart | how, std::memory_order_release);
+  start_.notify_all();
+}
+
+Lanes::Waited Lanes::take_waited() {
+  Waited waited;
+  for (size_t lane = 0; lane < waits_.size(); ++lane) {
+    const int64_t ns = waits_[lane].ns.exchange(0, std::memory_order_relaxed);
+    if (lane == 0) waited.caller_ns = ns;
+    waited.all_ns += ns;
+  }
+  return waited;
+}
+
+void Lanes::add_waited(int lane, int64_t ns) {
+  waits_[static_cast<size_t>(lane)].ns.fetch_add(ns, std::memory_order_relaxed);
+}
 
 void Lanes::wake() {
   if (count_ == 1) return;
   cpus_.give_way();
-  start_.fetch_xor(1, std::memory_order_relaxed);
+  start_.fetch_xor(kWake, std::memory_order_relaxed);
   start_.notify_all();
 }
 
 // A lane that was woken spins again.
-void Lanes::wait_for_start(uint32_t seen) const {
+uint32_t Lanes::wait_for_start(uint32_t seen) const {
   for (;;) {
     uint32_t now = 0;
     const auto started = [&] {
       now = start_.load(std::memory_order_acquire);
-      return now / kRun != seen / kRun;
+      return now / kStart != seen / kStart;
     };
-    if (spin_until(started)) return;
+    if (spin_until(started)) return now;
     start_.wait(now, std::memory_order_acquire);
   }
 }
 
+// A lane may miss a start at which it was asked to help, but none at which all meet: there the
+// caller waits for it.
 void Lanes::work(int lane) {
   uint32_t seen = 0;
   for (;;) {
-    wait_for_start(seen);
-    seen += kRun;
+    seen = wait_for_start(seen);
     if (stop_.load(std::memory_order_relaxed)) return;
-    work_(context_, lane);
-    barrier(lane);
+    if ((seen & kMeet) != 0) {
+      work_(context_, lane);
+      barrier(lane);
+    } else {
+      help_.work(help_.context, lane);
+    }
   }
 }
 
@@ -148,12 +147,10 @@ void Lanes::barrier(int lane) {
     arrived_.store(0, std::memory_order_relaxed);
     generation_.store(generation + 1, std::memory_order_release);
     generation_.notify_all();
-  } else if (lane > 0) {
-    wait_while_equal(generation_, generation);
   } else {
     const int64_t begin = now_ns();
     wait_while_equal(generation_, generation);
-    waited_ns_ += now_ns() - begin;
+    add_waited(lane, now_ns() - begin);
   }
 }
 

@@ -16,7 +16,7 @@
 constexpr int kTileRows = 2 * kGroupPixels;  // of a register tile
 constexpr int kPad = 16;                     // floats
 constexpr int kChunkChannels = 512;          // of all taps of a chunk, but for a single tap
-constexpr int kUnit = 16;                    // output channels
+constexpr int kUnit = kTransformedUnit;      // output channels
 constexpr int kUnitVecs = kUnit / kVecWidth;
 constexpr int kSumVecs = 128 / kVecWidth;  // of output channels that are summed at a time
 // Scratch of a group: near the second cache; but more where the weights, which every group reads,
