@@ -1,9 +1,10 @@
 """Length of a tick beside a program that keeps the CPUs busy: 1 lane, N fixed lanes, N lanes.
 
-    python bench/busy.py [--model par_densenet] [--lanes 2] [--busy 2]
+    python bench/busy.py [--model par_densenet] [--lanes 2] [--busy 2] [--share 0.5]
 
 Runs --busy processes that only count (0: a quiet machine), and the three plans in turn; their
-outputs are compared bit for bit in every round.
+outputs are compared bit for bit in every round. With --share they count in bursts of a millisecond,
+as a thread does that decodes a video, and sleep for the rest of the time.
 """
 
 from __future__ import annotations
@@ -24,11 +25,17 @@ from pvnet.models.random_weights import random_weights
 from pvnet.report import plain, table
 from pvnet.runtime.machine import machine_record, peak_gflops
 
+_BURST_S = 1e-3
 
-def count() -> None:
-    """Keeps a CPU busy until it is killed."""
+
+def count(share: float) -> None:
+    """Keeps a CPU busy for a share of the time, until it is killed."""
     while True:
-        sum(range(100_000))
+        end_s = time.perf_counter() + _BURST_S
+        while time.perf_counter() < end_s:
+            sum(range(1000))
+        if share < 1:
+            time.sleep(_BURST_S * (1 / share - 1))
 
 
 def time_ticks(stream: pvnet.Stream, frames: np.ndarray, ticks: int) -> dict[str, Any]:
@@ -84,6 +91,7 @@ def main() -> None:
     parser.add_argument("--wiring", default="sequential")
     parser.add_argument("--lanes", type=int, default=2)
     parser.add_argument("--busy", type=int, default=2, help="busy processes")
+    parser.add_argument("--share", type=float, default=1.0, help="of the time that each is busy")
     parser.add_argument("--width", type=float, default=0.375)
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--ticks", type=int, default=200, help="per round and plan")
@@ -92,7 +100,7 @@ def main() -> None:
     args = parser.parse_args()
     peak = peak_gflops()  # of a core that nobody else keeps busy
     context = multiprocessing.get_context("spawn")
-    others = [context.Process(target=count, daemon=True) for _ in range(args.busy)]
+    others = [context.Process(target=count, args=(args.share,), daemon=True) for _ in range(args.busy)]
     for other in others:
         other.start()
     try:
@@ -105,7 +113,8 @@ def main() -> None:
     if args.json:
         print(json.dumps(plain({**record, "machine": machine_record()}), indent=1))
         return
-    print(f"{args.model}, {args.wiring}, {args.stages} stages beside {args.busy} busy processes")
+    others_are = f"{args.busy} processes that are busy {100 * args.share:.0f} % of the time"
+    print(f"{args.model}, {args.wiring}, {args.stages} stages beside {others_are}")
     print(f"FMA peak of one core {peak['gflops']:.0f} GFLOP/s")
     header = ("plan", "mean ms", "p50 ms", "p99 ms", "ticks alone")
     print(table(header, [tuple(row.values()) for row in rows]))
