@@ -41,7 +41,8 @@ from pvnet.video.reader import Kept
 
 # A synthetic video has no end; a run of it has one.
 _SYNTHETIC_FRAMES = 100
-_READ_AHEAD = 2
+# The system may give the decoder and the lanes a CPU by turns of some milliseconds.
+_READ_AHEAD = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
