@@ -100,7 +100,9 @@ def main() -> None:
     args = parser.parse_args()
     peak = peak_gflops()  # of a core that nobody else keeps busy
     context = multiprocessing.get_context("spawn")
-    others = [context.Process(target=count, args=(args.share,), daemon=True) for _ in range(args.busy)]
+    others = [
+        context.Process(target=count, args=(args.share,), daemon=True) for _ in range(args.busy)
+    ]
     for other in others:
         other.start()
     try:
