@@ -18,6 +18,7 @@
 #include "plan/proof/proof.hpp"
 #include "plan/quantization.hpp"
 #include "plan/schedule.hpp"
+#include "plan/scratch.hpp"
 
 #include "plan/plan.hpp"
 
@@ -165,6 +166,7 @@ Status build(Plan& plan, const WeightSource& weights) {
   }
   PVNET_TRY(lay_out(plan));
   PVNET_TRY(choose_lanes_and_schedule(plan));
+  if (plan.backend->kernels != nullptr) share_scratch(plan);
   PVNET_TRY(check_stream_bytes(plan));
   PVNET_TRY(proof::prove(plan));
   PVNET_TRY(pack_weights(plan, weights));
