@@ -33,6 +33,9 @@ Size stream_size(const Plan& plan) {
   const Size lane = Size(plan.lane_bytes) + Size(plan.max_segments) * int64_t{sizeof(SegmentView)} +
                     Size(most_reads(plan)) * int64_t{sizeof(float*)};
   Size all = row * plan.options.batch + lane * plan.options.lanes;
+  if (plan.device == nullptr && plan.options.batch > 1) {  // lanes have scratch of their own
+    all += Size(plan.scratch_bytes) * plan.options.lanes;
+  }
   if (plan.device != nullptr) {  // and what its kernels need beside the maps
     const auto reads = static_cast<int64_t>(plan.device->reads.size());
     all += Size(reads) * plan.options.batch * int64_t{sizeof(int64_t)};

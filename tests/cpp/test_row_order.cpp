@@ -81,6 +81,23 @@ std::vector<std::vector<Out>> run(const std::shared_ptr<const Plan>& plan, int f
 
 }  // namespace
 
+// Scratch that two pieces of a tick touch lies with the row, all other with the lane that runs it.
+TEST(rows_keep_what_pieces_of_a_tick_share) {
+  for (const int lanes : {1, 2}) {
+    const auto plan = plan_of(with_linear(), lanes, 4, true);
+    const RowOrder order(*plan);
+    int scratch = 0;
+    for (const pvnet::PlanOp& op : plan->ops) {
+      const auto value = static_cast<size_t>(op.out_value);
+      if (plan->values[value].persistent) continue;
+      const std::string& name = plan->graph.nodes()[plan->values[value].node].name;
+      CHECK_EQ(order.kept()[value] != 0, name != "a");  // the others meet a layer of weights
+      ++scratch;
+    }
+    CHECK(scratch >= 4);
+  }
+}
+
 TEST(rows_have_the_bits_of_each_alone_for_any_number_of_rows_and_lanes) {
   const Graph g = with_linear();
   for (const int batch : {2, 3, 5, 8}) {

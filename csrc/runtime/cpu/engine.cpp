@@ -38,14 +38,22 @@ CpuEngine::CpuEngine(std::shared_ptr<const Plan> plan)
       large_frames_(are_large(*plan_)) {
   const auto batch = static_cast<size_t>(plan_->options.batch);
   rows_.resize(batch);
+  // A kernel may load a whole vector at the last channels of the last pixel.
+  constexpr int64_t kSlack = 64 * sizeof(float);
   for (RowMemory& row : rows_) {
-    // A kernel may load a whole vector at the last channels of the last pixel.
-    constexpr int64_t kSlack = 64 * sizeof(float);
     row.state = AlignedBytes(static_cast<size_t>(plan_->state_bytes + kSlack));
     row.scratch = AlignedBytes(static_cast<size_t>(plan_->scratch_bytes + kSlack));
   }
   due_.reserve(batch);
-  for (int i = 0; i < plan_->options.lanes; ++i) executors_.emplace_back(*plan_);
+  for (int i = 0; i < plan_->options.lanes; ++i) {
+    executors_.emplace_back(*plan_);
+    if (batch > 1) lane_scratch_.emplace_back(static_cast<size_t>(plan_->scratch_bytes) + kSlack);
+  }
+}
+
+// What a lane lends to a row while it runs a piece of its tick.
+RowMemory::Lent CpuEngine::scratch_of(int lane) {
+  return {lane_scratch_[static_cast<size_t>(lane)].data(), order_.kept(), plan_->values.data()};
 }
 
 Result<std::unique_ptr<Engine>> CpuEngine::create(std::shared_ptr<const Plan> plan) {
@@ -211,7 +219,13 @@ void CpuEngine::run_list_by_rows(TileRanges list, DueRows rows, int lane) {
   while (!list.empty()) {
     size_t n = 0;
     while (n < list.size() && !order_.is_mostly_weights(list[n].op)) ++n;
-    for (size_t r = 0; r < rows.size(); ++r) run_list(list.first(n), rows.subspan(r, 1), lane);
+    for (size_t r = 0; r < rows.size(); ++r) {
+      RowMemory& row = rows_[rows[r].row];
+      // With several lanes the pieces are others.
+      if (plan_->options.lanes == 1) row.lent = scratch_of(lane);
+      run_list(list.first(n), rows.subspan(r, 1), lane);
+      row.lent = {};
+    }
     list = list.subspan(n);
     if (list.empty()) return;
     run_list(list.first(1), rows, lane);
@@ -259,11 +273,14 @@ void CpuEngine::run_whole_rows(const RowSpan& span, size_t first, int lane) {
   for (;;) {
     const size_t row = taken_.fetch_add(1, std::memory_order_relaxed) - first;
     if (row >= whole_rows_.size()) return;
+    RowMemory& memory = rows_[whole_rows_[row].row];
+    memory.lent = scratch_of(lane);
     for (size_t k = span.begin; k < span.end; ++k) {
       for (const auto& list : schedule_->supersteps[k].lanes) {
         run_list(list, whole_rows_.subspan(row, 1), lane);
       }
     }
+    memory.lent = {};
   }
 }
 

@@ -76,13 +76,15 @@ class CpuEngine final : public Engine {
   void run_chunks(int lane);
   void run_whole_rows(const RowSpan& span, size_t first, int lane);
   void run_shared(const RowSpan& span, DueRows rows, int lane);
+  RowMemory::Lent scratch_of(int lane);
   void run_list_by_rows(TileRanges list, DueRows rows, int lane);
   void run_list(TileRanges list, DueRows rows, int lane);
   void run_range(const TileRange& range, DueRows rows, int lane);
 
   std::shared_ptr<const Plan> plan_;
   std::vector<RowMemory> rows_;
-  std::vector<Executor> executors_;  // by lane
+  std::vector<Executor> executors_;         // by lane
+  std::vector<AlignedBytes> lane_scratch_;  // by lane, in a batch of several rows
   LanePolicy policy_;
   SharedLists shared_lists_;
   TraceRecorder trace_;

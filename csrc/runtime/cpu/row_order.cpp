@@ -22,6 +22,7 @@ bool mostly_weights(const Plan& plan, const PlanOp& op) {
 RowOrder::RowOrder(const Plan& plan) : lanes_(plan.options.lanes), barrier_(barrier_of(plan)) {
   if (plan.options.batch == 1) return;
   for (const PlanOp& op : plan.ops) weights_.push_back(mostly_weights(plan, op) ? 1 : 0);
+  kept_.assign(plan.values.size(), 0);
   for (const TickSchedule& tick : plan.schedule) {
     std::vector<RowSpan>& spans = spans_.emplace_back();
     double& cost = costs_.emplace_back(0.0);
@@ -36,6 +37,36 @@ RowOrder::RowOrder(const Plan& plan) : lanes_(plan.options.lanes), barrier_(barr
       }
       if (spans.empty() || spans.back().by_rows != by_rows) spans.push_back({k, k, by_rows});
       spans.back().end = k + 1;
+    }
+    keep_what_pieces_share(plan, tick, static_cast<int64_t>(spans_.size()) - 1);
+  }
+}
+
+// Scratch is written and read in one tick, so that each tick is looked at by itself.
+void RowOrder::keep_what_pieces_share(const Plan& plan, const TickSchedule& tick,
+                                      int64_t schedule) {
+  std::vector<int> piece_of(plan.values.size(), -1);
+  int piece = 0;
+  const auto touch = [&](int value) {
+    int& first = piece_of[static_cast<size_t>(value)];
+    if (first < 0) first = piece;
+    if (first != piece) kept_[static_cast<size_t>(value)] = 1;
+  };
+  for (const RowSpan& span : spans(schedule)) {
+    ++piece;
+    for (size_t k = span.begin; k < span.end; ++k) {
+      for (const auto& list : tick.supersteps[k].lanes) {
+        for (const TileRange& range : list) {
+          const PlanOp& op = plan.ops[static_cast<size_t>(range.op)];
+          const bool apart = lanes_ == 1 && is_mostly_weights(range.op);
+          piece += apart;
+          touch(op.out_value);
+          for (const auto& operand : op.operands) {
+            for (const Segment& s : operand) touch(s.value);
+          }
+          piece += apart;
+        }
+      }
     }
   }
 }

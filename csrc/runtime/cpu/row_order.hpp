@@ -27,15 +27,21 @@ class RowOrder {
   bool is_worth_lanes(int64_t schedule, int whole_rows) const;
   // Of a tick of the hyper-period, in order; every superstep is in one of them.
   const std::vector<RowSpan>& spans(int64_t schedule) const { return spans_[at(schedule)]; }
+  // By value: whether it is scratch that lies with its row, since more than one piece of a tick
+  // touches it. A piece is what a lane runs of a row without a break: a span, or with one lane the
+  // operations between two that are mostly weights.
+  const uint8_t* kept() const { return kept_.data(); }
   // Whether an operation is mostly weights.
   bool is_mostly_weights(int op) const { return weights_[static_cast<size_t>(op)] != 0; }
 
  private:
   static size_t at(int64_t schedule) { return static_cast<size_t>(schedule); }
+  void keep_what_pieces_share(const Plan& plan, const TickSchedule& tick, int64_t schedule);
 
   const int lanes_;
   const double barrier_;
-  std::vector<uint8_t> weights_;             // by operation; these are empty in a batch of one row
+  std::vector<uint8_t> weights_;  // by operation; these are empty in a batch of one row
+  std::vector<uint8_t> kept_;
   std::vector<std::vector<RowSpan>> spans_;  // by tick of the hyper-period
   std::vector<double> costs_;                // of a row, likewise
 };

@@ -61,7 +61,9 @@ void CpuEngine::poison(int row, int64_t ticks) {
     }
   }
   if (plan_->scratch_bytes > 0) {
-    std::memset(rows_[row].scratch.data(), kNan, static_cast<size_t>(plan_->scratch_bytes));
+    const auto bytes = static_cast<size_t>(plan_->scratch_bytes);
+    std::memset(rows_[row].scratch.data(), kNan, bytes);
+    for (AlignedBytes& scratch : lane_scratch_) std::memset(scratch.data(), kNan, bytes);
   }
 }
 
