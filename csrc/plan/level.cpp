@@ -15,7 +15,7 @@ namespace {
 // In the unit of measured costs (microseconds) or of estimated ones (multiply-adds of a good
 // kernel, 55 in a nanosecond). Lanes that run meet in about half a microsecond, and are a little
 // late. Those that sleep take longer to start.
-constexpr double kStartUs = 4.0;
+constexpr double kBarrierUs = 1.0, kStartUs = 4.0;
 constexpr double kModelPerUs = 55'000.0;
 
 // A lane's share of the bandwidth of memory, where all lanes read at once: in a microsecond, and

@@ -17,7 +17,6 @@ struct Level {
 void note_reading(Plan& plan);
 
 // What a barrier costs, in the unit of the plan's costs.
-constexpr double kBarrierUs = 1.0;
 double barrier_of(const Plan& plan);
 // What it costs to start the other lanes of a tick and to wait for them at its end.
 double start_of(const Plan& plan);

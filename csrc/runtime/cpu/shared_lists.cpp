@@ -15,7 +15,7 @@ namespace {
 // Of a list's entry: enough that nobody waits long for the last one, few enough that what a call of
 // a kernel costs does not count.
 constexpr int kPieces = 4;
-constexpr double kShortestUs = 4;
+constexpr double kShortest = 4;  // piece, in barriers
 constexpr int kTakenBits = 8, kEntryBits = 28, kCountShift = kTakenBits + kEntryBits;
 constexpr uint64_t kTaken = (uint64_t{1} << kTakenBits) - 1;
 constexpr uint64_t kEntry = (uint64_t{1} << kEntryBits) - 1;
@@ -42,14 +42,14 @@ TileRange SharedLists::Entry::piece(int index) const {
 SharedLists::Entry SharedLists::entry_of(const Plan& plan, const TileRange& range) {
   const PlanOp& op = plan.ops[range.op];
   const int tiles = range.hi - range.lo;
-  const double us = op.cost * tiles / op.tiles / barrier_of(plan) * kBarrierUs;
+  const double barriers = op.cost * tiles / op.tiles / barrier_of(plan);
   Entry entry{range, unit_of(*op.params), 1, false};
   int most = std::min(kPieces, tiles / entry.unit);
   if (most < 2) {  // halves of one unit: more would transform more than they compute
     entry.unit = 1;
     most = std::min(2, tiles);
   }
-  entry.pieces = static_cast<uint8_t>(std::clamp(static_cast<int>(us / kShortestUs), 1, most));
+  entry.pieces = static_cast<uint8_t>(std::clamp(static_cast<int>(barriers / kShortest), 1, most));
   return entry;
 }
 
