@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from torch import nn
 
 from pvnet.evaluate.metrics import difference
 
+HERE = Path(__file__).parent
 MEAN, STD = 127 / 255, 128 / 255  # as the network was trained
 _NAME = "efficientnet-lite0"
 _FOLD = 5  # every fifth source video is for validation
@@ -74,7 +77,7 @@ def hold_sources(rows: list[dict[str, str]], names: list[str]) -> NDArray[np.boo
 
 def find_record(setting: str, experiment: str, name: str) -> Record:
     """One record to compare with, of records/SETTING.jsonl."""
-    path = Path(__file__).parent / "records" / f"{setting}.jsonl"
+    path = HERE / "records" / f"{setting}.jsonl"
     return next(r for r in read_records(path) if key(r) == (experiment, name))
 
 
@@ -89,3 +92,24 @@ def paired(ours: list[Any], theirs: Any, clusters: Any) -> str:
     apart = difference(ours, [theirs] * len(ours), clusters=clusters)
     assert apart is not None
     return f"{apart[0]:+.3f} ({apart[1][0]:+.3f} to {apart[1][1]:+.3f})"
+
+
+def parser_of(doc: str | None, runs: str) -> argparse.ArgumentParser:
+    """What both trials are told; `runs` is where features lie."""
+    style = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=doc, formatter_class=style)
+    parser.add_argument("what", choices=("features", "heads", "table"))
+    parser.add_argument("--data", metavar="SPEC", help="jhmdb:FOLDER")
+    parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs", runs))
+    parser.add_argument("--records", type=Path, default=HERE / "records" / "imagenet")
+    return parser
+
+
+def run(parser: argparse.ArgumentParser, steps: dict[str, Callable[[Any], Any]]) -> None:
+    """One of the steps, by name; what a step returns is shown."""
+    args = parser.parse_args()
+    if args.what != "table" and args.data is None:
+        parser.error("--data: needed")
+    shown = steps[args.what](args)
+    if shown is not None:
+        print(shown)

@@ -31,9 +31,11 @@ from imagenet_body import (
     hold_sources,
     measure_norms,
     paired,
+    parser_of,
     pretrained_body,
     random_body,
     read_rows,
+    run,
     text_of,
 )
 from numpy.typing import NDArray
@@ -49,7 +51,6 @@ from pvnet.nn import Network, from_torch
 from pvnet.runtime.machine import machine_record
 from pvnet.train.losses import joint_loss
 
-HERE = Path(__file__).parent
 SETTING = "joints-jhmdb-imagenet-split1"
 SIZE = (192, 256)
 BODIES = {"imagenet": "weights of ImageNet", "random": "random weights (control)"}
@@ -377,22 +378,11 @@ def format_table(args: argparse.Namespace) -> str:
 
 def main() -> None:
     """Features, heads, or the table."""
-    style = argparse.RawTextHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
-    parser.add_argument("what", choices=("features", "heads", "table"))
-    parser.add_argument("--data", metavar="SPEC", help="jhmdb:FOLDER")
+    parser = parser_of(__doc__, "imagenet_joints")
     parser.add_argument("--body", nargs="+", choices=tuple(BODIES), default=list(BODIES))
     parser.add_argument("--seed", type=int, default=0, help="of the last training")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
-    parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs/imagenet_joints"))
-    parser.add_argument("--records", type=Path, default=HERE / "records" / "imagenet")
-    args = parser.parse_args()
-    if args.what == "table":
-        print(format_table(args))
-        return
-    if args.data is None:
-        parser.error("--data: needed")
-    {"features": write_features, "heads": train_heads}[args.what](args)
+    run(parser, {"features": write_features, "heads": train_heads, "table": format_table})
 
 
 if __name__ == "__main__":

@@ -28,8 +28,10 @@ from imagenet_body import (
     find_record,
     hold_sources,
     paired,
+    parser_of,
     pretrained_body,
     read_rows,
+    run,
     text_of,
 )
 from numpy.typing import NDArray
@@ -42,7 +44,6 @@ from pvnet.evaluate.metrics import action_counts, summary
 from pvnet.nn import Network, from_torch
 from pvnet.runtime.machine import machine_record
 
-HERE = Path(__file__).parent
 SETTING = "actions-jhmdb-imagenet-split1"
 RIVAL = ("actions-jhmdb-split1-seed0", "stages", "sequential_k1_as_sequential_k1_p0")
 SIZES = ((192, 256), (96, 128))
@@ -264,19 +265,8 @@ def format_table(args: argparse.Namespace) -> str:
 
 def main() -> None:
     """Features, heads, or the table."""
-    style = argparse.RawTextHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
-    parser.add_argument("what", choices=("features", "heads", "table"))
-    parser.add_argument("--data", metavar="SPEC", help="jhmdb:FOLDER")
-    parser.add_argument("--runs", type=Path, default=Path("build/accuracy_runs/imagenet"))
-    parser.add_argument("--records", type=Path, default=HERE / "records" / "imagenet")
-    args = parser.parse_args()
-    if args.what == "table":
-        print(format_table(args))
-        return
-    if args.data is None:
-        parser.error("--data: needed")
-    {"features": write_features, "heads": train_heads}[args.what](args)
+    parser = parser_of(__doc__, "imagenet")
+    run(parser, {"features": write_features, "heads": train_heads, "table": format_table})
 
 
 if __name__ == "__main__":
