@@ -222,8 +222,8 @@ struct HostKernels {
                   const MapView& out);
   // f32 with arbitrary strides in elements (c, h, w).
   void (*load_f32)(const float* src, const int64_t strides[3], const MapView& out);
-  // Writes contiguous [c][h][w]; data == nullptr writes zeros.
-  void (*store_f32)(const MapGeometry& g, const float* data, float* dst);
+  // Rows of a map into dst, a contiguous [c][h][w]; data == nullptr writes zeros.
+  void (*store_f32)(const MapGeometry& g, const float* data, float* dst, int row_lo, int row_hi);
   // Fused multiply-adds in registers and nothing else: returns the operations done in `rounds`
   // rounds (a few hundred each). Timed, it is the peak that a benchmark prints beside its numbers.
   double (*fma_block)(int64_t rounds);

@@ -115,7 +115,7 @@ void run(const HostKernels& kernels, const Input& in, const Window& window, cons
       map.g.c = 1;  // one channel at a time: the planes of a clip's frame lie apart
       float* dst = out.data + row * out.row_stride + k * out.firing_stride;
       for (int c = 0; c < out.c; ++c) {
-        kernels.store_f32(map.g, map.data + c, dst + c * out.channel_stride);
+        kernels.store_f32(map.g, map.data + c, dst + c * out.channel_stride, 0, map.g.h);
       }
     });
   }

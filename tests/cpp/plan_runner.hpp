@@ -135,8 +135,9 @@ class Runner {
         to.resize(at + static_cast<size_t>(v.shape.c) * static_cast<size_t>(v.shape.h) *
                            static_cast<size_t>(v.shape.w));
         const int64_t firing = pvnet::resolve_firing(s, t, 0);
-        plan_.backend->kernels->store_f32(
-            pvnet::geometry_of(v), firing < 0 ? nullptr : row_.at(v, firing), to.data() + at);
+        plan_.backend->kernels->store_f32(pvnet::geometry_of(v),
+                                          firing < 0 ? nullptr : row_.at(v, firing), to.data() + at,
+                                          0, v.shape.h);
       }
     }
   }

@@ -171,7 +171,7 @@ TEST(elements_are_rounded_as_defined) {
     a.out = {g, reinterpret_cast<float*>(copied.data())};
     be->eltwise(a, 0, 1);
     std::vector<float> stored(n);
-    be->store_f32(g, to.data, stored.data());
+    be->store_f32(g, to.data, stored.data(), 0, g.h);
     int wrong = 0;
     for (int i = 0; i < n; ++i) {
       const uint16_t want = bf16_bits(x[i]);

@@ -226,10 +226,10 @@ TEST(planes_of_maps_of_bf16) {
     const int h = pick(1, 5), w = pick(1, 40), c = pick_of({1, 2, 4, 9, 16, 17, 34, 50});
     HalfMap in = input(h, w, c, pick(0, 2), pick_of({0, 3, 16}));
     std::vector<float> expected(static_cast<size_t>(h) * w * c), got(expected.size());
-    ref_kernels(Dtype::bf16).store_f32(in.g, in.data(), expected.data());
+    ref_kernels(Dtype::bf16).store_f32(in.g, in.data(), expected.data(), 0, in.g.h);
     for (const HostKernels* be : all_bf16()) {
       std::fill(got.begin(), got.end(), kCanary);
-      be->store_f32(in.g, in.data(), got.data());
+      be->store_f32(in.g, in.data(), got.data(), 0, in.g.h);
       CHECK(same_bits(got, expected));
     }
   }

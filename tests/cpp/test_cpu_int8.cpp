@@ -276,7 +276,7 @@ TEST(steps_are_rounded_as_defined) {
       const MapView to{g, reinterpret_cast<float*>(loaded.data())};
       be->load_f32(x.data(), strides, to);
       std::vector<float> back(static_cast<size_t>(n));
-      be->store_f32(g, to.data, back.data());
+      be->store_f32(g, to.data, back.data(), 0, g.h);
       int wrong = 0;
       for (int i = 0; i < n; ++i) {
         const int want = step_of(x[i], 2.0f, lowest_step(dtype), highest_step(dtype));

@@ -197,10 +197,10 @@ TEST(planes_of_maps_of_8_bits) {
     const int h = pick(1, 5), w = pick(1, 40), c = pick_of({1, 2, 4, 9, 16, 17, 34, 50});
     ByteMap in = input(h, w, c, pick(0, 2), pick_of({0, 3, 16}), any_kind());
     std::vector<float> expected(static_cast<size_t>(h) * w * c), got(expected.size());
-    ref_kernels(Dtype::int8).store_f32(in.g, in.data(), expected.data());
+    ref_kernels(Dtype::int8).store_f32(in.g, in.data(), expected.data(), 0, in.g.h);
     for (const HostKernels* be : all_int8()) {
       std::fill(got.begin(), got.end(), kCanary);
-      be->store_f32(in.g, in.data(), got.data());
+      be->store_f32(in.g, in.data(), got.data(), 0, in.g.h);
       CHECK(same_bits(got, expected));
     }
   }

@@ -226,7 +226,7 @@ TEST(frames_in_and_out) {
     ref_kernels().load_u8(bytes.data(), pitch, scale.data(), shift.data(), u1.view());
     ref_kernels().load_f32(floats.data(), strides, f1.view());
     std::vector<float> stored1(c * h * w);
-    ref_kernels().store_f32(f1.g, f1.data(), stored1.data());
+    ref_kernels().store_f32(f1.g, f1.data(), stored1.data(), 0, f1.g.h);
     for (const HostKernels* be : all_isas()) {
       Map u = empty, f = empty;
       be->load_u8(bytes.data(), pitch, scale.data(), shift.data(), u.view());
@@ -236,9 +236,19 @@ TEST(frames_in_and_out) {
       CHECK(canaries_alive(u, 0, c));
       CHECK(canaries_alive(f, 0, c));
       std::vector<float> stored(c * h * w, kCanary);
-      be->store_f32(f.g, f.data(), stored.data());
+      be->store_f32(f.g, f.data(), stored.data(), 0, f.g.h);
       CHECK(same_bits(stored, stored1));
-      be->store_f32(f.g, nullptr, stored.data());
+      const int middle = h / 2;  // some rows leave the others as they are
+      std::fill(stored.begin(), stored.end(), kCanary);
+      be->store_f32(f.g, nullptr, stored.data(), 0, middle);
+      for (int64_t k = 0; k < int64_t{c} * h * w; ++k) {
+        const bool above = k / w % h < middle;
+        CHECK_EQ(stored[static_cast<size_t>(k)], above ? 0.0f : kCanary);
+      }
+      be->store_f32(f.g, f.data(), stored.data(), middle, h);
+      be->store_f32(f.g, f.data(), stored.data(), 0, middle);
+      CHECK(same_bits(stored, stored1));
+      be->store_f32(f.g, nullptr, stored.data(), 0, f.g.h);
       CHECK(same_bits(stored, std::vector<float>(stored.size(), 0.0f)));
     }
   }

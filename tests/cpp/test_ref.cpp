@@ -354,9 +354,9 @@ TEST(affine_softmax_and_frames) {
   ref().affine({in.g, in.data(), scale, shift, out.view(), 0}, 0, 2);
   CHECK_EQ(out.at(1, 1, 0), dense[4 + 2] * -1 + 1);
   std::vector<float> stored(12, kNaN);
-  ref().store_f32(out.g, out.data(), stored.data());
+  ref().store_f32(out.g, out.data(), stored.data(), 0, out.g.h);
   CHECK(same_bits(stored, out.get()));
-  ref().store_f32(out.g, nullptr, stored.data());
+  ref().store_f32(out.g, nullptr, stored.data(), 0, out.g.h);
   CHECK(same_bits(stored, std::vector<float>(12, 0.0f)));
 
   out.at(0, 0, 0) = 1000;  // must not overflow

@@ -29,11 +29,12 @@ void load_f32(const float* src, const int64_t strides[3], const MapView& out) {
 }
 
 template <class T>
-void store_f32(const MapGeometry& g, const float* data, float* dst) {
+void store_f32(const MapGeometry& g, const float* data, float* dst, int row_lo, int row_hi) {
   for (int c = 0; c < g.c; ++c) {
-    for (int y = 0; y < g.h; ++y) {
+    for (int y = row_lo; y < row_hi; ++y) {
+      float* const to = dst + (static_cast<int64_t>(c) * g.h + y) * g.w;
       for (int x = 0; x < g.w; ++x)
-        *dst++ = data == nullptr ? 0.0f : float{pixel<T>(g, data, y, x)[c]};
+        to[x] = data == nullptr ? 0.0f : float{pixel<T>(g, data, y, x)[c]};
     }
   }
 }
@@ -45,8 +46,8 @@ template void load_u8<AnyElement>(const uint8_t*, int64_t, const float*, const f
 template void load_f32<float>(const float*, const int64_t[3], const MapView&);
 template void load_f32<Bf16>(const float*, const int64_t[3], const MapView&);
 template void load_f32<AnyElement>(const float*, const int64_t[3], const MapView&);
-template void store_f32<float>(const MapGeometry&, const float*, float*);
-template void store_f32<Bf16>(const MapGeometry&, const float*, float*);
-template void store_f32<AnyElement>(const MapGeometry&, const float*, float*);
+template void store_f32<float>(const MapGeometry&, const float*, float*, int, int);
+template void store_f32<Bf16>(const MapGeometry&, const float*, float*, int, int);
+template void store_f32<AnyElement>(const MapGeometry&, const float*, float*, int, int);
 
 }  // namespace pvnet::ref

@@ -45,7 +45,7 @@ void load_u8(const uint8_t* src, int64_t pitch_bytes, const float* scale, const 
 template <class T>
 void load_f32(const float* src, const int64_t strides[3], const MapView& out);
 template <class T>
-void store_f32(const MapGeometry& g, const float* data, float* dst);
+void store_f32(const MapGeometry& g, const float* data, float* dst, int row_lo, int row_hi);
 double fma_block(int64_t rounds);
 template <class T>
 void move(const MoveArgs& a, int row_lo, int row_hi);

@@ -44,29 +44,40 @@ void store_square(source in, int64_t step, int pixels, int c, float* dst, int64_
 // Of fewer channels, one by one.
 constexpr int kSquareChannels = kVecWidth / 4;
 
-void store_f32(const MapGeometry& g, const float* data, float* dst) {
+// Few channels are written at a time: too many planes at once, each in a page of its own, are more
+// than the core fetches ahead.
+void store_block(const MapGeometry& g, const float* data, float* dst, int c0, int c, int row_lo,
+                 int row_hi) {
   const int64_t plane = static_cast<int64_t>(g.h) * g.w;
-  if (data == nullptr) {
-    for (int64_t i = 0; i < plane * g.c; ++i) dst[i] = 0.0f;
-    return;
-  }
-  for (int y = 0; y < g.h; ++y) {
+  for (int y = row_lo; y < row_hi; ++y) {
     for (int x = 0; x < g.w; x += kVecWidth) {
-      const source in = elems(g, data) + (y * g.row_stride + x * g.pixel_stride);
-      float* const out = dst + static_cast<int64_t>(y) * g.w + x;
+      const source in = elems(g, data) + (y * g.row_stride + x * g.pixel_stride + c0);
+      float* const out = dst + c0 * plane + static_cast<int64_t>(y) * g.w + x;
       const int pixels = imin(kVecWidth, g.w - x);
       if (g.pixel_stride == 1) {
         store_n(out, load_n(in, pixels), pixels);
-        continue;
+      } else if (c >= kSquareChannels) {
+        store_square(in, g.pixel_stride, pixels, c, out, plane);
+      } else {
+        for (int i = 0; i < c; ++i) {
+          for (int p = 0; p < pixels; ++p)
+            out[i * plane + p] = value_at(in, p * g.pixel_stride + i);
+        }
       }
-      int c = 0;
-      for (; g.c - c >= kSquareChannels; c += kVecWidth) {
-        store_square(in + c, g.pixel_stride, pixels, imin(kVecWidth, g.c - c), out + c * plane,
-                     plane);
-      }
-      for (; c < g.c; ++c) {
-        for (int p = 0; p < pixels; ++p) out[c * plane + p] = value_at(in, p * g.pixel_stride + c);
-      }
+    }
+  }
+}
+
+void store_f32(const MapGeometry& g, const float* data, float* dst, int row_lo, int row_hi) {
+  for (int c = 0; c < g.c; c += kVecWidth) {
+    const int block = imin(kVecWidth, g.c - c);
+    if (data != nullptr) {
+      store_block(g, data, dst, c, block, row_lo, row_hi);
+      continue;
+    }
+    for (int i = c; i < c + block; ++i) {
+      float* const plane = dst + static_cast<int64_t>(i) * g.h * g.w;
+      for (int64_t k = int64_t{row_lo} * g.w; k < int64_t{row_hi} * g.w; ++k) plane[k] = 0.0f;
     }
   }
 }
