@@ -36,8 +36,12 @@ class Engine {
   // The frames of tick ticks[r] of every row that runs, into its rings. Where it fails the state is
   // as it was. frames: [n_inputs * batch], checked; those that are not finite are refused here.
   virtual Status begin(const FrameView* frames, const Rows& rows) = 0;
-  // That tick. Nothing fails once begin() has not.
-  virtual Status tick(const Rows& rows) = 0;
+  // That tick; the frames are still there. Nothing fails once begin() has not. Results may be
+  // written to outputs[i], [batch][c][h][w], of the rows that has_stored() tells of then; nullptr:
+  // nobody wants them.
+  virtual Status tick(const Rows& rows, float* const* outputs) = 0;
+  // Whether the last tick has written all results of the row.
+  virtual bool has_stored(int /*row*/) const { return false; }
   // Output `index` of a row that has made `ticks` ticks, contiguous f32 [c][h][w].
   virtual Status read(int index, int row, int64_t ticks, float* dst) const = 0;
   // The row becomes, bit for bit, what it was when the engine was made.

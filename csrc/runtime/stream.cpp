@@ -50,11 +50,15 @@ Status StreamCore::tick(const FrameView* frames, const uint8_t* mask, const Tick
     PVNET_TRY(check_frames(*plan_, frames, mask));
     PVNET_TRY(engine_->begin(frames, rows(mask)));
   }
-  PVNET_TRY(engine_->tick(rows(mask)));
+  PVNET_TRY(engine_->tick(rows(mask), results == nullptr ? nullptr : results->outputs));
   for (size_t r = 0; r < ticks_.size(); ++r) ticks_[r] += rows(mask).runs(static_cast<int>(r));
   if (results == nullptr) return {};
   const nvtx::Range out(nvtx::Category::io, names_.outputs, shown);
-  return store(*results);
+  for (int r = 0; r < plan_->options.batch; ++r) {
+    if (!engine_->has_stored(r)) PVNET_TRY(store(*results, r));
+  }
+  count(results->ticks, results->valid);
+  return {};
 }
 
 Status StreamCore::tick_on_device(const FrameView* frames, const uint8_t* mask,
@@ -86,16 +90,12 @@ int64_t StreamCore::shown_tick(const uint8_t* mask) const {
   return -1;
 }
 
-Status StreamCore::store(const TickResults& results) const {
-  const auto& outputs = plan_->outputs;
-  for (int r = 0; r < plan_->options.batch; ++r) {
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      const Shape& s = outputs[i].shape;
-      const int64_t size = static_cast<int64_t>(s.c) * s.h * s.w;
-      PVNET_TRY(engine_->read(static_cast<int>(i), r, ticks_[r], results.outputs[i] + r * size));
-    }
+Status StreamCore::store(const TickResults& results, int row) const {
+  for (size_t i = 0; i < plan_->outputs.size(); ++i) {
+    const Shape& s = plan_->outputs[i].shape;
+    float* const to = results.outputs[i] + row * (int64_t{s.c} * s.h * s.w);
+    PVNET_TRY(engine_->read(static_cast<int>(i), row, ticks_[static_cast<size_t>(row)], to));
   }
-  count(results.ticks, results.valid);
   return {};
 }
 
@@ -112,7 +112,9 @@ void StreamCore::count(int64_t* ticks, bool* valid) const {
 Status StreamCore::read(const TickResults& results) const {
   const CallMark::Turn guard(call_);
   PVNET_TRY(guard.status("Stream.read"));
-  return store(results);
+  for (int r = 0; r < plan_->options.batch; ++r) PVNET_TRY(store(results, r));
+  count(results.ticks, results.valid);
+  return {};
 }
 
 Status StreamCore::read_output(int index, int row, float* dst) const {

@@ -82,7 +82,7 @@ class StreamCore {
  private:
   friend struct StreamHooks;  // runtime/test_hooks.hpp
   StreamCore(std::shared_ptr<const Plan> plan, std::unique_ptr<Engine> engine);
-  Status store(const TickResults& results) const;
+  Status store(const TickResults& results, int row) const;
   Status no_device(const char* where) const;
   // What profilers show as the index of a tick: that of the first row that runs; -1: none does.
   int64_t shown_tick(const uint8_t* mask) const;

@@ -196,7 +196,7 @@ TEST(ticks_run_on_the_cuda_stream_of_the_caller) {
       const Rows rows{&t, nullptr};
       if (t % 3 == 2) {  // the engine's own cuda_stream in between
         must(engine.begin(host.frames(t).data(), rows));
-        must(engine.tick(rows));
+        must(engine.tick(rows, nullptr));
       } else {
         video.show(t);
         must(engine.enqueue(video.stream, &video.frame, rows));

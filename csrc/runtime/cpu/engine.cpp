@@ -13,21 +13,6 @@
 
 namespace pvnet {
 
-namespace {
-
-// Whether the frames of a tick take longer to convert than lanes to meet.
-bool are_large(const Plan& plan) {
-  constexpr int64_t kWorthLanes = 1 << 15;
-  int64_t elements = 0;
-  for (const int input : plan.input_values) {
-    const Shape& s = plan.values[input].shape;
-    elements += int64_t{s.c} * s.h * s.w * plan.options.batch;
-  }
-  return elements >= kWorthLanes;
-}
-
-}  // namespace
-
 CpuEngine::CpuEngine(std::shared_ptr<const Plan> plan)
     : plan_(std::move(plan)),
       policy_(plan_->options.lanes, plan_->hyper_period, plan_->options.fixed_lanes),
@@ -35,7 +20,9 @@ CpuEngine::CpuEngine(std::shared_ptr<const Plan> plan)
       trace_(plan_->options.lanes),
       order_(*plan_),
       names_(*plan_),
-      large_frames_(are_large(*plan_)) {
+      frames_name_(nvtx::name("frames in")),
+      outputs_name_(nvtx::name("outputs")),
+      io_(*plan_) {
   const auto batch = static_cast<size_t>(plan_->options.batch);
   rows_.resize(batch);
   // A kernel may load a whole vector at the last channels of the last pixel.
@@ -93,73 +80,43 @@ void CpuEngine::prepare(const Rows& rows) {
   if (shares(rows)) lanes_->wake();
 }
 
+// Nothing of any frame is kept before all are known to be finite: what a frame replaces may be an
+// output that can still be read. In a batch every row takes its frame when its turn comes: the lane
+// that runs it has it in its own cache then.
 Status CpuEngine::begin(const FrameView* frames, const Rows& rows) {
   if (lanes_->lost()) PVNET_TRY(start_lanes());
   const SubnormalsAsZero mode;
-  FrameLoad load{*this, frames, rows};
-  if (large_frames_ && way() == TickWay::shared && shares(rows)) {
+  io_.take(frames);
+  if (io_.has_large_frames() && way() == TickWay::shared && shares(rows)) {
+    Frames work{*this, rows};
     lanes_->run(
         [](void* c, int lane) {
-          auto& work = *static_cast<FrameLoad*>(c);
-          work.engine.load_frames_shared(work, lane);
+          auto& work = *static_cast<Frames*>(c);
+          work.engine.begin_shared(work, lane);
         },
-        &load);
+        &work);
     lanes_->take_waited();  // not of the tick
-    if (load.finite.load(std::memory_order_relaxed)) return {};
+    if (work.finite.load(std::memory_order_relaxed)) return {};
   }
   PVNET_TRY(check_finite(*plan_, frames, rows.mask));
-  load_frames(load, 0, 1);
+  if (plan_->options.batch == 1 && rows.runs(0)) io_.load(rows_[0], 0, rows.ticks[0], {});
   return {};
 }
 
-// Nothing of any frame is kept before all are known to be finite: what a frame replaces may be an
-// output that can still be read.
-void CpuEngine::load_frames_shared(FrameLoad& load, int lane) {
-  const int lanes = plan_->options.lanes;
-  if (!are_finite(load, lane, lanes)) load.finite.store(false, std::memory_order_relaxed);
+void CpuEngine::begin_shared(Frames& frames, int lane) {
+  const Part part{lane, plan_->options.lanes};
+  if (!io_.are_finite(frames.rows, part)) frames.finite.store(false, std::memory_order_relaxed);
+  if (plan_->options.batch > 1) return;
   lanes_->barrier(lane);
-  if (load.finite.load(std::memory_order_relaxed)) load_frames(load, lane, lanes);
-}
-
-bool CpuEngine::are_finite(const FrameLoad& load, int part, int parts) const {
-  const int batch = plan_->options.batch;
-  for (size_t input = 0; input < plan_->input_values.size(); ++input) {
-    for (int r = 0; r < batch; ++r) {
-      if (!load.rows.runs(r)) continue;
-      const FrameView& f = load.frames[input * batch + r];
-      if (!is_finite(f, f.h * part / parts, f.h * (part + 1) / parts)) return false;
-    }
-  }
-  return true;
-}
-
-// Piece `part` of `parts` of the rows of every frame.
-void CpuEngine::load_frames(const FrameLoad& load, int part, int parts) {
-  const int batch = plan_->options.batch;
-  for (size_t input = 0; input < plan_->input_values.size(); ++input) {
-    const Value& v = plan_->values[plan_->input_values[input]];
-    const int lo = v.shape.h * part / parts, hi = v.shape.h * (part + 1) / parts;
-    for (int r = 0; r < batch; ++r) {
-      if (!load.rows.runs(r)) continue;
-      const FrameView& f = load.frames[input * batch + r];
-      MapView out{geometry_of(v), rows_[r].at(v, load.rows.ticks[r], lo)};
-      out.g.h = hi - lo;
-      if (f.type == FrameType::u8_hwc) {
-        plan_->backend->kernels->load_u8(static_cast<const uint8_t*>(f.data) + lo * f.strides[0],
-                                         f.strides[0], plan_->input_scale[input].data(),
-                                         plan_->input_shift[input].data(), out);
-      } else {
-        plan_->backend->kernels->load_f32(static_cast<const float*>(f.data) + lo * f.strides[1],
-                                          f.strides, out);
-      }
-    }
-  }
+  if (!frames.finite.load(std::memory_order_relaxed)) return;
+  io_.load(rows_[0], 0, frames.rows.ticks[0], part);
 }
 
 // Rows at the same tick of the hyper-period share a schedule; normally all of them do.
-Status CpuEngine::tick(const Rows& rows) {
+Status CpuEngine::tick(const Rows& rows, float* const* outputs) {
   const SubnormalsAsZero mode;
   const int64_t begin = now_ns();
+  io_.want(outputs);
   lanes_used_ = 1;
   ticks_ = rows.ticks;
   due_.clear();
@@ -186,69 +143,110 @@ void CpuEngine::run_active() {
   const DueRows rows{active_begin_, active_end_};
   const int whole = order_.whole_rows(static_cast<int>(rows.size()));
   const int64_t schedule = rows.front().schedule;
+  if (plan_->options.batch > 1 && order_.spans(schedule).empty()) {
+    return load(rows);  // nothing is due: frames are outputs, or for later ticks
+  }
   const bool solo = schedule_->solo && !order_.is_worth_lanes(schedule, whole);
   const bool single = plan_->options.lanes == 1;
   if (single || solo || way() == TickWay::alone) return run_alone(rows);
   lanes_used_ = plan_->options.lanes;
   if (way() == TickWay::flexible && rows.size() == 1) {
+    load(rows);
     shared_lists_.open(schedule);
     lanes_->ask();
     return run_chunks(0);
   }
   whole_rows_ = rows.first(static_cast<size_t>(whole));
   other_rows_ = rows.subspan(static_cast<size_t>(whole));
+  load(whole > 0 && order_.spans(schedule).front().by_rows ? other_rows_ : rows);
   taken_.store(0, std::memory_order_relaxed);  // Lanes::run() publishes it
   lanes_->run([](void* c, int lane) { static_cast<CpuEngine*>(c)->run_lane(lane); }, this);
 }
 
+// Of rows that no lane has taken the frames of, in a batch.
+void CpuEngine::load(DueRows rows) {
+  if (plan_->options.batch == 1 || rows.empty()) return;
+  const nvtx::Range shown(nvtx::Category::io, frames_name_, ticks_[rows.front().row]);
+  for (const DueRow& r : rows) io_.load(rows_[r.row], r.row, ticks_[r.row], {});
+}
+
+void CpuEngine::store(DueRows rows, Part part) {
+  const nvtx::Range shown(nvtx::Category::io, outputs_name_, ticks_[rows.front().row]);
+  for (const DueRow& r : rows) io_.store(rows_[r.row], r.row, ticks_[r.row] + 1, part);
+}
+
 // The lists of one superstep need nothing of each other, so one thread may do them one by one.
 void CpuEngine::run_alone(DueRows rows) {
+  if (rows.size() > 1) return run_rows_alone(rows);
+  load(rows);
   for (const Superstep& superstep : schedule_->supersteps) {
-    for (const auto& list : superstep.lanes) {
-      if (rows.size() == 1) {
-        run_list(list, rows, 0);
-      } else {
-        run_list_by_rows(list, rows, 0);
-      }
+    for (const auto& list : superstep.lanes) run_list(list, rows, 0);
+  }
+}
+
+void CpuEngine::run_rows_alone(DueRows rows) {
+  for (const RowSpan& span : order_.spans(rows.front().schedule)) {
+    const size_t group = span.by_rows ? group_of(rows, 1) : rows.size();
+    for (size_t r = 0; r < rows.size(); r += group) {
+      run_group(span, rows.subspan(r, std::min(group, rows.size() - r)), 0);
     }
   }
 }
 
-// Each row by itself, from one operation that is mostly weights to the next.
-void CpuEngine::run_list_by_rows(TileRanges list, DueRows rows, int lane) {
-  while (!list.empty()) {
-    size_t n = 0;
-    while (n < list.size() && !order_.is_mostly_weights(list[n].op)) ++n;
+// Lanes that are held up take rows one by one, so that the others can take more of them.
+size_t CpuEngine::group_of(DueRows rows, int lanes) const {
+  if (way() == TickWay::flexible) return 1;
+  return static_cast<size_t>(RowOrder::group_of(static_cast<int>(rows.size()), lanes));
+}
+
+// Rows that one lane runs: they begin and end there where the tick does.
+void CpuEngine::run_group(const RowSpan& span, DueRows rows, int lane) {
+  const std::vector<RowSpan>& spans = order_.spans(rows.front().schedule);
+  if (&span == &spans.front()) load(rows);
+  for (const RowPiece& piece : span.pieces) {
+    if (piece.in_turn || !span.by_rows) {
+      run_list(piece.ranges, rows, lane);
+      continue;
+    }
     for (size_t r = 0; r < rows.size(); ++r) {
       RowMemory& row = rows_[rows[r].row];
-      // With several lanes the pieces are others.
-      if (plan_->options.lanes == 1) row.lent = scratch_of(lane);
-      run_list(list.first(n), rows.subspan(r, 1), lane);
+      row.lent = scratch_of(lane);
+      run_list(piece.ranges, rows.subspan(r, 1), lane);
       row.lent = {};
     }
-    list = list.subspan(n);
-    if (list.empty()) return;
-    run_list(list.first(1), rows, lane);
-    list = list.subspan(1);
   }
+  if (&span == &spans.back()) store(rows);
 }
 
 void CpuEngine::run_lane(int lane) {
-  if (whole_rows_.empty()) return run_shared({0, schedule_->supersteps.size()}, other_rows_, lane);
+  if (whole_rows_.empty()) {
+    run_shared(0, schedule_->supersteps.size(), other_rows_, lane);
+    return store_shared(other_rows_, lane);
+  }
   const std::vector<RowSpan>& spans = order_.spans(whole_rows_.front().schedule);
-  size_t first = 0;  // place in line of the span's first row
+  const size_t group = group_of(whole_rows_, plan_->options.lanes);
+  const size_t groups = (whole_rows_.size() + group - 1) / group;
+  size_t first = 0;  // place in line of the span's first group
   for (size_t i = 0; i < spans.size(); ++i) {
     if (i > 0) lanes_->barrier(lane);
     const RowSpan& span = spans[i];
     if (!span.by_rows) {
-      run_shared(span, {active_begin_, active_end_}, lane);
+      run_shared(span.begin, span.end, {active_begin_, active_end_}, lane);
       continue;
     }
-    run_whole_rows(span, first, lane);
-    // Every lane learns once that no row is left.
-    first += whole_rows_.size() + static_cast<size_t>(plan_->options.lanes);
-    if (!other_rows_.empty()) run_shared(span, other_rows_, lane);
+    run_whole_rows(span, first, group, lane);
+    // Every lane learns once that no group is left.
+    first += groups + static_cast<size_t>(plan_->options.lanes);
+    if (!other_rows_.empty()) run_shared(span.begin, span.end, other_rows_, lane);
   }
+  store_shared(spans.back().by_rows ? other_rows_ : DueRows{active_begin_, active_end_}, lane);
+}
+
+// Results of rows that all lanes have run.
+void CpuEngine::store_shared(DueRows rows, int lane) {
+  if (rows.empty() || !io_.is_wanted() || !io_.has_large_results()) return;
+  lanes_->barrier(lane);
+  store(rows, {lane, plan_->options.lanes});
 }
 
 // Until the tick is done. A worker may come late: then it finds less, nothing, or the next tick.
@@ -268,26 +266,19 @@ void CpuEngine::run_chunks(int lane) {
   }
 }
 
-// A lane that is done with a row takes the next in line.
-void CpuEngine::run_whole_rows(const RowSpan& span, size_t first, int lane) {
+// A lane that is done with a group of rows takes the next in line.
+void CpuEngine::run_whole_rows(const RowSpan& span, size_t first, size_t group, int lane) {
   for (;;) {
-    const size_t row = taken_.fetch_add(1, std::memory_order_relaxed) - first;
+    const size_t row = (taken_.fetch_add(1, std::memory_order_relaxed) - first) * group;
     if (row >= whole_rows_.size()) return;
-    RowMemory& memory = rows_[whole_rows_[row].row];
-    memory.lent = scratch_of(lane);
-    for (size_t k = span.begin; k < span.end; ++k) {
-      for (const auto& list : schedule_->supersteps[k].lanes) {
-        run_list(list, whole_rows_.subspan(row, 1), lane);
-      }
-    }
-    memory.lent = {};
+    run_group(span, whole_rows_.subspan(row, std::min(group, whole_rows_.size() - row)), lane);
   }
 }
 
 // The end of run(), or of the span, is the barrier after the last superstep.
-void CpuEngine::run_shared(const RowSpan& span, DueRows rows, int lane) {
-  for (size_t k = span.begin; k < span.end; ++k) {
-    if (k > span.begin) lanes_->barrier(lane);
+void CpuEngine::run_shared(size_t begin, size_t end, DueRows rows, int lane) {
+  for (size_t k = begin; k < end; ++k) {
+    if (k > begin) lanes_->barrier(lane);
     run_list(schedule_->supersteps[k].lanes[static_cast<size_t>(lane)], rows, lane);
   }
 }

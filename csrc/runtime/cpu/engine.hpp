@@ -13,6 +13,7 @@
 #include "runtime/cpu/execute.hpp"
 #include "runtime/cpu/lane_policy.hpp"
 #include "runtime/cpu/lanes.hpp"
+#include "runtime/cpu/row_io.hpp"
 #include "runtime/cpu/row_memory.hpp"
 #include "runtime/cpu/row_order.hpp"
 #include "runtime/cpu/shared_lists.hpp"
@@ -27,7 +28,8 @@ class CpuEngine final : public Engine {
 
   void prepare(const Rows& rows) override;
   Status begin(const FrameView* frames, const Rows& rows) override;
-  Status tick(const Rows& rows) override;
+  Status tick(const Rows& rows, float* const* outputs) override;
+  bool has_stored(int row) const override { return io_.has_stored(row); }
   Status read(int index, int row, int64_t ticks, float* dst) const override;
   Status reset(int row) override;
   Status save(int row, int64_t ticks, void* dst) const override;
@@ -53,9 +55,8 @@ class CpuEngine final : public Engine {
     auto operator<=>(const DueRow&) const = default;
   };
 
-  struct FrameLoad {
+  struct Frames {
     CpuEngine& engine;
-    const FrameView* frames;
     const Rows& rows;
     std::atomic<bool> finite{true};
   };
@@ -64,9 +65,7 @@ class CpuEngine final : public Engine {
   Status start_lanes();
   TickWay way() const { return always_.value_or(policy_.way()); }
   bool shares(const Rows& rows) const;
-  bool are_finite(const FrameLoad& load, int part, int parts) const;
-  void load_frames(const FrameLoad& load, int part, int parts);
-  void load_frames_shared(FrameLoad& load, int lane);
+  void begin_shared(Frames& frames, int lane);
   using DueRows = std::span<const DueRow>;
   using TileRanges = std::span<const TileRange>;
 
@@ -74,10 +73,15 @@ class CpuEngine final : public Engine {
   void run_alone(DueRows rows);
   void run_lane(int lane);
   void run_chunks(int lane);
-  void run_whole_rows(const RowSpan& span, size_t first, int lane);
-  void run_shared(const RowSpan& span, DueRows rows, int lane);
+  void run_rows_alone(DueRows rows);
+  size_t group_of(DueRows rows, int lanes) const;
+  void run_group(const RowSpan& span, DueRows rows, int lane);
+  void run_whole_rows(const RowSpan& span, size_t first, size_t group, int lane);
+  void load(DueRows rows);
+  void store(DueRows rows, Part part = {});
+  void store_shared(DueRows rows, int lane);
+  void run_shared(size_t begin, size_t end, DueRows rows, int lane);
   RowMemory::Lent scratch_of(int lane);
-  void run_list_by_rows(TileRanges list, DueRows rows, int lane);
   void run_list(TileRanges list, DueRows rows, int lane);
   void run_range(const TileRange& range, DueRows rows, int lane);
 
@@ -90,7 +94,8 @@ class CpuEngine final : public Engine {
   TraceRecorder trace_;
   const RowOrder order_;
   const PlanNames names_;
-  const bool large_frames_;
+  const nvtx::Name frames_name_, outputs_name_;
+  RowIo io_;
   std::optional<TickWay> always_;
   int lanes_used_ = 0;  // of the last tick
 

@@ -9,15 +9,7 @@
 
 namespace pvnet {
 Status CpuEngine::read(int index, int row, int64_t ticks, float* dst) const {
-  const int64_t tick = ticks - 1;
-  for (const Segment& seg : plan_->outputs[index].source) {
-    const Value& v = plan_->values[seg.value];
-    const int64_t firing = tick < 0 ? -1 : resolve_firing(seg, tick, 0);
-    plan_->backend->kernels->store_f32(geometry_of(v),
-                                       firing < 0 ? nullptr : rows_[row].at(v, firing), dst, 0,
-                                       v.shape.h);
-    dst += static_cast<int64_t>(v.shape.c) * v.shape.h * v.shape.w;
-  }
+  io_.read(rows_[row], index, ticks, {}, dst);
   return {};
 }
 

@@ -92,7 +92,7 @@ Status CudaEngine::begin(const FrameView* frames, const Rows& rows) {
   });
 }
 
-Status CudaEngine::tick(const Rows& rows) {
+Status CudaEngine::tick(const Rows& rows, float* const* /*outputs*/) {
   return guarded(kTick, [&] { return run_tick(compute_.get(), rows, true); });
 }
 

@@ -20,7 +20,7 @@ class CudaEngine final : public Engine, public DeviceTicks {
   ~CudaEngine() override;
 
   Status begin(const FrameView* frames, const Rows& rows) override;
-  Status tick(const Rows& rows) override;
+  Status tick(const Rows& rows, float* const* outputs) override;
   Status read(int index, int row, int64_t ticks, float* dst) const override;
   Status reset(int row) override;
   Status save(int row, int64_t ticks, void* dst) const override;
