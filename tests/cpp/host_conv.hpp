@@ -67,6 +67,36 @@ inline void fill_case(ConvCase& c) {
   c.bound = 2.2 * (k + 2) * kUnit * (0.6 * k + 3) + 1e-6;
 }
 
+// A layer with a few channels beyond whole vectors of any instruction set, and with input channels
+// enough to be worth a sum of their own (generic/conv_narrow.inl).
+inline ConvCase narrow_case(int i, ConvAlgorithm algorithm = ConvAlgorithm::direct) {
+  ConvCase c;
+  ConvShape& s = c.s;
+  s.algorithm = algorithm;
+  s.in_h = pick(1, 9);
+  s.in_w = pick(1, 16);
+  s.kt = pick_of({1, 1, 2});
+  if (i % 3 == 0) {
+    s.kh = pick_of({1, 3});
+    s.kw = pick_of({1, 3});
+    s.ph = s.kh / 2, s.pw = s.kw / 2;
+    s.sh = pick(1, 2), s.sw = pick(1, 2);
+  }
+  s.act = i % 4 == 0 ? Act::sigmoid : i % 2 == 0 ? Act::relu : Act::none;
+  s.out_c = pick_of({1, 2, 5, 9, 10, 17, 18, 33, 34, 49, 50});
+  if (i % 7 == 6) {
+    s.groups = 2, s.out_c *= 2;
+    c.seg_c = {2 * pick_of({64, 70, 96})};
+  } else {
+    c.seg_c.assign(static_cast<size_t>(pick(1, 3)), 0);
+    for (int& n : c.seg_c) n = pick_of({16, 31, 64, 96, 101, 130});
+  }
+  c.out_pad = pick_of({0, 0, 3, 16});
+  c.dense = i % 2 == 0;
+  fill_case(c);
+  return c;
+}
+
 // Tiles [cuts[0], cuts[1]), [cuts[2], cuts[3]), ... of a case over maps of any element, into `out`.
 template <class AnyMap>
 AnyMap run_conv(const HostKernels& be, const ConvCase& c, const std::vector<SegmentView>& segs,

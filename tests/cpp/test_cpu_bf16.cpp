@@ -107,6 +107,13 @@ TEST(convolutions_over_bf16_equal_the_reference) {
   }
 }
 
+TEST(one_or_two_channels_beyond_whole_vectors_over_bf16) {
+  for (int i = 0; i < 150; ++i) {
+    ConvCase c = narrow_case(i);
+    check_halves(c);
+  }
+}
+
 // Tiles are transformed and multiplied as floats.
 TEST(convolutions_by_tiles_over_bf16) {
   for (int i = 0; i < 100; ++i) {

@@ -110,6 +110,13 @@ TEST(convolutions_over_8_bits_equal_the_reference) {
   }
 }
 
+TEST(one_or_two_channels_beyond_whole_vectors_over_8_bits) {
+  for (int i = 0; i < 150; ++i) {
+    ConvCase c = narrow_case(i, ConvAlgorithm::int8);
+    check_bytes(c);
+  }
+}
+
 // More weights than a chunk, more runs than a list, lines of a narrow frame.
 TEST(large_convolutions_over_8_bits) {
   const auto layer = [](std::vector<int> in, int out, int h, int w, int kt, int k, int stride) {
@@ -132,6 +139,7 @@ TEST(large_convolutions_over_8_bits) {
   layer({3, 5, 1}, 20, 20, 24, 7, 7, 2);  // 1029 runs
   layer({90, 5}, 33, 2, 500, 3, 3, 1);    // 72 or 167 groups in a row
   layer({64}, 70, 9, 9, 1, 3, 1);
+  layer({64, 5}, 34, 6, 8, 7, 7, 1);  // 686 runs, two channels apart
 }
 
 // Rounded to the convolution's own map, then added: every kind of all three maps, whole blocks of
@@ -140,7 +148,7 @@ TEST(a_convolution_over_8_bits_that_adds_gives_the_bits_of_two_operations) {
   std::vector<const HostKernels*> tables = all_int8();
   tables.push_back(&ref());
   for (int i = 0; i < 150; ++i) {
-    ConvCase c = conv_case(i);
+    ConvCase c = i % 5 == 1 ? narrow_case(i, ConvAlgorithm::int8) : conv_case(i);
     ConvShape& s = c.s;
     if (s.groups > 1 && s.groups == s.in_c && s.groups == s.out_c) continue;  // depthwise
     if (i % 3 == 0) s.out_c = s.groups * pick_of({32, 64});

@@ -55,6 +55,10 @@ TEST(conv_random_shapes) {
   for (int i = 0; i < 250; ++i) check_conv(random_case(i));
 }
 
+TEST(conv_of_one_or_two_channels_beyond_whole_vectors) {
+  for (int i = 0; i < 150; ++i) check_conv(narrow_case(i));
+}
+
 // More weights than a chunk, more runs than a list, rows wider than a batch.
 TEST(conv_large_shapes) {
   const auto layer = [](int in, int out, int h, int w, int kt, int k, int stride) {
@@ -73,6 +77,7 @@ TEST(conv_large_shapes) {
   };
   layer(600, 40, 7, 7, 3, 3, 1);
   layer(3, 20, 20, 24, 7, 7, 2);   // 686 runs
+  layer(64, 34, 6, 8, 7, 7, 1);    // 686 runs, two channels apart
   layer(90, 33, 2, 500, 3, 3, 1);  // 72 or 167 groups in a row
 }
 

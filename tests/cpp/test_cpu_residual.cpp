@@ -135,6 +135,7 @@ void check_all(ConvCase c, bool there) {
 
 TEST(a_convolution_that_adds_gives_the_bits_of_two_operations) {
   for (int i = 0; i < 120; ++i) check_all(random_case(i), true);
+  for (int i = 0; i < 60; ++i) check_all(narrow_case(i), true);
 }
 
 TEST(a_residual_that_is_not_there_reads_as_0) {

@@ -72,13 +72,15 @@ double conv_cost(const std::string& attrs, const std::string& isa = "",
 
 TEST(channels_that_fill_up_a_vector_cost_what_others_do) {
   for (const char* const* isa = pvnet::cpu_isas(); *isa != nullptr; ++isa) {
-    const double one = conv_cost(R"("out":1)", *isa), four = conv_cost(R"("out":4)", *isa);
-    CHECK(one < four && one > 0.9 * four);
+    const double three = conv_cost(R"("out":3)", *isa), four = conv_cost(R"("out":4)", *isa);
+    CHECK(three < four && three > 0.9 * four);
+    CHECK(conv_cost(R"("out":1)", *isa) < 0.9 * three);  // computed apart
     CHECK(conv_cost(R"("out":128)", *isa) > 1.7 * conv_cost(R"("out":64)", *isa));
   }
 }
 
-// Of any kernels: the shares of all tiles are 1 together, and a tile is no narrower than half.
+// Of any kernels: the shares of all tiles are 1 together. A tile is no narrower than half, but for
+// one or two channels that are computed apart.
 TEST(shares_of_tiles_follow_the_channels_of_blocks) {
   bool ragged[2] = {};
   for (const char* const* isa = pvnet::cpu_isas(); *isa != nullptr; ++isa) {
@@ -96,7 +98,8 @@ TEST(shares_of_tiles_follow_the_channels_of_blocks) {
       CHECK(std::abs(shares.before(tiles) - 1) < 1e-9);
       if (shares.line == 1) continue;
       ragged[pvnet::tiles_by_rows(s)] = true;
-      CHECK(shares.later >= 0.49 * shares.each && shares.later < shares.each);
+      const bool apart = out % 4 == 1 || out % 8 == 2;
+      CHECK(shares.later >= (apart ? 0.0 : 0.49) * shares.each && shares.later < shares.each);
     }
   }
   CHECK(ragged[0] && ragged[1]);

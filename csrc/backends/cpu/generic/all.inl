@@ -9,6 +9,7 @@
 #include "backends/cpu/generic/conv_layout.inl"
 #include "backends/cpu/generic/product.inl"
 #include "backends/cpu/generic/conv_micro.inl"
+#include "backends/cpu/generic/conv_narrow.inl"
 #include "backends/cpu/generic/pixel_groups.inl"
 #include "backends/cpu/generic/conv.inl"
 #include "backends/cpu/generic/depthwise.inl"

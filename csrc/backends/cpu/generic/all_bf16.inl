@@ -19,6 +19,7 @@
 #include "backends/cpu/generic/conv_cost.inl"
 #include "backends/cpu/generic/pair_layout.inl"
 #include "backends/cpu/generic/pair_micro.inl"
+#include "backends/cpu/generic/pair_narrow.inl"
 #include "backends/cpu/generic/pixel_groups.inl"
 #include "backends/cpu/generic/pair_conv.inl"
 #include "backends/cpu/generic/pair_depthwise.inl"

@@ -9,6 +9,9 @@
 #include "backends/cpu/generic/quad_layout.inl"
 #include "backends/cpu/generic/quad_end.inl"
 #include "backends/cpu/generic/quad_micro.inl"
+#ifdef PVNET_DOT_BYTES
+#include "backends/cpu/generic/quad_narrow.inl"
+#endif
 #include "backends/cpu/generic/pixel_groups.inl"
 #include "backends/cpu/generic/quad_conv.inl"
 #include "backends/cpu/generic/quad_depthwise.inl"

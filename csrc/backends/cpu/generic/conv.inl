@@ -43,6 +43,9 @@ struct DenseConv {
   int taps() const { return s.n_segs * s.kt * s.kh * s.kw; }
   void fill(int group, int lo, int64_t max_bytes);
   void batch(int block, int n_big, int n, int big);
+  MicroArgs micro_args() const;
+  void batch_vectors(int block, int n_big, int n, int big);
+  void batch_narrow(int block, int n_big, int n, int big);
   void rows(int block, int y_lo, int y_hi);
   void pixels(int block, int lo, int hi);
 };
@@ -80,6 +83,7 @@ void DenseConv::fill(int group, int lo, int64_t max_bytes) {
           x + r.dy * view.g.row_stride + (kx * s.dw - s.pw) * view.g.pixel_stride + first - c_lo);
       r.weight = weight + static_cast<int64_t>(local) * n;
       r.channels = n * step;
+      r.tap_channels = n;
       r.row_step = view.g.row_stride * s.sh * 4;
       r.pixel_step = view.g.pixel_stride * s.sw * 4;
       bytes += static_cast<int64_t>(r.channels) * kBlock * 4;
@@ -96,22 +100,61 @@ void DenseConv::fill(int group, int lo, int64_t max_bytes) {
 
 // The first n_big of the n groups have `big` pixels, the others one fewer.
 void DenseConv::batch(int block, int n_big, int n, int big) {
-  const int group = block / blocks.per_group, j = block % blocks.per_group;
-  const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
-  const float* packed = a.packed + group * blocks.group_floats + blocks.offset(j);
-  const int oc = group * blocks.oc + j * kBlock;
-  const int64_t max_bytes = n <= 2 ? INT64_MAX : kChunkBytes;
+  const int j = block % blocks.per_group;
+  if (blocks.vecs(j) > 0) batch_vectors(block, n_big, n, big);
+  if (blocks.narrow(j) > 0) batch_narrow(block, n_big, n, big);
+}
+
+MicroArgs DenseConv::micro_args() const {
   MicroArgs m;
-  m.weight = packed + width;
   m.in_h = s.in_h;
   m.sh = s.sh;
   m.out_stride = a.out.g.pixel_stride;
-  m.out_channels = blocks.channels(j);
   m.act = s.act;
   m.numbers = s.numbers;
   m.limited = Limits::are(s.act);
   m.limits = Limits(s.act, s.numbers);
   m.residual_stride = a.residual.g.pixel_stride;
+  return m;
+}
+
+// Groups one by one: all of the few weights stay in the nearest cache.
+void DenseConv::batch_narrow(int block, int n_big, int n, int big) {
+  const int group = block / blocks.per_group, j = block % blocks.per_group;
+  const int vecs = blocks.vecs(j) * kVecWidth;
+  const int oc = group * blocks.oc + j * kBlock + vecs;
+  MicroArgs m = micro_args();
+  m.out_channels = blocks.narrow(j);
+  NarrowWeights weights;
+  weights.first = a.packed + group * blocks.group_floats + blocks.offset(j) + (blocks.k + 1) * vecs;
+  weights.step = blocks.k + 1;
+  for (int lo = 0; lo < taps(); lo = chunk_hi) {
+    if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, INT64_MAX);
+    m.runs = runs;
+    m.n_runs = n_runs;
+    weights.begins = lo == 0;
+    const bool last = chunk_hi == taps();
+    for (int i = 0; i < n; ++i) {
+      const PixelGroup& at = groups[i];
+      m.y[0] = at.y;
+      m.x[0] = at.x;
+      m.out[0] = last ? a.out.data + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
+      m.residual[0] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
+      m.scratch[0] = scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
+      kNarrowMicro[(i < n_big ? big : big - 1) - 1][m.out_channels - 1](m, weights);
+    }
+  }
+}
+
+void DenseConv::batch_vectors(int block, int n_big, int n, int big) {
+  const int group = block / blocks.per_group, j = block % blocks.per_group;
+  const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
+  const float* packed = a.packed + group * blocks.group_floats + blocks.offset(j);
+  const int oc = group * blocks.oc + j * kBlock;
+  const int64_t max_bytes = n <= 2 ? INT64_MAX : kChunkBytes;
+  MicroArgs m = micro_args();
+  m.weight = packed + width;
+  m.out_channels = imin(blocks.channels(j), width);
   const int kind = vecs == 2 && 2 * m.out_channels <= 3 * kVecWidth ? 2 : vecs - 1;
   for (int lo = 0; lo < taps(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);

@@ -4,6 +4,7 @@
 // Packed weights of a dense convolution, group after group, block after block:
 //   block = [bias: width][segment][kt][kh][kw][ic][width], width = 2 vectors, or 1 for a last block
 //   that fits one. Channels beyond the last one are 0.
+// One or two channels beyond whole vectors are apart, behind the others: [bias, weights] of each.
 // Packed weights of a depthwise convolution: [bias: c'][kt][kh][kw][c'], c' = c rounded up, plus
 // one vector so that a vector may be read at any channel.
 
@@ -12,6 +13,22 @@ constexpr int kBlock = kBlockVecs * kVecWidth;
 
 inline bool is_depthwise(const ConvShape& s) {
   return s.groups > 1 && s.groups == s.in_c && s.out_c == s.in_c;
+}
+
+// The most channels that are computed apart (conv_narrow.inl).
+constexpr int kMostNarrow = 2;
+// Theirs: [bias, weights of the window] of each.
+struct NarrowWeights {
+  const float* first;
+  int64_t step;
+  bool begins;  // else the sums lie in the scratch
+};
+inline int narrow_rest(int channels) {
+  const int rest = channels % kVecWidth;
+  return rest <= kVecWidth / 4 && rest <= kMostNarrow ? rest : 0;
+}
+inline int64_t whole_vectors(int64_t floats) {
+  return (floats + kVecWidth - 1) / kVecWidth * kVecWidth;
 }
 
 struct Blocks {
@@ -25,9 +42,13 @@ struct Blocks {
         ic(s.in_c / s.groups),
         per_group(ceil_div(oc, kBlock)),
         k(static_cast<int64_t>(ic) * s.kt * s.kh * s.kw),
-        group_floats((k + 1) * kVecWidth * ((per_group - 1) * kBlockVecs + vecs(per_group - 1))) {}
+        group_floats((k + 1) * kVecWidth * ((per_group - 1) * kBlockVecs + vecs(per_group - 1))) {
+    group_floats += whole_vectors((k + 1) * narrow(per_group - 1));
+  }
   int channels(int block) const { return imin(kBlock, oc - block * kBlock); }
-  int vecs(int block) const { return channels(block) > kVecWidth ? 2 : 1; }
+  // Channels of a block that are computed apart. That takes a few sums of a vector's elements.
+  int narrow(int block) const { return ic >= 2 * kVecWidth ? narrow_rest(channels(block)) : 0; }
+  int vecs(int block) const { return ceil_div(channels(block) - narrow(block), kVecWidth); }
   int64_t offset(int block) const { return (k + 1) * kBlock * block; }
 };
 
@@ -90,8 +111,13 @@ void direct_pack(const ConvShape& s, const float* weight, const float* bias, flo
   for (int g = 0; g < s.groups; ++g) {
     for (int j = 0; j < b.per_group; ++j) {
       const int64_t oc = static_cast<int64_t>(g) * b.oc + j * kBlock;
-      pack_block(s, b, g, b.channels(j), b.vecs(j) * kVecWidth, weight + oc * b.k, bias + oc,
-                 packed + g * b.group_floats + b.offset(j));
+      const int narrow = b.narrow(j), n = b.channels(j) - narrow, width = b.vecs(j) * kVecWidth;
+      float* to = packed + g * b.group_floats + b.offset(j);
+      if (width > 0) pack_block(s, b, g, n, width, weight + oc * b.k, bias + oc, to);
+      to += (b.k + 1) * width;
+      for (int64_t o = oc + n; o < oc + n + narrow; ++o, to += b.k + 1) {
+        pack_block(s, b, g, 1, 1, weight + o * b.k, bias + o, to);
+      }
     }
   }
 }

@@ -17,8 +17,9 @@ struct Run {
   int64_t weight;    // offset in the block, in units of its width
   int64_t row_step;  // bytes from output row to output row, and from pixel to pixel
   int64_t pixel_step;
-  int channels;  // reduction steps
-  int dy;        // input row of output row 0
+  int channels;      // reduction steps
+  int tap_channels;  // of one of the taps that it is of
+  int dy;            // input row of output row 0
 };
 
 struct MicroArgs {

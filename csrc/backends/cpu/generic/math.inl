@@ -17,6 +17,20 @@ inline void store_n(float* p, vec v, int n) {
   }
 }
 
+// The sum of a vector's elements, by halves.
+template <int HALF, class Vector, int... I>
+__attribute__((always_inline)) inline Vector fold(Vector v, std::integer_sequence<int, I...> all) {
+  if constexpr (HALF > 0) {
+    v = v + __builtin_shufflevector(v, v, ((I + HALF) % kVecWidth)...);
+    return fold<HALF / 2>(v, all);
+  }
+  return v;
+}
+template <class Vector>
+__attribute__((always_inline)) inline auto total(Vector v) {
+  return fold<kVecWidth / 2>(v, std::make_integer_sequence<int, kVecWidth>{})[0];
+}
+
 // Of sums by a count. By a power of two it is multiplication, to the last bit.
 struct Division {
   float by, factor;

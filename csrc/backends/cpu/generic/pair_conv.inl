@@ -27,7 +27,10 @@ struct PairConv {
   bool whole_lines() const;
   void add_run(int seg, int tap, int taps, int first, int n, int c_lo);
   void fill(int group, int lo, int64_t max_bytes);
+  PairArgs micro_args() const;
   void batch(int block, int n_big, int n, int big);
+  void batch_vectors(int block, int n_big, int n, int big);
+  void batch_narrow(int block, int n_big, int n, int big);
   void rows(int block, int y_lo, int y_hi) { batch_rows(*this, block, y_lo, y_hi); }
 };
 
@@ -82,23 +85,63 @@ void PairConv::fill(int group, int lo, int64_t max_bytes) {
 
 // The first n_big of the n groups have `big` pixels, the others one fewer.
 void PairConv::batch(int block, int n_big, int n, int big) {
-  const int group = block / blocks.per_group, j = block % blocks.per_group;
-  const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
-  const float* packed = a.packed + group * blocks.group_words + blocks.offset(j);
-  const int oc = group * blocks.oc + j * kBlock;
-  const int64_t max_bytes = n <= 2 ? INT64_MAX : kPairChunkBytes;
+  const int j = block % blocks.per_group;
+  if (blocks.vecs(j) > 0) batch_vectors(block, n_big, n, big);
+  if (blocks.narrow(j) > 0) batch_narrow(block, n_big, n, big);
+}
+
+PairArgs PairConv::micro_args() const {
   PairArgs m;
-  m.weight = reinterpret_cast<const uint32_t*>(packed) + width;
   m.in_h = s.in_h;
   m.sh = s.sh;
   m.out_stride = a.out.g.pixel_stride;
-  m.out_channels = blocks.channels(j);
   m.act = s.act;
   m.numbers = s.numbers;
   m.limited = Limits::are(s.act);
   m.limits = Limits(s.act, s.numbers);
   m.adds = s.residual;
   m.residual_stride = a.residual.g.pixel_stride;
+  return m;
+}
+
+// Groups one by one: all of the few weights stay in the nearest cache.
+void PairConv::batch_narrow(int block, int n_big, int n, int big) {
+  const int group = block / blocks.per_group, j = block % blocks.per_group;
+  const int width = blocks.vecs(j) * kVecWidth;
+  const int oc = group * blocks.oc + j * kBlock + width;
+  PairArgs m = micro_args();
+  m.out_channels = blocks.narrow(j);
+  NarrowWeights weights;
+  weights.first = a.packed + group * blocks.group_words + blocks.offset(j) + (blocks.k + 1) * width;
+  weights.step = blocks.k + 1;
+  for (int lo = 0; lo < places(); lo = chunk_hi) {
+    if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, INT64_MAX);
+    m.runs = runs;
+    m.n_runs = n_runs;
+    weights.begins = lo == 0;
+    const bool last = chunk_hi == places();
+    for (int i = 0; i < n; ++i) {
+      const PixelGroup& at = groups[i];
+      m.y[0] = at.y;
+      m.x[0] = at.x;
+      m.out[0] =
+          last ? elems(a.out.data) + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
+      m.residual[0] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
+      m.scratch[0] = scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
+      kPairNarrow[(i < n_big ? big : big - 1) - 1][m.out_channels - 1](m, weights);
+    }
+  }
+}
+
+void PairConv::batch_vectors(int block, int n_big, int n, int big) {
+  const int group = block / blocks.per_group, j = block % blocks.per_group;
+  const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
+  const float* packed = a.packed + group * blocks.group_words + blocks.offset(j);
+  const int oc = group * blocks.oc + j * kBlock;
+  const int64_t max_bytes = n <= 2 ? INT64_MAX : kPairChunkBytes;
+  PairArgs m = micro_args();
+  m.weight = reinterpret_cast<const uint32_t*>(packed) + width;
+  m.out_channels = imin(blocks.channels(j), width);
   const int kind = vecs == 2 && 2 * m.out_channels <= 3 * kVecWidth ? 2 : vecs - 1;
   for (int lo = 0; lo < places(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);

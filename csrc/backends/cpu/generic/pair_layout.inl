@@ -4,6 +4,7 @@
 // Packed weights of a dense convolution, group after group, block after block:
 //   block = [bias: width floats][kt][kh][words][width], width = 2 vectors, or 1 for a last block
 //   that fits one. Output channels beyond the last one are 0.
+// One or two channels beyond whole vectors are apart, behind the others: [bias, words] of each.
 // A word is two neighbours of a row of the window, [kw][ic] taken as one line; the last one of an
 // odd line has a 0 in its high half. So a line of few channels, as of an RGB frame, wastes nothing,
 // and the size does not depend on segments.
@@ -21,6 +22,7 @@
 struct PairBlocks {
   int oc = 0, ic = 0;   // channels of one group
   int per_group = 0;    // blocks of one group
+  bool apart;           // whether a few channels may be computed apart
   int64_t line = 0;     // words of a row of the window
   int64_t k = 0;        // words of the window
   int64_t group_words;  // and floats
@@ -29,11 +31,15 @@ struct PairBlocks {
       : oc(s.out_c / s.groups),
         ic(s.in_c / s.groups),
         per_group(ceil_div(oc, kBlock)),
+        apart(s.kw == 1 && ic >= 4 * kVecWidth),
         line((static_cast<int64_t>(s.kw) * ic + 1) / 2),
         k(line * s.kt * s.kh),
-        group_words((k + 1) * kVecWidth * ((per_group - 1) * kBlockVecs + vecs(per_group - 1))) {}
+        group_words((k + 1) * kVecWidth * ((per_group - 1) * kBlockVecs + vecs(per_group - 1))) {
+    group_words += whole_vectors((k + 1) * narrow(per_group - 1));
+  }
   int channels(int block) const { return imin(kBlock, oc - block * kBlock); }
-  int vecs(int block) const { return channels(block) > kVecWidth ? 2 : 1; }
+  int narrow(int block) const { return apart ? narrow_rest(channels(block)) : 0; }
+  int vecs(int block) const { return ceil_div(channels(block) - narrow(block), kVecWidth); }
   int64_t offset(int block) const { return (k + 1) * kBlock * block; }
 };
 
@@ -124,8 +130,13 @@ void pair_pack(const ConvShape& s, const float* weight, const float* bias, float
   for (int g = 0; g < s.groups; ++g) {
     for (int j = 0; j < b.per_group; ++j) {
       const int64_t oc = static_cast<int64_t>(g) * b.oc + j * kBlock;
-      pack_pairs(s, b, b.channels(j), b.vecs(j) * kVecWidth, weight + oc * each, bias + oc,
-                 packed + g * b.group_words + b.offset(j));
+      const int narrow = b.narrow(j), n = b.channels(j) - narrow, width = b.vecs(j) * kVecWidth;
+      float* to = packed + g * b.group_words + b.offset(j);
+      if (width > 0) pack_pairs(s, b, n, width, weight + oc * each, bias + oc, to);
+      to += (b.k + 1) * width;
+      for (int64_t o = oc + n; o < oc + n + narrow; ++o, to += b.k + 1) {
+        pack_pairs(s, b, 1, 1, weight + o * each, bias + o, to);
+      }
     }
   }
 }

@@ -35,6 +35,8 @@ struct QuadConv {
   void fill(int group, int lo, int64_t max_bytes);
   void set_begin(const float* packed, int width);
   void batch(int block, int n_big, int n, int big);
+  void batch_vectors(int block, int n_big, int n, int big);
+  void batch_narrow(int block, int n_big, int n, int big);
   void rows(int block, int y_lo, int y_hi) { batch_rows(*this, block, y_lo, y_hi); }
 };
 
@@ -119,6 +121,68 @@ inline const char* residual_bytes(const ConvArgs& a, int64_t y, int64_t x, int c
 
 // The first n_big of the n groups have `big` pixels, the others one fewer.
 void QuadConv::batch(int block, int n_big, int n, int big) {
+  const int j = block % blocks.per_group;
+  if (blocks.vecs(j) > 0) batch_vectors(block, n_big, n, big);
+#ifdef PVNET_DOT_BYTES
+  if (blocks.narrow(j) > 0) batch_narrow(block, n_big, n, big);
+#endif
+}
+
+#ifdef PVNET_DOT_BYTES
+// Groups one by one: all of the few weights stay in the nearest cache.
+void QuadConv::batch_narrow(int block, int n_big, int n, int big) {
+  const int group = block / blocks.per_group, j = block % blocks.per_group;
+  const int width = blocks.vecs(j) * kVecWidth, narrow = blocks.narrow(j);
+  const float* packed =
+      a.packed + group * blocks.group_floats + blocks.offset(j) + blocks.rows * width;
+  const int oc = group * blocks.oc + j * kBlock + width;
+  const int64_t element = element_bytes(end.g.dtype);
+  alignas(64) float scale[kVecWidth] = {}, bias[kVecWidth] = {};
+  int32_t first[kMostNarrow] = {};
+  for (int o = 0; o < narrow; ++o) {
+    const float* const channel = packed + blocks.rows * o;
+    set_begin(channel, 1);
+    scale[o] = channel[0], bias[o] = channel[1], first[o] = begin[0];
+  }
+  end.scale = scale;
+  end.bias = bias;
+  end.channels = narrow;
+  const bool floats = end.g.dtype == Dtype::f32 && end.limits && !s.residual;
+  const NarrowPlaces places_of = floats ? NarrowPlaces{1, kVecWidth} : NarrowPlaces{kVecWidth, 1};
+  QuadArgs m;
+  m.in_h = s.in_h;
+  m.sh = s.sh;
+  for (int lo = 0; lo < places(); lo = chunk_hi) {
+    if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, INT64_MAX);
+    m.runs = runs;
+    m.n_runs = n_runs;
+    for (int i = 0; i < n; ++i) {
+      const PixelGroup& at = groups[i];
+      const int pixels = i < n_big ? big : big - 1;
+      m.y[0] = at.y;
+      m.x[0] = at.x;
+      m.scratch[0] = scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
+      for (int p = 0; p < pixels && lo == 0; ++p) {
+        for (int o = 0; o < narrow; ++o) {
+          m.scratch[0][p * places_of.pixel + o * places_of.channel] = first[o];
+        }
+      }
+      kQuadNarrow[pixels - 1][narrow - 1](m, packed + blocks.heads, blocks.rows, places_of);
+      if (chunk_hi < places()) continue;
+      char* const out = reinterpret_cast<char*>(a.out.data) +
+                        (at.y * end.g.row_stride + at.x * end.g.pixel_stride + oc) * element;
+      if (floats) {
+        finish_narrow_floats(end, m.scratch[0], pixels, reinterpret_cast<float*>(out));
+        continue;
+      }
+      const char* const residual = s.residual ? residual_bytes(a, at.y, at.x, oc) : nullptr;
+      finish_from_scratch(end, {m.scratch[0], pixels, 1, s.residual, out, residual});
+    }
+  }
+}
+#endif
+
+void QuadConv::batch_vectors(int block, int n_big, int n, int big) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
   const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
   const float* packed = a.packed + group * blocks.group_floats + blocks.offset(j);
@@ -128,16 +192,16 @@ void QuadConv::batch(int block, int n_big, int n, int big) {
   set_begin(packed, width);
   end.scale = packed;
   end.bias = packed + width;
-  end.channels = blocks.channels(j);
+  end.channels = imin(blocks.channels(j), width);
   QuadArgs m;
   m.weight = reinterpret_cast<const uint32_t*>(packed) + blocks.heads * width;
   m.in_h = s.in_h;
   m.sh = s.sh;
   m.end = &end;
-  // Results of registers are of 8 bits, by limits alone, and sums of such.
+  // Results of registers are by limits alone, and of 8 bits if they are sums.
   const bool sums = s.residual && end.bytes && a.residual.data != nullptr && vecs == kBlockVecs &&
                     (end.channels == width || has_room(oc + width));
-  const bool plain = !s.residual && end.limits && is_8_bit(end.g.dtype);
+  const bool plain = !s.residual && end.limits;
   for (int lo = 0; lo < places(); lo = chunk_hi) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, max_bytes);
     m.runs = runs;

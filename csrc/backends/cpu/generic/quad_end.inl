@@ -63,6 +63,18 @@ inline void finish_vector(const QuadEnd& end, vec y, char* out, int v) {
   store_steps(out + v * kVecWidth, rounded_steps(y), n);
 }
 
+// Of channels that are computed apart: sums [channel][vector of pixels], into floats.
+void finish_narrow_floats(const QuadEnd& end, const int32_t* sums, int pixels, float* out) {
+  const int64_t step = end.g.pixel_stride;
+  for (int o = 0; o < end.channels; ++o, sums += kVecWidth) {
+    const vec x = as_floats(*reinterpret_cast<const ivec_unaligned*>(sums));
+    const vec y = exact_fma(x, splat(end.scale[o]), splat(end.bias[o]));
+    alignas(64) float of[kVecWidth];
+    store(of, vclamp(y, splat(end.low), splat(end.high)));
+    for (int p = 0; p < pixels; ++p) out[p * step + o] = of[p];
+  }
+}
+
 // Where sums of a group of pixels lie, and where their results go.
 struct QuadSums {
   const int32_t* from;  // [pixel][vecs vectors]

@@ -4,6 +4,8 @@
 // Packed weights of a dense convolution, group after group, block after block, are
 //   [scale: width][bias: width][corrections: segments x kt x width][words][width].
 // A width is 2 vectors, or 1 for a last block that fits one. Output channels beyond the last are 0.
+// One or two channels beyond whole vectors are apart where there is an instruction for four
+// products: behind the others, each a block of width 1.
 // A word is four neighbouring input channels of one tap; the last word of a segment's channels is
 // filled up with zeros. A narrow map that lies without gaps (an RGB frame) has lines instead: a row
 // of the window, [kw][ic], is cut into words as a whole.
@@ -43,10 +45,15 @@ struct QuadBlocks {
     words = static_cast<int64_t>(s.kt) * s.kh * (lines ? 1 : s.kw) * tap_words;
     heads = 2 + static_cast<int64_t>(s.n_segs) * s.kt;
     rows = heads + words * kWordParts;
-    group_floats = rows * kVecWidth * ((per_group - 1) * kBlockVecs + vecs(per_group - 1));
+    group_floats = rows * kVecWidth * ((per_group - 1) * kBlockVecs + vecs(per_group - 1)) +
+                   whole_vectors(rows * narrow(per_group - 1));
   }
   int channels(int block) const { return imin(kBlock, oc - block * kBlock); }
-  int vecs(int block) const { return channels(block) > kVecWidth ? 2 : 1; }
+  int narrow(int block) const {
+    const bool apart = kWordParts == 1 && ic >= 4 * kVecWidth;
+    return apart ? narrow_rest(channels(block)) : 0;
+  }
+  int vecs(int block) const { return ceil_div(channels(block) - narrow(block), kVecWidth); }
   int64_t offset(int block) const { return rows * kBlock * block; }
   // Words of a tap that the group has; lines: of a row of the window.
   int words_of_tap(const ConvShape& s, int group) const {
@@ -136,10 +143,13 @@ void quad_pack(const ConvShape& s, const float* weight, const float* bias, float
   __builtin_memset(packed, 0, quad_packed_floats(s) * sizeof(float));
   for (int oc = 0; oc < s.out_c; ++oc) {
     const int group = oc / b.oc, j = oc % b.oc / kBlock, channel = oc % b.oc % kBlock;
-    float* const block = packed + group * b.group_floats + b.offset(j);
-    const int width = b.vecs(j) * kVecWidth;
-    block[channel] = weight_scale(weight + oc * each, each);
-    block[width + channel] = bias[oc];
-    QuadPacker{s, b, width, block}.pack(group, channel, weight + oc * each);
+    float* block = packed + group * b.group_floats + b.offset(j);
+    const int of_vectors = b.channels(j) - b.narrow(j);
+    const bool apart = channel >= of_vectors;
+    const int width = apart ? 1 : b.vecs(j) * kVecWidth, at = apart ? 0 : channel;
+    if (apart) block += b.rows * (b.vecs(j) * kVecWidth + channel - of_vectors);
+    block[at] = weight_scale(weight + oc * each, each);
+    block[width + at] = bias[oc];
+    QuadPacker{s, b, width, block}.pack(group, at, weight + oc * each);
   }
 }

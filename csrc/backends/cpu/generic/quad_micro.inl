@@ -160,6 +160,28 @@ __attribute__((always_inline)) inline void finish_bytes(ivec (&acc)[N][VECS], co
   }
 }
 
+// As finish_bytes, into floats.
+template <int N, int VECS>
+__attribute__((always_inline)) inline void finish_floats(ivec (&acc)[N][VECS], const QuadEnd& end,
+                                                         char* out, int n) {
+  const vec low = splat(end.low), high = splat(end.high);
+  vec scale[VECS], bias[VECS];
+#pragma GCC unroll 4
+  for (int v = 0; v < VECS; ++v) {
+    scale[v] = load(end.scale + v * kVecWidth), bias[v] = load(end.bias + v * kVecWidth);
+  }
+  const int64_t step = end.g.pixel_stride;
+  auto* to = reinterpret_cast<float*>(out);
+#pragma GCC unroll 8
+  for (int p = 0; p < N; ++p, to += step) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECS; ++v) {
+      const vec y = exact_fma(as_floats(acc[p][v]), scale[v], bias[v]);
+      store_n(to + v * kVecWidth, vclamp(y, low, high), n - v * kVecWidth);
+    }
+  }
+}
+
 template <int N, int VECS, bool ADDS>
 __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], const QuadArgs& m,
                                                         int g) {
@@ -179,6 +201,7 @@ __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], co
   }
   constexpr int kAll = VECS * kVecWidth;
   const int n = m.end->channels;
+  if (m.end->g.dtype == Dtype::f32) return finish_floats<N, VECS>(acc, *m.end, m.out[g], n);
   if (n >= kAll) return finish_bytes<N, VECS>(acc, *m.end, m.out[g], kAll);
   finish_bytes<N, VECS>(acc, *m.end, m.out[g], n);
 }
