@@ -36,16 +36,17 @@ struct DenseConv {
   int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
   bool chunk_whole = false;
   PixelGroup groups[kBatchGroups];
+  KeptGroups kept;
   alignas(64) float scratch[kBatchGroups * kGroupPixels * kBlock];
 
   explicit DenseConv(const ConvArgs& args)
       : a(args), s(*args.shape), blocks(*args.shape), one_row(is_one_row(args)) {}
   int taps() const { return s.n_segs * s.kt * s.kh * s.kw; }
   void fill(int group, int lo, int64_t max_bytes);
-  void batch(int block, int n_big, int n, int big);
+  void batch(int block, const GroupBatch& of);
   MicroArgs micro_args() const;
-  void batch_vectors(int block, int n_big, int n, int big);
-  void batch_narrow(int block, int n_big, int n, int big);
+  void batch_vectors(int block, const GroupBatch& of);
+  void batch_narrow(int block, const GroupBatch& of);
   void rows(int block, int y_lo, int y_hi);
   void pixels(int block, int lo, int hi);
 };
@@ -98,11 +99,10 @@ void DenseConv::fill(int group, int lo, int64_t max_bytes) {
   chunk_whole = lo == 0 && tap == taps();
 }
 
-// The first n_big of the n groups have `big` pixels, the others one fewer.
-void DenseConv::batch(int block, int n_big, int n, int big) {
+void DenseConv::batch(int block, const GroupBatch& of) {
   const int j = block % blocks.per_group;
-  if (blocks.vecs(j) > 0) batch_vectors(block, n_big, n, big);
-  if (blocks.narrow(j) > 0) batch_narrow(block, n_big, n, big);
+  if (blocks.vecs(j) > 0) batch_vectors(block, of);
+  if (blocks.narrow(j) > 0) batch_narrow(block, of);
 }
 
 MicroArgs DenseConv::micro_args() const {
@@ -119,7 +119,7 @@ MicroArgs DenseConv::micro_args() const {
 }
 
 // Groups one by one: all of the few weights stay in the nearest cache.
-void DenseConv::batch_narrow(int block, int n_big, int n, int big) {
+void DenseConv::batch_narrow(int block, const GroupBatch& of) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
   const int vecs = blocks.vecs(j) * kVecWidth;
   const int oc = group * blocks.oc + j * kBlock + vecs;
@@ -134,24 +134,25 @@ void DenseConv::batch_narrow(int block, int n_big, int n, int big) {
     m.n_runs = n_runs;
     weights.begins = lo == 0;
     const bool last = chunk_hi == taps();
-    for (int i = 0; i < n; ++i) {
+    const float* const added = last ? residual_data(a, oc) : nullptr;
+    for (int i = 0; i < of.n; ++i) {
       const PixelGroup& at = groups[i];
       m.y[0] = at.y;
       m.x[0] = at.x;
-      m.out[0] = last ? a.out.data + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
-      m.residual[0] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
+      m.out[0] = last ? a.out.data + oc + at.out : nullptr;
+      m.residual[0] = added == nullptr ? nullptr : added + at.residual;
       m.scratch[0] = scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
-      kNarrowMicro[(i < n_big ? big : big - 1) - 1][m.out_channels - 1](m, weights);
+      kNarrowMicro[of.pixels(i) - 1][m.out_channels - 1](m, weights);
     }
   }
 }
 
-void DenseConv::batch_vectors(int block, int n_big, int n, int big) {
+void DenseConv::batch_vectors(int block, const GroupBatch& of) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
   const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
   const float* packed = a.packed + group * blocks.group_floats + blocks.offset(j);
   const int oc = group * blocks.oc + j * kBlock;
-  const int64_t max_bytes = n <= 2 ? INT64_MAX : kChunkBytes;
+  const int64_t max_bytes = of.n <= 2 ? INT64_MAX : kChunkBytes;
   MicroArgs m = micro_args();
   m.weight = packed + width;
   m.out_channels = imin(blocks.channels(j), width);
@@ -168,24 +169,12 @@ void DenseConv::batch_vectors(int block, int n_big, int n, int big) {
     const int64_t end = n_runs > 0 ? back.weight + back.channels : 0;
     const int64_t share = (end - begin) * width * 4 / kPrefetchPasses;
     const char* next = reinterpret_cast<const char*>(m.weight + end * width);
-    int pass = 0;
-    for (int i = 0; i < n; ++pass) {
-      const int pixels = i < n_big ? big : big - 1;
-      const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
-      for (int g = 0; g < pair; ++g) {
-        const PixelGroup& at = groups[i + g];
-        m.y[g] = at.y;
-        m.x[g] = at.x;
-        m.out[g] =
-            last ? a.out.data + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
-        m.residual[g] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
-        m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
-      }
-      const PixelGroup& next_pixels = groups[i + pair < n ? i + pair : i];
-      m.next_y = next_pixels.y, m.next_x = next_pixels.x;
-      m.prefetch = pass < kPrefetchPasses && n > 2 ? next + pass * share : nullptr;
-      kMicro[pixels - 1][pair - 1][kind](m);
-      i += pair;
+    GroupPass<MicroArgs, float> pass{m, last ? a.out.data + oc : nullptr,
+                                     last ? residual_data(a, oc) : nullptr, next, share};
+    pass.asking = of.n > 2 ? kPrefetchPasses : 0;
+    for (int i = 0; i < of.n; i = of.end_of_size(i)) {
+      const auto& micro = kMicro[of.pixels(i) - 1];
+      run_groups(*this, pass, i, of.end_of_size(i), micro[0][kind], micro[1][kind]);
     }
   }
 }
@@ -196,8 +185,11 @@ void DenseConv::pixels(int block, int lo, int hi) {
   for (int x0 = lo; x0 < hi; x0 += kBatchGroups * kGroupPixels) {
     const int count = imin(hi - x0, kBatchGroups * kGroupPixels), n = ceil_div(count, kGroupPixels);
     const int size = count / n, n_big = count - size * n;
-    for (int i = 0; i < n; ++i) groups[i] = {0, x0 + i * size + imin(i, n_big)};
-    batch(block, n_big, n, size + 1);
+    if (!kept.are(x0, hi, 0)) {
+      for (int i = 0; i < n; ++i) groups[i] = pixel_group(a, 0, x0 + i * size + imin(i, n_big));
+      kept = {x0, hi, 0, {n_big, n, size + 1}};
+    }
+    batch(block, kept.batch);
   }
 }
 

@@ -20,6 +20,7 @@ struct PairConv {
   int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
   bool chunk_whole = false;
   PixelGroup groups[kBatchGroups];
+  KeptGroups kept;
   alignas(64) float scratch[kBatchGroups * kGroupPixels * kBlock];
 
   explicit PairConv(const ConvArgs& args) : a(args), s(*args.shape), blocks(*args.shape) {}
@@ -28,9 +29,9 @@ struct PairConv {
   void add_run(int seg, int tap, int taps, int first, int n, int c_lo);
   void fill(int group, int lo, int64_t max_bytes);
   PairArgs micro_args() const;
-  void batch(int block, int n_big, int n, int big);
-  void batch_vectors(int block, int n_big, int n, int big);
-  void batch_narrow(int block, int n_big, int n, int big);
+  void batch(int block, const GroupBatch& of);
+  void batch_vectors(int block, const GroupBatch& of);
+  void batch_narrow(int block, const GroupBatch& of);
   void rows(int block, int y_lo, int y_hi) { batch_rows(*this, block, y_lo, y_hi); }
 };
 
@@ -83,11 +84,10 @@ void PairConv::fill(int group, int lo, int64_t max_bytes) {
   chunk_whole = lo == 0 && chunk_hi == places();
 }
 
-// The first n_big of the n groups have `big` pixels, the others one fewer.
-void PairConv::batch(int block, int n_big, int n, int big) {
+void PairConv::batch(int block, const GroupBatch& of) {
   const int j = block % blocks.per_group;
-  if (blocks.vecs(j) > 0) batch_vectors(block, n_big, n, big);
-  if (blocks.narrow(j) > 0) batch_narrow(block, n_big, n, big);
+  if (blocks.vecs(j) > 0) batch_vectors(block, of);
+  if (blocks.narrow(j) > 0) batch_narrow(block, of);
 }
 
 PairArgs PairConv::micro_args() const {
@@ -105,7 +105,7 @@ PairArgs PairConv::micro_args() const {
 }
 
 // Groups one by one: all of the few weights stay in the nearest cache.
-void PairConv::batch_narrow(int block, int n_big, int n, int big) {
+void PairConv::batch_narrow(int block, const GroupBatch& of) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
   const int width = blocks.vecs(j) * kVecWidth;
   const int oc = group * blocks.oc + j * kBlock + width;
@@ -120,7 +120,8 @@ void PairConv::batch_narrow(int block, int n_big, int n, int big) {
     m.n_runs = n_runs;
     weights.begins = lo == 0;
     const bool last = chunk_hi == places();
-    for (int i = 0; i < n; ++i) {
+    const elem* const added = last ? residual_data(a, oc) : nullptr;
+    for (int i = 0; i < of.n; ++i) {
       const PixelGroup& at = groups[i];
       m.y[0] = at.y;
       m.x[0] = at.x;
@@ -128,17 +129,17 @@ void PairConv::batch_narrow(int block, int n_big, int n, int big) {
           last ? elems(a.out.data) + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
       m.residual[0] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
       m.scratch[0] = scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
-      kPairNarrow[(i < n_big ? big : big - 1) - 1][m.out_channels - 1](m, weights);
+      kPairNarrow[of.pixels(i) - 1][m.out_channels - 1](m, weights);
     }
   }
 }
 
-void PairConv::batch_vectors(int block, int n_big, int n, int big) {
+void PairConv::batch_vectors(int block, const GroupBatch& of) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
   const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
   const float* packed = a.packed + group * blocks.group_words + blocks.offset(j);
   const int oc = group * blocks.oc + j * kBlock;
-  const int64_t max_bytes = n <= 2 ? INT64_MAX : kPairChunkBytes;
+  const int64_t max_bytes = of.n <= 2 ? INT64_MAX : kPairChunkBytes;
   PairArgs m = micro_args();
   m.weight = reinterpret_cast<const uint32_t*>(packed) + width;
   m.out_channels = imin(blocks.channels(j), width);
@@ -155,24 +156,12 @@ void PairConv::batch_vectors(int block, int n_big, int n, int big) {
     const int64_t end = n_runs > 0 ? back.weight + back.all_words() : 0;
     const int64_t share = (end - begin) * width * 4 / kPairPasses;
     const char* next = reinterpret_cast<const char*>(m.weight + end * width);
-    int pass = 0;
-    for (int i = 0; i < n; ++pass) {
-      const int pixels = i < n_big ? big : big - 1;
-      const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
-      for (int g = 0; g < pair; ++g) {
-        const PixelGroup& at = groups[i + g];
-        m.y[g] = at.y;
-        m.x[g] = at.x;
-        m.out[g] = last ? elems(a.out.data) + at.y * a.out.g.row_stride + at.x * m.out_stride + oc
-                        : nullptr;
-        m.residual[g] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
-        m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
-      }
-      const PixelGroup& next_pixels = groups[i + pair < n ? i + pair : i];
-      m.next_y = next_pixels.y, m.next_x = next_pixels.x;
-      m.prefetch = pass < kPairPasses && n > 2 ? next + pass * share : nullptr;
-      kPairMicro[pixels - 1][pair - 1][kind](m);
-      i += pair;
+    GroupPass<PairArgs, elem> pass{m, last ? elems(a.out.data) + oc : nullptr,
+                                   last ? residual_data(a, oc) : nullptr, next, share};
+    pass.asking = of.n > 2 ? kPairPasses : 0;
+    for (int i = 0; i < of.n; i = of.end_of_size(i)) {
+      const auto& micro = kPairMicro[of.pixels(i) - 1];
+      run_groups(*this, pass, i, of.end_of_size(i), micro[0][kind], micro[1][kind]);
     }
   }
 }

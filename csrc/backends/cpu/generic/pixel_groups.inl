@@ -6,8 +6,66 @@ constexpr int kBatchGroups = 64;
 constexpr int64_t kLargeInputBytes = 1536 * 1024;  // does not stay in the L2 cache
 
 struct PixelGroup {
-  int y, x;  // of its first output pixel
+  int y, x;               // of its first output pixel
+  int64_t out, residual;  // that pixel in the maps, in elements
 };
+
+inline PixelGroup pixel_group(const ConvArgs& a, int y, int x) {
+  const MapGeometry &to = a.out.g, &more = a.residual.g;
+  return {y, x, y * to.row_stride + x * to.pixel_stride,
+          y * more.row_stride + x * more.pixel_stride};
+}
+
+// The groups of a batch: the first n_big of n have a pixel more than the others.
+struct GroupBatch {
+  int n_big = 0, n = 0;
+  int big = 0;  // pixels of a big one
+  int pixels(int group) const { return group < n_big ? big : big - 1; }
+  // The end of the groups with as many pixels.
+  int end_of_size(int group) const { return group < n_big ? n_big : n; }
+};
+
+// Groups for a batch, kept for the next block of channels: it often meets the same pixels.
+struct KeptGroups {
+  int lo = -1, hi = -1, first = -1;  // rows or pixels [lo, hi), from a row's group `first` on
+  GroupBatch batch;
+  bool are(int other_lo, int other_hi, int other_first) const {
+    return lo == other_lo && hi == other_hi && first == other_first;
+  }
+};
+
+// A batch of groups and a block of channels.
+template <class Args, class Element>
+struct GroupPass {
+  Args& m;
+  Element* out;             // channel of pixel (0, 0); nullptr: sums are kept
+  const Element* residual;  // likewise; nullptr: none
+  const char* next;         // weights that the first `asking` pairs ask for, so many bytes each
+  int64_t share;
+  int asking = 0;
+  int pairs = 0;  // so far
+};
+
+// Groups [lo, hi), which are of one size, in pairs; the last one is alone if they are odd.
+template <class Conv, class Args, class Element, class Micro>
+void run_groups(Conv& c, GroupPass<Args, Element>& pass, int lo, int hi, Micro one, Micro two) {
+  Args& m = pass.m;
+  for (int i = lo; i < hi; i += 2, ++pass.pairs) {
+    const int pair = imin(2, hi - i);
+    for (int g = 0; g < pair; ++g) {
+      const PixelGroup& at = c.groups[i + g];
+      m.y[g] = at.y;
+      m.x[g] = at.x;
+      m.out[g] = pass.out == nullptr ? nullptr : pass.out + at.out;
+      m.residual[g] = pass.residual == nullptr ? nullptr : pass.residual + at.residual;
+      m.scratch[g] = c.scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
+    }
+    const PixelGroup& next = c.groups[i + pair < hi ? i + pair : i];
+    m.next_y = next.y, m.next_x = next.x;
+    m.prefetch = pass.pairs < pass.asking ? pass.next + pass.pairs * pass.share : nullptr;
+    (pair == 2 ? two : one)(m);
+  }
+}
 
 inline int rows_at_once(const ConvShape& s) {
   return imax(1, kBatchGroups / ceil_div(s.out_w, kGroupPixels));
@@ -22,27 +80,37 @@ inline int64_t input_elements(const ConvArgs& a) {
   return n;
 }
 
-// Output rows [y_lo, y_hi) of one block: rows are cut into groups of nearly equal size, and groups
-// of one size are paired, across rows where a row has an odd number of them.
+// Of rows [y0, y1): every row is cut into groups of nearly equal size, of which [g0, g1) are meant.
+// Those of one size lie side by side, so that they are paired across rows.
+template <class Conv>
+GroupBatch fill_groups(Conv& c, int y0, int y1, int g0, int g1) {
+  const int per_row = ceil_div(c.s.out_w, kGroupPixels), small_px = c.s.out_w / per_row;
+  const int big_per_row = c.s.out_w - small_px * per_row;  // groups with one pixel more
+  int n = 0;
+  for (int y = y0; y < y1; ++y) {
+    for (int g = g0; g < imin(g1, big_per_row); ++g) {
+      c.groups[n++] = pixel_group(c.a, y, g * (small_px + 1));
+    }
+  }
+  const int n_big = n;
+  for (int y = y0; y < y1; ++y) {
+    for (int g = imax(g0, big_per_row); g < g1; ++g) {
+      c.groups[n++] = pixel_group(c.a, y, g * small_px + big_per_row);
+    }
+  }
+  return {n_big, n, small_px + 1};
+}
+
+// Output rows [y_lo, y_hi) of one block.
 template <class Conv>
 void batch_rows(Conv& c, int block, int y_lo, int y_hi) {
-  const ConvShape& s = c.s;
-  const int per_row = ceil_div(s.out_w, kGroupPixels), at_once = rows_at_once(s);
-  const int n_small_px = s.out_w / per_row;
-  const int n_big = s.out_w - n_small_px * per_row;  // groups with one pixel more
+  const int per_row = ceil_div(c.s.out_w, kGroupPixels), at_once = rows_at_once(c.s);
   for (int y0 = y_lo; y0 < y_hi; y0 += at_once) {
     const int y1 = imin(y0 + at_once, y_hi);
     for (int g0 = 0; g0 < per_row; g0 += kBatchGroups) {
       const int g1 = imin(g0 + kBatchGroups, per_row);
-      int n = 0;
-      for (int y = y0; y < y1; ++y) {
-        for (int g = g0; g < imin(g1, n_big); ++g) c.groups[n++] = {y, g * (n_small_px + 1)};
-      }
-      const int big_groups = n;
-      for (int y = y0; y < y1; ++y) {
-        for (int g = imax(g0, n_big); g < g1; ++g) c.groups[n++] = {y, g * n_small_px + n_big};
-      }
-      c.batch(block, big_groups, n, n_small_px + 1);
+      if (!c.kept.are(y0, y1, g0)) c.kept = {y0, y1, g0, fill_groups(c, y0, y1, g0, g1)};
+      c.batch(block, c.kept.batch);
     }
   }
 }

@@ -9,6 +9,8 @@
 constexpr int kMaxQuadRuns = 384;
 constexpr int64_t kQuadChunkBytes = 64 * 1024;
 
+struct QuadPass;
+
 struct QuadConv {
   const ConvArgs& a;
   const ConvShape& s;
@@ -22,6 +24,7 @@ struct QuadConv {
   int chunk_group = -1, chunk_lo = 0, chunk_hi = 0;
   bool chunk_whole = false;
   PixelGroup groups[kBatchGroups];
+  KeptGroups kept;
   alignas(64) int32_t begin[kBlock];
   alignas(64) int32_t scratch[kBatchGroups * kGroupPixels * kBlock];
 
@@ -30,13 +33,15 @@ struct QuadConv {
   bool has_room(int end_c) const {
     return s.groups == 1 && end_c <= end.g.pixel_stride && end_c <= end.residual_g.pixel_stride;
   }
+  int32_t* scratch_of(int i) { return scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock; }
+  void run_quad_groups(QuadPass& pass, int lo, int hi, QuadMicro one, QuadMicro two);
   int places() const { return s.n_segs * s.kt * s.kh * s.kw; }
   void add_run(int seg, int tap, int taps, int first, int n, int c_lo, int64_t word);
   void fill(int group, int lo, int64_t max_bytes);
   void set_begin(const float* packed, int width);
-  void batch(int block, int n_big, int n, int big);
-  void batch_vectors(int block, int n_big, int n, int big);
-  void batch_narrow(int block, int n_big, int n, int big);
+  void batch(int block, const GroupBatch& of);
+  void batch_vectors(int block, const GroupBatch& of);
+  void batch_narrow(int block, const GroupBatch& of);
   void rows(int block, int y_lo, int y_hi) { batch_rows(*this, block, y_lo, y_hi); }
 };
 
@@ -111,26 +116,57 @@ void QuadConv::set_begin(const float* packed, int width) {
   }
 }
 
-// Pixel (y, x), channel c of the map that is added; nullptr: it reads as 0.
-inline const char* residual_bytes(const ConvArgs& a, int64_t y, int64_t x, int c) {
-  const MapGeometry& g = a.residual.g;
+// Channel c of pixel (0, 0) of the map that is added; nullptr: it reads as 0.
+inline const char* residual_bytes(const ConvArgs& a, int c) {
   if (a.residual.data == nullptr) return nullptr;
-  return reinterpret_cast<const char*>(a.residual.data) +
-         (y * g.row_stride + x * g.pixel_stride + c) * element_bytes(g.dtype);
+  return reinterpret_cast<const char*>(a.residual.data) + c * element_bytes(a.residual.g.dtype);
 }
 
-// The first n_big of the n groups have `big` pixels, the others one fewer.
-void QuadConv::batch(int block, int n_big, int n, int big) {
+// A batch of groups and a block of channels, as GroupPass.
+struct QuadPass {
+  QuadArgs& m;
+  char* out;
+  const char* residual;
+  const char* next;
+  int64_t share;
+  int64_t element, residual_element;  // bytes
+  bool in_registers = false;          // else the sums are kept
+  int asking = 0, pairs = 0;
+  char* out_of(const PixelGroup& at) const { return out + at.out * element; }
+  const char* residual_of(const PixelGroup& at) const {
+    return residual == nullptr ? nullptr : residual + at.residual * residual_element;
+  }
+};
+
+// As run_groups.
+void QuadConv::run_quad_groups(QuadPass& pass, int lo, int hi, QuadMicro one, QuadMicro two) {
+  QuadArgs& m = pass.m;
+  for (int i = lo; i < hi; i += 2, ++pass.pairs) {
+    const int pair = imin(2, hi - i);
+    for (int g = 0; g < pair; ++g) {
+      const PixelGroup& at = groups[i + g];
+      m.y[g] = at.y;
+      m.x[g] = at.x;
+      m.out[g] = pass.in_registers ? pass.out_of(at) : nullptr;
+      m.residual[g] = pass.residual_of(at);
+      m.scratch[g] = scratch_of(i + g);
+    }
+    m.prefetch = pass.pairs < pass.asking ? pass.next + pass.pairs * pass.share : nullptr;
+    (pair == 2 ? two : one)(m);
+  }
+}
+
+void QuadConv::batch(int block, const GroupBatch& of) {
   const int j = block % blocks.per_group;
-  if (blocks.vecs(j) > 0) batch_vectors(block, n_big, n, big);
+  if (blocks.vecs(j) > 0) batch_vectors(block, of);
 #ifdef PVNET_DOT_BYTES
-  if (blocks.narrow(j) > 0) batch_narrow(block, n_big, n, big);
+  if (blocks.narrow(j) > 0) batch_narrow(block, of);
 #endif
 }
 
 #ifdef PVNET_DOT_BYTES
 // Groups one by one: all of the few weights stay in the nearest cache.
-void QuadConv::batch_narrow(int block, int n_big, int n, int big) {
+void QuadConv::batch_narrow(int block, const GroupBatch& of) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
   const int width = blocks.vecs(j) * kVecWidth, narrow = blocks.narrow(j);
   const float* packed =
@@ -156,12 +192,12 @@ void QuadConv::batch_narrow(int block, int n_big, int n, int big) {
     if (!(lo == 0 && chunk_whole && chunk_group == group)) fill(group, lo, INT64_MAX);
     m.runs = runs;
     m.n_runs = n_runs;
-    for (int i = 0; i < n; ++i) {
+    for (int i = 0; i < of.n; ++i) {
       const PixelGroup& at = groups[i];
-      const int pixels = i < n_big ? big : big - 1;
+      const int pixels = of.pixels(i);
       m.y[0] = at.y;
       m.x[0] = at.x;
-      m.scratch[0] = scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
+      m.scratch[0] = scratch_of(i);
       for (int p = 0; p < pixels && lo == 0; ++p) {
         for (int o = 0; o < narrow; ++o) {
           m.scratch[0][p * places_of.pixel + o * places_of.channel] = first[o];
@@ -169,25 +205,25 @@ void QuadConv::batch_narrow(int block, int n_big, int n, int big) {
       }
       kQuadNarrow[pixels - 1][narrow - 1](m, packed + blocks.heads, blocks.rows, places_of);
       if (chunk_hi < places()) continue;
-      char* const out = reinterpret_cast<char*>(a.out.data) +
-                        (at.y * end.g.row_stride + at.x * end.g.pixel_stride + oc) * element;
+      char* const out = reinterpret_cast<char*>(a.out.data) + (at.out + oc) * element;
       if (floats) {
         finish_narrow_floats(end, m.scratch[0], pixels, reinterpret_cast<float*>(out));
         continue;
       }
-      const char* const residual = s.residual ? residual_bytes(a, at.y, at.x, oc) : nullptr;
+      const char* residual = s.residual ? residual_bytes(a, oc) : nullptr;
+      if (residual != nullptr) residual += at.residual * element_bytes(end.residual_g.dtype);
       finish_from_scratch(end, {m.scratch[0], pixels, 1, s.residual, out, residual});
     }
   }
 }
 #endif
 
-void QuadConv::batch_vectors(int block, int n_big, int n, int big) {
+void QuadConv::batch_vectors(int block, const GroupBatch& of) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
   const int vecs = blocks.vecs(j), width = vecs * kVecWidth;
   const float* packed = a.packed + group * blocks.group_floats + blocks.offset(j);
   const int oc = group * blocks.oc + j * kBlock;
-  const int64_t max_bytes = n <= 2 ? INT64_MAX : kQuadChunkBytes;
+  const int64_t max_bytes = of.n <= 2 ? INT64_MAX : kQuadChunkBytes;
   const int64_t element = element_bytes(end.g.dtype);
   set_begin(packed, width);
   end.scale = packed;
@@ -214,34 +250,28 @@ void QuadConv::batch_vectors(int block, int n_big, int n, int big) {
     const int64_t word_bytes = int64_t{4} * width * kWordParts;
     const int64_t share = (to - from) * word_bytes / kQuadPasses;
     const char* next = reinterpret_cast<const char*>(m.weight) + to * word_bytes;
-    int pass = 0;
-    for (int i = 0; i < n; ++pass) {
-      const int pixels = i < n_big ? big : big - 1;
-      const int pair = i + 1 < (i < n_big ? n_big : n) ? 2 : 1;
-      const int fewer = kGroupPixels - pixels;
-      const bool adds = last && s.residual;
-      const bool in_registers = last && (plain || (sums && fewer <= 1));
-      char* out[2];
-      for (int g = 0; g < pair; ++g) {
-        const PixelGroup& at = groups[i + g];
-        m.y[g] = at.y;
-        m.x[g] = at.x;
-        out[g] = reinterpret_cast<char*>(a.out.data) +
-                 (at.y * end.g.row_stride + at.x * end.g.pixel_stride + oc) * element;
-        m.out[g] = in_registers ? out[g] : nullptr;
-        m.residual[g] = adds ? residual_bytes(a, at.y, at.x, oc) : nullptr;
-        m.scratch[g] = scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
+    QuadPass pass{m,
+                  reinterpret_cast<char*>(a.out.data) + oc * element,
+                  nullptr,
+                  next,
+                  share,
+                  element,
+                  element_bytes(end.residual_g.dtype)};
+    if (last && s.residual) pass.residual = residual_bytes(a, oc);
+    pass.asking = of.n > 2 ? kQuadPasses : 0;
+    for (int i = 0; i < of.n; i = of.end_of_size(i)) {
+      const int pixels = of.pixels(i), fewer = kGroupPixels - pixels;
+      const bool added = last && sums && fewer <= 1;
+      pass.in_registers = (last && plain) || added;
+      const auto& micro = kQuadMicro[pixels - 1];
+      run_quad_groups(pass, i, of.end_of_size(i),
+                      added ? kQuadMicroSums[fewer][0] : micro[0][vecs - 1],
+                      added ? kQuadMicroSums[fewer][1] : micro[1][vecs - 1]);
+      if (!last || pass.in_registers) continue;
+      for (int k = i; k < of.end_of_size(i); ++k) {
+        finish_from_scratch(end, {scratch_of(k), pixels, vecs, s.residual, pass.out_of(groups[k]),
+                                  pass.residual_of(groups[k])});
       }
-      m.prefetch = pass < kQuadPasses && n > 2 ? next + pass * share : nullptr;
-      if (adds && in_registers) {
-        kQuadMicroSums[fewer][pair - 1](m);
-      } else {
-        kQuadMicro[pixels - 1][pair - 1][vecs - 1](m);
-      }
-      for (int g = 0; g < pair && last && !in_registers; ++g) {
-        finish_from_scratch(end, {m.scratch[g], pixels, vecs, adds, out[g], m.residual[g]});
-      }
-      i += pair;
     }
   }
 }
