@@ -114,6 +114,7 @@ inline std::vector<const HostKernels*> all_int8() {
   }
 #if defined(__x86_64__)
   if (cpu_kernels("avx512", nullptr) != nullptr) all.push_back(&cpu::avx512_int8_kernels());
+  if (cpu_kernels("avx2", nullptr) != nullptr) all.push_back(&cpu::avx2_int8_kernels());
 #endif
   return all;
 }

@@ -19,6 +19,7 @@ const HostKernels& avx512_vnni_kernels();  // over 8 bits, of machines with AVX5
 const HostKernels& avx2_kernels();
 const HostKernels& avx2_bf16_kernels();
 const HostKernels& avx2_int8_kernels();
+const HostKernels& avx2_vnni_kernels();  // over 8 bits, of machines with AVX-VNNI
 #endif
 #if defined(__aarch64__)
 const HostKernels& neon_kernels();

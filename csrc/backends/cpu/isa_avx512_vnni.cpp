@@ -14,7 +14,8 @@
 #define PVNET_FLOAT_KERNELS avx512_kernels
 #define PVNET_MASKED_ELEMENTS
 #define PVNET_DOT_BYTES
-#define PVNET_WIDE_GROUPS  // 32 vector registers: groups of 7 pixels instead of 3
+#define PVNET_DOT_DEPTHWISE  // depthwise_vnni.inl
+#define PVNET_WIDE_GROUPS    // 32 vector registers: groups of 7 pixels instead of 3
 #ifdef __clang__
 #pragma clang attribute push(                                                          \
     __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx512vnni,avx2,fma"))), \

@@ -4,6 +4,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "backends/cpu/isa.hpp"
 
 namespace pvnet {
@@ -32,10 +36,22 @@ const HostKernels& avx512(Dtype dtype) {
       return cpu::avx512_kernels();
   }
 }
+// AVX-VNNI, whose name not every compiler knows: leaf 7, subleaf 1, EAX bit 4.
+bool has_avx_vnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kBit = 1u << 4;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBit) != 0;
+}
 const HostKernels& avx2(Dtype dtype) {
-  return dtype == Dtype::bf16   ? cpu::avx2_bf16_kernels()
-         : dtype == Dtype::int8 ? cpu::avx2_int8_kernels()
-                                : cpu::avx2_kernels();
+  static const bool vnni = has_avx_vnni();
+  switch (dtype) {
+    case Dtype::bf16:
+      return cpu::avx2_bf16_kernels();
+    case Dtype::int8:
+      return vnni ? cpu::avx2_vnni_kernels() : cpu::avx2_int8_kernels();
+    default:
+      return cpu::avx2_kernels();
+  }
 }
 #endif
 #if defined(__aarch64__)

@@ -13,6 +13,12 @@ inline vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
 // The nearest integer, ties to even.
 inline vec nearest(vec x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT); }
+#ifdef PVNET_DOT_BYTES
+// sum + four products, of elements from 0 to 255 and of weights with a sign.
+inline ivec dot_bytes(ivec sum, ivec x, ivec w) {
+  return (ivec)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)x, (__m256i)w);
+}
+#endif
 // Bytes as integers, and the lowest bytes of integers.
 template <bool SIGNED>
 inline ivec load_bytes(const void* p) {

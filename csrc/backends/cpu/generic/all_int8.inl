@@ -15,7 +15,7 @@
 #include "backends/cpu/generic/pixel_groups.inl"
 #include "backends/cpu/generic/quad_conv.inl"
 #include "backends/cpu/generic/quad_depthwise.inl"
-#ifdef PVNET_DOT_BYTES
+#ifdef PVNET_DOT_DEPTHWISE
 #include "backends/cpu/depthwise_vnni.inl"
 #endif
 #include "backends/cpu/generic/quad_table.inl"

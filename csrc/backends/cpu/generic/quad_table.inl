@@ -11,7 +11,7 @@ int conv_tiles(const ConvShape& s) {
 size_t conv_packed_floats(const ConvShape& s) {
   if (!is_int8(s)) return PVNET_FLOAT_KERNELS().conv_packed_floats(s);
   if (!is_depthwise(s)) return quad_packed_floats(s);
-#ifdef PVNET_DOT_BYTES
+#ifdef PVNET_DOT_DEPTHWISE
   const auto more = static_cast<size_t>(is_dot_depthwise(s) ? DotBlocks(s).floats() : 0);
   return quad_depthwise_floats(s) + more;
 #else
@@ -27,7 +27,7 @@ void conv_pack(const ConvShape& s, const float* weight, const float* bias, float
   if (!is_int8(s)) return PVNET_FLOAT_KERNELS().conv_pack(s, weight, bias, packed);
   if (!is_depthwise(s)) return quad_pack(s, weight, bias, packed);
   quad_depthwise_pack(s, weight, bias, packed);
-#ifdef PVNET_DOT_BYTES
+#ifdef PVNET_DOT_DEPTHWISE
   if (is_dot_depthwise(s)) dot_depthwise_pack(s, weight, bias, packed);
 #endif
 }
@@ -49,7 +49,7 @@ void conv(const ConvArgs& a, int lo, int hi) {
     PVNET_FLOAT_KERNELS().conv(a, lo, hi);
   } else if (!is_depthwise(*a.shape)) {
     conv_quads(a, lo, hi);
-#ifdef PVNET_DOT_BYTES
+#ifdef PVNET_DOT_DEPTHWISE
   } else if (is_dot_depthwise(*a.shape) && is_8_bit(a.out.g.dtype)) {
     dot_depthwise(a, lo, hi);
 #endif
