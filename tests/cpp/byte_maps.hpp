@@ -8,7 +8,7 @@
 
 #include "backends/int8.hpp"
 #include "kernel_maps.hpp"
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 #include "backends/cpu/isa.hpp"
 #endif
 
@@ -115,6 +115,8 @@ inline std::vector<const HostKernels*> all_int8() {
 #if defined(__x86_64__)
   if (cpu_kernels("avx512", nullptr) != nullptr) all.push_back(&cpu::avx512_int8_kernels());
   if (cpu_kernels("avx2", nullptr) != nullptr) all.push_back(&cpu::avx2_int8_kernels());
+#elif defined(__aarch64__)
+  all.push_back(&cpu::neon_int8_kernels());
 #endif
   return all;
 }

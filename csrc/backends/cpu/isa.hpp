@@ -25,6 +25,7 @@ const HostKernels& avx2_vnni_kernels();  // over 8 bits, of machines with AVX-VN
 const HostKernels& neon_kernels();
 const HostKernels& neon_bf16_kernels();
 const HostKernels& neon_int8_kernels();
+const HostKernels& neon_dot_kernels();  // over 8 bits, of machines with the dot product
 #endif
 const HostKernels& scalar_kernels();
 const HostKernels& scalar_bf16_kernels();

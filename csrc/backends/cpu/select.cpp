@@ -7,6 +7,9 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 #include "backends/cpu/isa.hpp"
 
@@ -55,10 +58,26 @@ const HostKernels& avx2(Dtype dtype) {
 }
 #endif
 #if defined(__aarch64__)
+bool has_dot_product() {
+#if defined(__linux__)
+  constexpr unsigned long kAsimdDp = 1ul << 20;  // HWCAP_ASIMDDP, which old headers lack
+  return (getauxval(AT_HWCAP) & kAsimdDp) != 0;
+#elif defined(__ARM_FEATURE_DOTPROD)
+  return true;
+#else
+  return false;
+#endif
+}
 const HostKernels& neon(Dtype dtype) {
-  return dtype == Dtype::bf16   ? cpu::neon_bf16_kernels()
-         : dtype == Dtype::int8 ? cpu::neon_int8_kernels()
-                                : cpu::neon_kernels();
+  static const bool dot = has_dot_product();
+  switch (dtype) {
+    case Dtype::bf16:
+      return cpu::neon_bf16_kernels();
+    case Dtype::int8:
+      return dot ? cpu::neon_dot_kernels() : cpu::neon_int8_kernels();
+    default:
+      return cpu::neon_kernels();
+  }
 }
 #endif
 const HostKernels& scalar(Dtype dtype) {

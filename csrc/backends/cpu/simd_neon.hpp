@@ -15,6 +15,12 @@ inline vec fma(vec a, vec b, vec c) {
 inline vec exact_fma(vec a, vec b, vec c) { return fma(a, b, c); }
 // The nearest integer, ties to even.
 inline vec nearest(vec x) { return vrndnq_f32(x); }
+#ifdef PVNET_DOT_BYTES
+// sum + four products, all with a sign.
+inline ivec dot_bytes(ivec sum, ivec x, ivec w) {
+  return (ivec)vdotq_s32((int32x4_t)sum, (int8x16_t)x, (int8x16_t)w);
+}
+#endif
 // Bytes as integers, and the lowest bytes of integers.
 template <bool SIGNED>
 inline ivec load_bytes(const void* p) {

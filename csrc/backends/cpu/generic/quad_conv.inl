@@ -66,7 +66,7 @@ void QuadConv::add_run(int seg, int tap, int taps, int first, int n, int c_lo, i
   r.words = words_of(n * taps);
   r.row_step = view.g.row_stride * s.sh;
   r.pixel_step = view.g.pixel_stride * s.sw;
-  r.sign = view.g.dtype == Dtype::int8;
+  r.flips = flips(view.g.dtype);
 }
 
 // Collects runs from place `lo` on.
@@ -102,16 +102,16 @@ void QuadConv::fill(int group, int lo, int64_t max_bytes) {
   chunk_whole = lo == 0 && chunk_hi == places();
 }
 
-// What is to be taken from the sums because of what is added to elements with a sign.
+// What is to be taken from the sums because elements are read with flipped bits.
 void QuadConv::set_begin(const float* packed, int width) {
   const auto* const corrections = reinterpret_cast<const int32_t*>(packed + 2 * width);
   for (int o = 0; o < width; ++o) begin[o] = 0;
   for (int seg = 0; seg < s.n_segs; ++seg) {
-    if (a.segs[seg].g.dtype != Dtype::int8) continue;
+    if (!flips(a.segs[seg].g.dtype)) continue;
     for (int j = 0; j < s.kt; ++j) {
       if (a.segs[seg].taps[j] == nullptr) continue;
       const int32_t* of = corrections + (static_cast<int64_t>(seg) * s.kt + j) * width;
-      for (int o = 0; o < width; ++o) begin[o] -= of[o];
+      for (int o = 0; o < width; ++o) begin[o] += kSignedProducts ? of[o] : -of[o];
     }
   }
 }
@@ -184,7 +184,7 @@ void QuadConv::batch_narrow(int block, const GroupBatch& of) {
   end.bias = bias;
   end.channels = narrow;
   const bool floats = end.g.dtype == Dtype::f32 && end.limits && !s.residual;
-  const NarrowPlaces places_of = floats ? NarrowPlaces{1, kVecWidth} : NarrowPlaces{kVecWidth, 1};
+  const NarrowPlaces places_of = floats ? NarrowPlaces{1, kGroupRow} : NarrowPlaces{kVecWidth, 1};
   QuadArgs m;
   m.in_h = s.in_h;
   m.sh = s.sh;

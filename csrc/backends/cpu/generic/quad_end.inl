@@ -63,14 +63,21 @@ inline void finish_vector(const QuadEnd& end, vec y, char* out, int v) {
   store_steps(out + v * kVecWidth, rounded_steps(y), n);
 }
 
-// Of channels that are computed apart: sums [channel][vector of pixels], into floats.
+// A group of pixels, as whole vectors.
+constexpr int kGroupVectors = (kGroupPixels + kVecWidth - 1) / kVecWidth;
+constexpr int kGroupRow = kGroupVectors * kVecWidth;
+
+// Of channels that are computed apart: sums [channel][kGroupRow], into floats.
 void finish_narrow_floats(const QuadEnd& end, const int32_t* sums, int pixels, float* out) {
   const int64_t step = end.g.pixel_stride;
-  for (int o = 0; o < end.channels; ++o, sums += kVecWidth) {
-    const vec x = as_floats(*reinterpret_cast<const ivec_unaligned*>(sums));
-    const vec y = exact_fma(x, splat(end.scale[o]), splat(end.bias[o]));
-    alignas(64) float of[kVecWidth];
-    store(of, vclamp(y, splat(end.low), splat(end.high)));
+  const vec low = splat(end.low), high = splat(end.high);
+  for (int o = 0; o < end.channels; ++o, sums += kGroupRow) {
+    alignas(64) float of[kGroupRow];
+    for (int v = 0; v < kGroupVectors; ++v) {
+      const vec x = as_floats(*reinterpret_cast<const ivec_unaligned*>(sums + v * kVecWidth));
+      const vec y = exact_fma(x, splat(end.scale[o]), splat(end.bias[o]));
+      store(of + v * kVecWidth, vclamp(y, low, high));
+    }
     for (int p = 0; p < pixels; ++p) out[p * step + o] = of[p];
   }
 }

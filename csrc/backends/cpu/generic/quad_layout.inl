@@ -12,7 +12,8 @@
 //
 // Products take elements from 0 to 255. So elements with a sign have 128 added where they are
 // read, and the correction of their segment and temporal tap, 128 x the sum of weights, is taken
-// from the sum.
+// from the sum. Where products take elements with a sign it is the other way round. Either way the
+// highest bit flips.
 //
 // Where there is no instruction for four products, a word is two pairs of 16 bits: of the even
 // elements, then of the odd ones.
@@ -25,6 +26,13 @@ constexpr int kWordParts = 1;
 #else
 constexpr int kWordParts = 2;
 #endif
+
+#ifdef PVNET_DOT_SIGNED
+constexpr bool kSignedProducts = true;
+#else
+constexpr bool kSignedProducts = false;
+#endif
+inline bool flips(Dtype map) { return (map == Dtype::int8) != kSignedProducts; }
 
 inline int words_of(int elements) { return ceil_div(elements, 4); }
 

@@ -14,8 +14,8 @@ struct QuadRun {
   int64_t row_step;  // bytes from output row to output row, and from pixel to pixel
   int64_t pixel_step;
   int words;
-  int dy;     // input row of output row 0
-  bool sign;  // of the elements
+  int dy;      // input row of output row 0
+  bool flips;  // the highest bits of elements
 };
 
 struct QuadArgs {
@@ -49,14 +49,14 @@ inline const char* quad_at(const char* a, int64_t s, int64_t s3, int64_t s5) {
 }
 
 // Part `PART` of one step for pixels I .. N - 1 of one group.
-template <int I, int N, int VECS, bool SIGN, int PART>
+template <int I, int N, int VECS, bool FLIPS, int PART>
 __attribute__((always_inline)) inline void accumulate_quads(ivec (&acc)[N][VECS],
                                                             const uvec (&w)[VECS], const char* a,
                                                             int64_t s, int64_t s3, int64_t s5) {
   if constexpr (I < N) {
     uvec x = splat_word(quad_at<I>(a, s, s3, s5));
     keep(x);
-    if constexpr (SIGN) x ^= 0x80808080;
+    if constexpr (FLIPS) x ^= 0x80808080;
 #ifdef PVNET_DOT_BYTES
 #pragma GCC unroll 4
     for (int v = 0; v < VECS; ++v) acc[I][v] = dot_bytes(acc[I][v], (ivec)x, (ivec)w[v]);
@@ -69,11 +69,11 @@ __attribute__((always_inline)) inline void accumulate_quads(ivec (&acc)[N][VECS]
       keep(acc[I][v]);
     }
 #endif
-    accumulate_quads<I + 1, N, VECS, SIGN, PART>(acc, w, a, s, s3, s5);
+    accumulate_quads<I + 1, N, VECS, FLIPS, PART>(acc, w, a, s, s3, s5);
   }
 }
 
-template <int GROUPS, int N, int VECS, bool SIGN, int PART = 0>
+template <int GROUPS, int N, int VECS, bool FLIPS, int PART = 0>
 __attribute__((always_inline)) inline void quad_step(ivec (&acc)[GROUPS][N][VECS],
                                                      const uint32_t* weight, const char* a0,
                                                      const char* a1, int64_t s, int64_t s3,
@@ -81,10 +81,10 @@ __attribute__((always_inline)) inline void quad_step(ivec (&acc)[GROUPS][N][VECS
   uvec w[VECS];
 #pragma GCC unroll 4
   for (int v = 0; v < VECS; ++v) w[v] = load_words(weight + (PART * VECS + v) * kVecWidth);
-  accumulate_quads<0, N, VECS, SIGN, PART>(acc[0], w, a0, s, s3, s5);
-  if constexpr (GROUPS == 2) accumulate_quads<0, N, VECS, SIGN, PART>(acc[1], w, a1, s, s3, s5);
+  accumulate_quads<0, N, VECS, FLIPS, PART>(acc[0], w, a0, s, s3, s5);
+  if constexpr (GROUPS == 2) accumulate_quads<0, N, VECS, FLIPS, PART>(acc[1], w, a1, s, s3, s5);
   if constexpr (PART + 1 < kWordParts) {
-    quad_step<GROUPS, N, VECS, SIGN, PART + 1>(acc, weight, a0, a1, s, s3, s5);
+    quad_step<GROUPS, N, VECS, FLIPS, PART + 1>(acc, weight, a0, a1, s, s3, s5);
   }
 }
 
@@ -210,7 +210,7 @@ __attribute__((always_inline)) inline void finish_quads(ivec (&acc)[N][VECS], co
 // behind it: without that the first pass waits for memory.
 constexpr int kQuadPasses = 4;
 
-template <int GROUPS, int N, int VECS, bool SIGN>
+template <int GROUPS, int N, int VECS, bool FLIPS>
 __attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS], const QuadArgs& m,
                                                     const QuadRun& run) {
   constexpr int kWidth = VECS * kVecWidth * kWordParts;  // of a word, in words of one channel
@@ -235,7 +235,7 @@ __attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS]
 #pragma GCC unroll 4
     for (int k = 0; k < kUnroll; ++k) {
       __asm__("" : "+r"(s), "+r"(s3), "+r"(s5));
-      quad_step<GROUPS, N, VECS, SIGN>(acc, w + k * kWidth, a0 + 4 * k, a1 + 4 * k, s, s3, s5);
+      quad_step<GROUPS, N, VECS, FLIPS>(acc, w + k * kWidth, a0 + 4 * k, a1 + 4 * k, s, s3, s5);
     }
     a0 += 4 * kUnroll;
     a1 += 4 * kUnroll;
@@ -243,7 +243,7 @@ __attribute__((always_inline)) inline void quad_run(ivec (&acc)[GROUPS][N][VECS]
   }
   for (; i > 0; --i) {
     __asm__("" : "+r"(a0), "+r"(a1), "+r"(w));
-    quad_step<GROUPS, N, VECS, SIGN>(acc, w, a0, a1, s, s3, s5);
+    quad_step<GROUPS, N, VECS, FLIPS>(acc, w, a0, a1, s, s3, s5);
     a0 += 4;
     a1 += 4;
     w += kWidth;
@@ -275,7 +275,7 @@ void quad_micro(const QuadArgs& m) {
   const int in_y0 = m.y[0] * m.sh, in_y1 = m.y[GROUPS - 1] * m.sh;
   for (const QuadRun *run = m.runs, *end = run + m.n_runs; run != end; ++run) {
     const auto h = static_cast<unsigned>(m.in_h);
-    if (run->sign) {  // corrections count rows of padding, too
+    if (run->flips) {  // corrections count rows of padding, too
       quad_run<GROUPS, N, VECS, true>(acc, m, *run);
     } else if (static_cast<unsigned>(in_y0 + run->dy) < h ||
                static_cast<unsigned>(in_y1 + run->dy) < h) {

@@ -4,13 +4,16 @@
 
 typedef uint32_t words_anywhere __attribute__((vector_size(4 * kVecWidth), aligned(1), may_alias));
 
-// n words, at most a vector.
+// n words, at most a vector. Wide vectors have masks; a loop over floats may not read bytes.
 inline ivec words_at(const char* p, int n) {
   if (n >= kVecWidth) return (ivec) * reinterpret_cast<const words_anywhere*>(p);
-  return (ivec)load_partial(reinterpret_cast<const float*>(p), n);
+  if constexpr (kVecWidth >= 8) return (ivec)load_partial(reinterpret_cast<const float*>(p), n);
+  ivec words = {};
+  __builtin_memcpy(&words, p, static_cast<size_t>(n) * 4);
+  return words;
 }
 
-template <bool SIGN, int N, int OUTS>
+template <bool FLIPS, int N, int OUTS>
 __attribute__((always_inline)) inline void add_words(ivec (&acc)[N][OUTS], const char* a,
                                                      int64_t step, const float* weight,
                                                      int64_t weight_step, int n) {
@@ -22,7 +25,7 @@ __attribute__((always_inline)) inline void add_words(ivec (&acc)[N][OUTS], const
 #pragma GCC unroll 8
   for (int p = 0; p < N; ++p) {
     ivec x = words_at(a + p * step, n);
-    if constexpr (SIGN) x ^= static_cast<int32_t>(0x80808080);  // of no weight beyond n
+    if constexpr (FLIPS) x ^= static_cast<int32_t>(0x80808080);  // of no weight beyond n
 #pragma GCC unroll 2
     for (int o = 0; o < OUTS; ++o) acc[p][o] = dot_bytes(acc[p][o], x, w[o]);
   }
@@ -47,12 +50,12 @@ void quad_narrow(const QuadArgs& m, const float* weight, int64_t weight_step, Na
   for (const QuadRun *run = m.runs, *end = run + m.n_runs; run != end; ++run) {
     // Corrections count rows of padding, too.
     const bool inside = static_cast<unsigned>(in_y + run->dy) < static_cast<unsigned>(m.in_h);
-    if (!run->sign && !inside) continue;
+    if (!run->flips && !inside) continue;
     const int64_t step = run->pixel_step;
     const char* a = run->base + m.y[0] * run->row_step + m.x[0] * step;
     const float* w = weight + run->weight;
     for (int i = run->words; i > 0; i -= kVecWidth, a += 4 * kVecWidth, w += kVecWidth) {
-      if (run->sign) {
+      if (run->flips) {
         add_words<true>(acc, a, step, w, weight_step, i);
       } else {
         add_words<false>(acc, a, step, w, weight_step, i);
