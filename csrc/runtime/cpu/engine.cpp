@@ -158,6 +158,7 @@ void CpuEngine::run_active() {
   }
   whole_rows_ = rows.first(static_cast<size_t>(whole));
   other_rows_ = rows.subspan(static_cast<size_t>(whole));
+  group_ = group_of(whole_rows_, plan_->options.lanes);
   load(whole > 0 && order_.spans(schedule).front().by_rows ? other_rows_ : rows);
   taken_.store(0, std::memory_order_relaxed);  // Lanes::run() publishes it
   lanes_->run([](void* c, int lane) { static_cast<CpuEngine*>(c)->run_lane(lane); }, this);
@@ -224,8 +225,7 @@ void CpuEngine::run_lane(int lane) {
     return store_shared(other_rows_, lane);
   }
   const std::vector<RowSpan>& spans = order_.spans(whole_rows_.front().schedule);
-  const size_t group = group_of(whole_rows_, plan_->options.lanes);
-  const size_t groups = (whole_rows_.size() + group - 1) / group;
+  const size_t groups = (whole_rows_.size() + group_ - 1) / group_;
   size_t first = 0;  // place in line of the span's first group
   for (size_t i = 0; i < spans.size(); ++i) {
     if (i > 0) lanes_->barrier(lane);
@@ -234,7 +234,7 @@ void CpuEngine::run_lane(int lane) {
       run_shared(span.begin, span.end, {active_begin_, active_end_}, lane);
       continue;
     }
-    run_whole_rows(span, first, group, lane);
+    run_whole_rows(span, first, lane);
     // Every lane learns once that no group is left.
     first += groups + static_cast<size_t>(plan_->options.lanes);
     if (!other_rows_.empty()) run_shared(span.begin, span.end, other_rows_, lane);
@@ -267,11 +267,11 @@ void CpuEngine::run_chunks(int lane) {
 }
 
 // A lane that is done with a group of rows takes the next in line.
-void CpuEngine::run_whole_rows(const RowSpan& span, size_t first, size_t group, int lane) {
+void CpuEngine::run_whole_rows(const RowSpan& span, size_t first, int lane) {
   for (;;) {
-    const size_t row = (taken_.fetch_add(1, std::memory_order_relaxed) - first) * group;
+    const size_t row = (taken_.fetch_add(1, std::memory_order_relaxed) - first) * group_;
     if (row >= whole_rows_.size()) return;
-    run_group(span, whole_rows_.subspan(row, std::min(group, whole_rows_.size() - row)), lane);
+    run_group(span, whole_rows_.subspan(row, std::min(group_, whole_rows_.size() - row)), lane);
   }
 }
 

@@ -76,7 +76,7 @@ class CpuEngine final : public Engine {
   void run_rows_alone(DueRows rows);
   size_t group_of(DueRows rows, int lanes) const;
   void run_group(const RowSpan& span, DueRows rows, int lane);
-  void run_whole_rows(const RowSpan& span, size_t first, size_t group, int lane);
+  void run_whole_rows(const RowSpan& span, size_t first, int lane);
   void load(DueRows rows);
   void store(DueRows rows, Part part = {});
   void store_shared(DueRows rows, int lane);
@@ -106,6 +106,7 @@ class CpuEngine final : public Engine {
   const DueRow* active_end_ = nullptr;
   const TickSchedule* schedule_ = nullptr;
   DueRows whole_rows_, other_rows_;  // of the active ones: run by one lane each, by all lanes
+  size_t group_ = 1;                 // whole rows that a lane takes at once
   std::atomic<size_t> taken_{0};     // places in line that lanes have taken
 
   std::unique_ptr<Lanes> lanes_;  // the last: workers that are late look at what lies above
