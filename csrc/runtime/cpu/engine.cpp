@@ -200,23 +200,25 @@ size_t CpuEngine::group_of(DueRows rows, int lanes) const {
   return static_cast<size_t>(RowOrder::group_of(static_cast<int>(rows.size()), lanes));
 }
 
-// Rows that one lane runs: they begin and end there where the tick does.
+// Rows that one lane runs. A row takes its frame right before its first operations, and its results
+// are stored right behind the last ones: both are in the core's cache then.
 void CpuEngine::run_group(const RowSpan& span, DueRows rows, int lane) {
   const std::vector<RowSpan>& spans = order_.spans(rows.front().schedule);
-  if (&span == &spans.front()) load(rows);
   for (const RowPiece& piece : span.pieces) {
-    if (piece.in_turn || !span.by_rows) {
-      run_list(piece.ranges, rows, lane);
-      continue;
-    }
-    for (size_t r = 0; r < rows.size(); ++r) {
-      RowMemory& row = rows_[rows[r].row];
-      row.lent = scratch_of(lane);
-      run_list(piece.ranges, rows.subspan(r, 1), lane);
+    const bool first = &span == &spans.front() && &piece == &span.pieces.front();
+    const bool last = &span == &spans.back() && &piece == &span.pieces.back();
+    const bool together = piece.in_turn || !span.by_rows;
+    const size_t step = together ? rows.size() : 1;
+    for (size_t r = 0; r < rows.size(); r += step) {
+      const DueRows some = rows.subspan(r, step);
+      RowMemory& row = rows_[some.front().row];
+      if (first) load(some);
+      if (!together) row.lent = scratch_of(lane);
+      run_list(piece.ranges, some, lane);
       row.lent = {};
+      if (last) store(some);
     }
   }
-  if (&span == &spans.back()) store(rows);
 }
 
 void CpuEngine::run_lane(int lane) {
