@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames into the rings of rows, and results out of them. Lanes may share both: each takes some rows
-// of pixels.
+// Frames into the rings of rows, and results out of them. Lanes may share both: each takes some
+// rows of pixels.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the rows of a batch go through a tick. A group of rows stays on one lane for as long as it
-// may: their maps stay in that core's cache, and no lane waits for another. Each row of a group runs
-// the operations with large maps by itself. Those with more weights than maps are run by the rows in
-// turn, piece by piece of the weights. The core's cache gives them to all rows but the first.
-// Operations that are mostly weights are run by all rows of the batch one after the other.
+// may: their maps stay in that core's cache, and no lane waits for another. Each row of a group
+// runs the operations with large maps by itself. Those with more weights than maps are run by the
+// rows in turn, piece by piece of the weights. The core's cache gives them to all rows but the
+// first. Operations that are mostly weights are run by all rows of the batch one after the other.
 #pragma once
 
 #include <cstddef>
