@@ -59,6 +59,34 @@ TEST(conv_of_one_or_two_channels_beyond_whole_vectors) {
   for (int i = 0; i < 150; ++i) check_conv(narrow_case(i));
 }
 
+// Taps side by side are one run where a map has no gaps. No sum may show it: the same node lies in
+// other maps in another wiring.
+TEST(bits_of_a_convolution_do_not_depend_on_gaps_between_pixels) {
+  for (const int out : {1, 17, 18, 40}) {
+    ConvCase c;
+    c.s.in_h = 5, c.s.in_w = 9;
+    c.s.kh = c.s.kw = 3;
+    c.s.ph = c.s.pw = 1;
+    c.s.out_c = out;
+    c.seg_c = {37};
+    c.dense = true;
+    fill_case(c);
+    const Map& dense = c.frames[0][0];
+    Map gaps = make_input(c.s.in_h, c.s.in_w, c.s.in_c, 1, 1, 11);
+    for (int y = 0; y < c.s.in_h; ++y) {
+      for (int x = 0; x < c.s.in_w; ++x) std::copy_n(Map(dense).at(y, x), c.s.in_c, gaps.at(y, x));
+    }
+    const float* const tap = c.taps[0][0] == nullptr ? nullptr : gaps.data();
+    const std::vector<SegmentView> apart = {{gaps.g, &tap}};
+    const Map empty = make_output(c.s.out_h, c.s.out_w, out, 0);
+    for (const HostKernels* be : all_isas()) {
+      const int tiles = be->conv_tiles(c.s);
+      const Map want = run_conv(*be, c, c.segs, empty, {0, tiles});
+      CHECK(run_conv(*be, c, apart, empty, {0, tiles}).memory == want.memory);
+    }
+  }
+}
+
 // More weights than a chunk, more runs than a list, rows wider than a batch.
 TEST(conv_large_shapes) {
   const auto layer = [](int in, int out, int h, int w, int kt, int k, int stride) {
