@@ -18,7 +18,12 @@ inline vec nearest(vec x) { return vrndnq_f32(x); }
 #ifdef PVNET_DOT_BYTES
 // sum + four products, all with a sign.
 inline ivec dot_bytes(ivec sum, ivec x, ivec w) {
+#ifdef __clang__  // whose older headers have it only if all code is compiled for the set
+  __asm__("sdot %0.4s, %1.16b, %2.16b" : "+w"(sum) : "w"(x), "w"(w));
+  return sum;
+#else
   return (ivec)vdotq_s32((int32x4_t)sum, (int8x16_t)x, (int8x16_t)w);
+#endif
 }
 #endif
 // Bytes as integers, and the lowest bytes of integers.

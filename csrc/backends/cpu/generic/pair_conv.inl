@@ -125,9 +125,8 @@ void PairConv::batch_narrow(int block, const GroupBatch& of) {
       const PixelGroup& at = groups[i];
       m.y[0] = at.y;
       m.x[0] = at.x;
-      m.out[0] =
-          last ? elems(a.out.data) + at.y * a.out.g.row_stride + at.x * m.out_stride + oc : nullptr;
-      m.residual[0] = last ? residual_at(a, at.y, at.x, oc) : nullptr;
+      m.out[0] = last ? elems(a.out.data) + oc + at.out : nullptr;
+      m.residual[0] = added == nullptr ? nullptr : added + at.residual;
       m.scratch[0] = scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
       kPairNarrow[of.pixels(i) - 1][m.out_channels - 1](m, weights);
     }
