@@ -44,7 +44,6 @@ struct DenseConv {
   int taps() const { return s.n_segs * s.kt * s.kh * s.kw; }
   void fill(int group, int lo, int64_t max_bytes);
   void batch(int block, const GroupBatch& of);
-  MicroArgs micro_args() const;
   void batch_vectors(int block, const GroupBatch& of);
   void batch_narrow(int block, const GroupBatch& of);
   void rows(int block, int y_lo, int y_hi);
@@ -105,25 +104,11 @@ void DenseConv::batch(int block, const GroupBatch& of) {
   if (blocks.narrow(j) > 0) batch_narrow(block, of);
 }
 
-MicroArgs DenseConv::micro_args() const {
-  MicroArgs m;
-  m.in_h = s.in_h;
-  m.sh = s.sh;
-  m.out_stride = a.out.g.pixel_stride;
-  m.act = s.act;
-  m.numbers = s.numbers;
-  m.limited = Limits::are(s.act);
-  m.limits = Limits(s.act, s.numbers);
-  m.residual_stride = a.residual.g.pixel_stride;
-  return m;
-}
-
-// Groups one by one: all of the few weights stay in the nearest cache.
 void DenseConv::batch_narrow(int block, const GroupBatch& of) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
   const int vecs = blocks.vecs(j) * kVecWidth;
   const int oc = group * blocks.oc + j * kBlock + vecs;
-  MicroArgs m = micro_args();
+  auto m = micro_args<MicroArgs>(a);
   m.out_channels = blocks.narrow(j);
   NarrowWeights weights;
   weights.first = a.packed + group * blocks.group_floats + blocks.offset(j) + (blocks.k + 1) * vecs;
@@ -134,16 +119,9 @@ void DenseConv::batch_narrow(int block, const GroupBatch& of) {
     m.n_runs = n_runs;
     weights.begins = lo == 0;
     const bool last = chunk_hi == taps();
-    const float* const added = last ? residual_data(a, oc) : nullptr;
-    for (int i = 0; i < of.n; ++i) {
-      const PixelGroup& at = groups[i];
-      m.y[0] = at.y;
-      m.x[0] = at.x;
-      m.out[0] = last ? a.out.data + oc + at.out : nullptr;
-      m.residual[0] = added == nullptr ? nullptr : added + at.residual;
-      m.scratch[0] = scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
-      kNarrowMicro[of.pixels(i) - 1][m.out_channels - 1](m, weights);
-    }
+    GroupPass<MicroArgs, float> pass{m, last ? a.out.data + oc : nullptr,
+                                     last ? residual_data(a, oc) : nullptr};
+    run_narrow(*this, pass, of, weights, kNarrowMicro);
   }
 }
 
@@ -153,7 +131,7 @@ void DenseConv::batch_vectors(int block, const GroupBatch& of) {
   const float* packed = a.packed + group * blocks.group_floats + blocks.offset(j);
   const int oc = group * blocks.oc + j * kBlock;
   const int64_t max_bytes = of.n <= 2 ? INT64_MAX : kChunkBytes;
-  MicroArgs m = micro_args();
+  auto m = micro_args<MicroArgs>(a);
   m.weight = packed + width;
   m.out_channels = imin(blocks.channels(j), width);
   const int kind = vecs == 2 && 2 * m.out_channels <= 3 * kVecWidth ? 2 : vecs - 1;

@@ -28,7 +28,6 @@ struct PairConv {
   bool whole_lines() const;
   void add_run(int seg, int tap, int taps, int first, int n, int c_lo);
   void fill(int group, int lo, int64_t max_bytes);
-  PairArgs micro_args() const;
   void batch(int block, const GroupBatch& of);
   void batch_vectors(int block, const GroupBatch& of);
   void batch_narrow(int block, const GroupBatch& of);
@@ -90,26 +89,12 @@ void PairConv::batch(int block, const GroupBatch& of) {
   if (blocks.narrow(j) > 0) batch_narrow(block, of);
 }
 
-PairArgs PairConv::micro_args() const {
-  PairArgs m;
-  m.in_h = s.in_h;
-  m.sh = s.sh;
-  m.out_stride = a.out.g.pixel_stride;
-  m.act = s.act;
-  m.numbers = s.numbers;
-  m.limited = Limits::are(s.act);
-  m.limits = Limits(s.act, s.numbers);
-  m.adds = s.residual;
-  m.residual_stride = a.residual.g.pixel_stride;
-  return m;
-}
-
-// Groups one by one: all of the few weights stay in the nearest cache.
 void PairConv::batch_narrow(int block, const GroupBatch& of) {
   const int group = block / blocks.per_group, j = block % blocks.per_group;
   const int width = blocks.vecs(j) * kVecWidth;
   const int oc = group * blocks.oc + j * kBlock + width;
-  PairArgs m = micro_args();
+  auto m = micro_args<PairArgs>(a);
+  m.adds = s.residual;
   m.out_channels = blocks.narrow(j);
   NarrowWeights weights;
   weights.first = a.packed + group * blocks.group_words + blocks.offset(j) + (blocks.k + 1) * width;
@@ -120,16 +105,9 @@ void PairConv::batch_narrow(int block, const GroupBatch& of) {
     m.n_runs = n_runs;
     weights.begins = lo == 0;
     const bool last = chunk_hi == places();
-    const elem* const added = last ? residual_data(a, oc) : nullptr;
-    for (int i = 0; i < of.n; ++i) {
-      const PixelGroup& at = groups[i];
-      m.y[0] = at.y;
-      m.x[0] = at.x;
-      m.out[0] = last ? elems(a.out.data) + oc + at.out : nullptr;
-      m.residual[0] = added == nullptr ? nullptr : added + at.residual;
-      m.scratch[0] = scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
-      kPairNarrow[of.pixels(i) - 1][m.out_channels - 1](m, weights);
-    }
+    GroupPass<PairArgs, elem> pass{m, last ? elems(a.out.data) + oc : nullptr,
+                                   last ? residual_data(a, oc) : nullptr};
+    run_narrow(*this, pass, of, weights, kPairNarrow);
   }
 }
 
@@ -139,7 +117,8 @@ void PairConv::batch_vectors(int block, const GroupBatch& of) {
   const float* packed = a.packed + group * blocks.group_words + blocks.offset(j);
   const int oc = group * blocks.oc + j * kBlock;
   const int64_t max_bytes = of.n <= 2 ? INT64_MAX : kPairChunkBytes;
-  PairArgs m = micro_args();
+  auto m = micro_args<PairArgs>(a);
+  m.adds = s.residual;
   m.weight = reinterpret_cast<const uint32_t*>(packed) + width;
   m.out_channels = imin(blocks.channels(j), width);
   const int kind = vecs == 2 && 2 * m.out_channels <= 3 * kVecWidth ? 2 : vecs - 1;

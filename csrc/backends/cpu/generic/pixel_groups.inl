@@ -38,13 +38,51 @@ struct KeptGroups {
 template <class Args, class Element>
 struct GroupPass {
   Args& m;
-  Element* out;             // channel of pixel (0, 0); nullptr: sums are kept
-  const Element* residual;  // likewise; nullptr: none
-  const char* next;         // weights that the first `asking` pairs ask for, so many bytes each
-  int64_t share;
+  Element* out;                // channel of pixel (0, 0); nullptr: sums are kept
+  const Element* residual;     // likewise; nullptr: none
+  const char* next = nullptr;  // weights that the first `asking` pairs ask for, so many bytes each
+  int64_t share = 0;
   int asking = 0;
   int pairs = 0;  // so far
 };
+
+// What all groups of a convolution have in common.
+template <class Args>
+Args micro_args(const ConvArgs& a) {
+  const ConvShape& s = *a.shape;
+  Args m;
+  m.in_h = s.in_h;
+  m.sh = s.sh;
+  m.out_stride = a.out.g.pixel_stride;
+  m.act = s.act;
+  m.numbers = s.numbers;
+  m.limited = Limits::are(s.act);
+  m.limits = Limits(s.act, s.numbers);
+  m.residual_stride = a.residual.g.pixel_stride;
+  return m;
+}
+
+template <class Conv, class Args, class Element>
+void set_group(Conv& c, const GroupPass<Args, Element>& pass, int i, int g) {
+  const PixelGroup& at = c.groups[i];
+  Args& m = pass.m;
+  m.y[g] = at.y;
+  m.x[g] = at.x;
+  m.out[g] = pass.out == nullptr ? nullptr : pass.out + at.out;
+  m.residual[g] = pass.residual == nullptr ? nullptr : pass.residual + at.residual;
+  m.scratch[g] = c.scratch + static_cast<int64_t>(i) * kGroupPixels * kBlock;
+}
+
+// Channels that are computed apart, groups one by one: all of the few weights stay in the nearest
+// cache.
+template <class Conv, class Args, class Element, class Table>
+void run_narrow(Conv& c, const GroupPass<Args, Element>& pass, const GroupBatch& of,
+                const NarrowWeights& weights, const Table& micro) {
+  for (int i = 0; i < of.n; ++i) {
+    set_group(c, pass, i, 0);
+    micro[of.pixels(i) - 1][pass.m.out_channels - 1](pass.m, weights);
+  }
+}
 
 // Groups [lo, hi), which are of one size, in pairs; the last one is alone if they are odd.
 template <class Conv, class Args, class Element, class Micro>
@@ -52,14 +90,7 @@ void run_groups(Conv& c, GroupPass<Args, Element>& pass, int lo, int hi, Micro o
   Args& m = pass.m;
   for (int i = lo; i < hi; i += 2, ++pass.pairs) {
     const int pair = imin(2, hi - i);
-    for (int g = 0; g < pair; ++g) {
-      const PixelGroup& at = c.groups[i + g];
-      m.y[g] = at.y;
-      m.x[g] = at.x;
-      m.out[g] = pass.out == nullptr ? nullptr : pass.out + at.out;
-      m.residual[g] = pass.residual == nullptr ? nullptr : pass.residual + at.residual;
-      m.scratch[g] = c.scratch + static_cast<int64_t>(i + g) * kGroupPixels * kBlock;
-    }
+    for (int g = 0; g < pair; ++g) set_group(c, pass, i + g, g);
     const PixelGroup& next = c.groups[i + pair < hi ? i + pair : i];
     m.next_y = next.y, m.next_x = next.x;
     m.prefetch = pass.pairs < pass.asking ? pass.next + pass.pairs * pass.share : nullptr;

@@ -63,25 +63,6 @@ inline void finish_vector(const QuadEnd& end, vec y, char* out, int v) {
   store_steps(out + v * kVecWidth, rounded_steps(y), n);
 }
 
-// A group of pixels, as whole vectors.
-constexpr int kGroupVectors = (kGroupPixels + kVecWidth - 1) / kVecWidth;
-constexpr int kGroupRow = kGroupVectors * kVecWidth;
-
-// Of channels that are computed apart: sums [channel][kGroupRow], into floats.
-void finish_narrow_floats(const QuadEnd& end, const int32_t* sums, int pixels, float* out) {
-  const int64_t step = end.g.pixel_stride;
-  const vec low = splat(end.low), high = splat(end.high);
-  for (int o = 0; o < end.channels; ++o, sums += kGroupRow) {
-    alignas(64) float of[kGroupRow];
-    for (int v = 0; v < kGroupVectors; ++v) {
-      const vec x = as_floats(*reinterpret_cast<const ivec_unaligned*>(sums + v * kVecWidth));
-      const vec y = exact_fma(x, splat(end.scale[o]), splat(end.bias[o]));
-      store(of + v * kVecWidth, vclamp(y, low, high));
-    }
-    for (int p = 0; p < pixels; ++p) out[p * step + o] = of[p];
-  }
-}
-
 // Where sums of a group of pixels lie, and where their results go.
 struct QuadSums {
   const int32_t* from;  // [pixel][vecs vectors]

@@ -69,6 +69,25 @@ void quad_narrow(const QuadArgs& m, const float* weight, int64_t weight_step, Na
   }
 }
 
+// A group of pixels, as whole vectors.
+constexpr int kGroupVectors = (kGroupPixels + kVecWidth - 1) / kVecWidth;
+constexpr int kGroupRow = kGroupVectors * kVecWidth;
+
+// Of channels that are computed apart: sums [channel][kGroupRow], into floats.
+void finish_narrow_floats(const QuadEnd& end, const int32_t* sums, int pixels, float* out) {
+  const int64_t step = end.g.pixel_stride;
+  const vec low = splat(end.low), high = splat(end.high);
+  for (int o = 0; o < end.channels; ++o, sums += kGroupRow) {
+    alignas(64) float of[kGroupRow];
+    for (int v = 0; v < kGroupVectors; ++v) {
+      const vec x = as_floats(*reinterpret_cast<const ivec_unaligned*>(sums + v * kVecWidth));
+      const vec y = exact_fma(x, splat(end.scale[o]), splat(end.bias[o]));
+      store(of + v * kVecWidth, vclamp(y, low, high));
+    }
+    for (int p = 0; p < pixels; ++p) out[p * step + o] = of[p];
+  }
+}
+
 using QuadNarrow = void (*)(const QuadArgs&, const float*, int64_t, NarrowPlaces);
 #define PVNET_QUAD_NARROW(n) {quad_narrow<n, 1>, quad_narrow<n, 2>}
 // [pixels of a group - 1][channels - 1]
