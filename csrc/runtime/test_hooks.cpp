@@ -16,4 +16,8 @@ void StreamHooks::make_ticks(StreamCore& stream, std::optional<TickWay> way) {
   if (auto* cpu = dynamic_cast<CpuEngine*>(stream.engine_.get())) cpu->make_ticks(way);
 }
 
+bool StreamHooks::has_stored(const StreamCore& stream, int row) {
+  return stream.engine_->has_stored(row);
+}
+
 }  // namespace pvnet

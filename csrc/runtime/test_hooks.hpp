@@ -15,6 +15,8 @@ struct StreamHooks {
   // Every tick is made in this way, as where other programs keep the CPUs busy; without one as the
   // stream likes.
   static void make_ticks(StreamCore& stream, std::optional<TickWay> way);
+  // Whether the lanes of the last tick have stored the row's results.
+  static bool has_stored(const StreamCore& stream, int row);
 };
 
 }  // namespace pvnet

@@ -90,7 +90,10 @@ TEST(large_results_of_a_tick_are_those_that_are_read_later) {
           const pvnet::TickResults results{outputs, ticks.data(), valid.get()};
           CHECK(s->tick(views.data(), runs.data(), &results).ok());
           CHECK(whole->tick(views.data(), runs.data()).ok());
+          // A single row is stored by the caller, unless lanes share it.
+          const bool by_lanes = batch > 1 || (way == pvnet::TickWay::shared && lanes > 1);
           for (int r = 0; r < batch; ++r) {
+            if (t < 2) CHECK_EQ(pvnet::StreamHooks::has_stored(*s, r), by_lanes);
             CHECK(whole->read_output(0, r, want.data()).ok());
             CHECK(s->read_output(0, r, got.data()).ok());
             CHECK(got == want);
